@@ -1,0 +1,70 @@
+# The commands of this repository; `make` alone lists them.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+BIN := $(or $(CARGO_TARGET_DIR),target)/release/pidlet
+
+# What the commands need beside Rust: a command or a file, and the Debian package that has it.
+BUILD_NEEDS := cc=gcc /usr/include/stdlib.h=libc6-dev
+DEMO_NEEDS := unshare=util-linux python3=python3 nginx=nginx redis-server=redis-server
+TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace readelf=binutils mandoc=mandoc
+
+# The binary's size on x86-64 in bytes: what it may have with what exists today, and what it may never exceed (64 KiB).
+SIZE_BUDGET ?= 28672
+SIZE_LIMIT := 65536
+
+.PHONY: help demo test build size fmt lint install clean rust build-needs
+.DEFAULT_GOAL := help
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+# First of all as a person sees it: three programs in one container, and how it ends.
+demo: rust  ## install what it needs, build, and run nginx, Python and Redis under pidlet as PID 1
+	@.ci/packages 'The demo' $(BUILD_NEEDS) $(DEMO_NEEDS)
+	$(CARGO) build --release
+	@echo
+	@python3 docs/demo/run.py $(BIN)
+
+# Both profiles: overflow checks and debug assertions find faults, but the release binary is what people run.
+test: rust  ## install what they need and run all tests, in both profiles
+	@.ci/packages 'The test suite' $(BUILD_NEEDS) $(TEST_NEEDS)
+	$(CARGO) test
+	$(CARGO) test --release
+
+build: rust build-needs  ## build target/release/pidlet
+	$(CARGO) build --release
+
+# A promise that nobody measures is soon broken.
+size: build  ## print the binary's size and its sections'; fail over the budget
+	@.ci/packages 'The size check' size=binutils
+	@size -A -d $(BIN)
+	@bytes=$$(stat -c %s $(BIN)); \
+	echo "$(BIN): $$bytes bytes; budget $(SIZE_BUDGET), limit $(SIZE_LIMIT)"; \
+	test $$bytes -le $(SIZE_LIMIT) || { echo "size: over the limit, which may not be raised" >&2; exit 1; }; \
+	test $$bytes -le $(SIZE_BUDGET) || { echo "size: over the budget" >&2; exit 1; }
+
+fmt: rust  ## format the code
+	$(CARGO) fmt
+
+lint: rust build-needs  ## check formatting, and clippy without a warning
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+# Not built here: `sudo make install` should neither need cargo nor leave root's files in target/.
+install:  ## install the built binary to $(DESTDIR)$(PREFIX)/bin
+	@test -x $(BIN) || { echo 'install: nothing is built yet; run "make build" first' >&2; exit 1; }
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/pidlet
+
+clean: rust  ## remove what was built
+	$(CARGO) clean
+
+# Rust comes from rustup everywhere; how it is installed is not ours to decide.
+rust:
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing, 1.85 or newer: https://rustup.rs says how to install it" >&2; exit 1; }
+
+# Rust links with a C compiler's driver, and the tests with libc; pidlet itself contains neither.
+build-needs:
+	@.ci/packages 'The build' $(BUILD_NEEDS)

@@ -1,0 +1,114 @@
+//! From the kernel's first instruction to `main`.
+//!
+//! The first system call blocks all 64 signals: until then the kernel drops what is sent to PID 1.
+//! It comes before relocation, so it is spelled in the architecture's own `_start`.
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "arm")]
+mod arm;
+#[cfg(target_arch = "riscv64")]
+mod riscv64;
+#[cfg(target_arch = "x86")]
+mod x86;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+use alloc::vec;
+use core::ffi::{CStr, c_char};
+
+use super::{raw, relocate};
+use pidlet::words::signal::SignalSet;
+
+/// What the kernel put on the stack for us (`Documentation/arch/x86/..`, the ELF ABI: argc, argv,
+/// NULL, envp, NULL, auxv).
+#[derive(Clone, Copy)]
+pub struct Start {
+    argc: usize,
+    argv: *const *const c_char,
+    /// The signals that were blocked before we blocked all.
+    pub mask: SignalSet,
+}
+
+impl Start {
+    /// The arguments.
+    pub fn args(&self) -> &'static [&'static CStr] {
+        let args = vec![c""; self.argc].leak();
+        for (index, slot) in args.iter_mut().enumerate() {
+            // SAFETY: the kernel made `argc` pointers to strings that live as long as we do.
+            *slot = unsafe { CStr::from_ptr(*self.argv.add(index)) };
+        }
+        args
+    }
+
+    /// The environment as the kernel laid it out: pointers up to a NULL.
+    pub fn envp(&self) -> *const *const c_char {
+        // SAFETY: `argv` has `argc` pointers and a NULL, and the environment comes after that.
+        unsafe { self.argv.add(self.argc + 1) }
+    }
+
+    /// The strings of the environment.
+    pub fn env(&self) -> Env {
+        Env(self.envp())
+    }
+}
+
+/// The strings of the environment.
+#[derive(Clone, Copy)]
+pub struct Env(*const *const c_char);
+
+impl Env {
+    /// The value of a variable: of the first one of that name, as getenv(3) finds it.
+    pub fn get(mut self, name: &[u8]) -> Option<&'static CStr> {
+        self.find_map(|variable| {
+            let rest = variable
+                .to_bytes_with_nul()
+                .strip_prefix(name)?
+                .strip_prefix(b"=")?;
+            CStr::from_bytes_until_nul(rest).ok()
+        })
+    }
+}
+
+impl Iterator for Env {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        // SAFETY: we are at most at the NULL that ends the environment; its strings live as long as
+        // we do.
+        unsafe {
+            if (*self.0).is_null() {
+                return None;
+            }
+            let string = CStr::from_ptr(*self.0);
+            self.0 = self.0.add(1);
+            Some(string)
+        }
+    }
+}
+
+/// Called by `_start` with the stack as the kernel left it, the address of our ELF header and the
+/// place where `_start` saved the old signal mask.
+///
+/// # Safety
+///
+/// Only `_start` may call it, once, with what the kernel gave it.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pidlet_entry(
+    stack: *const usize,
+    header: *const u8,
+    mask: *const [u32; 2],
+) -> ! {
+    // SAFETY: `header` is our own, and nothing that needs a relocation ran before.
+    unsafe { relocate::relocate(header) };
+    // SAFETY: the kernel put argc and argv there; `_start` gave eight bytes for the mask.
+    let start = unsafe {
+        let [low, high] = *mask;
+        Start {
+            argc: *stack,
+            argv: stack.add(1).cast(),
+            mask: SignalSet(u64::from(low) | u64::from(high) << 32),
+        }
+    };
+    raw::exit(crate::main(start))
+}

@@ -1,0 +1,16 @@
+//! The thin edge: everything that touches the kernel, and nothing that decides.
+
+pub mod arena;
+pub mod entry;
+pub mod mem;
+pub mod memory_events;
+pub mod process;
+pub mod raw;
+pub mod reactor;
+pub mod reap;
+pub mod relocate;
+pub mod rest;
+pub mod say;
+pub mod settle;
+pub mod spawn;
+pub mod terminal;

@@ -1,0 +1,118 @@
+//! Lines to standard output and error, and the end's reason to its file.
+//!
+//! PID 1 never blocks on a write: a line that nobody takes is counted, and the count is said as
+//! soon as somebody does.
+
+use core::ffi::{CStr, c_int};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{IoSlice, ReadWriteFlags, pwritev2};
+
+use pidlet::message::Stream;
+use pidlet::words::text::Line;
+
+/// How long the last line waits for a reader that is only slow.
+pub const LAST_LINE_MS: i64 = 100;
+
+/// Where Kubernetes looks for the reason of a container's end
+/// (`terminationMessagePath`, kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure).
+const TERMINATION_LOG: &CStr = c"/dev/termination-log";
+
+/// Says lines.
+pub struct Voice {
+    dropped: u64,
+}
+
+impl Voice {
+    /// A voice that has said nothing.
+    pub const fn new() -> Voice {
+        Voice { dropped: 0 }
+    }
+
+    /// Says a whole line, or counts it if the stream does not take it within `patience_ms`.
+    pub fn say(&mut self, stream: Stream, text: &[u8], patience_ms: i64) {
+        if self.dropped > 0 {
+            let mut line = Line::new();
+            line.put("pidlet: ").put_number(self.dropped);
+            line.put(" lines were dropped: nobody took them");
+            if !write(stream, line.end(), patience_ms) {
+                self.dropped += 1;
+                return;
+            }
+            self.dropped = 0;
+        }
+        if !write(stream, text, patience_ms) {
+            self.dropped += 1;
+        }
+    }
+}
+
+/// Writes an answer whole, however long its reader takes: nothing runs yet that could suffer.
+pub fn answer(stream: Stream, mut text: &[u8]) {
+    while !text.is_empty() {
+        match rustix::io::write(fd(stream), text) {
+            Ok(written) if written > 0 => text = &text[written..],
+            _ => return,
+        }
+    }
+}
+
+fn fd(stream: Stream) -> BorrowedFd<'static> {
+    let number: c_int = match stream {
+        Stream::Out => 1,
+        Stream::Err => 2,
+    };
+    // SAFETY: we never close it. If it was closed before us, writing fails, and that is all.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+fn write(stream: Stream, text: &[u8], patience_ms: i64) -> bool {
+    let fd = fd(stream);
+    // Setting O_NONBLOCK would set it for everybody who shares the pipe. A write that does not
+    // wait needs a kernel that knows it for this kind of file.
+    if patience_ms == 0 {
+        match pwritev2(fd, &[IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT) {
+            Ok(_) => return true,
+            Err(rustix::io::Errno::AGAIN) => return false,
+            Err(_) => (),
+        }
+    }
+    let time = Timespec {
+        tv_sec: 0,
+        tv_nsec: (patience_ms * 1_000_000) as _,
+    };
+    // A pipe that polls as writable takes a line of ours whole (pipe(7): PIPE_BUF).
+    match poll(
+        &mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)],
+        Some(&time),
+    ) {
+        Ok(0) => false,
+        // A closed or broken stream takes nothing ever: that is not worth counting.
+        _ => {
+            let _ = rustix::io::write(fd, text);
+            true
+        }
+    }
+}
+
+/// Writes the end's reason to the termination log: the one that was set, or Kubernetes' if it is
+/// there and empty. Fails only for one that was set.
+pub fn termination_log(path: Option<&CStr>, text: &[u8]) -> Result<(), rustix::io::Errno> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let Some(path) = path else {
+        if let Ok(file) = open(TERMINATION_LOG, flags, Mode::empty()) {
+            if rustix::fs::fstat(file.as_fd()).is_ok_and(|stat| stat.st_size == 0) {
+                let _ = rustix::io::write(file.as_fd(), text);
+            }
+        }
+        return Ok(());
+    };
+    let file = open(
+        path,
+        flags | OFlags::CREATE | OFlags::TRUNC,
+        Mode::from_raw_mode(0o644),
+    )?;
+    rustix::io::write(file.as_fd(), text).map(|_| ())
+}

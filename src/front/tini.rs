@@ -1,0 +1,225 @@
+//! tini 0.19.0, tini-static and docker-init: `peers.md` §1.1 of the design has the contract.
+
+use core::ffi::CStr;
+
+use crate::front::getopt::{Complaint, Options};
+use crate::front::settings::Settings;
+use crate::front::{Answer, LICENSE, Question};
+use crate::message::Stream;
+use crate::plan::Plan;
+use crate::words::signal::{Signal, SignalSet};
+use crate::words::text;
+
+const HELP: &str = "[OPTIONS] PROGRAM -- [ARGS] | --version
+
+Runs PROGRAM as a container's init does: reaps zombies, passes signals on. (pidlet)
+
+  -h  this text
+  -s  become a child subreaper
+  -p SIGNAL  get SIGNAL when the parent process dies, such as SIGKILL
+  -v  say more; repeatable up to 3 times
+  -w  say when zombies are reaped
+  -g  send signals to the child's process group
+  -e CODE  this exit code (0 to 255) becomes 0; repeatable
+  -l  the licence
+
+TINI_SUBREAPER and TINI_KILL_PROCESS_GROUP: present means -s and -g.
+TINI_VERBOSITY: how much is said (1).
+PIDLET_GRACE and its like: see 'pidlet --help'.
+";
+
+/// `docker info` takes the commit from behind `git.`.
+const VERSION: &str = concat!("tini version 0.19.0", env!("PIDLET_COMMIT"), "\n");
+
+/// The lines that tini has, in the order of [`crate::voice::Kind`].
+pub const WORDS: &str = "\
+2[INFO  tini (%o)] Spawned child process '%g' with pid '%p'
+0[FATAL tini (%o)] fork failed: %e
+0[FATAL tini (%o)] setpgid failed: %e
+0[FATAL tini (%o)] exec %g failed: %e
+0[FATAL tini (%o)] exec %g failed: %e
+2[INFO  tini (%o)] Main child exited normally (with status '%c')
+2[INFO  tini (%o)] Main child exited with signal (with signal '%S')
+
+
+
+
+
+3[DEBUG tini (%o)] Passing signal: '%S'
+
+1[WARN  tini (%o)] Reaped zombie process with pid=%p
+1[WARN  tini (%o)] Reaped zombie process with pid=%p
+
+
+1[WARN  tini (%o)] %g did not stop within %b: killed
+1[WARN  tini (%o)] Processes left over did not stop within %b: killed
+
+
+
+
+1[WARN  tini (%o)] Tini is not running as PID 1 and isn't registered as a child subreaper.
+1[WARN  tini (%o)] Cannot signal process %p: %e
+
+";
+
+/// What goes with [`WORDS`]' line about it, as tini has it.
+pub const NOT_SUBREAPER: &str = "\
+Zombie processes will not be re-parented to Tini, so zombie reaping won't work.
+To fix the problem, use the -s option or set the environment variable TINI_SUBREAPER to register \
+Tini as a child subreaper, or run Tini as PID 1.";
+
+/// What tini leaves to the kernel or ignores: faults of its own, and its terminal (tini.c:201).
+pub const NOT_PASSED_ON: SignalSet = SignalSet(
+    1 << (4 - 1)
+        | 1 << (5 - 1)
+        | 1 << (6 - 1)
+        | 1 << (7 - 1)
+        | 1 << (8 - 1)
+        | 1 << (11 - 1)
+        | 1 << (31 - 1)
+        | SignalSet::NONE.with(Signal::TTIN).with(Signal::TTOU).0,
+);
+
+/// Reads the command line and the environment as tini does.
+pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), Answer<'a>> {
+    if matches!(question.args, [_, word] if word.to_bytes() == b"--version") {
+        return Err(Answer::Text(Stream::Out, VERSION.as_bytes()));
+    }
+    plan.routes.drop_all(NOT_PASSED_ON);
+    let settings = Settings::new(plan, None, question);
+    let plan = &mut *settings.plan;
+    let mut options = Options::new(question.args, HELP, false);
+    let usage = |complaint, asked| {
+        Err(Answer::Usage {
+            complaint,
+            help: HELP,
+            asked,
+        })
+    };
+    while let Some(option) = options.next() {
+        let given = match option {
+            Ok(given) => given,
+            Err(complaint) => return usage(Some(complaint), None),
+        };
+        let value = given.value.map_or(b"".as_slice(), CStr::to_bytes);
+        match given.name {
+            b"h" => return usage(None, Some(Stream::Out)),
+            b"l" => return Err(Answer::Text(Stream::Out, LICENSE)),
+            b"s" => plan.subreaper = true,
+            b"v" => plan.verbosity += 1,
+            b"w" => plan.warn_on_reap = true,
+            b"g" => plan.group = true,
+            b"p" => match death_signal(value) {
+                Some(signal) => plan.parent_death = Some(signal),
+                None => return invalid("Not a valid option for -p: ", value),
+            },
+            _ => match exit_code(value) {
+                Some(code) => plan.expect.add(code),
+                None => return invalid("Not a valid option for -e: ", value),
+            },
+        }
+    }
+    plan.subreaper |= question.variable(b"TINI_SUBREAPER").is_some();
+    plan.group |= question.variable(b"TINI_KILL_PROCESS_GROUP").is_some();
+    if let Some(value) = question.variable(b"TINI_VERBOSITY") {
+        // atoi(3), and the comparison is unsigned: -1 says everything.
+        plan.verbosity = leading_integer(value).0 as u32;
+    }
+    if options.rest().is_empty() {
+        return usage(None, None);
+    }
+    settings.finish(options.rest())
+}
+
+fn invalid<'a>(before: &'static str, what: &'a [u8]) -> Result<(), Answer<'a>> {
+    Err(Answer::Fatal(Complaint {
+        before,
+        what,
+        after: "",
+    }))
+}
+
+/// The exact names of tini's table: no number, no lower case, no real-time signal.
+fn death_signal(value: &[u8]) -> Option<Signal> {
+    let name = value.strip_prefix(b"SIG")?;
+    let signal = Signal::parse(name).filter(|signal| signal.name() == Some(name))?;
+    // STKFLT, IO and PWR are not in it.
+    if matches!(signal.number(), 16 | 29 | 30) {
+        None
+    } else {
+        Some(signal)
+    }
+}
+
+/// strtol(3) over the whole value, within 0 to 255; nothing at all counts as 0.
+fn exit_code(value: &[u8]) -> Option<u8> {
+    match leading_integer(value) {
+        (number, used) if used == value.len() => u8::try_from(number).ok(),
+        _ => None,
+    }
+}
+
+/// The integer at the start as strtol(3) reads it, and how many bytes it used: none if there is
+/// no digit. Saturates.
+pub fn leading_integer(value: &[u8]) -> (i64, usize) {
+    let mut used = 0;
+    while matches!(value.get(used), Some(b' ' | b'\t'..=b'\r')) {
+        used += 1;
+    }
+    let sign = value.get(used);
+    if matches!(sign, Some(b'-' | b'+')) {
+        used += 1;
+    }
+    let first = used;
+    while value.get(used).is_some_and(u8::is_ascii_digit) {
+        used += 1;
+    }
+    if used == first {
+        return (0, 0);
+    }
+    let number = text::number(&value[first..used]).unwrap_or(u64::MAX);
+    let number = i64::try_from(number).unwrap_or(i64::MAX);
+    (if sign == Some(&b'-') { -number } else { number }, used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn exit_codes_as_strtol_reads_them() {
+        for (text, code) in [
+            ("0", Some(0)),
+            ("255", Some(255)),
+            ("+5", Some(5)),
+            (" 5", Some(5)),
+            ("05", Some(5)),
+            ("", Some(0)),
+            ("5 ", None),
+            ("0x10", None),
+            ("256", None),
+            ("-1", None),
+            ("+", None),
+            (" ", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(exit_code(text.as_bytes()), code, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn death_signals_are_28_names() {
+        let spelt = |signal: &Signal| [b"SIG", signal.name().unwrap()].concat();
+        let names: Vec<_> = (1..=31)
+            .filter_map(Signal::new)
+            .filter(|signal| death_signal(&spelt(signal)) == Some(*signal))
+            .collect();
+        assert_eq!(names.len(), 28);
+        for text in [
+            "TERM", "sigterm", "SIGterm", "15", "SIG15", "SIGRTMIN", "SIGPWR", "SIGIO", "",
+        ] {
+            assert_eq!(death_signal(text.as_bytes()), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! The program: asks the front doors for a plan, and carries it out until the supervisor says exit.
+//!
+//! `main → edge → lib`: the library decides, the edge acts, and this file is the loop between them.
+
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod edge;
+
+use edge::entry::Start;
+use edge::memory_events::MemoryEvents;
+use edge::process::Own;
+use edge::raw;
+use edge::reactor::{Reactor, now};
+use edge::reap::{self, Look};
+use edge::say::{self, Voice};
+use edge::spawn::Spawner;
+use edge::terminal::{self, Terminal};
+use edge::{arena, rest, settle};
+use pidlet::front::{self, Question};
+use pidlet::message::{Message, Stream};
+use pidlet::plan::{self, Plan, Style};
+use pidlet::supervise::{Action, Event, Next, Supervisor, Surroundings};
+use pidlet::voice;
+use pidlet::words::Pid;
+use pidlet::words::errno::Errno;
+use pidlet::words::exit::Status;
+use pidlet::words::signal::{Signal, SignalSet};
+use pidlet::words::text::Line;
+use pidlet::words::time::Instant;
+
+/// si_code of what the kernel itself sends (siginfo.h).
+const SI_KERNEL: i32 = 0x80;
+
+/// Everything after the kernel's start; what is returned is the exit code.
+fn main(start: Start) -> u8 {
+    let args = start.args();
+    let getenv = |name: &[u8]| start.env().get(name);
+    let question = Question {
+        args,
+        getenv: &getenv,
+    };
+    let mut plan = Plan::new(front::style(&question));
+    match front::ask(&question, &mut plan) {
+        Ok(()) => Init::new(&plan, &start).run(),
+        Err(answer) => {
+            let (stream, code) = answer.stream();
+            let own = rustix::process::getpid().as_raw_pid() as Pid;
+            answer.print(&question, &plan, own, &mut |text| say::answer(stream, text));
+            code
+        }
+    }
+}
+
+/// The init at work: the supervisor and everything that acts for it.
+struct Init<'p> {
+    plan: &'p Plan<'p>,
+    own: Own,
+    supervisor: Supervisor<'p>,
+    spawner: Spawner<'p>,
+    reactor: Reactor,
+    terminal: Option<Terminal>,
+    memory: Option<MemoryEvents>,
+    voice: Voice,
+    /// The supervisor wants to know what is left.
+    look: bool,
+}
+
+impl<'p> Init<'p> {
+    /// Sets up all that must be right before anything runs.
+    fn new(plan: &'p Plan<'p>, start: &Start) -> Init<'p> {
+        let own = Own::new();
+        let mut ignore_once = SignalSet::NONE;
+        if plan.setup.terminal == plan::Terminal::Session {
+            ignore_once = terminal::detach(own.pid);
+        }
+        let terminal = Terminal::find(plan.setup.terminal);
+        let spawner = Spawner::new(plan, start, own.chld);
+        let surroundings = Surroundings {
+            init: own.init(),
+            ignore_once,
+        };
+        let supervisor = Supervisor::new(plan, surroundings);
+        Init {
+            plan,
+            own,
+            supervisor,
+            spawner,
+            reactor: Reactor::new(),
+            terminal,
+            memory: None,
+            voice: Voice::new(),
+            look: false,
+        }
+    }
+
+    fn run(mut self) -> u8 {
+        if !self.own.adopt(self.plan) {
+            self.say(Message::NotSubreaper);
+        }
+        if self.plan.services.len() > 1 && terminal::on_stdin() {
+            // A terminal has one reader, and none of several is it.
+            self.spawner.close_stdin();
+        }
+        if let Some(signal) = self.plan.parent_death {
+            self.own.watch_parent(signal);
+        }
+        arena::seal();
+        // ---- From here on nothing may end us but the supervisor's word: every fault is a message
+        // ---- and a later deadline.
+        let mut settled = false;
+        loop {
+            match self.supervisor.next() {
+                Next::Exit(code) => {
+                    if let Some(terminal) = &mut self.terminal {
+                        terminal.take_back();
+                    }
+                    return code;
+                }
+                Next::Start(service) => {
+                    self.start(service);
+                    if matches!(self.supervisor.next(), Next::Start(_)) {
+                        self.wait(Some(now()));
+                    }
+                }
+                Next::Wait(_) if !settled => {
+                    settled = true;
+                    self.settle();
+                }
+                Next::Wait(until) => self.wait(until),
+            }
+            if core::mem::take(&mut self.look) {
+                self.reap();
+            }
+        }
+    }
+
+    fn start(&mut self, service: usize) {
+        let fd = match (self.plan.setup.terminal, &self.terminal) {
+            (plan::Terminal::Session, _) => Some(terminal::STDIN),
+            (_, Some(terminal)) => terminal.ours(),
+            (_, None) => None,
+        };
+        let event = match self.spawner.start(service, fd) {
+            Ok(pid) => {
+                if let (Some(_), Some(terminal)) = (fd, &mut self.terminal) {
+                    terminal.given_to(pid);
+                }
+                Event::Started(pid)
+            }
+            Err(fault) => Event::NotStarted(fault),
+        };
+        self.step(event);
+    }
+
+    /// Everything runs: from now on there is time.
+    fn settle(&mut self) {
+        let mut keep = [self.reactor.fd(), self.terminal.as_ref().map(Terminal::fd)];
+        keep.sort_unstable();
+        settle::settle(&keep);
+        if self.plan.style == Style::Pidlet {
+            self.memory = Some(MemoryEvents::new());
+        }
+    }
+
+    fn wait(&mut self, until: Option<Instant>) {
+        let batch = self.reactor.wait(until);
+        for pending in batch.signals() {
+            let Some(signal) = Signal::new(pending.number) else {
+                continue;
+            };
+            if signal == Signal::CHLD {
+                self.look = true;
+                continue;
+            }
+            let from_kernel = pending.code == SI_KERNEL;
+            let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
+            self.step(Event::Signal {
+                signal,
+                from_kernel,
+                parent_died,
+            });
+        }
+        if batch.signals().is_empty() {
+            self.step(Event::Time);
+        }
+    }
+
+    /// Reaps every zombie there is, each after the supervisor has heard of it.
+    fn reap(&mut self) {
+        let left = loop {
+            match reap::look() {
+                Look::Zombie(pid, status) => {
+                    let killed = status == Status::Killed(Signal::KILL);
+                    let memory = self.memory.as_mut().filter(|_| killed);
+                    let out_of_memory = memory.is_some_and(MemoryEvents::grown);
+                    self.step(Event::Ended {
+                        pid,
+                        status,
+                        out_of_memory,
+                    });
+                    reap::reap(pid);
+                    if matches!(self.supervisor.next(), Next::Exit(_)) {
+                        return;
+                    }
+                }
+                Look::Alive => break true,
+                Look::None => break false,
+            }
+        };
+        self.step(Event::Reaped { left });
+        if let (Some(pid), Some(_)) = (self.supervisor.only_child(), &self.terminal) {
+            match reap::stopped(pid) {
+                Some(signal @ (Signal::TSTP | Signal::TTIN | Signal::TTOU)) => {
+                    self.step(Event::Stopped(pid, signal));
+                }
+                _ => (),
+            }
+        }
+    }
+
+    /// Tells the supervisor what happened and does what it says; what comes of that is told, too.
+    fn step(&mut self, event: Event) {
+        let mut event = Some(event);
+        while let Some(happened) = event.take() {
+            self.supervisor.step(now(), happened);
+            let mut index = 0;
+            while let Some(&action) = self.supervisor.actions().get(index) {
+                event = event.or(self.perform(action));
+                index += 1;
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Say(message) => self.say(message),
+            Action::Signal { pid, group, signal } => self.signal(pid, group, signal),
+            Action::Wake(pid) => {
+                if reap::stopped(pid).is_some() {
+                    self.signal(pid, self.plan.group, Signal::CONT);
+                }
+            }
+            Action::Rest { signal, spare_told } => {
+                let supervisor = &self.supervisor;
+                let spared = |group| spare_told && supervisor.was_told(group);
+                if !rest::signal(
+                    self.own.pid,
+                    signal,
+                    spare_told && supervisor.told_any(),
+                    &spared,
+                ) {
+                    return Some(Event::OutOfReach);
+                }
+            }
+            Action::Look => self.look = true,
+            Action::Foreground(pid) => {
+                if self.give_terminal(pid) {
+                    self.signal(pid, true, Signal::CONT);
+                }
+            }
+            Action::Suspend(pid, signal) => self.suspend(pid, signal),
+            Action::Resume(pid) => {
+                self.give_terminal(pid);
+                self.signal(pid, true, Signal::CONT);
+            }
+            Action::StopSelf => _ = raw::kill(self.own.pid as i32, Signal::STOP),
+        }
+        None
+    }
+
+    fn signal(&mut self, pid: Pid, group: bool, signal: Signal) {
+        let mut sent = raw::kill_child(pid, group, signal);
+        if group && sent == Err(Errno::SRCH) {
+            // It has left its group for another one.
+            sent = raw::kill_child(pid, false, signal);
+        }
+        if let Err(errno) = sent {
+            self.say(Message::NotSignalled(pid, errno));
+        }
+    }
+
+    fn give_terminal(&mut self, pid: Pid) -> bool {
+        self.terminal
+            .as_mut()
+            .is_some_and(|terminal| terminal.give(pid))
+    }
+
+    /// The terminal stopped our child: to whoever waits for us it must look as if it stopped us.
+    fn suspend(&mut self, pid: Pid, signal: Signal) {
+        if let Some(terminal) = &mut self.terminal {
+            terminal.take_back();
+        }
+        if terminal::leads_group(self.own.pid) {
+            // Our own job and nobody else's: a pipeline stops as a whole. We sleep here until CONT.
+            let _ = raw::kill(0, Signal::STOP);
+        } else if signal == Signal::TSTP {
+            // The group is a script's, which we must not stop: Ctrl-Z has no lasting effect.
+            self.give_terminal(pid);
+            self.signal(pid, true, Signal::CONT);
+        }
+    }
+
+    fn say(&mut self, message: Message) {
+        let mut line = Line::new();
+        let last = matches!(message, Message::End { .. });
+        let patience = if last { say::LAST_LINE_MS } else { 0 };
+        if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
+            self.voice.say(stream, line.end(), patience);
+        }
+        if !last {
+            return;
+        }
+        let log = self.plan.termination_log;
+        if log.is_some() || self.plan.style == Style::Pidlet {
+            line.clear();
+            voice::describe(message, &self.supervisor, self.own.pid, &mut line);
+            if let (Err(error), Some(path)) = (say::termination_log(log, line.end()), log) {
+                line.clear();
+                line.put("pidlet: cannot write \"")
+                    .put_bytes(path.to_bytes())
+                    .put("\": ");
+                line.put_errno(Errno(error.raw_os_error() as u16));
+                self.voice.say(Stream::Err, line.end(), patience);
+            }
+        }
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    say::answer(Stream::Err, b"pidlet: internal error: please report it\n");
+    raw::exit(125)
+}

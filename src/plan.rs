@@ -1,0 +1,344 @@
+//! The plan: every service and setting of one container, checked, before anything runs.
+//!
+//! Every front door makes one; the supervisor and the edge only ever see a plan.
+
+use core::ffi::CStr;
+
+use crate::words::errno::Errno;
+use crate::words::exit::Codes;
+use crate::words::list::List;
+use crate::words::signal::{Signal, SignalSet};
+use crate::words::time::Span;
+
+/// The most services that one plan may hold: enough for anybody, and every table has its limit.
+pub const SERVICES_MAX: usize = 65_535;
+
+/// The stop budget where nothing else is said: inside the ten seconds of `docker stop`.
+pub const GRACE: Span = Span::seconds(8);
+
+/// Whose manners we have: the words of messages and the exit codes of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Our own.
+    Pidlet,
+    /// tini's, tini-static's and docker-init's.
+    Tini,
+    /// dumb-init's.
+    DumbInit,
+    /// catatonit's and podman-init's.
+    Catatonit,
+}
+
+/// Whether a service's end ends the container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Essential {
+    /// Its end does, whichever it is.
+    Yes,
+    /// It does not.
+    No,
+    /// Only if it failed.
+    OnFailure,
+}
+
+/// Which process group a service's first process lives in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// One of its own in our session.
+    Own,
+    /// A session of its own (dumb-init).
+    Session,
+    /// Ours (dumb-init -c).
+    Ours,
+}
+
+/// Which terminal the only service is given, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminal {
+    /// None.
+    None,
+    /// The one on standard input, as its foreground group.
+    Stdin,
+    /// Our controlling terminal wherever standard input leads, else as `Stdin` (catatonit).
+    Controlling,
+    /// The one on standard input as the new session's own (dumb-init).
+    Session,
+}
+
+/// How every service's process is set up between its birth and its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Its process group.
+    pub group: Group,
+    /// Its terminal.
+    pub terminal: Terminal,
+    /// All dispositions to default and no signal blocked (dumb-init); else as we got them.
+    pub clean_signals: bool,
+    /// A file without `#!` that the kernel does not know is given to `/bin/sh`, as execvp(3) does.
+    pub shell_fallback: bool,
+    /// A `LISTEN_PID` that names us is made to name the only service (sd_listen_fds(3)).
+    pub listen_pid: bool,
+}
+
+/// Which signals come out as which: slot n-1 holds what signal n becomes, 0 for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routes([u8; 64]);
+
+impl Default for Routes {
+    fn default() -> Routes {
+        let mut routes = [0; 64];
+        for (slot, number) in routes.iter_mut().zip(1..) {
+            *slot = number;
+        }
+        Routes(routes)
+    }
+}
+
+impl Routes {
+    /// From now on `from` comes out as `to`, or not at all.
+    pub fn set(&mut self, from: Signal, to: Option<Signal>) {
+        self.0[usize::from(from.number()) - 1] = to.map_or(0, Signal::number);
+    }
+
+    /// What a signal comes out as. Not chained: what comes out is not looked up again.
+    pub fn get(&self, from: Signal) -> Option<Signal> {
+        Signal::new(u32::from(self.0[usize::from(from.number()) - 1]))
+    }
+
+    /// None of `signals` comes out.
+    pub fn drop_all(&mut self, signals: SignalSet) {
+        for number in 1..=64 {
+            if let Some(signal) = Signal::new(number).filter(|signal| signals.has(*signal)) {
+                self.set(signal, None);
+            }
+        }
+    }
+}
+
+/// One thing to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service<'a> {
+    /// The last component of its program.
+    pub name: &'a [u8],
+    /// 1 for the first of that name; the second is shown as `name-2`.
+    pub copy: u32,
+    /// Its first word in [`Plan::words`], the program.
+    pub first: usize,
+    /// How many words it has; never 0.
+    pub count: usize,
+    /// Whether its end ends the container.
+    pub essential: Essential,
+}
+
+/// Everything about one container.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// Whose manners we have.
+    pub style: Style,
+    /// All words of all commands, one command after the other.
+    pub words: &'a [&'a CStr],
+    /// The services in the order given. None at all means: pause.
+    pub services: List<'a, Service<'a>>,
+    /// `essential` of every service that does not say it itself.
+    pub until: Essential,
+    /// How every child is set up.
+    pub setup: Setup,
+    /// Signal rewriting, and what is not passed on at all.
+    pub routes: Routes,
+    /// Exit codes that count as success and become 0.
+    pub expect: Codes,
+    /// Signals go to process groups.
+    pub group: bool,
+    /// The stop budget, where one was set.
+    pub grace: Option<Span>,
+    /// How long a stop signal waits before anything is stopped.
+    pub lame_duck: Span,
+    /// The signal to stop with when our parent dies.
+    pub parent_death: Option<Signal>,
+    /// After a failure the container is kept until a stop signal.
+    pub hold: bool,
+    /// After the services, everything left over is stopped too; else the main child's end is the
+    /// end at once.
+    pub graceful: bool,
+    /// We become a child subreaper (not needed as PID 1, and harmless there).
+    pub subreaper: bool,
+    /// How much is said: 0 faults, 1 and warnings, 2 and the end's reason, 3 and more, 4 all.
+    /// The peers count as they do: tini's 1 is warnings, dumb-init's and catatonit's 1 is all.
+    pub verbosity: u32,
+    /// tini's -w: say which orphans were reaped.
+    pub warn_on_reap: bool,
+    /// Where the end's reason goes too; `None` means Kubernetes' place, if it is there and empty.
+    pub termination_log: Option<&'a CStr>,
+    /// Print the plan and run nothing.
+    pub dry_run: bool,
+}
+
+impl<'a> Plan<'a> {
+    /// A plan without services, with the defaults of a style.
+    pub fn new(style: Style) -> Plan<'a> {
+        let ours = style == Style::Pidlet;
+        Plan {
+            style,
+            words: &[],
+            services: List::none(),
+            until: Essential::Yes,
+            setup: Setup {
+                group: Group::Own,
+                terminal: Terminal::Stdin,
+                clean_signals: false,
+                shell_fallback: !ours,
+                listen_pid: ours,
+            },
+            routes: Routes::default(),
+            expect: Codes::default(),
+            group: false,
+            grace: None,
+            lame_duck: Span::ZERO,
+            parent_death: None,
+            hold: false,
+            graceful: ours,
+            subreaper: matches!(style, Style::Pidlet | Style::Catatonit),
+            verbosity: match style {
+                Style::Pidlet => 2,
+                Style::Tini => 1,
+                Style::DumbInit | Style::Catatonit => 0,
+            },
+            warn_on_reap: false,
+            termination_log: None,
+            dry_run: false,
+        }
+    }
+
+    /// The words of a service's command, the program first.
+    pub fn command(&self, service: usize) -> &[&'a CStr] {
+        match self.services.get(service) {
+            Some(service) => &self.words[service.first..service.first + service.count],
+            None => &[],
+        }
+    }
+
+    /// Whether there is just one service: then every signal is simply passed on to it.
+    pub fn pass_through(&self) -> bool {
+        self.services.len() == 1
+    }
+
+    /// Whether a stop is bounded by a budget from its signal on.
+    pub fn bounded(&self) -> bool {
+        self.grace.is_some() || !self.pass_through()
+    }
+
+    /// The stop budget: the one that was set, or the default.
+    pub fn budget(&self) -> Span {
+        self.grace.unwrap_or(GRACE)
+    }
+
+    /// Whether this exit code is as good as 0.
+    pub fn expected(&self, code: u8) -> bool {
+        code == 0 || self.expect.has(code)
+    }
+
+    /// The container's exit code for a service's: expected ones become 0.
+    pub fn mapped(&self, code: u8) -> u8 {
+        if self.expect.has(code) { 0 } else { code }
+    }
+
+    /// Finds what is wrong between settings that are each right.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.services.len() > SERVICES_MAX {
+            return Err(Fault::TooManyServices);
+        }
+        if self.bounded() && self.lame_duck > Span::ZERO && self.lame_duck >= self.budget() {
+            return Err(Fault::LameDuckEatsGrace);
+        }
+        Ok(())
+    }
+}
+
+/// What can be wrong with a plan as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// More than [`SERVICES_MAX`].
+    TooManyServices,
+    /// The lame-duck delay is part of the stop budget and leaves nothing of it.
+    LameDuckEatsGrace,
+}
+
+/// The step at which a start failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Making the process.
+    Fork,
+    /// Putting it into its own group or session.
+    Group,
+    /// Loading its program.
+    Exec,
+    /// Loading its program, which is there: what its `#!` line or its ELF file names is missing.
+    Interpreter,
+}
+
+/// Why a service could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartFault {
+    /// What was being done.
+    pub step: Step,
+    /// What the kernel answered.
+    pub errno: Errno,
+}
+
+impl StartFault {
+    /// The exit code: for us 127 not found, 126 not executable, 125 set-up; the peers' own else.
+    pub fn code(self, style: Style) -> u8 {
+        let exec = matches!(self.step, Step::Exec | Step::Interpreter);
+        match (style, self.errno) {
+            (Style::Pidlet, _) if !exec => 125,
+            (Style::Pidlet, Errno::NOENT | Errno::NOTDIR) => 127,
+            (Style::Pidlet, _) => 126,
+            (Style::Tini, Errno::NOENT) if exec => 127,
+            (Style::Tini, Errno::ACCES) if exec => 126,
+            (Style::DumbInit, _) if exec => 2,
+            (Style::Tini | Style::DumbInit | Style::Catatonit, _) => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_not_chained() {
+        let mut routes = Routes::default();
+        routes.set(Signal::TERM, Some(Signal::QUIT));
+        routes.set(Signal::QUIT, None);
+        assert_eq!(routes.get(Signal::TERM), Some(Signal::QUIT));
+        assert_eq!(routes.get(Signal::QUIT), None);
+        assert_eq!(routes.get(Signal::HUP), Some(Signal::HUP));
+    }
+
+    #[test]
+    fn codes_of_start_faults() {
+        let exec = |errno| StartFault {
+            step: Step::Exec,
+            errno,
+        };
+        let fork = StartFault {
+            step: Step::Fork,
+            errno: Errno::AGAIN,
+        };
+        for (fault, style, code) in [
+            (exec(Errno::NOENT), Style::Pidlet, 127),
+            (exec(Errno::NOTDIR), Style::Pidlet, 127),
+            (exec(Errno::ACCES), Style::Pidlet, 126),
+            (exec(Errno::NOEXEC), Style::Pidlet, 126),
+            (fork, Style::Pidlet, 125),
+            (exec(Errno::NOENT), Style::Tini, 127),
+            (exec(Errno::ACCES), Style::Tini, 126),
+            (exec(Errno::NOTDIR), Style::Tini, 1),
+            (fork, Style::Tini, 1),
+            (exec(Errno::NOENT), Style::DumbInit, 2),
+            (fork, Style::DumbInit, 1),
+            (exec(Errno::NOENT), Style::Catatonit, 1),
+        ] {
+            assert_eq!(fault.code(style), code, "{fault:?} {style:?}");
+        }
+    }
+}

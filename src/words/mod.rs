@@ -1,0 +1,11 @@
+//! The words that everybody uses: time, signals, exits, errors, lines of text.
+
+pub mod errno;
+pub mod exit;
+pub mod list;
+pub mod signal;
+pub mod text;
+pub mod time;
+
+/// A process id as the kernel counts in our PID namespace; always positive.
+pub type Pid = u32;

@@ -1,0 +1,206 @@
+//! Signals and sets of them, with the names that the field uses.
+//!
+//! Numbers are those of asm-generic/signal.h, which x86, arm, riscv, powerpc, s390 and loongarch
+//! share; of the architectures that Linux still has only mips, parisc, sparc and alpha differ.
+
+use super::text::{cut, number};
+
+/// A signal's number, 1 to 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signal(u8);
+
+/// The names of the signals 1 to 31, in order.
+const NAMES: &str = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT \
+    CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS";
+
+/// The first real-time signal that programs may use. The kernel's own first is 32, but both glibc
+/// and Docker count from 34, and so does everybody who writes `RTMIN+3` (signal(7)).
+const RTMIN: u8 = 34;
+const RTMAX: u8 = 64;
+
+impl Signal {
+    /// Hang-up.
+    pub const HUP: Signal = Signal(1);
+    /// Interrupt, Ctrl-C.
+    pub const INT: Signal = Signal(2);
+    /// Quit, Ctrl-\.
+    pub const QUIT: Signal = Signal(3);
+    /// The one that cannot be caught.
+    pub const KILL: Signal = Signal(9);
+    /// The one that asks to end.
+    pub const TERM: Signal = Signal(15);
+    /// A child ended or stopped.
+    pub const CHLD: Signal = Signal(17);
+    /// Go on.
+    pub const CONT: Signal = Signal(18);
+    /// Stop, not to be caught.
+    pub const STOP: Signal = Signal(19);
+    /// Stop from the terminal, Ctrl-Z.
+    pub const TSTP: Signal = Signal(20);
+    /// A background process read from the terminal.
+    pub const TTIN: Signal = Signal(21);
+    /// A background process wrote to the terminal.
+    pub const TTOU: Signal = Signal(22);
+    /// Power is failing; LXC's way to say halt.
+    pub const PWR: Signal = Signal(30);
+    /// SIGRTMIN+3: halt, as systemd understands it and Podman and LXC send it.
+    pub const HALT: Signal = Signal(RTMIN + 3);
+
+    /// The signal with this number, if there is one.
+    pub const fn new(number: u32) -> Option<Signal> {
+        if number >= 1 && number <= RTMAX as u32 {
+            Some(Signal(number as u8))
+        } else {
+            None
+        }
+    }
+
+    /// The kernel's number.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// The name without `SIG`, for 1 to 31.
+    pub fn name(self) -> Option<&'static [u8]> {
+        let mut rest = NAMES.as_bytes();
+        for _ in 1..self.0 {
+            rest = cut(rest, b' ').1;
+        }
+        match cut(rest, b' ').0 {
+            b"" => None,
+            name => Some(name),
+        }
+    }
+
+    /// How far from SIGRTMIN a real-time signal is.
+    pub const fn real_time(self) -> Option<u8> {
+        self.0.checked_sub(RTMIN)
+    }
+
+    /// Reads `TERM`, `SIGTERM`, `15`, `RTMIN+3` or `RTMAX-1`, in either case.
+    pub fn parse(text: &[u8]) -> Option<Signal> {
+        if let Some(number) = number(text) {
+            return Signal::new(u32::try_from(number).ok()?);
+        }
+        let name = without_prefix(text, b"SIG").unwrap_or(text);
+        if let Some(offset) = without_prefix(name, b"RTMIN") {
+            return real_time(offset, b'+', u64::from(RTMIN), true);
+        }
+        if let Some(offset) = without_prefix(name, b"RTMAX") {
+            return real_time(offset, b'-', u64::from(RTMAX), false);
+        }
+        (1..=31)
+            .filter_map(Signal::new)
+            .find(|signal| signal.name().and_then(|known| without_prefix(name, known)) == Some(b""))
+    }
+}
+
+fn real_time(offset: &[u8], sign: u8, base: u64, up: bool) -> Option<Signal> {
+    let offset = match offset.split_first() {
+        None => 0,
+        Some((first, digits)) if *first == sign => number(digits)?,
+        Some(_) => return None,
+    };
+    let number = if up {
+        base.checked_add(offset)
+    } else {
+        base.checked_sub(offset)
+    };
+    Signal::new(u32::try_from(number?).ok()?).filter(|signal| signal.real_time().is_some())
+}
+
+/// What is behind `prefix`, which is in capitals; `text` may be in either case.
+fn without_prefix<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    for (index, byte) in prefix.iter().enumerate() {
+        if text.get(index)?.to_ascii_uppercase() != *byte {
+            return None;
+        }
+    }
+    text.get(prefix.len()..)
+}
+
+/// A set of signals with the kernel's layout: bit n-1 is signal n.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalSet(pub u64);
+
+impl SignalSet {
+    /// No signal.
+    pub const NONE: SignalSet = SignalSet(0);
+    /// All 64.
+    pub const ALL: SignalSet = SignalSet(!0);
+    /// What asks a container to stop (DESIGN §7).
+    pub const STOP: SignalSet = SignalSet::NONE
+        .with(Signal::TERM)
+        .with(Signal::INT)
+        .with(Signal::QUIT)
+        .with(Signal::PWR)
+        .with(Signal::HALT);
+
+    /// The set with `signal` in it too.
+    pub const fn with(self, signal: Signal) -> SignalSet {
+        SignalSet(self.0 | 1 << (signal.0 - 1))
+    }
+
+    /// Whether `signal` is in the set.
+    pub const fn has(self, signal: Signal) -> bool {
+        self.0 & 1 << (signal.0 - 1) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings() {
+        for (text, number) in [
+            ("TERM", Some(15)),
+            ("SIGTERM", Some(15)),
+            ("sigterm", Some(15)),
+            ("15", Some(15)),
+            ("64", Some(64)),
+            ("HUP", Some(1)),
+            ("SYS", Some(31)),
+            ("RTMIN", Some(34)),
+            ("RTMIN+3", Some(37)),
+            ("SIGRTMIN+3", Some(37)),
+            ("RTMAX", Some(64)),
+            ("RTMAX-2", Some(62)),
+            ("RTMIN+30", Some(64)),
+            ("RTMIN+31", None),
+            ("RTMIN-1", None),
+            ("RTMIN+", None),
+            ("RTMIN+999", None),
+            ("RTM", None),
+            ("", None),
+            ("0", None),
+            ("65", None),
+            ("-1", None),
+            ("SIG", None),
+            ("TERMINATE", None),
+        ] {
+            assert_eq!(
+                Signal::parse(text.as_bytes()).map(Signal::number),
+                number,
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_name_reads_back() {
+        for number in 1..=31 {
+            let signal = Signal::new(number).unwrap();
+            assert_eq!(Signal::parse(signal.name().unwrap()), Some(signal));
+        }
+        assert_eq!(Signal::new(32).unwrap().name(), None);
+        assert_eq!(Signal::new(65), None);
+    }
+
+    #[test]
+    fn kernel_layout() {
+        assert_eq!(SignalSet::NONE.with(Signal::HUP).0, 1);
+        assert!(SignalSet::STOP.has(Signal::HALT) && !SignalSet::STOP.has(Signal::HUP));
+        assert!(SignalSet::ALL.has(Signal::new(64).unwrap()));
+    }
+}

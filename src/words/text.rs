@@ -1,0 +1,237 @@
+//! Numbers from text and lines of text, without `core::fmt`, which would cost more than all else.
+
+use super::errno::Errno;
+use super::signal::Signal;
+use super::time::Span;
+
+/// The longest line that we print. What is longer is cut and marked.
+pub const LINE_BYTES_MAX: usize = 1024;
+
+/// Reads a decimal number: digits only, at least one, no overflow.
+pub fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value: u64 = 0;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some(value)
+}
+
+/// What is in front of the first `separator`, and what is behind it; nothing if there is none.
+pub fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    let mut end = 0;
+    for byte in text {
+        if *byte == separator {
+            return (&text[..end], &text[end + 1..]);
+        }
+        end += 1;
+    }
+    (text, &[])
+}
+
+/// One line in the making. It never grows past [`LINE_BYTES_MAX`], newline included.
+pub struct Line {
+    bytes: [u8; LINE_BYTES_MAX],
+    len: usize,
+}
+
+impl Default for Line {
+    fn default() -> Line {
+        Line::new()
+    }
+}
+
+impl Line {
+    /// An empty line.
+    pub const fn new() -> Line {
+        Line {
+            bytes: [0; LINE_BYTES_MAX],
+            len: 0,
+        }
+    }
+
+    /// Our own words, as they are.
+    pub fn put(&mut self, text: &str) -> &mut Line {
+        for byte in text.bytes() {
+            self.push(byte);
+        }
+        self
+    }
+
+    /// Somebody else's bytes: a control character would break the line, so it is shown as `\xNN`.
+    pub fn put_bytes(&mut self, bytes: &[u8]) -> &mut Line {
+        for &byte in bytes {
+            if byte < b' ' || byte == 0x7f {
+                self.put("\\x").push(hex(byte >> 4));
+                self.push(hex(byte & 15));
+            } else {
+                self.push(byte);
+            }
+        }
+        self
+    }
+
+    /// A number in decimal.
+    pub fn put_number(&mut self, value: u64) -> &mut Line {
+        if value >= 10 {
+            self.put_number(value / 10);
+        }
+        self.push(b'0' + (value % 10) as u8);
+        self
+    }
+
+    /// A signal's name, `TERM` or `RTMIN+3`, or its number where it has none.
+    pub fn put_signal(&mut self, signal: Signal) -> &mut Line {
+        match (signal.name(), signal.real_time()) {
+            (Some(name), _) => self.put_bytes(name),
+            (None, Some(offset)) => self.put("RTMIN+").put_number(u64::from(offset)),
+            (None, None) => self.put_number(u64::from(signal.number())),
+        }
+    }
+
+    /// An error in the words of strerror(3), or `error N`.
+    pub fn put_errno(&mut self, errno: Errno) -> &mut Line {
+        match errno.text() {
+            Some(text) => self.put_bytes(text),
+            None => self.put("error ").put_number(u64::from(errno.0)),
+        }
+    }
+
+    /// A length of time for people: `0.5s`, `12.4s`, `3m07s`, `5h02m`.
+    pub fn put_span(&mut self, span: Span) -> &mut Line {
+        let seconds = span.0 / 1000;
+        if seconds < 60 {
+            self.put_number(seconds)
+                .put(".")
+                .put_number(span.0 % 1000 / 100)
+                .put("s")
+        } else if seconds < 3600 {
+            self.put_number(seconds / 60)
+                .put("m")
+                .put_two(seconds % 60)
+                .put("s")
+        } else {
+            self.put_number(seconds / 3600)
+                .put("h")
+                .put_two(seconds / 60 % 60)
+                .put("m")
+        }
+    }
+
+    /// A length of time as [`Span::parse`] reads it back.
+    pub fn put_setting(&mut self, span: Span) -> &mut Line {
+        match span.0 % 1000 {
+            0 => self.put_number(span.0 / 1000).put("s"),
+            _ => self.put_number(span.0).put("ms"),
+        }
+    }
+
+    fn put_two(&mut self, value: u64) -> &mut Line {
+        self.put_number(value / 10).put_number(value % 10)
+    }
+
+    /// One byte.
+    pub fn push(&mut self, byte: u8) {
+        // The last byte is the newline's.
+        if self.len < LINE_BYTES_MAX - 1 {
+            self.bytes[self.len] = byte;
+            self.len += 1;
+        }
+    }
+
+    /// Starts again.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// What there is so far.
+    pub fn text(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// The line with its newline. A line that was too long says so at its end.
+    pub fn end(&mut self) -> &[u8] {
+        const CUT: &[u8] = b"...";
+        if self.len == LINE_BYTES_MAX - 1 {
+            self.bytes[LINE_BYTES_MAX - 1 - CUT.len()..LINE_BYTES_MAX - 1].copy_from_slice(CUT);
+        }
+        self.bytes[self.len] = b'\n';
+        &self.bytes[..=self.len]
+    }
+}
+
+fn hex(nibble: u8) -> u8 {
+    if nibble < 10 {
+        b'0' + nibble
+    } else {
+        b'a' - 10 + nibble
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(write: impl Fn(&mut Line), expected: &str) {
+        let mut line = Line::new();
+        write(&mut line);
+        assert_eq!(core::str::from_utf8(line.end()).unwrap(), expected);
+    }
+
+    #[test]
+    fn lines() {
+        check(|line| _ = line.put("pid ").put_number(0), "pid 0\n");
+        check(
+            |line| _ = line.put_number(u64::MAX),
+            "18446744073709551615\n",
+        );
+        check(|line| _ = line.put_bytes(b"a\nb\x7f"), "a\\x0ab\\x7f\n");
+        check(|line| _ = line.put_signal(Signal::TERM), "TERM\n");
+        check(|line| _ = line.put_signal(Signal::HALT), "RTMIN+3\n");
+        check(|line| _ = line.put_signal(Signal::new(33).unwrap()), "33\n");
+        check(
+            |line| _ = line.put_errno(Errno::NOENT),
+            "No such file or directory\n",
+        );
+        check(|line| _ = line.put_errno(Errno(999)), "error 999\n");
+    }
+
+    #[test]
+    fn spans() {
+        for (ms, text) in [
+            (0, "0.0s\n"),
+            (12_449, "12.4s\n"),
+            (59_999, "59.9s\n"),
+            (187_000, "3m07s\n"),
+            (18_120_000, "5h02m\n"),
+        ] {
+            check(|line| _ = line.put_span(Span(ms)), text);
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_says_so() {
+        let mut line = Line::new();
+        for _ in 0..2000 {
+            line.put("x");
+        }
+        let text = line.end();
+        assert_eq!(text.len(), LINE_BYTES_MAX);
+        assert!(text.ends_with(b"xx...\n"));
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(number(b"18446744073709551616"), None);
+        assert_eq!(number(b""), None);
+        assert_eq!(number(b"+1"), None);
+    }
+}

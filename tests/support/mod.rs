@@ -1,0 +1,139 @@
+//! Starts programs the way container engines, shells and scripts do, and watches what becomes of them.
+//!
+//! ```ignore
+//! mod support;
+//! use support::*;
+//!
+//! #[test]
+//! fn passes_the_stop_signal_on() {
+//!     for mode in Mode::BOTH {
+//!         let init = Run::pidlet().mode(mode).args(["--", probe(), "signals", "--exit-on", "15=3"]).start();
+//!         init.wait_line(Out, |line| line == "ready");        // events, never sleeps
+//!         init.kill(libc::SIGTERM);
+//!         assert_eq!(init.wait(TIMEOUT), Exit::Code(3), "{}", init.describe());
+//!     }
+//! }
+//!
+//! let end = Run::pidlet().args(["--", "true"]).output();       // start, wait, collect both streams
+//! assert_eq!(end.exit, Exit::Code(0), "{end}");
+//! ```
+//!
+//! Both modes run in a PID namespace of their own, so that nothing can escape a test: `Mode::Pid1` is the
+//! first process of it; `Mode::Child` lives in one whose first process does nothing but reap. Either way
+//! the program is our direct child: its status comes from `waitpid`, signals go straight to it, and its own
+//! `getppid()` says 0, as for every process that `docker exec` starts. Root needs nothing for that;
+//! everybody else needs user namespaces. Dropping a `Proc` ends the namespace with all that is in it.
+
+// Every test file uses its own part of this.
+#![allow(dead_code)]
+#![allow(unused_imports)]
+
+mod inspect;
+mod launch;
+mod process;
+mod pty;
+mod run;
+mod temp;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+pub use inspect::Info;
+pub use launch::pipe;
+pub use process::{Ended, Exit, Proc, Stream, Stream::Err as ErrOut, Stream::Out};
+pub use pty::Pty;
+pub use run::{Input, Mode, Output, ProcFs, Run, Session};
+pub use temp::{Temp, lines_of};
+
+/// Longest wait for anything. Generous, as a loaded machine is no fault of the program's.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a waiting helper rests between two looks at its condition.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// The program under test.
+pub fn pidlet() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_pidlet"))
+}
+
+/// The helper that the tests run as payload; `probe.rs` says what it can do.
+pub fn probe() -> &'static str {
+    static PROBE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    PROBE.get_or_init(|| {
+        let directory = pidlet().parent().expect("pidlet lies in a directory");
+        let path: PathBuf = directory.join("examples/probe");
+        let changed = |path: &Path| {
+            std::fs::metadata(path)
+                .and_then(|data| data.modified())
+                .ok()
+        };
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/probe.rs");
+        if changed(&path) < changed(Path::new(source)) {
+            build_probe(directory);
+        }
+        path.to_str()
+            .expect("the target directory's name is UTF-8")
+            .to_owned()
+    })
+}
+
+/// Builds the probe: a plain `cargo test` has done so, but `cargo test --test NAME` builds no examples.
+fn build_probe(directory: &Path) {
+    let target = directory
+        .parent()
+        .expect("a profile's directory lies in another");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--quiet", "--example", "probe", "--target-dir"])
+        .arg(target);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if directory.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let done = cargo.status().expect("cannot run cargo");
+    assert!(done.success(), "`cargo build --example probe` failed");
+}
+
+/// Waits until `holds`, or panics saying what was waited for. `Proc::until` says more when there is a
+/// process.
+#[track_caller]
+pub fn until(what: &str, timeout: Duration, mut holds: impl FnMut() -> bool) {
+    assert!(
+        holds_within(timeout, &mut holds),
+        "waited {timeout:?} in vain until {what}"
+    );
+}
+
+/// True as soon as `holds`, false when the time is over.
+pub fn holds_within(timeout: Duration, holds: &mut dyn FnMut() -> bool) -> bool {
+    let end = Instant::now() + timeout;
+    loop {
+        if holds() {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Says loudly that a test did not run, and fails it where `CI=true`. Use `skip!`, which also returns.
+#[track_caller]
+pub fn skipped(reason: &str) {
+    eprintln!("SKIPPED: {reason}");
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "CI must skip nothing, but: {reason}"
+    );
+}
+
+/// Leaves the test, loudly: `skip!("needs {}", name)`.
+#[macro_export]
+macro_rules! skip {
+    ($($reason:tt)*) => {{
+        $crate::support::skipped(&format!($($reason)*));
+        return;
+    }};
+}
