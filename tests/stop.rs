@@ -1,0 +1,482 @@
+//! The stop, step by step (DESIGN §7): with one, two and twenty commands, as PID 1 and as a
+//! subreaper that is not PID 1.
+
+mod support;
+use support::*;
+
+use libc::{SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPWR, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR1, SIGUSR2};
+use std::time::{Duration, Instant};
+
+/// SIGRTMIN+3 as everybody counts: systemd's and LXC's halt.
+const HALT: i32 = 37;
+
+/// A reporter of its signals that ends well on TERM.
+const GOOD: [&str; 3] = ["signals", "--exit-on", "15=0"];
+
+/// Starts `count` times `command` (words of the probe) under pidlet, all of them ready.
+#[track_caller]
+fn start(mode: Mode, options: &[&str], count: usize, command: &[&str]) -> Proc {
+    let mut args: Vec<&str> = options.to_vec();
+    for number in 0..count {
+        args.push(if number == 0 { "--" } else { "---" });
+        args.push(probe());
+        args.extend(command);
+    }
+    let init = Run::pidlet().mode(mode).args(args).start();
+    wait_count(&init, "ready", count);
+    init
+}
+
+#[track_caller]
+fn wait_count(init: &Proc, prefix: &str, count: usize) {
+    init.until(&format!("{count} lines {prefix:?}"), || {
+        said(init, prefix) >= count
+    });
+}
+
+/// How many lines on standard output are `prefix`, or begin with it and a blank.
+fn said(init: &Proc, prefix: &str) -> usize {
+    let is = |line: &String| {
+        line.strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    init.lines(Out).iter().filter(|line| is(line)).count()
+}
+
+#[test]
+fn every_stop_signal_stops_all_commands() {
+    for mode in Mode::BOTH {
+        for count in [2, 20] {
+            for signal in [SIGTERM, SIGINT, SIGQUIT, SIGPWR, HALT] {
+                let init = start(mode, &[], count, &GOOD);
+                init.kill(signal);
+                let ended = init.finish();
+                assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+                assert_eq!(ended.stdout.matches("got 15 ").count(), count, "{ended}");
+            }
+        }
+    }
+}
+
+#[test]
+fn after_the_stop_signal_comes_cont() {
+    for mode in Mode::BOTH {
+        let init = start(mode, &[], 2, &["signals", "--exit-on", "18=4"]);
+        init.kill(SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(4), "{ended}");
+        let order: Vec<&str> = ended
+            .stdout
+            .lines()
+            .filter(|line| *line != "ready")
+            .collect();
+        assert_eq!(
+            order
+                .iter()
+                .filter(|line| line.starts_with("got 15 "))
+                .count(),
+            2,
+            "{ended}"
+        );
+        assert_eq!(
+            order
+                .iter()
+                .filter(|line| line.starts_with("got 18 "))
+                .count(),
+            2,
+            "{ended}"
+        );
+    }
+}
+
+#[test]
+fn every_other_signal_is_passed_on_to_all() {
+    let passed_on = (1..=64).filter(|signal| {
+        let stops = [SIGTERM, SIGINT, SIGQUIT, SIGPWR, HALT].contains(signal);
+        // KILL and STOP cannot be seen, CHLD is our own, TSTP, TTIN and TTOU may stop a command,
+        // and 32 and 33 belong to the C library of whoever would send and receive them.
+        !stops && ![9, 17, 19, 20, 21, 22, 32, 33].contains(signal)
+    });
+    let passed_on: Vec<i32> = passed_on.collect();
+    for mode in Mode::BOTH {
+        for count in [1, 2, 20] {
+            let init = start(mode, &[], count, &GOOD);
+            for &signal in &passed_on {
+                init.kill(signal);
+                wait_count(&init, &format!("got {signal}"), count);
+            }
+            assert_eq!(init.try_wait(), None, "{}", init.describe());
+            init.kill(SIGTERM);
+            assert_eq!(init.finish().exit, Exit::Code(0));
+        }
+    }
+}
+
+#[test]
+fn with_one_command_stop_signals_are_just_passed_on() {
+    for mode in Mode::BOTH {
+        let init = start(mode, &[], 1, &["signals", "--exit-on", "10=9"]);
+        for signal in [SIGTERM, SIGTERM, SIGINT, SIGQUIT, SIGPWR, HALT] {
+            let before = said(&init, &format!("got {signal}"));
+            init.kill(signal);
+            wait_count(&init, &format!("got {signal}"), before + 1);
+        }
+        init.kill(SIGUSR1);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(9), "{ended}");
+        assert!(
+            !ended.stdout.contains("got 18"),
+            "CONT only for what is stopped: {ended}"
+        );
+    }
+    let init = Run::pidlet().args(["sleep", "1000"]).start();
+    init.kill(SIGTERM);
+    assert_eq!(init.finish().exit, Exit::Code(143));
+}
+
+#[test]
+fn what_ignores_its_stop_signal_is_killed_when_the_budget_runs_out() {
+    for mode in Mode::BOTH {
+        for count in [1, 2, 20] {
+            let init = start(mode, &["--grace", "500ms"], count, &["ignore", "15"]);
+            let asked = Instant::now();
+            init.kill(SIGTERM);
+            let ended = init.finish();
+            assert!(
+                asked.elapsed() >= Duration::from_millis(500),
+                "too early: {ended}"
+            );
+            assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+            let warned = ended
+                .stderr
+                .matches("did not stop within 500ms: killed")
+                .count();
+            assert_eq!(warned, count, "{ended}");
+            let last = ended.stderr.lines().last().unwrap_or_default();
+            assert!(
+                last.starts_with("pidlet: stopped by TERM: probe (pid "),
+                "{ended}"
+            );
+            assert!(
+                last.contains(") did not stop in time and was killed after "),
+                "{ended}"
+            );
+            assert!(last.ends_with("; container exits 137"), "{ended}");
+        }
+    }
+}
+
+#[test]
+fn a_second_stop_signal_kills_at_once() {
+    for mode in Mode::BOTH {
+        for count in [2, 20] {
+            let init = start(mode, &["-v", "--grace", "1h"], count, &["ignore", "15"]);
+            init.kill(SIGTERM);
+            init.wait_line(ErrOut, |line| line.contains("stopping within"));
+            init.kill(SIGINT);
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+        }
+    }
+}
+
+#[test]
+fn a_stop_signal_during_the_start_starts_nothing_more() {
+    for mode in Mode::BOTH {
+        let mut args = vec!["-v", "--", "sleep", "1000"];
+        for _ in 0..500 {
+            args.extend(["---", "sleep", "1000"]);
+        }
+        let init = Run::pidlet().mode(mode).args(args).start();
+        init.wait_line(ErrOut, |line| line.ends_with(" runs"));
+        init.kill(SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(143), "{}", ended.exit);
+        let started = ended.stderr.matches(" runs\n").count();
+        let stopped = ended
+            .stderr
+            .matches("was killed by signal 15 (TERM) after")
+            .count();
+        assert!(
+            started < 501,
+            "the signal was seen only when all {started} had been started"
+        );
+        assert_eq!(stopped, started + 1, "each of them, and the last line");
+    }
+}
+
+#[test]
+fn a_stopped_command_is_woken_to_see_its_stop_signal() {
+    for mode in Mode::BOTH {
+        for (count, code) in [(1, 143), (2, 143)] {
+            let init = start(mode, &[], count, &["sleep"]);
+            for child in init.children() {
+                // SAFETY: a child of our own container.
+                assert_eq!(unsafe { libc::kill(child.pid, SIGSTOP) }, 0);
+                init.until("it is stopped", || {
+                    Info::of(child.pid).is_some_and(|i| i.is_stopped())
+                });
+            }
+            init.kill(SIGTERM);
+            assert_eq!(init.finish().exit, Exit::Code(code));
+        }
+    }
+}
+
+#[test]
+fn orphans_get_their_stop_signal_and_time_to_obey() {
+    let temp = Temp::new();
+    for mode in Mode::BOTH {
+        for others in [&[][..], &["---", "sleep", "1000"]] {
+            let log = temp.join(format!("log-{mode:?}-{}", others.len()));
+            // The orphan works on its end for a while; nobody may cut it off.
+            let orphan = "trap 'sleep 0.3; echo obeyed >> $0; exit 0' TERM; echo up >> $0; \
+                while :; do sleep 0.05; done";
+            let main = format!(
+                "sh -c \"$1\" {log} & until grep -qs up {log}; do sleep 0.01; done; exit 3"
+            );
+            let run = Run::pidlet()
+                .mode(mode)
+                .args(["--", "sh", "-c", &main, "x", orphan]);
+            let ended = run.args(others).output();
+            assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+            assert_eq!(lines_of(&log), ["up", "obeyed"], "{ended}");
+        }
+    }
+}
+
+#[test]
+fn orphans_that_ignore_their_stop_signal_are_killed_when_the_budget_runs_out() {
+    for mode in Mode::BOTH {
+        for count in [1, 20] {
+            let count = count.to_string();
+            let orphans = [
+                probe(),
+                "orphans",
+                &count,
+                "--ignore-term",
+                "--then-exit",
+                "5",
+            ];
+            let run = Run::pidlet()
+                .mode(mode)
+                .args(["-t", "300ms", "--"])
+                .args(orphans);
+            let init = run.start();
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(5), "{ended}");
+            let warned = "pidlet: processes left over by the services did not stop within 300ms";
+            assert!(ended.stderr.contains(warned), "{ended}");
+        }
+    }
+}
+
+#[test]
+fn the_end_comes_with_the_last_process_and_not_with_the_budget() {
+    for mode in Mode::BOTH {
+        let orphans = [probe(), "orphans", "20", "--then-exit", "5"];
+        let ended = Run::pidlet()
+            .mode(mode)
+            .args(["-t", "1h", "--"])
+            .args(orphans)
+            .output();
+        assert_eq!(ended.exit, Exit::Code(5), "{ended}");
+    }
+}
+
+#[test]
+fn each_process_is_told_once() {
+    let temp = Temp::new();
+    // The member of the leader's group reports; the leader ends by itself, or is told.
+    for (options, code) in [(&[][..], "7"), (&["-g"], "7"), (&["-g", "-t", "1h"], "7")] {
+        for mode in Mode::BOTH {
+            let log = temp.join(format!("log-{mode:?}-{}", options.len()));
+            let run = Run::pidlet().mode(mode).args(options).args(["--", probe()]);
+            let ended = run.args(["--to", &log, "group", code]).output();
+            assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+            let told = lines_of(&log)
+                .iter()
+                .filter(|line| line.contains("member got 15"))
+                .count();
+            assert_eq!(told, 1, "{:?} {ended}", lines_of(&log));
+        }
+    }
+}
+
+#[test]
+fn with_group_a_signal_reaches_the_whole_group() {
+    for mode in Mode::BOTH {
+        for (options, member) in [(&["-g"][..], true), (&[], false)] {
+            let init = start(mode, options, 1, &["group"]);
+            init.kill(SIGUSR1);
+            wait_count(&init, "leader got 10", 1);
+            if member {
+                wait_count(&init, "member got 10", 1);
+            }
+            init.kill(SIGTERM);
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+            assert_eq!(ended.stdout.contains("member got 10"), member, "{ended}");
+            // Left over or in the group: it is told to stop either way.
+            assert!(ended.stdout.contains("member got 15"), "{ended}");
+        }
+    }
+}
+
+#[test]
+fn a_lame_duck_goes_on_until_its_delay_is_over_or_a_second_signal() {
+    for mode in Mode::BOTH {
+        for count in [1, 2] {
+            let options = ["-v", "--lame-duck", "1h", "--grace", "2h"];
+            let init = start(mode, &options, count, &GOOD);
+            init.kill(SIGTERM);
+            init.wait_line(ErrOut, |line| line.contains("stopping after a delay of"));
+            init.kill(SIGHUP);
+            wait_count(&init, "got 1", count);
+            assert_eq!(said(&init, "got 15"), 0, "{}", init.describe());
+            init.kill(SIGINT);
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+
+            let init = start(mode, &["--lame-duck", "300ms"], count, &GOOD);
+            let asked = Instant::now();
+            init.kill(SIGTERM);
+            let ended = init.finish();
+            assert!(
+                asked.elapsed() >= Duration::from_millis(300),
+                "too early: {ended}"
+            );
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        }
+    }
+}
+
+#[test]
+fn rewriting_comes_first() {
+    for mode in Mode::BOTH {
+        // One command: what comes in as one goes out as the other, or not at all.
+        let options = ["-r", "HUP:USR2", "-r", "10:0", "--rewrite=RTMIN+5:WINCH"];
+        let init = start(mode, &options, 1, &GOOD);
+        init.kill(SIGUSR1);
+        init.kill(SIGHUP);
+        init.kill(34 + 5);
+        wait_count(&init, "got 12", 1);
+        wait_count(&init, "got 28", 1);
+        init.kill(SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        assert!(
+            !ended.stdout.contains("got 1 ") && !ended.stdout.contains("got 10 "),
+            "{ended}"
+        );
+
+        // Several: a signal that is rewritten to a stop signal stops, and TERM as it is sent to
+        // stop them is rewritten too, so that nginx and php-fpm can have their QUIT.
+        let options = ["-r", "USR1:INT", "-r", "TERM:QUIT"];
+        for signal in [SIGUSR1, SIGTERM] {
+            let init = start(mode, &options, 2, &["signals", "--exit-on", "3=0"]);
+            init.kill(signal);
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+            assert_eq!(ended.stdout.matches("got 3 ").count(), 2, "{ended}");
+        }
+
+        // A dropped TERM stops nothing, and yet nobody is left without a stop signal.
+        let init = start(mode, &["-r", "TERM:0"], 2, &GOOD);
+        init.kill(SIGTERM);
+        init.kill(SIGUSR2);
+        wait_count(&init, "got 12", 2);
+        assert_eq!(said(&init, "got 15"), 0, "{}", init.describe());
+        init.kill(SIGINT);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        assert_eq!(ended.stdout.matches("got 15 ").count(), 2, "{ended}");
+    }
+}
+
+#[test]
+fn the_peers_names_have_the_budget_from_the_environment() {
+    let temp = Temp::new();
+    for name in ["tini", "docker-init", "dumb-init", "catatonit"] {
+        let program = temp.symlink(pidlet(), name);
+        // Without it the end of the main child is the end; with it what is left is stopped.
+        for (grace, obeyed) in [(None, false), (Some("1h"), true)] {
+            let log = temp.join(format!("log-{name}-{obeyed}"));
+            let mut run = Run::new(&program).args(["--", probe(), "--to", &log, "group", "3"]);
+            if let Some(grace) = grace {
+                run = run.env("PIDLET_GRACE", grace);
+            }
+            let ended = run.output();
+            assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+            let told = lines_of(&log)
+                .iter()
+                .any(|line| line.contains("member got 15"));
+            assert!(told || !obeyed, "{name}: {:?}", lines_of(&log));
+        }
+    }
+}
+
+#[test]
+fn a_full_standard_error_stops_neither_signals_nor_the_stop() {
+    for mode in Mode::BOTH {
+        let mut args = vec!["-vv", "--", probe(), "signals", "--exit-on", "15=0"];
+        args.extend(["---", probe(), "signals", "--exit-on", "15=0"]);
+        let init = Run::pidlet()
+            .mode(mode)
+            .args(args)
+            .stderr(Output::Full)
+            .start();
+        wait_count(&init, "ready", 2);
+        for _ in 0..3 {
+            init.kill(SIGUSR1);
+        }
+        wait_count(&init, "got 10", 2);
+        init.kill(SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(0), "{}", init.describe());
+    }
+}
+
+#[test]
+fn when_the_parent_dies_the_container_stops_with_that_signal() {
+    // The parent is a shell that dies while pidlet runs; the harness watches through the log.
+    let temp = Temp::new();
+    for (count, signal, got) in [
+        (1, "TERM", "got 15"),
+        (2, "USR2", "got 12"),
+        (1, "HUP", "got 1"),
+    ] {
+        let log = temp.join(format!("log-{count}-{signal}"));
+        let number = got.trim_start_matches("got ");
+        let command = format!("{} --to {log} signals --exit-on {number}=0", probe());
+        let commands = vec![command; count].join(" --- ");
+        let script = format!("{} -p {signal} -- {commands} & read x", pidlet().display());
+        let parent = Run::new("/bin/sh").mode(Mode::Child).args(["-c", &script]);
+        let parent = parent.stdin(Input::Pipe).start();
+        let count_lines = |text: &str| {
+            lines_of(&log)
+                .iter()
+                .filter(|line| line.starts_with(text))
+                .count()
+        };
+        parent.until("all are ready", || {
+            std::path::Path::new(&log).exists() && count_lines("ready") == count
+        });
+        parent.kill(SIGKILL);
+        parent.until("all were told", || count_lines(got) == count);
+        parent.until("nothing is left", || {
+            parent.others().iter().all(|other| other.is_zombie())
+        });
+    }
+}
+
+#[test]
+fn a_continued_pidlet_goes_on_as_before() {
+    for mode in Mode::BOTH {
+        let init = start(mode, &[], 2, &GOOD);
+        init.kill(SIGSTOP);
+        init.kill(SIGCONT);
+        wait_count(&init, "got 18", 2);
+        init.kill(SIGTERM);
+        assert_eq!(init.finish().exit, Exit::Code(0));
+    }
+}
