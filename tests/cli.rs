@@ -1,0 +1,513 @@
+//! The command line, its environment twins, and bad input: each is refused with a line that a
+//! person can act on before anything runs, or it just works (DESIGN §4).
+
+mod support;
+use support::*;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// Runs pidlet with these arguments as PID 1.
+#[track_caller]
+fn pidlet(args: &[&str]) -> Ended {
+    Run::pidlet().args(args).output()
+}
+
+#[track_caller]
+fn check(ended: &Ended, code: i32, stdout: &str, stderr: &str) {
+    let seen = (ended.exit, ended.stdout.as_str(), ended.stderr.as_str());
+    assert_eq!(seen, (Exit::Code(code), stdout, stderr), "{ended}");
+}
+
+#[test]
+fn what_was_asked_for_is_on_standard_output() {
+    let version = format!("pidlet {}\n", env!("CARGO_PKG_VERSION"));
+    for args in [
+        &["--version"][..],
+        &["-V"],
+        &["-qq", "--version", "--nonsense"],
+    ] {
+        check(&pidlet(args), 0, &version, "");
+    }
+    for args in [&["--help"][..], &["-h"], &["--nonsense", "--help"]] {
+        let ended = pidlet(args);
+        assert_eq!(
+            (ended.exit, ended.stderr.as_str()),
+            (Exit::Code(0), ""),
+            "{ended}"
+        );
+        assert!(ended.stdout.starts_with("Usage: pidlet "), "{ended}");
+        for option in OPTIONS {
+            assert!(ended.stdout.contains(option), "{option}: {ended}");
+        }
+    }
+}
+
+const OPTIONS: [&str; 15] = [
+    "-u, --until ",
+    "-t, --grace ",
+    "--lame-duck ",
+    "-g, --group ",
+    "-r, --rewrite ",
+    "-e, --expect ",
+    "-p, --parent-death ",
+    "--hold ",
+    "--separator ",
+    "--termination-log ",
+    "-q, --quiet ",
+    "-v, --verbose ",
+    "--dry-run ",
+    "-h, --help ",
+    "-V, --version ",
+];
+
+#[test]
+fn no_command_is_refused() {
+    let said = "pidlet: no command given; 'pidlet --help' says more\n";
+    for args in [&[][..], &["--"], &["-q"], &["--grace", "1s", "--"]] {
+        check(&pidlet(args), 1, "", said);
+    }
+    let none: [&str; 0] = [];
+    let ended = Run::pidlet().arg0("").args(none).output();
+    check(&ended, 1, "", said);
+}
+
+#[test]
+fn bad_options_are_refused_with_what_was_expected() {
+    let duration = "a duration, such as 500ms, 8s, 2m or 1h";
+    let signal = "a signal, such as TERM or 15";
+    let rewrite = "FROM:TO, two signals, or FROM:0 to drop one";
+    let code = "an exit code from 0 to 255";
+    let rows = [
+        ("--grace", "grace", "8x", duration),
+        ("-t", "grace", "", duration),
+        ("--grace", "grace", "-1s", duration),
+        ("--grace", "grace", "99999999999999999999h", duration),
+        ("--lame-duck", "lame-duck", "soon", duration),
+        ("--until", "until", "some", "any, all or failure"),
+        ("-u", "until", "ANY", "any, all or failure"),
+        ("--rewrite", "rewrite", "TERM", rewrite),
+        ("-r", "rewrite", "TERM:NOPE", rewrite),
+        ("-r", "rewrite", "0:TERM", rewrite),
+        ("-r", "rewrite", "65:TERM", rewrite),
+        ("--expect", "expect", "256", code),
+        ("-e", "expect", "", code),
+        ("-e", "expect", "3,x", code),
+        ("--parent-death", "parent-death", "SIGNOPE", signal),
+        ("-p", "parent-death", "65", signal),
+        ("--separator", "separator", "", "a word"),
+    ];
+    for (option, name, value, expected) in rows {
+        let ended = pidlet(&[option, value, "--", "true"]);
+        check(
+            &ended,
+            1,
+            "",
+            &format!("pidlet: --{name}: \"{value}\": expected {expected}\n"),
+        );
+        let twin = format!("PIDLET_{}", name.to_uppercase().replace('-', "_"));
+        let ended = Run::pidlet()
+            .args(["--", "true"])
+            .env(&twin, value)
+            .output();
+        check(
+            &ended,
+            1,
+            "",
+            &format!("pidlet: {twin}: \"{value}\": expected {expected}\n"),
+        );
+    }
+    for (args, said) in [
+        (&["--nope", "true"][..], "unrecognized option '--nope'"),
+        (&["--gra=1s", "true"], "unrecognized option '--gra=1s'"),
+        (&["-z", "true"], "invalid option -- 'z'"),
+        (
+            &["--hold=yes", "true"],
+            "option '--hold' doesn't allow an argument",
+        ),
+        (&["true", "---"], "command 2 is empty: a separator too many"),
+        (
+            &["--", "---", "true"],
+            "command 1 is empty: a separator too many",
+        ),
+    ] {
+        let args: Vec<&str> = args.to_vec();
+        check(&pidlet(&args), 1, "", &format!("pidlet: {said}\n"));
+    }
+    let ended = pidlet(&["--grace"]);
+    assert!(
+        ended
+            .stderr
+            .contains("option '--grace' requires an argument\n"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn every_fault_is_said_at_once() {
+    let ended = pidlet(&["--nope", "-t", "x", "-e", "y", "a", "---", "---", "b"]);
+    assert_eq!(ended.exit, Exit::Code(1), "{ended}");
+    assert_eq!(ended.stderr.lines().count(), 4, "{ended}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let said = "pidlet: --lame-duck is part of the stop's time: it must be shorter than --grace\n";
+    let several = ["--lame-duck", "8s", "--", "true", "---", "true"];
+    check(&pidlet(&several), 1, "", said);
+    check(
+        &pidlet(&["--lame-duck=5s", "--grace=5s", "--", "true"]),
+        1,
+        "",
+        said,
+    );
+    check(&pidlet(&["-qq", "--lame-duck=9s", "--", "true"]), 0, "", "");
+}
+
+#[test]
+fn each_option_has_a_twin_in_the_environment_and_wins_over_it() {
+    let run = || Run::pidlet().arg("-q");
+    let exit = |code: &'static str| [probe(), "exit", code];
+    let ended = run().args(exit("3")).env("PIDLET_EXPECT", "1,2,3").output();
+    check(&ended, 0, "", "");
+    let ended = run()
+        .args(["-e", "4"])
+        .args(exit("3"))
+        .env("PIDLET_EXPECT", "3")
+        .output();
+    assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+    let ended = run()
+        .args(["false", "+", "true"])
+        .env("PIDLET_SEPARATOR", "+");
+    let ended = ended.env("PIDLET_UNTIL", "all").output();
+    assert_eq!(ended.exit, Exit::Code(1), "{ended}");
+    let ended = run().args(["--until", "any", "--dry-run", "a", "---", "b"]);
+    let ended = ended
+        .env("PIDLET_UNTIL", "all")
+        .env("PIDLET_GRACE", "1m")
+        .output();
+    assert!(
+        ended.stdout.contains("until = any\ngrace = 60s\n"),
+        "{ended}"
+    );
+    let ended = run().args(exit("3")).env("PIDLET_QUIET", "yes").output();
+    check(&ended, 3, "", "");
+    let said = "pidlet: PIDLET_HOLD: \"perhaps\": expected yes or no\n";
+    check(
+        &run().arg("true").env("PIDLET_HOLD", "perhaps").output(),
+        1,
+        "",
+        said,
+    );
+    let ended = run()
+        .arg("true")
+        .env("PIDLET_HOLD", "0")
+        .env("PIDLET_DRY_RUN", "no")
+        .output();
+    check(&ended, 0, "", "");
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_runs_nothing() {
+    let args = [
+        "--dry-run",
+        "-g",
+        "--hold",
+        "-e",
+        "3",
+        "-r",
+        "TERM:QUIT",
+        "-r",
+        "HUP:0",
+        "-t",
+    ];
+    let commands = [
+        "90s",
+        "-p",
+        "INT",
+        "--",
+        "/bin/echo",
+        "it's",
+        "",
+        "---",
+        "echo",
+        "a b",
+    ];
+    let expected = "[pidlet]\nuntil = any\ngrace = 90s\ngroup = yes\nhold = yes\n\
+        parent-death = INT\nrewrite = HUP:0\nrewrite = TERM:QUIT\nexpect = 3\n\n\
+        [echo]\nrun = /bin/echo 'it'\\''s' ''\n\n[echo-2]\nrun = echo 'a b'\n";
+    check(
+        &Run::pidlet().args(args).args(commands).output(),
+        0,
+        expected,
+        "",
+    );
+    check(
+        &pidlet(&["--dry-run", "nosuch"]),
+        0,
+        "[pidlet]\nuntil = any\n\n[nosuch]\nrun = nosuch\n",
+        "",
+    );
+    check(
+        &pidlet(&["--dry-run", "-t", "x", "true"]),
+        1,
+        "",
+        "pidlet: --grace: \"x\": expected a \
+        duration, such as 500ms, 8s, 2m or 1h\n",
+    );
+}
+
+#[test]
+fn arguments_pass_through_as_they_are() {
+    for mode in Mode::BOTH {
+        let odd: [&OsStr; 5] = ["", "--help", "a b", "---x", "\\"].map(OsStr::new);
+        let run = Run::pidlet()
+            .mode(mode)
+            .args(["-qq", "--", probe(), "args"])
+            .args(odd);
+        let ended = run.arg(OsStr::from_bytes(b"\xff\xfe")).output();
+        let expected = "<>\n<--help>\n<a b>\n<---x>\n<\\\\>\n<\\xff\\xfe>\n";
+        assert_eq!(ended.stdout, expected, "{ended}");
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    }
+    // Bytes that are not UTF-8 in a message, and a control character that must not break the line.
+    let ended = Run::pidlet().arg(OsStr::from_bytes(b"/no/\xff\n")).output();
+    assert_eq!(ended.exit, Exit::Code(127), "{ended}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended}");
+    assert!(ended.stderr.contains("\\x0a"), "{ended}");
+}
+
+#[test]
+fn ten_thousand_arguments_and_variables_are_nothing() {
+    for mode in Mode::BOTH {
+        let mut run =
+            Run::pidlet()
+                .mode(mode)
+                .args(["-qq", "--", "sh", "-c", "exit $(($# % 256))"]);
+        run = run.args((0..10_001).map(|number| number.to_string()));
+        for number in 0..1000 {
+            run = run.env(format!("VARIABLE_{number}"), "value");
+        }
+        let ended = run.output();
+        check(&ended, 10_000 % 256, "", "");
+    }
+}
+
+#[test]
+fn the_environment_passes_through_as_it_is() {
+    let name = OsString::from("ODD");
+    let value = OsStr::from_bytes(b"\xff\xfe=");
+    let run = Run::pidlet().args(["-qq", "--", "sh", "-c", "printf %s \"$ODD\" | od -An -tx1"]);
+    let ended = run.env(name, value).env("PIDLET_EXPECT", "0").output();
+    check(&ended, 0, " ff fe 3d\n", "");
+}
+
+#[test]
+fn closed_streams_are_no_obstacle() {
+    for mode in Mode::BOTH {
+        let closed = || {
+            Run::pidlet()
+                .mode(mode)
+                .stdin(Input::Closed)
+                .stdout(Output::Closed)
+        };
+        for count in [1, 2] {
+            let mut run = closed().stderr(Output::Closed).args(["--until=all", "--"]);
+            run = run.args(["sh", "-c", "exit 3"]);
+            if count == 2 {
+                run = run.args(["---", "true"]);
+            }
+            assert_eq!(run.output().exit, Exit::Code(3));
+        }
+        // A child has the streams that we have, and none of our descriptors in their place.
+        let ended = closed().args(["-qq", probe(), "fds"]).output();
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        let temp = Temp::new();
+        let log = temp.join("fds");
+        let run = closed()
+            .stderr(Output::Closed)
+            .args([probe(), "--to", &log, "fds"]);
+        assert_eq!(run.output().exit, Exit::Code(0));
+    }
+}
+
+#[test]
+fn a_limit_of_descriptors_is_no_obstacle() {
+    // The payload is pidlet's own pause: a program that needs no descriptor itself.
+    let pause = [support::pidlet().to_str().unwrap(), "-P"];
+    for mode in Mode::BOTH {
+        for limit in [3, 4, 1024, most_descriptors()] {
+            for count in [1, 2] {
+                let commands = if count == 1 {
+                    vec![&pause[..]]
+                } else {
+                    vec![&pause[..]; 2]
+                };
+                let run = Run::pidlet()
+                    .mode(mode)
+                    .limit(libc::RLIMIT_NOFILE, limit, limit);
+                let init = run.arg("--").args(commands.join(&"---")).start();
+                init.until("all wait for signals", || {
+                    let children = init.children();
+                    children.len() == count && children.iter().all(|child| child.state == 'S')
+                });
+                init.kill(libc::SIGTERM);
+                let ended = init.finish();
+                assert_eq!(ended.exit, Exit::Code(0), "limit {limit}: {ended}");
+            }
+        }
+    }
+}
+
+/// The most that this machine allows: a billion here and there.
+fn most_descriptors() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: writes one structure.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    limit.rlim_max
+}
+
+#[test]
+fn without_proc_everything_works() {
+    for mode in Mode::BOTH {
+        let run = || Run::pidlet().mode(mode).proc_fs(ProcFs::Empty);
+        let ended = run().args(["-qq", "--", "sh", "-c", "exit 3"]).output();
+        check(&ended, 3, "", "");
+        let init = run()
+            .args(["sleep", "1000", "---", "sleep", "1000"])
+            .start();
+        init.until("both run", || init.others().len() == 2);
+        init.kill(libc::SIGTERM);
+        assert_eq!(init.finish().exit, Exit::Code(143));
+        // What is left over: as PID 1 it is stopped; otherwise it cannot be found, and that is said.
+        let ended = run()
+            .args(["sh", "-c", "setsid sleep 1000 & exit 4"])
+            .output();
+        assert_eq!(ended.exit, Exit::Code(4), "{ended}");
+        let said = "processes left over are not stopped: without /proc they cannot be found";
+        assert_eq!(ended.stderr.contains(said), mode == Mode::Child, "{ended}");
+    }
+}
+
+#[test]
+fn a_working_directory_that_is_gone_is_no_obstacle() {
+    let script = "mkdir /tmp/pidlet-gone-$$ && cd /tmp/pidlet-gone-$$ && rmdir /tmp/pidlet-gone-$$ \
+        && exec \"$0\" -q -- sh -c 'exit 3'";
+    for mode in Mode::BOTH {
+        let run = Run::new("/bin/sh").mode(mode).args(["-c", script]);
+        let ended = run.arg(support::pidlet()).output();
+        assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+    }
+}
+
+#[test]
+fn programs_are_found_as_execvp_finds_them() {
+    let temp = Temp::new();
+    temp.write("tool", "#!/bin/sh\nexit 7\n", 0o755);
+    std::fs::create_dir(temp.join("denied")).unwrap();
+    temp.write("denied/tool", "#!/bin/sh\nexit 8\n", 0o644);
+    let here = temp.path().to_str().unwrap();
+    for (path, code) in [
+        (here.to_owned(), 7),
+        (format!("/no/such:{here}"), 7),
+        // What may not be executed is remembered, and what comes later is found.
+        (format!("{here}/denied:{here}"), 7),
+        (format!("{here}/denied:/no/such"), 126),
+        ("/no/such".to_owned(), 127),
+        // An empty entry is the current directory.
+        (String::new(), 7),
+        ("/no/such:".to_owned(), 7),
+        (":/no/such".to_owned(), 7),
+    ] {
+        for mode in Mode::BOTH {
+            let run = Run::pidlet()
+                .mode(mode)
+                .args(["-qq", "tool"])
+                .env("PATH", &path)
+                .cwd(here);
+            assert_eq!(run.output().exit, Exit::Code(code), "PATH={path}");
+        }
+    }
+    let ended = Run::pidlet()
+        .args(["-qq", "true"])
+        .env_remove("PATH")
+        .output();
+    check(&ended, 0, "", "");
+}
+
+#[test]
+fn what_an_init_must_not_hold_is_let_go() {
+    for mode in Mode::BOTH {
+        let (reader, writer) = pipe();
+        let temp = Temp::new();
+        let run = Run::pidlet().mode(mode).cwd(temp.path()).fd(writer, 9);
+        let init = run.args([probe(), "sleep"]).start();
+        init.wait_says("ready");
+        init.until("only the signalfd is open beside the streams", || {
+            let fds = init.fds();
+            fds.len() <= 4
+                && fds
+                    .iter()
+                    .all(|(fd, what)| *fd < 3 || what.contains("signalfd"))
+        });
+        assert_eq!(init.cwd(), "/");
+        // The child has it, as it would have without us.
+        let child = init.find("probe").expect("it runs");
+        let inherited = std::fs::read_link(format!("/proc/{}/fd/9", child.pid));
+        assert!(inherited.is_ok(), "{}", init.describe());
+        drop((init, reader));
+    }
+}
+
+#[test]
+fn listen_pid_names_the_only_command() {
+    for (value, expected) in [("1", "rewritten\n"), ("77", "kept\n")] {
+        let run = Run::pidlet().args(["-qq", "--", probe(), "listen-pid"]);
+        check(
+            &run.env("LISTEN_PID", value).env("LISTEN_FDS", "1").output(),
+            0,
+            expected,
+            "",
+        );
+    }
+}
+
+#[test]
+fn masks_and_dispositions_are_those_that_we_were_given() {
+    use libc::{SIGCHLD, SIGHUP, SIGPIPE, SIGTERM, SIGUSR1};
+    for mode in Mode::BOTH {
+        let blocked = [SIGUSR1, SIGTERM];
+        let ignored = [SIGPIPE, SIGHUP, SIGCHLD];
+        let given = |run: Run| run.mode(mode).block(&blocked).ignore(&ignored);
+        let direct = given(Run::new(probe())).args(["mask"]).output();
+        let through = given(Run::pidlet())
+            .args(["-qq", "--", probe(), "mask"])
+            .output();
+        let masks = |ended: &Ended| -> Vec<String> {
+            let lines = ended.stdout.lines().filter(|line| {
+                ["blocked", "ignored", "caught"]
+                    .iter()
+                    .any(|what| line.contains(what))
+            });
+            lines.map(str::to_owned).collect()
+        };
+        assert!(!masks(&direct).is_empty(), "{direct}");
+        assert_eq!(masks(&direct), masks(&through), "{direct}\n{through}");
+    }
+}
+
+#[test]
+fn verbosity_says_more_and_less() {
+    let counts = ["-qq", "-q", "-qv", "-v", "-vv"].map(|option| {
+        let ended = pidlet(&[option, "--", "sh", "-c", "exit 3"]);
+        assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+        ended.stderr.lines().count()
+    });
+    assert_eq!(counts, [0, 1, 1, 3, 3]);
+    // Success is quiet with one -q; a fault of the start is said however quiet.
+    check(&pidlet(&["-q", "true"]), 0, "", "");
+    assert_eq!(pidlet(&["-qqqq", "nosuch"]).stderr.lines().count(), 1);
+}
