@@ -41,16 +41,13 @@ fn main(start: Start) -> u8 {
     let question = Question {
         args,
         getenv: &getenv,
+        own: rustix::process::getpid().as_raw_pid() as Pid,
+        print: &say::answer,
     };
     let mut plan = Plan::new(front::style(&question));
     match front::ask(&question, &mut plan) {
         Ok(()) => Init::new(&plan, &start).run(),
-        Err(answer) => {
-            let (stream, code) = answer.stream();
-            let own = rustix::process::getpid().as_raw_pid() as Pid;
-            answer.print(&question, &plan, own, &mut |text| say::answer(stream, text));
-            code
-        }
+        Err(code) => code,
     }
 }
 

@@ -79,38 +79,52 @@ pub struct Setup {
     pub listen_pid: bool,
 }
 
-/// Which signals come out as which: slot n-1 holds what signal n becomes, 0 for nothing.
+/// Which signals come out as which: slot n-1 holds what signal n becomes, or 0 for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Routes([u8; 64]);
 
+/// In a slot: it does not come out at all.
+const DROPPED: u8 = u8::MAX;
+
 impl Default for Routes {
     fn default() -> Routes {
-        let mut routes = [0; 64];
-        for (slot, number) in routes.iter_mut().zip(1..) {
-            *slot = number;
-        }
-        Routes(routes)
+        Routes([0; 64])
     }
 }
 
 impl Routes {
     /// From now on `from` comes out as `to`, or not at all.
     pub fn set(&mut self, from: Signal, to: Option<Signal>) {
-        self.0[usize::from(from.number()) - 1] = to.map_or(0, Signal::number);
+        *self.slot(from) = to.map_or(DROPPED, Signal::number);
+    }
+
+    /// As [`Routes::set`], unless that was done before.
+    pub fn preset(&mut self, from: Signal, to: Signal) {
+        let slot = self.slot(from);
+        if *slot == 0 {
+            *slot = to.number();
+        }
     }
 
     /// What a signal comes out as. Not chained: what comes out is not looked up again.
     pub fn get(&self, from: Signal) -> Option<Signal> {
-        Signal::new(u32::from(self.0[usize::from(from.number()) - 1]))
+        match self.0[usize::from(from.number()) - 1] {
+            0 => Some(from),
+            to => Signal::new(to.into()),
+        }
     }
 
     /// None of `signals` comes out.
     pub fn drop_all(&mut self, signals: SignalSet) {
-        for number in 1..=64 {
-            if let Some(signal) = Signal::new(number).filter(|signal| signals.has(*signal)) {
-                self.set(signal, None);
+        for (bit, slot) in self.0.iter_mut().enumerate() {
+            if signals.0 >> bit & 1 != 0 {
+                *slot = DROPPED;
             }
         }
+    }
+
+    fn slot(&mut self, signal: Signal) -> &mut u8 {
+        &mut self.0[usize::from(signal.number()) - 1]
     }
 }
 
@@ -127,6 +141,10 @@ pub struct Service<'a> {
     pub count: usize,
     /// Whether its end ends the container.
     pub essential: Essential,
+    /// The latest service whose name's hash is this one's index: see [`crate::front::commands`].
+    pub latest: u32,
+    /// The latest one of this one's hash before it.
+    pub before: u32,
 }
 
 /// Everything about one container.
@@ -176,17 +194,27 @@ impl<'a> Plan<'a> {
     /// A plan without services, with the defaults of a style.
     pub fn new(style: Style) -> Plan<'a> {
         let ours = style == Style::Pidlet;
+        let dumb_init = style == Style::DumbInit;
+        let catatonit = style == Style::Catatonit;
         Plan {
             style,
             words: &[],
             services: List::none(),
             until: Essential::Yes,
             setup: Setup {
-                group: Group::Own,
-                terminal: Terminal::Stdin,
-                clean_signals: false,
+                group: if dumb_init {
+                    Group::Session
+                } else {
+                    Group::Own
+                },
+                terminal: match style {
+                    Style::Pidlet | Style::Tini => Terminal::Stdin,
+                    Style::DumbInit => Terminal::None,
+                    Style::Catatonit => Terminal::Controlling,
+                },
+                clean_signals: dumb_init,
                 shell_fallback: !ours,
-                listen_pid: ours,
+                listen_pid: ours || catatonit,
             },
             routes: Routes::default(),
             expect: Codes::default(),
@@ -196,7 +224,7 @@ impl<'a> Plan<'a> {
             parent_death: None,
             hold: false,
             graceful: ours,
-            subreaper: matches!(style, Style::Pidlet | Style::Catatonit),
+            subreaper: ours || catatonit,
             verbosity: match style {
                 Style::Pidlet => 2,
                 Style::Tini => 1,
@@ -241,25 +269,16 @@ impl<'a> Plan<'a> {
         if self.expect.has(code) { 0 } else { code }
     }
 
-    /// Finds what is wrong between settings that are each right.
-    pub fn check(&self) -> Result<(), Fault> {
+    /// Says what is wrong between settings that are each right.
+    pub fn check(&self) -> Result<(), &'static str> {
         if self.services.len() > SERVICES_MAX {
-            return Err(Fault::TooManyServices);
+            return Err("more than 65535 commands");
         }
         if self.bounded() && self.lame_duck > Span::ZERO && self.lame_duck >= self.budget() {
-            return Err(Fault::LameDuckEatsGrace);
+            return Err("--lame-duck is part of the stop's time: it must be shorter than --grace");
         }
         Ok(())
     }
-}
-
-/// What can be wrong with a plan as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// More than [`SERVICES_MAX`].
-    TooManyServices,
-    /// The lame-duck delay is part of the stop budget and leaves nothing of it.
-    LameDuckEatsGrace,
 }
 
 /// The step at which a start failed.

@@ -1,10 +1,10 @@
 //! catatonit 0.2.1 and podman-init: `peers.md` §1.3 of the design has the contract.
 
-use crate::front::getopt::{Complaint, Options};
-use crate::front::settings::Settings;
-use crate::front::{Answer, LICENSE, Question, tini};
+use super::getopt::Names;
+use super::settings::Setting;
+use super::{Door, Question, tini};
 use crate::message::Stream;
-use crate::plan::{Plan, Terminal};
+use crate::plan::Plan;
 use crate::words::signal::Signal;
 
 const HELP: &str = "[-ghLPV] [--] <progname> [<arguments>...]
@@ -21,8 +21,23 @@ CATATONIT_DEBUG in the environment: say what happens on standard error.
 PIDLET_GRACE and its like: see 'pidlet --help'.
 ";
 
-/// Podman and Docker look for this form.
-const VERSION: &str = "tini version 0.2.1_catatonit\n";
+/// catatonit's door.
+pub const DOOR: Door = Door {
+    help: HELP,
+    settings: &[
+        Setting::Group,
+        Setting::Pause,
+        Setting::Help,
+        Setting::License,
+        Setting::Version,
+    ],
+    names: Names::Shortened,
+    help_to: Stream::Err,
+    // Podman and Docker look for this form.
+    version: "tini version 0.2.1_catatonit\n",
+    version_to: Stream::Out,
+    no_command: "ERROR (catatonit:#): missing program name; see -h",
+};
 
 /// The lines that catatonit has, in the order of [`crate::voice::Kind`].
 pub const WORDS: &str = "\
@@ -54,52 +69,15 @@ pub const WORDS: &str = "\
 
 ";
 
-/// Reads the command line and the environment as catatonit does.
-pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), Answer<'a>> {
+/// What comes before the options: catatonit's own environment.
+pub fn before(question: &Question, plan: &mut Plan) -> Result<(), u8> {
     if question.variable(b"CATATONIT_LOG").is_some() {
-        return fatal("CATATONIT_LOG is no longer supported; CATATONIT_DEBUG is");
+        let text = "\
+            ERROR (catatonit:#): CATATONIT_LOG is no longer supported; CATATONIT_DEBUG is; see -h";
+        question.complain(text, &[]);
+        return Err(1);
     }
     plan.verbosity = u32::from(question.variable(b"CATATONIT_DEBUG").is_some());
-    plan.setup.terminal = Terminal::Controlling;
-    plan.setup.listen_pid = true;
     plan.routes.drop_all(tini::NOT_PASSED_ON.with(Signal::TSTP));
-    let settings = Settings::new(plan, None, question);
-    let mut pause = false;
-    let mut options = Options::new(question.args, HELP, true);
-    let usage = |complaint, asked| {
-        Err(Answer::Usage {
-            complaint,
-            help: HELP,
-            asked,
-        })
-    };
-    while let Some(option) = options.next() {
-        match option {
-            Err(complaint) => return usage(Some(complaint), None),
-            Ok(given) => match given.name {
-                b"g" => settings.plan.group = true,
-                b"P" => pause = true,
-                b"h" => return usage(None, Some(Stream::Err)),
-                b"L" => return Err(Answer::Text(Stream::Out, LICENSE)),
-                _ => return Err(Answer::Text(Stream::Out, VERSION.as_bytes())),
-            },
-        }
-    }
-    if pause {
-        // A program that is given all the same is ignored.
-        return Ok(());
-    }
-    if options.rest().is_empty() {
-        return fatal("missing program name");
-    }
-    settings.finish(options.rest())
-}
-
-fn fatal<'a>(before: &'static str) -> Result<(), Answer<'a>> {
-    let after = "; see -h";
-    Err(Answer::Fatal(Complaint {
-        before,
-        what: b"",
-        after,
-    }))
+    Ok(())
 }

@@ -1,10 +1,12 @@
 //! Words of a command line → services: one command, or several between separators.
 
-use alloc::vec;
 use core::ffi::CStr;
 
 use crate::plan::{Plan, Service};
 use crate::words::list::List;
+
+/// No service has this index.
+const NOBODY: u32 = u32::MAX;
 
 /// What separates commands where nothing else is said.
 pub const SEPARATOR: &[u8] = b"---";
@@ -15,7 +17,7 @@ pub fn add<'a>(
     words: &'a [&'a CStr],
     separator: Option<&[u8]>,
 ) -> Result<(), usize> {
-    let separates = |word: &CStr| Some(word.to_bytes()) == separator;
+    let separates = |word: &&CStr| Some(word.to_bytes()) == separator;
     let count = 1 + words.iter().filter(|word| separates(word)).count();
     let filler = Service {
         name: b"",
@@ -23,25 +25,23 @@ pub fn add<'a>(
         first: 0,
         count: 0,
         essential: plan.until,
+        latest: NOBODY,
+        before: NOBODY,
     };
     plan.words = words;
     plan.services = List::with_room(filler, count);
     let mut first = 0;
-    for end in 0..=words.len() {
-        if words.get(end).is_some_and(|word| !separates(word)) {
-            continue;
-        }
-        if first == end {
+    for command in words.split(separates) {
+        let Some(program) = command.first() else {
             return Err(plan.services.len());
-        }
-        let name = last_component(words[first].to_bytes());
+        };
         plan.services.push(Service {
-            name,
+            name: last_component(program.to_bytes()),
             first,
-            count: end - first,
+            count: command.len(),
             ..filler
         });
-        first = end + 1;
+        first += command.len() + 1;
     }
     number_copies(&mut plan.services);
     Ok(())
@@ -57,38 +57,32 @@ pub fn last_component(path: &[u8]) -> &[u8] {
 
 /// Numbers services of the same name 1, 2, 3 in the order given.
 ///
-/// A hash table of the latest service of each name keeps this linear.
+/// The services themselves are a hash table of their names, which keeps this linear: the one whose
+/// index is the hash has the latest service of that hash, which has the one before it.
 fn number_copies(services: &mut [Service]) {
-    if services.len() < 2 {
-        return;
-    }
-    let slots = (services.len() * 2).next_power_of_two();
-    let latest: &mut [u32] = vec![0; slots].leak();
     for index in 0..services.len() {
         let name = services[index].name;
-        let mut slot = hash(name);
-        loop {
-            slot &= slots - 1;
-            let Some(earlier) = (latest[slot] as usize).checked_sub(1) else {
-                break;
-            };
-            if services[earlier].name == name {
-                services[index].copy = services[earlier].copy + 1;
+        let slot = hash(name) as usize % services.len();
+        let latest = core::mem::replace(&mut services[slot].latest, index as u32);
+        services[index].before = latest;
+        let mut earlier = latest;
+        while let Some(service) = services.get(earlier as usize) {
+            if service.name == name {
+                services[index].copy = service.copy + 1;
                 break;
             }
-            slot += 1;
+            earlier = service.before;
         }
-        latest[slot] = index as u32 + 1;
     }
 }
 
-/// FNV-1a, folded to a table's index by the caller.
-fn hash(name: &[u8]) -> usize {
+/// FNV-1a.
+fn hash(name: &[u8]) -> u32 {
     let mut hash: u32 = 0x811c_9dc5;
     for byte in name {
         hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     }
-    (hash ^ (hash >> 15)) as usize
+    hash
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! dumb-init 1.2.5: `peers.md` §1.2 of the design has the contract.
 
-use core::ffi::CStr;
-
-use crate::front::getopt::Options;
-use crate::front::settings::Settings;
-use crate::front::tini::leading_integer;
-use crate::front::{Answer, Question};
+use super::getopt::Names;
+use super::settings::Setting;
+use super::tini::leading_integer;
+use super::{Door, Question};
 use crate::message::Stream;
-use crate::plan::{Group, Plan, Routes, Terminal};
+use crate::plan::{Group, Plan, Terminal};
 use crate::words::signal::Signal;
 
 const HELP: &str = "[option] command [[arg] ...]
@@ -25,15 +23,29 @@ DUMB_INIT_DEBUG=1 means --verbose, DUMB_INIT_SETSID=0 means --single-child.
 PIDLET_GRACE and its like: see 'pidlet --help'.
 ";
 
-const NO_PROGRAM: &str = "[option] program [args]\nTry --help for full usage.\n";
-
-const MISSPELT: &str = "-r option takes <signum>:<signum>, where <signum> is between 1 and 31.
+/// What is said about a `-r` that cannot be read.
+pub const MISSPELT: &str = "\
+Usage: -r option takes <signum>:<signum>, where <signum> is between 1 and 31.
 The second may be 0: then the signal is not passed on.
 This option can be given more than once.
-See --help for the rest.
-";
+See --help for the rest.";
 
-const VERSION: &str = "dumb-init v1.2.5\n";
+/// dumb-init's door.
+pub const DOOR: Door = Door {
+    help: HELP,
+    settings: &[
+        Setting::SingleChild,
+        Setting::DumbInitRewrite,
+        Setting::Verbose,
+        Setting::Help,
+        Setting::Version,
+    ],
+    names: Names::Shortened,
+    help_to: Stream::Err,
+    version: "dumb-init v1.2.5\n",
+    version_to: Stream::Err,
+    no_command: "Usage: % [option] program [args]\nTry --help for full usage.",
+};
 
 /// The lines that dumb-init has, in the order of [`crate::voice::Kind`].
 pub const WORDS: &str = "\
@@ -66,76 +78,34 @@ pub const WORDS: &str = "\
 1[dumb-init] Child exited with status %k. Goodbye.
 ";
 
-/// Reads the command line and the environment as dumb-init does.
-pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), Answer<'a>> {
-    let settings = Settings::new(plan, None, question);
-    let plan = &mut *settings.plan;
-    let mut single_child = false;
-    let mut rewritten = Routes::default();
-    let mut options = Options::new(question.args, HELP, true);
-    let usage = |complaint, help, asked| {
-        Err(Answer::Usage {
-            complaint,
-            help,
-            asked,
-        })
-    };
-    while let Some(option) = options.next() {
-        let given = match option {
-            Ok(given) => given,
-            Err(complaint) => return usage(Some(complaint), "", None),
-        };
-        let value = given.value.map_or(b"".as_slice(), CStr::to_bytes);
-        match given.name {
-            b"help" => return usage(None, HELP, Some(Stream::Err)),
-            b"version" => return Err(Answer::Text(Stream::Err, VERSION.as_bytes())),
-            b"verbose" => plan.verbosity = 1,
-            b"single-child" => single_child = true,
-            _ => match rewrite(value) {
-                Some((from, to)) => {
-                    plan.routes.set(from, to);
-                    rewritten.set(from, None);
-                }
-                None => return usage(None, MISSPELT, None),
-            },
-        }
-    }
+/// What comes after the options: dumb-init's own environment, and its ways.
+pub fn after(question: &Question, plan: &mut Plan) {
     if question.variable(b"DUMB_INIT_DEBUG") == Some(b"1") {
         plan.verbosity = 1;
     }
-    single_child |= question.variable(b"DUMB_INIT_SETSID") == Some(b"0");
-    plan.setup.clean_signals = true;
-    plan.group = !single_child;
-    if single_child {
+    if question.variable(b"DUMB_INIT_SETSID") == Some(b"0") {
         plan.setup.group = Group::Ours;
-        plan.setup.terminal = Terminal::None;
-    } else {
-        plan.setup.group = Group::Session;
+    }
+    plan.group = plan.setup.group == Group::Session;
+    if plan.group {
         plan.setup.terminal = Terminal::Session;
         // A session leader's group is orphaned, so the kernel would ignore these (setpgid(2)).
         for signal in [Signal::TSTP, Signal::TTOU, Signal::TTIN] {
-            if plan.routes.get(signal) == Some(signal) && rewritten.get(signal).is_some() {
-                plan.routes.set(signal, Some(Signal::STOP));
-            }
+            plan.routes.preset(signal, Signal::STOP);
         }
     }
-    if options.rest().is_empty() {
-        return usage(None, NO_PROGRAM, None);
-    }
-    settings.finish(options.rest())
 }
 
 /// `sscanf(value, "%d:%d")`: what follows the second number does not matter.
-fn rewrite(value: &[u8]) -> Option<(Signal, Option<Signal>)> {
-    let (from, used) = leading_integer(value);
-    let rest = value[used..].strip_prefix(b":").filter(|_| used > 0)?;
-    let (to, used) = leading_integer(rest);
+pub fn rewrite(value: &[u8]) -> Option<(Signal, Option<Signal>)> {
+    let (from, rest) = leading_integer(value)?;
+    let (to, _) = leading_integer(rest.strip_prefix(b":")?)?;
     // An int of C: what is too large wraps.
-    let (from, to) = (from as i32, to as i32);
-    if used == 0 || !(1..=31).contains(&from) || !(0..=31).contains(&to) {
+    let (from, to) = (from as u32, to as u32);
+    if from > 31 || to > 31 {
         return None;
     }
-    Some((Signal::new(from as u32)?, Signal::new(to as u32)))
+    Some((Signal::new(from)?, Signal::new(to)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,19 @@
 
 use core::ffi::CStr;
 
+use super::settings::Setting;
 use crate::words::text::cut;
+
+/// How long names are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// There are none: a second dash is a letter as any other.
+    None,
+    /// As they are.
+    Exact,
+    /// They may be shortened as long as they stay unambiguous.
+    Shortened,
+}
 
 /// One option of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,20 +29,24 @@ pub struct Entry {
     pub short: u8,
     /// The long name, or the letter if there is none.
     pub name: &'static [u8],
-    /// Whether there is a long name.
-    pub long: bool,
     /// Whether a value follows.
     pub value: bool,
+    /// What it sets.
+    pub setting: Setting,
 }
 
 /// The options that a help text declares.
 #[derive(Clone, Copy)]
-pub struct Entries(&'static [u8]);
+pub struct Entries {
+    help: &'static [u8],
+    settings: &'static [Setting],
+}
 
 impl Entries {
-    /// Those of `help`.
-    pub fn of(help: &'static str) -> Entries {
-        Entries(help.as_bytes())
+    /// Those of `help`, and what they set, in the same order.
+    pub fn of(help: &'static str, settings: &'static [Setting]) -> Entries {
+        let help = help.as_bytes();
+        Entries { help, settings }
     }
 }
 
@@ -38,75 +54,86 @@ impl Iterator for Entries {
     type Item = Entry;
 
     fn next(&mut self) -> Option<Entry> {
-        while !self.0.is_empty() {
-            let (line, rest) = cut(self.0, b'\n');
-            self.0 = rest;
-            if let Some(entry) = entry(line) {
-                return Some(entry);
-            }
+        let (setting, settings) = self.settings.split_first()?;
+        self.settings = settings;
+        loop {
+            let (line, rest) = cut(self.help, b'\n');
+            self.help = rest;
+            // "  -s, --long VALUE  text", "  -s VALUE  text" or "      --long VALUE  text".
+            let (short, declared) = match line {
+                [
+                    b' ',
+                    b' ',
+                    b'-',
+                    short,
+                    b',',
+                    b' ',
+                    b'-',
+                    b'-',
+                    declared @ ..,
+                ] => (*short, declared),
+                [
+                    b' ',
+                    b' ',
+                    b' ',
+                    b' ',
+                    b' ',
+                    b' ',
+                    b'-',
+                    b'-',
+                    declared @ ..,
+                ] => (0, declared),
+                [b' ', b' ', b'-', declared @ ..] => (*declared.first()?, declared),
+                _ if rest.is_empty() => return None,
+                _ => continue,
+            };
+            let (name, rest) = cut(declared, b' ');
+            let value = rest.first().is_some_and(|byte| *byte != b' ');
+            return Some(Entry {
+                short,
+                name,
+                value,
+                setting: *setting,
+            });
         }
-        None
     }
-}
-
-fn entry(line: &'static [u8]) -> Option<Entry> {
-    // "  -s, --long VALUE  text", "  -s VALUE  text" or "      --long VALUE  text".
-    let text = line.strip_prefix(b"  ")?;
-    let (short, declared) = match text {
-        [b'-', short, b',', b' ', b'-', b'-', ..] => (*short, &text[6..]),
-        [b'-', short, ..] => (*short, &text[1..]),
-        [b' ', b' ', b' ', b' ', b'-', b'-', ..] => (0, &text[6..]),
-        _ => return None,
-    };
-    let (name, rest) = cut(declared, b' ');
-    let value = rest.first().is_some_and(|byte| *byte != b' ');
-    Some(Entry {
-        short,
-        name,
-        long: name.len() > 1,
-        value,
-    })
 }
 
 /// An option that was given.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Given<'a> {
-    /// Its long name, or its letter if it has none.
-    pub name: &'static [u8],
-    /// Its value, if it takes one.
-    pub value: Option<&'a CStr>,
+    /// Which.
+    pub entry: Entry,
+    /// Its value; "1" if it takes none.
+    pub value: &'a CStr,
 }
 
 /// What is wrong with an option, in getopt's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Complaint<'a> {
-    /// In front of what was given.
-    pub before: &'static str,
+    /// The words: the first `%` stands for the program's name, the second for `what`.
+    pub text: &'static str,
     /// What was given.
     pub what: &'a [u8],
-    /// Behind it.
-    pub after: &'static str,
 }
 
 /// Reads options off the front of the arguments.
 pub struct Options<'a> {
     args: &'a [&'a CStr],
+    names: Names,
     entries: Entries,
     /// What is left of a cluster of letters, with the argument's NUL.
     cluster: &'a [u8],
-    /// Long names may be shortened as long as they stay unambiguous.
-    abbreviations: bool,
 }
 
 impl<'a> Options<'a> {
-    /// Reads `args`, of which the first is `argv[0]`, by the table in `help`.
-    pub fn new(args: &'a [&'a CStr], help: &'static str, abbreviations: bool) -> Self {
-        let args = args.get(1..).unwrap_or(&[]);
+    /// Reads `args`, of which the first is `argv[0]`, by a table.
+    pub fn new(args: &'a [&'a CStr], names: Names, entries: Entries) -> Self {
         Options {
-            args,
-            entries: Entries::of(help),
+            args: args.get(1..).unwrap_or(&[]),
+            names,
+            entries,
             cluster: b"",
-            abbreviations,
         }
     }
 
@@ -117,124 +144,104 @@ impl<'a> Options<'a> {
 
     /// The next option, or what is wrong with it; `None` at the end.
     pub fn next(&mut self) -> Option<Result<Given<'a>, Complaint<'a>>> {
-        if !self.cluster.is_empty() {
-            return Some(self.letter());
+        if self.cluster.len() < 2 {
+            let (word, rest) = self.args.split_first()?;
+            match word.to_bytes_with_nul() {
+                [b'-', 0] => return None,
+                [b'-', b'-', 0] => {
+                    // What follows is no option, whatever it looks like.
+                    self.args = rest;
+                    return None;
+                }
+                [b'-', b'-', name @ ..] if self.names != Names::None => {
+                    self.args = rest;
+                    return Some(self.long(name));
+                }
+                [b'-', cluster @ ..] => {
+                    self.args = rest;
+                    self.cluster = cluster;
+                }
+                _ => return None,
+            }
         }
-        let argument = *self.args.first()?;
-        let word = argument.to_bytes();
-        if word.len() < 2 || word[0] != b'-' {
-            return None;
-        }
-        self.shift();
-        if word == b"--" {
-            // What follows is no option, whatever it looks like.
-            return None;
-        }
-        if word[1] == b'-' && self.entries().any(|entry| entry.long) {
-            return Some(self.long(argument));
-        }
-        self.cluster = &argument.to_bytes_with_nul()[1..];
         Some(self.letter())
-    }
-
-    /// The table from its start.
-    fn entries(&self) -> Entries {
-        self.entries
-    }
-
-    fn shift(&mut self) -> Option<&'a CStr> {
-        let (first, rest) = self.args.split_first()?;
-        self.args = rest;
-        Some(first)
     }
 
     fn letter(&mut self) -> Result<Given<'a>, Complaint<'a>> {
         let (letter, rest) = self.cluster.split_at(1);
-        self.cluster = if rest.len() > 1 { rest } else { b"" };
-        let Some(entry) = self.entries().find(|entry| entry.short == letter[0]) else {
-            return Err(Complaint {
-                before: "invalid option -- '",
-                what: letter,
-                after: "'",
-            });
+        self.cluster = rest;
+        let mut entries = self.entries;
+        let Some(entry) = entries.find(|entry| entry.short == letter[0]) else {
+            return complaint("%: invalid option -- '%'", letter);
         };
-        let mut value = None;
-        if entry.value {
+        let mut attached = None;
+        if entry.value && rest.len() > 1 {
             self.cluster = b"";
-            value = if rest.len() > 1 {
-                argument(rest)
-            } else {
-                self.shift()
-            };
-            if value.is_none() {
-                let before = "option requires an argument -- '";
-                return Err(Complaint {
-                    before,
-                    what: letter,
-                    after: "'",
-                });
-            }
+            attached = argument(rest);
         }
-        Ok(Given {
-            name: entry.name,
-            value,
-        })
+        let missing = "%: option requires an argument -- '%'";
+        self.given(entry, attached, missing, letter)
     }
 
-    fn long(&mut self, word: &'a CStr) -> Result<Given<'a>, Complaint<'a>> {
-        let what = &word.to_bytes()[2..];
-        let (name, _) = cut(what, b'=');
-        let behind = word.to_bytes_with_nul().get(2 + name.len() + 1..);
-        let mut value = behind.and_then(argument);
+    fn long(&mut self, argument_with_nul: &'a [u8]) -> Result<Given<'a>, Complaint<'a>> {
+        let what = cut(argument_with_nul, 0).0;
+        let name = cut(what, b'=').0;
+        let attached = argument(cut(argument_with_nul, b'=').1);
         let mut found = None;
-        for entry in self.entries().filter(|entry| entry.long) {
-            if entry.name == name {
+        for entry in self.entries {
+            if !entry.name.starts_with(name) || entry.name.len() < 2 {
+                continue;
+            }
+            if entry.name.len() == name.len() {
                 found = Some(entry);
                 break;
             }
-            if self.abbreviations && entry.name.starts_with(name) {
+            if self.names == Names::Shortened {
                 if found.is_some() {
-                    return Err(Complaint {
-                        before: "option '--",
-                        what,
-                        after: "' is ambiguous",
-                    });
+                    return complaint("%: option '--%' is ambiguous", what);
                 }
                 found = Some(entry);
             }
         }
         let Some(entry) = found else {
-            return Err(Complaint {
-                before: "unrecognized option '--",
-                what,
-                after: "'",
-            });
+            return complaint("%: unrecognized option '--%'", what);
         };
-        if entry.value && value.is_none() {
-            value = self.shift();
-        }
-        let what = entry.name;
-        let after = match (entry.value, value) {
-            (true, None) => "' requires an argument",
-            (false, Some(_)) => "' doesn't allow an argument",
-            _ => {
-                return Ok(Given {
-                    name: entry.name,
-                    value,
-                });
-            }
-        };
-        Err(Complaint {
-            before: "option '--",
-            what,
-            after,
-        })
+        let missing = "%: option '--%' requires an argument";
+        self.given(entry, attached, missing, entry.name)
     }
+
+    /// The option with its value, which is `attached` to it or the next argument.
+    fn given(
+        &mut self,
+        entry: Entry,
+        attached: Option<&'a CStr>,
+        missing: &'static str,
+        what: &'a [u8],
+    ) -> Result<Given<'a>, Complaint<'a>> {
+        let mut value = attached;
+        if !entry.value {
+            if attached.is_some() {
+                return complaint("%: option '--%' doesn't allow an argument", entry.name);
+            }
+            value = Some(c"1");
+        } else if let (None, Some((next, rest))) = (attached, self.args.split_first()) {
+            self.args = rest;
+            value = Some(next);
+        }
+        match value {
+            Some(value) => Ok(Given { entry, value }),
+            None => complaint(missing, what),
+        }
+    }
+}
+
+fn complaint<'a>(text: &'static str, what: &'a [u8]) -> Result<Given<'a>, Complaint<'a>> {
+    Err(Complaint { text, what })
 }
 
 /// The end of an argument, NUL included, as an argument of its own.
 fn argument(bytes: &[u8]) -> Option<&CStr> {
-    CStr::from_bytes_with_nul(bytes).ok()
+    CStr::from_bytes_until_nul(bytes).ok()
 }
 
 #[cfg(test)]
@@ -254,26 +261,22 @@ text - with a dash
       --only-long VALUE
 ";
 
-    fn read(args: &[&CStr], abbreviations: bool) -> (Vec<String>, usize) {
-        let mut options = Options::new(args, HELP, abbreviations);
+    const SETTINGS: &[Setting] = &[Setting::Help; 6];
+
+    fn read(args: &[&CStr], names: Names) -> (Vec<String>, usize) {
+        let mut options = Options::new(args, names, Entries::of(HELP, SETTINGS));
         let mut seen = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         while let Some(option) = options.next() {
             seen.push(match option {
-                Ok(Given { name, value: None }) => text(name),
-                Ok(Given {
-                    name,
-                    value: Some(value),
-                }) => {
-                    std::format!("{}={}", text(name), value.to_str().unwrap())
+                Ok(Given { entry, value }) if entry.value => {
+                    std::format!("{}={}", text(entry.name), value.to_str().unwrap())
                 }
-                Err(Complaint {
-                    before,
-                    what,
-                    after,
-                }) => {
-                    std::format!("{before}{}{after}", text(what))
-                }
+                Ok(Given { entry, .. }) => text(entry.name),
+                Err(wrong) => wrong
+                    .text
+                    .replacen('%', "x", 1)
+                    .replace('%', &text(wrong.what)),
             });
         }
         (seen, options.rest().len())
@@ -282,7 +285,7 @@ text - with a dash
     #[track_caller]
     fn check(args: &[&CStr], expected: &[&str], rest: usize) {
         let args: Vec<&CStr> = [c"x"].iter().chain(args).copied().collect();
-        let (seen, left) = read(&args, true);
+        let (seen, left) = read(&args, Names::Shortened);
         assert_eq!(
             (seen.iter().map(String::as_str).collect::<Vec<_>>(), left),
             (expected.to_vec(), rest)
@@ -291,7 +294,7 @@ text - with a dash
 
     #[test]
     fn the_table_is_the_help() {
-        let names: Vec<_> = Entries::of(HELP)
+        let names: Vec<_> = Entries::of(HELP, SETTINGS)
             .map(|entry| (entry.short, entry.name, entry.value))
             .collect();
         let expected = [
@@ -330,14 +333,18 @@ text - with a dash
 
     #[test]
     fn complaints() {
-        check(&[c"-z", c"-a"], &["invalid option -- 'z'", "a"], 0);
-        check(&[c"-n"], &["option requires an argument -- 'n'"], 0);
-        check(&[c"--nope=1"], &["unrecognized option '--nope=1'"], 0);
-        check(&[c"--re"], &["option '--re' is ambiguous"], 0);
-        check(&[c"--rew"], &["option '--rewrite' requires an argument"], 0);
+        check(&[c"-z", c"-a"], &["x: invalid option -- 'z'", "a"], 0);
+        check(&[c"-n"], &["x: option requires an argument -- 'n'"], 0);
+        check(&[c"--nope=1"], &["x: unrecognized option '--nope=1'"], 0);
+        check(&[c"--re"], &["x: option '--re' is ambiguous"], 0);
+        check(
+            &[c"--rew"],
+            &["x: option '--rewrite' requires an argument"],
+            0,
+        );
         check(
             &[c"--both=1"],
-            &["option '--both' doesn't allow an argument"],
+            &["x: option '--both' doesn't allow an argument"],
             0,
         );
     }
@@ -345,13 +352,13 @@ text - with a dash
     #[test]
     fn abbreviations_only_where_the_model_has_them() {
         assert_eq!(
-            read(&[c"x", c"--bot"], false).0,
-            ["unrecognized option '--bot'"]
+            read(&[c"x", c"--bot"], Names::Exact).0,
+            ["x: unrecognized option '--bot'"]
         );
     }
 
     #[test]
     fn no_arguments_at_all() {
-        assert_eq!(read(&[], true), (Vec::new(), 0));
+        assert_eq!(read(&[], Names::Exact), (Vec::new(), 0));
     }
 }

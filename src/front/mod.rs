@@ -1,7 +1,8 @@
 //! The front doors: what was asked for on the command line and in the environment, as a [`Plan`].
 //!
 //! `argv[0]` says who is asked: under the name of tini, dumb-init or catatonit pidlet *is* that
-//! program (DESIGN §4). A door only reads and refuses; it never does anything.
+//! program (DESIGN §4). A [`Door`] is a table, and all are read by the same loop. It reads and
+//! answers; it never does anything.
 
 pub mod catatonit;
 pub mod commands;
@@ -16,78 +17,174 @@ use core::ffi::CStr;
 
 use crate::message::Stream;
 use crate::plan::{Plan, Style};
-use crate::words::list::List;
-use getopt::Complaint;
+use crate::words::Pid;
+use crate::words::text::{Line, place};
+use getopt::{Entries, Names, Options};
+use settings::{Setting, Settings};
 
-/// What a door may look at.
+/// What a door may look at, and whom it answers.
 pub struct Question<'a> {
     /// The arguments, `argv[0]` first; empty if there is none at all.
     pub args: &'a [&'a CStr],
     /// Looks a variable up in the environment.
     pub getenv: &'a dyn Fn(&[u8]) -> Option<&'a CStr>,
+    /// Our process id: the peers have it in their messages.
+    pub own: Pid,
+    /// Takes text to print.
+    pub print: &'a dyn Fn(Stream, &[u8]),
 }
 
-/// Something to print instead of running anything. [`print`] has the text.
-#[derive(Debug)]
-pub enum Answer<'a> {
-    /// What was asked for, on standard output unless the model has it on standard error.
-    Text(Stream, &'static [u8]),
-    /// How we are called.
-    Usage {
-        /// A line in front: what is wrong.
-        complaint: Option<Complaint<'a>>,
-        /// The help.
-        help: &'static str,
-        /// It was asked for: not a fault.
-        asked: Option<Stream>,
-    },
-    /// A fault with the label of a fatal one in the model's words.
-    Fatal(Complaint<'a>),
-    /// Lines that say what is wrong.
-    Faults(List<'a, u8>),
-    /// The plan itself.
-    DryRun,
+/// The command line of one program.
+pub struct Door {
+    /// What comes behind `Usage: NAME `. Its lines of options are the table of options.
+    help: &'static str,
+    /// What each of these options sets, in the same order.
+    settings: &'static [Setting],
+    /// How long names are read.
+    names: Names,
+    /// Where the help goes when it is asked for.
+    help_to: Stream,
+    /// What is printed for the version, and where.
+    version: &'static str,
+    version_to: Stream,
+    /// What is said where no command is given, `%` being `argv[0]`; empty: the help.
+    no_command: &'static str,
 }
+
+/// The doors in the order of [`Style`].
+static DOORS: [Door; 4] = [pidlet::DOOR, tini::DOOR, dumb_init::DOOR, catatonit::DOOR];
 
 /// Our licence, for those who are asked for it.
-pub const LICENSE: &[u8] = include_bytes!("../../LICENSE-MIT");
+const LICENSE: &str = include_str!("../../LICENSE-MIT");
 
 /// Whose manners we have under this name.
 pub fn style(question: &Question) -> Style {
-    match question.name() {
-        b"tini" | b"tini-static" | b"docker-init" => Style::Tini,
-        b"dumb-init" => Style::DumbInit,
-        b"catatonit" | b"podman-init" => Style::Catatonit,
-        _ => Style::Pidlet,
+    let names = b"tini tini-static docker-init dumb-init catatonit podman-init";
+    match place(names, question.name()) {
+        Some(0..=2) => Style::Tini,
+        Some(3) => Style::DumbInit,
+        Some(_) => Style::Catatonit,
+        None => Style::Pidlet,
     }
 }
 
-/// Asks the door of the plan's style.
-pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), Answer<'a>> {
-    match plan.style {
-        // Podman runs a pod's infra container as `/<basename of the real file> -P`: a symbolic
-        // link has lost its name by then.
-        _ if matches!(question.args, [_, word] if word.to_bytes() == b"-P") => Ok(()),
-        Style::Pidlet => pidlet::ask(question, plan),
-        Style::Tini => tini::ask(question, plan),
-        Style::DumbInit => dumb_init::ask(question, plan),
-        Style::Catatonit => catatonit::ask(question, plan),
+/// Asks the door of the plan's style. An error is the exit code; whatever there is to say has been
+/// printed then.
+pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
+    // Podman runs a pod's infra container as `/<basename of the real file> -P`: a symbolic link has
+    // lost its name by then.
+    if question.only_argument() == b"-P" {
+        return Ok(());
+    }
+    let style = plan.style;
+    let door = &DOORS[style as usize];
+    match style {
+        Style::Tini => tini::before(question, plan)?,
+        Style::Catatonit => catatonit::before(question, plan)?,
+        Style::Pidlet | Style::DumbInit => (),
+    }
+    let mut settings = Settings::new(plan, question);
+    settings.environment();
+    let mut options = Options::new(question.args, door.names, door.entries());
+    while let Some(option) = options.next() {
+        match option {
+            Ok(given) => match given.entry.setting {
+                Setting::Help => return door.usage(question, style, door.help_to, 0),
+                Setting::Version => return question.answer(door.version_to, door.version),
+                Setting::License => return question.answer(Stream::Out, LICENSE),
+                _ => settings.option(given)?,
+            },
+            Err(wrong) if style == Style::Pidlet => {
+                settings.fault(wrong.text, &[b"pidlet", wrong.what]);
+            }
+            Err(wrong) => {
+                question.complain(wrong.text, &[question.argv0(), wrong.what]);
+                return match style {
+                    Style::DumbInit => Err(1),
+                    _ => door.usage(question, style, Stream::Err, 1),
+                };
+            }
+        }
+    }
+    match style {
+        Style::Tini => tini::after(question, settings.plan),
+        Style::DumbInit => dumb_init::after(question, settings.plan),
+        Style::Pidlet | Style::Catatonit => (),
+    }
+    let words = options.rest();
+    if settings.pause {
+        // A program that is given all the same is ignored.
+        return Ok(());
+    }
+    match (words, door.no_command) {
+        ([], "") => return door.usage(question, style, Stream::Err, 1),
+        ([], text) => settings.fault(text, &[question.argv0()]),
+        _ => settings.commands(words),
+    }
+    settings.finish()
+}
+
+impl Door {
+    /// The table of options.
+    fn entries(&self) -> Entries {
+        Entries::of(self.help, self.settings)
+    }
+
+    /// Says how we are called; `code` is the exit code.
+    fn usage(&self, question: &Question, style: Style, stream: Stream, code: u8) -> Result<(), u8> {
+        let name = match style {
+            Style::Pidlet | Style::Tini => question.name(),
+            Style::DumbInit | Style::Catatonit => question.argv0(),
+        };
+        for text in [b"Usage: ", name, b" ", self.help.as_bytes()] {
+            (question.print)(stream, text);
+        }
+        Err(code)
     }
 }
 
 impl<'a> Question<'a> {
     /// `argv[0]` in full, or our name if there is none.
-    pub fn argv0(&self) -> &'a [u8] {
+    fn argv0(&self) -> &'a [u8] {
         self.args.first().map_or(b"pidlet", |word| word.to_bytes())
     }
 
     /// The last component of `argv[0]`.
-    pub fn name(&self) -> &'a [u8] {
+    fn name(&self) -> &'a [u8] {
         commands::last_component(self.argv0())
     }
 
+    /// The argument behind `argv[0]` if it is the only one.
+    fn only_argument(&self) -> &'a [u8] {
+        match self.args {
+            [_, word] => word.to_bytes(),
+            _ => b"",
+        }
+    }
+
     /// The value of a variable, if it is there at all.
-    pub fn variable(&self, name: &[u8]) -> Option<&'a [u8]> {
+    fn variable(&self, name: &[u8]) -> Option<&'a [u8]> {
         (self.getenv)(name).map(CStr::to_bytes)
+    }
+
+    /// Prints what was asked for instead of running anything.
+    fn answer(&self, stream: Stream, text: &str) -> Result<(), u8> {
+        (self.print)(stream, text.as_bytes());
+        Err(0)
+    }
+
+    /// Prints a line that says what is wrong: in `text`, each `%` stands for the next of `parts`
+    /// and `#` for our process id.
+    fn complain(&self, text: &str, parts: &[&[u8]]) {
+        let mut line = Line::new();
+        let mut parts = parts.iter();
+        for byte in text.bytes() {
+            match byte {
+                b'%' => _ = parts.next().map(|part| line.put_bytes(part)),
+                b'#' => _ = line.put_number(self.own.into()),
+                _ => line.push(byte),
+            }
+        }
+        (self.print)(Stream::Err, line.end());
     }
 }

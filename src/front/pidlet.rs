@@ -1,15 +1,12 @@
 //! pidlet's own command line.
 
-use crate::front::commands::SEPARATOR;
-use crate::front::getopt::Options;
-use crate::front::settings::Settings;
-use crate::front::{Answer, Question};
+use super::Door;
+use super::getopt::Names;
+use super::settings::Setting;
 use crate::message::Stream;
-use crate::plan::Plan;
 
-/// `--help`, and the table of options: see [`crate::front::getopt`].
-pub const HELP: &str = "\
-Usage: pidlet [OPTIONS] [--] COMMAND [ARG]... [--- COMMAND [ARG]...]...
+const HELP: &str = "\
+[OPTIONS] [--] COMMAND [ARG]... [--- COMMAND [ARG]...]...
 
 PID 1 for containers: runs one command or several, reaps zombies, passes signals on, stops
 everything gracefully, and ends with the exit code of the command that mattered.
@@ -37,25 +34,29 @@ Exit code: the command's, or 128+n if signal n killed it; 127 not found, 126 not
 Under the names tini, docker-init, dumb-init, catatonit and podman-init it is that program.
 ";
 
-const VERSION: &str = concat!("pidlet ", env!("CARGO_PKG_VERSION"), "\n");
-
-/// Reads the command line.
-pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), Answer<'a>> {
-    let mut settings = Settings::new(plan, Some(SEPARATOR), question);
-    let mut options = Options::new(question.args, HELP, false);
-    while let Some(option) = options.next() {
-        match option {
-            Ok(given) if given.name == b"help" => {
-                return Err(Answer::Text(Stream::Out, HELP.as_bytes()));
-            }
-            Ok(given) if given.name == b"version" => {
-                return Err(Answer::Text(Stream::Out, VERSION.as_bytes()));
-            }
-            Ok(given) => settings.option(given.name, given.value),
-            Err(wrong) => {
-                settings.fault(&[wrong.before.as_bytes(), wrong.what, wrong.after.as_bytes()]);
-            }
-        }
-    }
-    settings.finish(options.rest())
-}
+/// Our own door. Its options have twins in the environment under every name.
+pub const DOOR: Door = Door {
+    help: HELP,
+    settings: &[
+        Setting::Until,
+        Setting::Grace,
+        Setting::LameDuck,
+        Setting::Group,
+        Setting::Rewrite,
+        Setting::Expect,
+        Setting::ParentDeath,
+        Setting::Hold,
+        Setting::Separator,
+        Setting::TerminationLog,
+        Setting::Quiet,
+        Setting::Verbose,
+        Setting::DryRun,
+        Setting::Help,
+        Setting::Version,
+    ],
+    names: Names::Exact,
+    help_to: Stream::Out,
+    version: concat!("pidlet ", env!("CARGO_PKG_VERSION"), "\n"),
+    version_to: Stream::Out,
+    no_command: "pidlet: no command given; 'pidlet --help' says more",
+};

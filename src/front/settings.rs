@@ -4,28 +4,79 @@
 //! name (DESIGN §4). An option wins over its twin.
 
 use core::ffi::CStr;
+use core::mem::replace;
 
-use crate::front::getopt::{Entries, Entry};
-use crate::front::pidlet::HELP;
-use crate::front::{Answer, Question, commands};
-use crate::plan::{Essential, Fault, Plan, Routes, Terminal};
+use super::getopt::Given;
+use super::{Question, commands, dumb_init, pidlet, print, tini};
+use crate::message::Stream;
+use crate::plan::{Essential, Group, Plan, Routes, Style, Terminal};
 use crate::words::exit::Codes;
-use crate::words::list::List;
 use crate::words::signal::Signal;
-use crate::words::text::{self, Line, cut};
+use crate::words::text::{self, Line, cut, place};
 use crate::words::time::Span;
 
-/// Room for the faults of one command line; what does not fit is too much to read anyway.
-const FAULT_BYTES_MAX: usize = 8192;
+/// What an option sets, or asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// Asks for the help.
+    Help,
+    /// Asks for the version.
+    Version,
+    /// Asks for the licence.
+    License,
+    /// [`Plan::until`].
+    Until,
+    /// [`Plan::grace`].
+    Grace,
+    /// [`Plan::lame_duck`].
+    LameDuck,
+    /// [`Plan::routes`].
+    Rewrite,
+    /// The same as dumb-init reads it.
+    DumbInitRewrite,
+    /// [`Plan::expect`].
+    Expect,
+    /// The same as tini reads it.
+    TiniExpect,
+    /// [`Plan::parent_death`].
+    ParentDeath,
+    /// The same as tini reads it.
+    TiniParentDeath,
+    /// The word between commands.
+    Separator,
+    /// [`Plan::termination_log`].
+    TerminationLog,
+    /// [`Plan::group`].
+    Group,
+    /// [`Plan::hold`].
+    Hold,
+    /// Less of [`Plan::verbosity`].
+    Quiet,
+    /// More of [`Plan::verbosity`].
+    Verbose,
+    /// [`Plan::dry_run`].
+    DryRun,
+    /// [`Plan::subreaper`].
+    Subreaper,
+    /// [`Plan::warn_on_reap`].
+    WarnOnReap,
+    /// No session for the child (dumb-init).
+    SingleChild,
+    /// Run nothing (catatonit).
+    Pause,
+}
 
-/// What is set beside the plan itself, and all faults found so far.
+/// A plan in the making, and what is set beside it.
 pub struct Settings<'p, 'a> {
-    /// The plan in the making.
+    /// The plan.
     pub plan: &'p mut Plan<'a>,
+    /// Nothing is run: a program that is given all the same is ignored.
+    pub pause: bool,
+    question: &'p Question<'a>,
     /// The word between commands; none under the peers' names, unless the environment sets one.
     separator: Option<&'a [u8]>,
-    /// Lines that say what is wrong.
-    faults: List<'a, u8>,
+    /// Something was wrong, and has been said.
+    faulty: bool,
     /// Whether `--rewrite` was given: what the environment rewrites counts no more.
     rewrite_given: bool,
     /// Whether `--expect` was given.
@@ -36,125 +87,92 @@ pub struct Settings<'p, 'a> {
 type Expected = &'static str;
 
 impl<'p, 'a> Settings<'p, 'a> {
-    /// The settings that the environment asks for.
-    pub fn new(
-        plan: &'p mut Plan<'a>,
-        separator: Option<&'a [u8]>,
-        question: &Question<'a>,
-    ) -> Settings<'p, 'a> {
-        let faults = List::none();
-        let (rewrite_given, expect_given) = (false, false);
-        let mut settings = Settings {
+    /// Nothing is set yet.
+    pub fn new(plan: &'p mut Plan<'a>, question: &'p Question<'a>) -> Settings<'p, 'a> {
+        let separator = match plan.style {
+            Style::Pidlet => Some(commands::SEPARATOR),
+            _ => None,
+        };
+        Settings {
             plan,
+            pause: false,
+            question,
             separator,
-            faults,
-            rewrite_given,
-            expect_given,
-        };
-        for entry in Entries::of(HELP) {
-            settings.twin(entry, question);
+            faulty: false,
+            rewrite_given: false,
+            expect_given: false,
         }
-        settings
     }
 
-    fn twin(&mut self, entry: Entry, question: &Question<'a>) {
-        let mut name = Line::new();
-        name.put("PIDLET_");
-        for byte in entry.name {
-            name.push(if *byte == b'-' {
-                b'_'
-            } else {
-                byte.to_ascii_uppercase()
-            });
-        }
-        let Some(value) = (question.getenv)(name.text()) else {
-            return;
-        };
-        let bytes = value.to_bytes();
-        let outcome = if entry.value {
-            self.set(entry.name, value)
-        } else {
-            match bytes {
-                b"" | b"0" | b"no" | b"false" | b"off" => Ok(()),
-                b"yes" | b"true" | b"on" => self.switch(entry.name, 1),
-                [digit @ b'1'..=b'9'] => self.switch(entry.name, u32::from(digit - b'0')),
-                _ => Err("yes or no"),
+    /// Takes what the environment asks for.
+    pub fn environment(&mut self) {
+        for entry in pidlet::DOOR.entries() {
+            let mut name = Line::new();
+            name.put("PIDLET_");
+            for byte in entry.name {
+                name.push(match byte {
+                    b'-' => b'_',
+                    _ => byte.to_ascii_uppercase(),
+                });
             }
-        };
-        self.refuse(outcome, b"", name.text(), bytes);
-    }
-
-    /// Takes an option that was given on the command line.
-    pub fn option(&mut self, name: &'static [u8], value: Option<&'a CStr>) {
-        let again = match name {
-            b"rewrite" => core::mem::replace(&mut self.rewrite_given, true),
-            b"expect" => core::mem::replace(&mut self.expect_given, true),
-            _ => true,
-        };
-        if !again && name == b"rewrite" {
-            self.plan.routes = Routes::default();
-        } else if !again {
-            self.plan.expect = Codes::default();
-        }
-        let outcome = match value {
-            Some(value) => self.set(name, value),
-            None => self.switch(name, 1),
-        };
-        self.refuse(outcome, b"--", name, value.map_or(b"", CStr::to_bytes));
-    }
-
-    fn refuse(&mut self, outcome: Result<(), Expected>, dashes: &[u8], name: &[u8], value: &[u8]) {
-        if let Err(expected) = outcome {
-            self.fault(&[
-                dashes,
-                name,
-                b": \"",
-                value,
-                b"\": expected ",
-                expected.as_bytes(),
-            ]);
+            if let Some(value) = (self.question.getenv)(name.text()) {
+                if let Err(expected) = self.set(entry.setting, value) {
+                    let parts = [name.text(), value.to_bytes(), expected.as_bytes()];
+                    self.fault("pidlet: %: \"%\": expected %", &parts);
+                }
+            }
         }
     }
 
-    /// Adds a line to the faults.
-    pub fn fault(&mut self, parts: &[&[u8]]) {
-        if self.faults.is_empty() {
-            self.faults = List::with_room(0, FAULT_BYTES_MAX);
+    /// Takes an option. An error is the exit code, after it has been said why: only pidlet itself
+    /// goes on to find what else is wrong.
+    pub fn option(&mut self, given: Given<'a>) -> Result<(), u8> {
+        let Given { entry, value } = given;
+        match entry.setting {
+            Setting::Rewrite if !replace(&mut self.rewrite_given, true) => {
+                self.plan.routes = Routes::default();
+            }
+            Setting::Expect if !replace(&mut self.expect_given, true) => {
+                self.plan.expect = Codes::default();
+            }
+            _ => (),
         }
-        let mut line = Line::new();
-        line.put("pidlet: ");
-        for part in parts {
-            line.put_bytes(part);
+        if let Err(expected) = self.set(entry.setting, value) {
+            let value = value.to_bytes();
+            if self.plan.style != Style::Pidlet {
+                self.question.complain(expected, &[value]);
+                return Err(1);
+            }
+            let parts = [entry.name, value, expected.as_bytes()];
+            self.fault("pidlet: --%: \"%\": expected %", &parts);
         }
-        for byte in line.end() {
-            self.faults.push(*byte);
-        }
+        Ok(())
     }
 
-    /// Adds the commands and checks the whole: the end of every door that runs something.
-    pub fn finish(mut self, words: &'a [&'a CStr]) -> Result<(), Answer<'a>> {
-        if words.is_empty() {
-            self.fault(&[b"no command given; 'pidlet --help' says more"]);
-        } else if let Err(empty) = commands::add(self.plan, words, self.separator) {
+    /// Says what is wrong: see [`Question::complain`].
+    pub fn fault(&mut self, text: &str, parts: &[&[u8]]) {
+        self.faulty = true;
+        self.question.complain(text, parts);
+    }
+
+    /// Adds the commands.
+    pub fn commands(&mut self, words: &'a [&'a CStr]) {
+        if let Err(empty) = commands::add(self.plan, words, self.separator) {
             let mut number = Line::new();
             number.put_number(empty as u64 + 1);
-            self.fault(&[
-                b"command ",
-                number.text(),
-                b" is empty: a separator too many",
-            ]);
+            let text = "pidlet: command % is empty: a separator too many";
+            self.fault(text, &[number.text()]);
         }
-        match self.plan.check() {
-            Ok(()) => (),
-            Err(Fault::TooManyServices) => self.fault(&[b"more than 65535 commands"]),
-            Err(Fault::LameDuckEatsGrace) => {
-                self.fault(&[
-                    b"--lame-duck is part of the stop's time: it must be shorter than --grace",
-                ]);
-            }
+    }
+
+    /// Checks the whole: the end of every door that runs something.
+    pub fn finish(self) -> Result<(), u8> {
+        if let Err(wrong) = self.plan.check() {
+            self.question.complain("pidlet: %", &[wrong.as_bytes()]);
+            return Err(1);
         }
-        if !self.faults.is_empty() {
-            return Err(Answer::Faults(self.faults));
+        if self.faulty {
+            return Err(1);
         }
         let plan = self.plan;
         if !plan.pass_through() {
@@ -165,53 +183,53 @@ impl<'p, 'a> Settings<'p, 'a> {
         // What was asked for in the environment, or what several commands need, goes before manners.
         plan.graceful |= plan.bounded();
         if plan.dry_run {
-            Err(Answer::DryRun)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn switch(&mut self, name: &[u8], times: u32) -> Result<(), Expected> {
-        let plan = &mut *self.plan;
-        match name {
-            b"group" => plan.group = true,
-            b"hold" => plan.hold = true,
-            b"dry-run" => plan.dry_run = true,
-            b"quiet" => plan.verbosity = plan.verbosity.saturating_sub(times),
-            b"verbose" => plan.verbosity += times,
-            // `help` and `version` have no twin; whoever sets PIDLET_VERSION means something else.
-            _ => (),
+            print::plan(plan, &|text| (self.question.print)(Stream::Out, text));
+            return Err(0);
         }
         Ok(())
     }
 
-    fn set(&mut self, name: &[u8], value: &'a CStr) -> Result<(), Expected> {
+    fn set(&mut self, setting: Setting, value: &'a CStr) -> Result<(), Expected> {
         let plan = &mut *self.plan;
         let text = value.to_bytes();
-        match name {
-            b"termination-log" => plan.termination_log = Some(value),
-            b"separator" if text.is_empty() => return Err("a word"),
-            b"separator" => self.separator = Some(text),
-            b"until" => {
-                plan.until = match text {
-                    b"any" => Essential::Yes,
-                    b"all" => Essential::No,
-                    b"failure" => Essential::OnFailure,
-                    _ => return Err("any, all or failure"),
+        match setting {
+            // Whoever sets PIDLET_VERSION means something else.
+            Setting::Help | Setting::Version | Setting::License => (),
+            Setting::TerminationLog => plan.termination_log = Some(value),
+            Setting::Separator if text.is_empty() => return Err("a word"),
+            Setting::Separator => self.separator = Some(text),
+            Setting::Until => {
+                plan.until = match place(b"any all failure", text) {
+                    Some(0) => Essential::Yes,
+                    Some(1) => Essential::No,
+                    Some(_) => Essential::OnFailure,
+                    None => return Err("any, all or failure"),
                 }
             }
-            b"grace" => plan.grace = Some(duration(text)?),
-            b"lame-duck" => plan.lame_duck = duration(text)?,
-            b"parent-death" => {
-                plan.parent_death =
-                    Some(Signal::parse(text).ok_or("a signal, such as TERM or 15")?);
+            Setting::Grace => plan.grace = Some(duration(text)?),
+            Setting::LameDuck => plan.lame_duck = duration(text)?,
+            Setting::ParentDeath => {
+                let signal = Signal::parse(text).ok_or("a signal, such as TERM or 15")?;
+                plan.parent_death = Some(signal);
             }
-            _ => {
+            Setting::TiniParentDeath => {
+                let fault = "[FATAL tini (#)] Not a valid option for -p: %";
+                plan.parent_death = Some(tini::death_signal(text).ok_or(fault)?);
+            }
+            Setting::TiniExpect => {
+                let fault = "[FATAL tini (#)] Not a valid option for -e: %";
+                plan.expect.add(tini::exit_code(text).ok_or(fault)?);
+            }
+            Setting::DumbInitRewrite => {
+                let (from, to) = dumb_init::rewrite(text).ok_or(dumb_init::MISSPELT)?;
+                plan.routes.set(from, to);
+            }
+            Setting::Rewrite | Setting::Expect => {
                 // An environment variable holds several, between commas.
                 let mut rest = text;
                 loop {
                     let (item, behind) = cut(rest, b',');
-                    if name == b"expect" {
+                    if setting == Setting::Expect {
                         expect(&mut plan.expect, item)?;
                     } else {
                         rewrite(&mut plan.routes, item)?;
@@ -222,9 +240,33 @@ impl<'p, 'a> Settings<'p, 'a> {
                     rest = behind;
                 }
             }
+            _ => self.switch(setting, times(text).ok_or("yes or no")?),
         }
         Ok(())
     }
+
+    fn switch(&mut self, setting: Setting, times: u32) {
+        let plan = &mut *self.plan;
+        let on = times > 0;
+        match setting {
+            Setting::Group => plan.group = on,
+            Setting::Hold => plan.hold = on,
+            Setting::DryRun => plan.dry_run = on,
+            Setting::Subreaper => plan.subreaper = on,
+            Setting::WarnOnReap => plan.warn_on_reap = on,
+            Setting::SingleChild => plan.setup.group = Group::Ours,
+            Setting::Pause => self.pause = on,
+            Setting::Quiet => plan.verbosity = plan.verbosity.saturating_sub(times),
+            _ => plan.verbosity = plan.verbosity.saturating_add(times),
+        }
+    }
+}
+
+/// How often a switch is thrown: none or one time, or up to nine.
+fn times(text: &[u8]) -> Option<u32> {
+    // After the ten digits, every other word is a no; the empty one is, too.
+    let place = place(b"0 1 2 3 4 5 6 7 8 9  yes no true false on off", text)? as u32;
+    Some(if place < 10 { place } else { place % 2 })
 }
 
 fn duration(text: &[u8]) -> Result<Span, Expected> {

@@ -1,10 +1,8 @@
 //! tini 0.19.0, tini-static and docker-init: `peers.md` §1.1 of the design has the contract.
 
-use core::ffi::CStr;
-
-use crate::front::getopt::{Complaint, Options};
-use crate::front::settings::Settings;
-use crate::front::{Answer, LICENSE, Question};
+use super::getopt::Names;
+use super::settings::Setting;
+use super::{Door, Question};
 use crate::message::Stream;
 use crate::plan::Plan;
 use crate::words::signal::{Signal, SignalSet};
@@ -28,8 +26,26 @@ TINI_VERBOSITY: how much is said (1).
 PIDLET_GRACE and its like: see 'pidlet --help'.
 ";
 
-/// `docker info` takes the commit from behind `git.`.
-const VERSION: &str = concat!("tini version 0.19.0", env!("PIDLET_COMMIT"), "\n");
+/// tini's door.
+pub const DOOR: Door = Door {
+    help: HELP,
+    settings: &[
+        Setting::Help,
+        Setting::Subreaper,
+        Setting::TiniParentDeath,
+        Setting::Verbose,
+        Setting::WarnOnReap,
+        Setting::Group,
+        Setting::TiniExpect,
+        Setting::License,
+    ],
+    names: Names::None,
+    help_to: Stream::Out,
+    // `docker info` takes the commit from behind `git.`.
+    version: concat!("tini version 0.19.0", env!("PIDLET_COMMIT"), "\n"),
+    version_to: Stream::Out,
+    no_command: "",
+};
 
 /// The lines that tini has, in the order of [`crate::voice::Kind`].
 pub const WORDS: &str = "\
@@ -80,67 +96,28 @@ pub const NOT_PASSED_ON: SignalSet = SignalSet(
         | SignalSet::NONE.with(Signal::TTIN).with(Signal::TTOU).0,
 );
 
-/// Reads the command line and the environment as tini does.
-pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), Answer<'a>> {
-    if matches!(question.args, [_, word] if word.to_bytes() == b"--version") {
-        return Err(Answer::Text(Stream::Out, VERSION.as_bytes()));
+/// What comes before the options.
+pub fn before(question: &Question, plan: &mut Plan) -> Result<(), u8> {
+    // The only long option, and only alone.
+    if question.only_argument() == b"--version" {
+        return question.answer(DOOR.version_to, DOOR.version);
     }
     plan.routes.drop_all(NOT_PASSED_ON);
-    let settings = Settings::new(plan, None, question);
-    let plan = &mut *settings.plan;
-    let mut options = Options::new(question.args, HELP, false);
-    let usage = |complaint, asked| {
-        Err(Answer::Usage {
-            complaint,
-            help: HELP,
-            asked,
-        })
-    };
-    while let Some(option) = options.next() {
-        let given = match option {
-            Ok(given) => given,
-            Err(complaint) => return usage(Some(complaint), None),
-        };
-        let value = given.value.map_or(b"".as_slice(), CStr::to_bytes);
-        match given.name {
-            b"h" => return usage(None, Some(Stream::Out)),
-            b"l" => return Err(Answer::Text(Stream::Out, LICENSE)),
-            b"s" => plan.subreaper = true,
-            b"v" => plan.verbosity += 1,
-            b"w" => plan.warn_on_reap = true,
-            b"g" => plan.group = true,
-            b"p" => match death_signal(value) {
-                Some(signal) => plan.parent_death = Some(signal),
-                None => return invalid("Not a valid option for -p: ", value),
-            },
-            _ => match exit_code(value) {
-                Some(code) => plan.expect.add(code),
-                None => return invalid("Not a valid option for -e: ", value),
-            },
-        }
-    }
+    Ok(())
+}
+
+/// What comes after the options: tini's own environment.
+pub fn after(question: &Question, plan: &mut Plan) {
     plan.subreaper |= question.variable(b"TINI_SUBREAPER").is_some();
     plan.group |= question.variable(b"TINI_KILL_PROCESS_GROUP").is_some();
     if let Some(value) = question.variable(b"TINI_VERBOSITY") {
         // atoi(3), and the comparison is unsigned: -1 says everything.
-        plan.verbosity = leading_integer(value).0 as u32;
+        plan.verbosity = leading_integer(value).map_or(0, |(number, _)| number as u32);
     }
-    if options.rest().is_empty() {
-        return usage(None, None);
-    }
-    settings.finish(options.rest())
-}
-
-fn invalid<'a>(before: &'static str, what: &'a [u8]) -> Result<(), Answer<'a>> {
-    Err(Answer::Fatal(Complaint {
-        before,
-        what,
-        after: "",
-    }))
 }
 
 /// The exact names of tini's table: no number, no lower case, no real-time signal.
-fn death_signal(value: &[u8]) -> Option<Signal> {
+pub fn death_signal(value: &[u8]) -> Option<Signal> {
     let name = value.strip_prefix(b"SIG")?;
     let signal = Signal::parse(name).filter(|signal| signal.name() == Some(name))?;
     // STKFLT, IO and PWR are not in it.
@@ -152,34 +129,26 @@ fn death_signal(value: &[u8]) -> Option<Signal> {
 }
 
 /// strtol(3) over the whole value, within 0 to 255; nothing at all counts as 0.
-fn exit_code(value: &[u8]) -> Option<u8> {
+pub fn exit_code(value: &[u8]) -> Option<u8> {
     match leading_integer(value) {
-        (number, used) if used == value.len() => u8::try_from(number).ok(),
+        Some((number, [])) => u8::try_from(number).ok(),
+        None if value.is_empty() => Some(0),
         _ => None,
     }
 }
 
-/// The integer at the start as strtol(3) reads it, and how many bytes it used: none if there is
-/// no digit. Saturates.
-pub fn leading_integer(value: &[u8]) -> (i64, usize) {
-    let mut used = 0;
-    while matches!(value.get(used), Some(b' ' | b'\t'..=b'\r')) {
-        used += 1;
-    }
-    let sign = value.get(used);
-    if matches!(sign, Some(b'-' | b'+')) {
-        used += 1;
-    }
-    let first = used;
-    while value.get(used).is_some_and(u8::is_ascii_digit) {
-        used += 1;
-    }
-    if used == first {
-        return (0, 0);
-    }
-    let number = text::number(&value[first..used]).unwrap_or(u64::MAX);
-    let number = i64::try_from(number).unwrap_or(i64::MAX);
-    (if sign == Some(&b'-') { -number } else { number }, used)
+/// The integer at the start as strtol(3) reads it, and what is behind it; nothing if there is no
+/// digit or the number is too large.
+pub fn leading_integer(value: &[u8]) -> Option<(i64, &[u8])> {
+    let value = value.trim_ascii_start();
+    let (negative, digits) = match value {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let (number, rest) = text::leading_number(digits)?;
+    let number = i64::try_from(number).ok()?;
+    Some((if negative { -number } else { number }, rest))
 }
 
 #[cfg(test)]
@@ -209,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn death_signals_are_28_names() {
+    pub fn death_signals_are_28_names() {
         let spelt = |signal: &Signal| [b"SIG", signal.name().unwrap()].concat();
         let names: Vec<_> = (1..=31)
             .filter_map(Signal::new)

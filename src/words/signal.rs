@@ -3,7 +3,7 @@
 //! Numbers are those of asm-generic/signal.h, which x86, arm, riscv, powerpc, s390 and loongarch
 //! share; of the architectures that Linux still has only mips, parisc, sparc and alpha differ.
 
-use super::text::{cut, number};
+use super::text::{cut, number, place, same};
 
 /// A signal's number, 1 to 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,41 +82,26 @@ impl Signal {
         if let Some(number) = number(text) {
             return Signal::new(u32::try_from(number).ok()?);
         }
-        let name = without_prefix(text, b"SIG").unwrap_or(text);
-        if let Some(offset) = without_prefix(name, b"RTMIN") {
-            return real_time(offset, b'+', u64::from(RTMIN), true);
+        let name = match text.split_at_checked(3) {
+            Some((prefix, name)) if same(prefix, b"SIG") => name,
+            _ => text,
+        };
+        if let Some(place) = place(NAMES.as_bytes(), name) {
+            return Signal::new(place as u32 + 1);
         }
-        if let Some(offset) = without_prefix(name, b"RTMAX") {
-            return real_time(offset, b'-', u64::from(RTMAX), false);
-        }
-        (1..=31)
-            .filter_map(Signal::new)
-            .find(|signal| signal.name().and_then(|known| without_prefix(name, known)) == Some(b""))
+        let (base, offset) = name.split_at_checked(5)?;
+        let base = match place(b"RTMIN RTMAX", base)? {
+            0 => RTMIN,
+            _ => RTMAX,
+        };
+        let number = match offset.split_first() {
+            None => base.into(),
+            Some((b'+', digits)) => u64::from(base).checked_add(number(digits)?)?,
+            Some((b'-', digits)) => u64::from(base).checked_sub(number(digits)?)?,
+            Some(_) => return None,
+        };
+        Signal::new(u32::try_from(number).ok()?).filter(|signal| signal.real_time().is_some())
     }
-}
-
-fn real_time(offset: &[u8], sign: u8, base: u64, up: bool) -> Option<Signal> {
-    let offset = match offset.split_first() {
-        None => 0,
-        Some((first, digits)) if *first == sign => number(digits)?,
-        Some(_) => return None,
-    };
-    let number = if up {
-        base.checked_add(offset)
-    } else {
-        base.checked_sub(offset)
-    };
-    Signal::new(u32::try_from(number?).ok()?).filter(|signal| signal.real_time().is_some())
-}
-
-/// What is behind `prefix`, which is in capitals; `text` may be in either case.
-fn without_prefix<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
-    for (index, byte) in prefix.iter().enumerate() {
-        if text.get(index)?.to_ascii_uppercase() != *byte {
-            return None;
-        }
-    }
-    text.get(prefix.len()..)
 }
 
 /// A set of signals with the kernel's layout: bit n-1 is signal n.

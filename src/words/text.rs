@@ -9,18 +9,38 @@ pub const LINE_BYTES_MAX: usize = 1024;
 
 /// Reads a decimal number: digits only, at least one, no overflow.
 pub fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
+    match leading_number(digits)? {
+        (number, []) => Some(number),
+        _ => None,
     }
+}
+
+/// Reads the decimal number at the start: at least one digit, no overflow. What is behind it comes
+/// with it.
+pub fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut rest = text;
     let mut value: u64 = 0;
-    for byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        value = value
+            .checked_mul(10)?
+            .checked_add(u64::from(digit - b'0'))?;
+        rest = behind;
     }
-    Some(value)
+    (rest.len() < text.len()).then_some((value, rest))
+}
+
+/// The place of `word` among `words`, which stand between single spaces; in either case.
+pub fn place(words: &[u8], word: &[u8]) -> Option<usize> {
+    words
+        .split(|byte| *byte == b' ')
+        .position(|known| same(known, word))
+}
+
+/// Whether both texts are the same but for the case of letters.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    // Iterators compare byte by byte: the slices' own comparison comes with vector code.
+    let lower = u8::to_ascii_lowercase;
+    one.iter().map(lower).eq(other.iter().map(lower))
 }
 
 /// What is in front of the first `separator`, and what is behind it; nothing if there is none.

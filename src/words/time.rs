@@ -1,5 +1,7 @@
 //! Time in milliseconds, saturating: a deadline far away is never one in the past.
 
+use super::text::leading_number;
+
 /// A moment on the monotonic clock, in milliseconds since an arbitrary start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(pub u64);
@@ -31,15 +33,14 @@ impl Span {
 
     /// Reads `500ms`, `8s`, `2m`, `1h` or a bare number of seconds.
     pub fn parse(text: &[u8]) -> Option<Span> {
-        let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let unit_ms = match &text[digits..] {
+        let (count, unit) = leading_number(text)?;
+        let unit_ms = match unit {
             b"ms" => 1,
             b"" | b"s" => 1000,
             b"m" => 60_000,
             b"h" => 3_600_000,
             _ => return None,
         };
-        let count = super::text::number(&text[..digits])?;
         count.checked_mul(unit_ms).map(Span)
     }
 }
