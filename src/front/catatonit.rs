@@ -7,18 +7,18 @@ use crate::message::Stream;
 use crate::plan::Plan;
 use crate::words::signal::Signal;
 
-const HELP: &str = "[-ghLPV] [--] <progname> [<arguments>...]
+const HELP: &str = " [-ghLPV] [--] <progname> [<arguments>...]
 
-Runs a program as a container's init does: reaps zombies, passes signals on. (pidlet)
+Runs a program as a container's init does (pidlet).
 
-  -g  send signals to the child's process group
-  -P  run nothing: hold a pod's namespaces, reap, and leave on TERM or INT
+  -g  signals go to the child's process group
+  -P  run nothing, reap, and end on TERM or INT
   -h  this text
   -L  the licence
   -V, --version  the version
 
-CATATONIT_DEBUG in the environment: say what happens on standard error.
-PIDLET_GRACE and its like: see 'pidlet --help'.
+CATATONIT_DEBUG: say what happens.
+PIDLET_GRACE and so on: see 'pidlet --help'.
 ";
 
 /// catatonit's door.

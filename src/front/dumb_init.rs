@@ -2,25 +2,24 @@
 
 use super::getopt::Names;
 use super::settings::Setting;
-use super::tini::leading_integer;
 use super::{Door, Question};
 use crate::message::Stream;
 use crate::plan::{Group, Plan, Terminal};
 use crate::words::signal::Signal;
+use crate::words::text::leading_integer;
 
-const HELP: &str = "[option] command [[arg] ...]
+const HELP: &str = " [option] command [[arg] ...]
 
-Runs the command in a session of its own, reaps zombies and passes signals on to the session's
-process group. (pidlet)
+Runs the command in a session of its own as a container's init does (pidlet).
 
-  -c, --single-child  no session; signals go to the direct child only
-  -r, --rewrite s:r  signal s is passed on as r, 0 for not at all; repeatable
-  -v, --verbose  say what happens on standard error
+  -c, --single-child  no session; signals go to the child only
+  -r, --rewrite s:r  pass signal s on as r, 0 to drop it; repeatable
+  -v, --verbose  say what happens
   -h, --help  this text
   -V, --version  the version
 
-DUMB_INIT_DEBUG=1 means --verbose, DUMB_INIT_SETSID=0 means --single-child.
-PIDLET_GRACE and its like: see 'pidlet --help'.
+DUMB_INIT_DEBUG=1 means --verbose, DUMB_INIT_SETSID=0 --single-child.
+PIDLET_GRACE and so on: see 'pidlet --help'.
 ";
 
 /// What is said about a `-r` that cannot be read.

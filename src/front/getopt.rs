@@ -9,7 +9,7 @@
 use core::ffi::CStr;
 
 use super::settings::Setting;
-use crate::words::text::cut;
+use crate::words::text::{cut, take};
 
 /// How long names are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,46 +56,22 @@ impl Iterator for Entries {
     fn next(&mut self) -> Option<Entry> {
         let (setting, settings) = self.settings.split_first()?;
         self.settings = settings;
-        loop {
-            let (line, rest) = cut(self.help, b'\n');
-            self.help = rest;
+        while !self.help.is_empty() {
             // "  -s, --long VALUE  text", "  -s VALUE  text" or "      --long VALUE  text".
-            let (short, declared) = match line {
-                [
-                    b' ',
-                    b' ',
-                    b'-',
-                    short,
-                    b',',
-                    b' ',
-                    b'-',
-                    b'-',
-                    declared @ ..,
-                ] => (*short, declared),
-                [
-                    b' ',
-                    b' ',
-                    b' ',
-                    b' ',
-                    b' ',
-                    b' ',
-                    b'-',
-                    b'-',
-                    declared @ ..,
-                ] => (0, declared),
-                [b' ', b' ', b'-', declared @ ..] => (*declared.first()?, declared),
-                _ if rest.is_empty() => return None,
-                _ => continue,
+            let line = take(&mut self.help, b'\n');
+            let [b' ', b' ', dash, short, _, _, rest @ ..] = line else {
+                continue;
             };
-            let (name, rest) = cut(declared, b' ');
-            let value = rest.first().is_some_and(|byte| *byte != b' ');
+            let mut rest = rest.strip_prefix(b"--").unwrap_or(&line[3..]);
+            let name = take(&mut rest, b' ');
             return Some(Entry {
-                short,
+                short: if *dash == b'-' { *short } else { 0 },
                 name,
-                value,
+                value: rest.first().is_some_and(|byte| *byte != b' '),
                 setting: *setting,
             });
         }
+        None
     }
 }
 
@@ -146,22 +122,18 @@ impl<'a> Options<'a> {
     pub fn next(&mut self) -> Option<Result<Given<'a>, Complaint<'a>>> {
         if self.cluster.len() < 2 {
             let (word, rest) = self.args.split_first()?;
-            match word.to_bytes_with_nul() {
-                [b'-', 0] => return None,
-                [b'-', b'-', 0] => {
-                    // What follows is no option, whatever it looks like.
-                    self.args = rest;
-                    return None;
-                }
-                [b'-', b'-', name @ ..] if self.names != Names::None => {
-                    self.args = rest;
-                    return Some(self.long(name));
-                }
-                [b'-', cluster @ ..] => {
-                    self.args = rest;
-                    self.cluster = cluster;
-                }
-                _ => return None,
+            let [b'-', cluster @ ..] = word.to_bytes_with_nul() else {
+                return None;
+            };
+            if cluster.len() < 2 {
+                return None;
+            }
+            self.args = rest;
+            match cluster {
+                // What follows is no option, whatever it looks like.
+                b"-\0" => return None,
+                [b'-', word @ ..] if self.names != Names::None => return Some(self.long(word)),
+                _ => self.cluster = cluster,
             }
         }
         Some(self.letter())
@@ -174,22 +146,24 @@ impl<'a> Options<'a> {
         let Some(entry) = entries.find(|entry| entry.short == letter[0]) else {
             return complaint("%: invalid option -- '%'", letter);
         };
-        let mut attached = None;
-        if entry.value && rest.len() > 1 {
-            self.cluster = b"";
-            attached = argument(rest);
+        if !entry.value {
+            return Ok(Given { entry, value: c"1" });
         }
-        let missing = "%: option requires an argument -- '%'";
-        self.given(entry, attached, missing, letter)
+        self.cluster = b"";
+        if rest.len() < 2 {
+            return self.value_behind(entry, "%: option requires an argument -- '%'", letter);
+        }
+        let value = argument(rest).unwrap_or_default();
+        Ok(Given { entry, value })
     }
 
-    fn long(&mut self, argument_with_nul: &'a [u8]) -> Result<Given<'a>, Complaint<'a>> {
-        let what = cut(argument_with_nul, 0).0;
+    /// The option that `word`, with the argument's NUL, names behind two dashes.
+    fn long(&mut self, word: &'a [u8]) -> Result<Given<'a>, Complaint<'a>> {
+        let what = cut(word, 0).0;
         let name = cut(what, b'=').0;
-        let attached = argument(cut(argument_with_nul, b'=').1);
         let mut found = None;
         for entry in self.entries {
-            if !entry.name.starts_with(name) || entry.name.len() < 2 {
+            if entry.name.len() < 2 || !entry.name.starts_with(name) {
                 continue;
             }
             if entry.name.len() == name.len() {
@@ -206,32 +180,28 @@ impl<'a> Options<'a> {
         let Some(entry) = found else {
             return complaint("%: unrecognized option '--%'", what);
         };
-        let missing = "%: option '--%' requires an argument";
-        self.given(entry, attached, missing, entry.name)
+        match argument(cut(word, b'=').1) {
+            Some(value) if entry.value => Ok(Given { entry, value }),
+            Some(_) => complaint("%: option '--%' doesn't allow an argument", entry.name),
+            None if entry.value => {
+                self.value_behind(entry, "%: option '--%' requires an argument", entry.name)
+            }
+            None => Ok(Given { entry, value: c"1" }),
+        }
     }
 
-    /// The option with its value, which is `attached` to it or the next argument.
-    fn given(
+    /// An option whose value is the next argument.
+    fn value_behind(
         &mut self,
         entry: Entry,
-        attached: Option<&'a CStr>,
         missing: &'static str,
         what: &'a [u8],
     ) -> Result<Given<'a>, Complaint<'a>> {
-        let mut value = attached;
-        if !entry.value {
-            if attached.is_some() {
-                return complaint("%: option '--%' doesn't allow an argument", entry.name);
-            }
-            value = Some(c"1");
-        } else if let (None, Some((next, rest))) = (attached, self.args.split_first()) {
-            self.args = rest;
-            value = Some(next);
-        }
-        match value {
-            Some(value) => Ok(Given { entry, value }),
-            None => complaint(missing, what),
-        }
+        let Some((value, rest)) = self.args.split_first() else {
+            return complaint(missing, what);
+        };
+        self.args = rest;
+        Ok(Given { entry, value })
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Question<'a> {
 
 /// The command line of one program.
 pub struct Door {
-    /// What comes behind `Usage: NAME `. Its lines of options are the table of options.
+    /// What comes behind `Usage: NAME`. Its lines of options are the table of options.
     help: &'static str,
     /// What each of these options sets, in the same order.
     settings: &'static [Setting],
@@ -136,9 +136,9 @@ impl Door {
             Style::Pidlet | Style::Tini => question.name(),
             Style::DumbInit | Style::Catatonit => question.argv0(),
         };
-        for text in [b"Usage: ", name, b" ", self.help.as_bytes()] {
-            (question.print)(stream, text);
-        }
+        (question.print)(stream, b"Usage: ");
+        (question.print)(stream, name);
+        (question.print)(stream, self.help.as_bytes());
         Err(code)
     }
 }
@@ -163,6 +163,7 @@ impl<'a> Question<'a> {
     }
 
     /// The value of a variable, if it is there at all.
+    #[inline(never)]
     fn variable(&self, name: &[u8]) -> Option<&'a [u8]> {
         (self.getenv)(name).map(CStr::to_bytes)
     }

@@ -22,8 +22,11 @@ pub fn plan(plan: &Plan, put: Put) {
     if plan.lame_duck > Span::ZERO {
         line.put("\nlame-duck = ").put_setting(plan.lame_duck);
     }
-    for (on, text) in [(plan.group, "\ngroup = yes"), (plan.hold, "\nhold = yes")] {
-        line.put(if on { text } else { "" });
+    if plan.group {
+        line.put("\ngroup = yes");
+    }
+    if plan.hold {
+        line.put("\nhold = yes");
     }
     if let Some(signal) = plan.parent_death {
         line.put("\nparent-death = ").put_signal(signal);

@@ -6,24 +6,24 @@ use super::{Door, Question};
 use crate::message::Stream;
 use crate::plan::Plan;
 use crate::words::signal::{Signal, SignalSet};
-use crate::words::text;
+use crate::words::text::leading_integer;
 
-const HELP: &str = "[OPTIONS] PROGRAM -- [ARGS] | --version
+const HELP: &str = " [OPTIONS] PROGRAM -- [ARGS] | --version
 
-Runs PROGRAM as a container's init does: reaps zombies, passes signals on. (pidlet)
+Runs PROGRAM as a container's init does (pidlet).
 
   -h  this text
   -s  become a child subreaper
-  -p SIGNAL  get SIGNAL when the parent process dies, such as SIGKILL
-  -v  say more; repeatable up to 3 times
+  -p SIGNAL  get SIGNAL, such as SIGKILL, when the parent dies
+  -v  say more; repeatable
   -w  say when zombies are reaped
-  -g  send signals to the child's process group
-  -e CODE  this exit code (0 to 255) becomes 0; repeatable
+  -g  signals go to the child's process group
+  -e CODE  exit code CODE becomes 0; repeatable
   -l  the licence
 
-TINI_SUBREAPER and TINI_KILL_PROCESS_GROUP: present means -s and -g.
+TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP: present means -s, -g.
 TINI_VERBOSITY: how much is said (1).
-PIDLET_GRACE and its like: see 'pidlet --help'.
+PIDLET_GRACE and so on: see 'pidlet --help'.
 ";
 
 /// tini's door.
@@ -118,14 +118,11 @@ pub fn after(question: &Question, plan: &mut Plan) {
 
 /// The exact names of tini's table: no number, no lower case, no real-time signal.
 pub fn death_signal(value: &[u8]) -> Option<Signal> {
-    let name = value.strip_prefix(b"SIG")?;
-    let signal = Signal::parse(name).filter(|signal| signal.name() == Some(name))?;
-    // STKFLT, IO and PWR are not in it.
-    if matches!(signal.number(), 16 | 29 | 30) {
-        None
-    } else {
-        Some(signal)
+    if !value.starts_with(b"SIG") || value.iter().any(u8::is_ascii_lowercase) {
+        return None;
     }
+    // STKFLT, IO and PWR are not in it.
+    Signal::parse(value).filter(|signal| !matches!(signal.number(), 16 | 29 | 30 | 32..))
 }
 
 /// strtol(3) over the whole value, within 0 to 255; nothing at all counts as 0.
@@ -135,20 +132,6 @@ pub fn exit_code(value: &[u8]) -> Option<u8> {
         None if value.is_empty() => Some(0),
         _ => None,
     }
-}
-
-/// The integer at the start as strtol(3) reads it, and what is behind it; nothing if there is no
-/// digit or the number is too large.
-pub fn leading_integer(value: &[u8]) -> Option<(i64, &[u8])> {
-    let value = value.trim_ascii_start();
-    let (negative, digits) = match value {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    let (number, rest) = text::leading_number(digits)?;
-    let number = i64::try_from(number).ok()?;
-    Some((if negative { -number } else { number }, rest))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The kernel's error numbers that an init meets, in words.
 
-use super::text::{cut, number};
+use super::text::{number, take};
 
 /// An error number as the kernel gives it, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +66,10 @@ impl Errno {
     pub fn text(self) -> Option<&'static [u8]> {
         let mut rest = TEXTS.as_bytes();
         while !rest.is_empty() {
-            let (line, behind) = cut(rest, b'\n');
-            let (digits, text) = cut(line, b' ');
-            if number(digits) == Some(self.0.into()) {
-                return Some(text);
+            let mut line = take(&mut rest, b'\n');
+            if number(take(&mut line, b' ')) == Some(self.0.into()) {
+                return Some(line);
             }
-            rest = behind;
         }
         None
     }

@@ -31,7 +31,12 @@ impl<'a, T: Copy> List<'a, T> {
 
     /// Adds an item. False if there is no room.
     pub fn push(&mut self, item: T) -> bool {
-        self.insert(self.len, item)
+        let Some(free) = self.room.get_mut(self.len) else {
+            return false;
+        };
+        *free = item;
+        self.len += 1;
+        true
     }
 
     /// Adds an item in front of the one at `place`. False if there is no room.

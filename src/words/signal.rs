@@ -3,7 +3,7 @@
 //! Numbers are those of asm-generic/signal.h, which x86, arm, riscv, powerpc, s390 and loongarch
 //! share; of the architectures that Linux still has only mips, parisc, sparc and alpha differ.
 
-use super::text::{cut, number, place, same};
+use super::text::{leading_integer, number, place, same, take};
 
 /// A signal's number, 1 to 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,13 +63,11 @@ impl Signal {
     /// The name without `SIG`, for 1 to 31.
     pub fn name(self) -> Option<&'static [u8]> {
         let mut rest = NAMES.as_bytes();
+        let mut name = take(&mut rest, b' ');
         for _ in 1..self.0 {
-            rest = cut(rest, b' ').1;
+            name = take(&mut rest, b' ');
         }
-        match cut(rest, b' ').0 {
-            b"" => None,
-            name => Some(name),
-        }
+        (!name.is_empty()).then_some(name)
     }
 
     /// How far from SIGRTMIN a real-time signal is.
@@ -94,13 +92,13 @@ impl Signal {
             0 => RTMIN,
             _ => RTMAX,
         };
-        let number = match offset.split_first() {
-            None => base.into(),
-            Some((b'+', digits)) => u64::from(base).checked_add(number(digits)?)?,
-            Some((b'-', digits)) => u64::from(base).checked_sub(number(digits)?)?,
-            Some(_) => return None,
+        let offset = match (offset, leading_integer(offset)) {
+            ([], _) => 0,
+            ([b'+' | b'-', ..], Some((offset, []))) => offset,
+            _ => return None,
         };
-        Signal::new(u32::try_from(number).ok()?).filter(|signal| signal.real_time().is_some())
+        let number = u32::try_from(offset.checked_add(base.into())?).ok()?;
+        Signal::new(number).filter(|signal| signal.real_time().is_some())
     }
 }
 

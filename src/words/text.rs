@@ -29,30 +29,59 @@ pub fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
     (rest.len() < text.len()).then_some((value, rest))
 }
 
+/// The integer at the start as strtol(3) reads it, and what is behind it; nothing if there is no
+/// digit or the number is too large.
+pub fn leading_integer(value: &[u8]) -> Option<(i64, &[u8])> {
+    let value = value.trim_ascii_start();
+    let (negative, digits) = match value {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let (number, rest) = leading_number(digits)?;
+    let number = i64::try_from(number).ok()?;
+    Some((if negative { -number } else { number }, rest))
+}
+
 /// The place of `word` among `words`, which stand between single spaces; in either case.
 pub fn place(words: &[u8], word: &[u8]) -> Option<usize> {
-    words
-        .split(|byte| *byte == b' ')
-        .position(|known| same(known, word))
+    let mut rest = words;
+    let mut place = 0;
+    while !rest.is_empty() {
+        if same(take(&mut rest, b' '), word) {
+            return Some(place);
+        }
+        place += 1;
+    }
+    None
 }
 
 /// Whether both texts are the same but for the case of letters.
 pub fn same(one: &[u8], other: &[u8]) -> bool {
-    // Iterators compare byte by byte: the slices' own comparison comes with vector code.
-    let lower = u8::to_ascii_lowercase;
-    one.iter().map(lower).eq(other.iter().map(lower))
+    // Not the slices' own comparison: it comes with vector code.
+    let mut pairs = one.iter().zip(other);
+    one.len() == other.len() && pairs.all(|(a, b)| a.to_ascii_lowercase() == b.to_ascii_lowercase())
+}
+
+/// Takes what is in front of the first `separator` off the text, and the separator; all of it if
+/// there is none.
+pub fn take<'a>(text: &mut &'a [u8], separator: u8) -> &'a [u8] {
+    let whole = *text;
+    let mut len = 0;
+    while let [byte, rest @ ..] = *text {
+        *text = rest;
+        if *byte == separator {
+            break;
+        }
+        len += 1;
+    }
+    &whole[..len]
 }
 
 /// What is in front of the first `separator`, and what is behind it; nothing if there is none.
 pub fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
-    let mut end = 0;
-    for byte in text {
-        if *byte == separator {
-            return (&text[..end], &text[end + 1..]);
-        }
-        end += 1;
-    }
-    (text, &[])
+    let mut rest = text;
+    (take(&mut rest, separator), rest)
 }
 
 /// One line in the making. It never grows past [`LINE_BYTES_MAX`], newline included.
