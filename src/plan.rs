@@ -192,6 +192,7 @@ pub struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// A plan without services, with the defaults of a style.
+    #[inline(never)]
     pub fn new(style: Style) -> Plan<'a> {
         let ours = style == Style::Pidlet;
         let dumb_init = style == Style::DumbInit;

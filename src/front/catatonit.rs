@@ -1,6 +1,6 @@
 //! catatonit 0.2.1 and podman-init: `peers.md` §1.3 of the design has the contract.
 
-use super::getopt::Names;
+use super::getopt::{Names, Table};
 use super::settings::Setting;
 use super::{Door, Question, tini};
 use crate::message::Stream;
@@ -23,14 +23,16 @@ PIDLET_GRACE and so on: see 'pidlet --help'.
 
 /// catatonit's door.
 pub const DOOR: Door = Door {
-    help: HELP,
-    settings: &[
-        Setting::Group,
-        Setting::Pause,
-        Setting::Help,
-        Setting::License,
-        Setting::Version,
-    ],
+    table: Table {
+        help: HELP,
+        settings: &[
+            Setting::Group,
+            Setting::Pause,
+            Setting::Help,
+            Setting::License,
+            Setting::Version,
+        ],
+    },
     names: Names::Shortened,
     help_to: Stream::Err,
     // Podman and Docker look for this form.

@@ -1,6 +1,6 @@
 //! dumb-init 1.2.5: `peers.md` §1.2 of the design has the contract.
 
-use super::getopt::Names;
+use super::getopt::{Names, Table};
 use super::settings::Setting;
 use super::{Door, Question};
 use crate::message::Stream;
@@ -31,14 +31,16 @@ See --help for the rest.";
 
 /// dumb-init's door.
 pub const DOOR: Door = Door {
-    help: HELP,
-    settings: &[
-        Setting::SingleChild,
-        Setting::DumbInitRewrite,
-        Setting::Verbose,
-        Setting::Help,
-        Setting::Version,
-    ],
+    table: Table {
+        help: HELP,
+        settings: &[
+            Setting::SingleChild,
+            Setting::DumbInitRewrite,
+            Setting::Verbose,
+            Setting::Help,
+            Setting::Version,
+        ],
+    },
     names: Names::Shortened,
     help_to: Stream::Err,
     version: "dumb-init v1.2.5\n",

@@ -9,7 +9,7 @@
 use core::ffi::CStr;
 
 use super::settings::Setting;
-use crate::words::text::{cut, take};
+use crate::words::text::take;
 
 /// How long names are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,63 +22,75 @@ pub enum Names {
     Shortened,
 }
 
-/// One option of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The letter, or 0.
-    pub short: u8,
-    /// The long name, or the letter if there is none.
-    pub name: &'static [u8],
-    /// Whether a value follows.
-    pub value: bool,
-    /// What it sets.
-    pub setting: Setting,
-}
-
-/// The options that a help text declares.
+/// The options that a help text declares, and what each of them sets, in the same order.
 #[derive(Clone, Copy)]
-pub struct Entries {
-    help: &'static [u8],
-    settings: &'static [Setting],
+pub struct Table {
+    /// The help.
+    pub help: &'static str,
+    /// What the options set.
+    pub settings: &'static [Setting],
 }
 
-impl Entries {
-    /// Those of `help`, and what they set, in the same order.
-    pub fn of(help: &'static str, settings: &'static [Setting]) -> Entries {
-        let help = help.as_bytes();
-        Entries { help, settings }
+impl Table {
+    /// The option at this place, counted from 0.
+    pub fn entry(&self, mut place: usize) -> Entry {
+        let mut rest = self.help.as_bytes();
+        loop {
+            let line = take(&mut rest, b'\n');
+            if line.starts_with(b"  ") {
+                if place == 0 {
+                    return Entry(line);
+                }
+                place -= 1;
+            } else if rest.is_empty() {
+                return Entry(b"");
+            }
+        }
     }
 }
 
-impl Iterator for Entries {
-    type Item = Entry;
+/// One option: its line of the help, `  -s, --long VALUE  text`, `  -s VALUE  text` or
+/// `      --long VALUE  text`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry(&'static [u8]);
 
-    fn next(&mut self) -> Option<Entry> {
-        let (setting, settings) = self.settings.split_first()?;
-        self.settings = settings;
-        while !self.help.is_empty() {
-            // "  -s, --long VALUE  text", "  -s VALUE  text" or "      --long VALUE  text".
-            let line = take(&mut self.help, b'\n');
-            let [b' ', b' ', dash, short, _, _, rest @ ..] = line else {
-                continue;
-            };
-            let mut rest = rest.strip_prefix(b"--").unwrap_or(&line[3..]);
-            let name = take(&mut rest, b' ');
-            return Some(Entry {
-                short: if *dash == b'-' { *short } else { 0 },
-                name,
-                value: rest.first().is_some_and(|byte| *byte != b' '),
-                setting: *setting,
-            });
+impl Entry {
+    /// The letter, or 0.
+    fn short(self) -> u8 {
+        match self.0 {
+            [_, _, b'-', short, ..] => *short,
+            _ => 0,
         }
-        None
+    }
+
+    /// The long name, or the letter if there is none.
+    pub fn name(self) -> &'static [u8] {
+        take(&mut self.declared(), b' ')
+    }
+
+    /// Whether a value follows.
+    fn takes_value(self) -> bool {
+        let mut rest = self.declared();
+        take(&mut rest, b' ');
+        rest.first().is_some_and(|byte| *byte != b' ')
+    }
+
+    /// The line from the name on.
+    fn declared(self) -> &'static [u8] {
+        match self.0 {
+            [_, _, _, _, _, _, b'-', b'-', declared @ ..] => declared,
+            [_, _, _, declared @ ..] => declared,
+            _ => b"",
+        }
     }
 }
 
 /// An option that was given.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Given<'a> {
-    /// Which.
+    /// What it sets.
+    pub setting: Setting,
+    /// Which it is.
     pub entry: Entry,
     /// Its value; "1" if it takes none.
     pub value: &'a CStr,
@@ -97,18 +109,18 @@ pub struct Complaint<'a> {
 pub struct Options<'a> {
     args: &'a [&'a CStr],
     names: Names,
-    entries: Entries,
+    table: &'static Table,
     /// What is left of a cluster of letters, with the argument's NUL.
     cluster: &'a [u8],
 }
 
 impl<'a> Options<'a> {
     /// Reads `args`, of which the first is `argv[0]`, by a table.
-    pub fn new(args: &'a [&'a CStr], names: Names, entries: Entries) -> Self {
+    pub fn new(args: &'a [&'a CStr], names: Names, table: &'static Table) -> Self {
         Options {
             args: args.get(1..).unwrap_or(&[]),
             names,
-            entries,
+            table,
             cluster: b"",
         }
     }
@@ -142,66 +154,78 @@ impl<'a> Options<'a> {
     fn letter(&mut self) -> Result<Given<'a>, Complaint<'a>> {
         let (letter, rest) = self.cluster.split_at(1);
         self.cluster = rest;
-        let mut entries = self.entries;
-        let Some(entry) = entries.find(|entry| entry.short == letter[0]) else {
-            return complaint("%: invalid option -- '%'", letter);
-        };
-        if !entry.value {
-            return Ok(Given { entry, value: c"1" });
+        for (place, setting) in self.table.settings.iter().enumerate() {
+            let entry = self.table.entry(place);
+            if entry.short() == letter[0] {
+                let mut attached = None;
+                if entry.takes_value() && rest.len() > 1 {
+                    self.cluster = b"";
+                    attached = argument(rest);
+                }
+                let missing = "%: option requires an argument -- '%'";
+                return self.given(*setting, entry, attached, missing, letter);
+            }
         }
-        self.cluster = b"";
-        if rest.len() < 2 {
-            return self.value_behind(entry, "%: option requires an argument -- '%'", letter);
-        }
-        let value = argument(rest).unwrap_or_default();
-        Ok(Given { entry, value })
+        complaint("%: invalid option -- '%'", letter)
     }
 
     /// The option that `word`, with the argument's NUL, names behind two dashes.
     fn long(&mut self, word: &'a [u8]) -> Result<Given<'a>, Complaint<'a>> {
-        let what = cut(word, 0).0;
-        let name = cut(what, b'=').0;
+        let what = take(&mut { word }, 0);
+        let name = take(&mut { what }, b'=');
         let mut found = None;
-        for entry in self.entries {
-            if entry.name.len() < 2 || !entry.name.starts_with(name) {
+        for (place, setting) in self.table.settings.iter().enumerate() {
+            let entry = self.table.entry(place);
+            let known = entry.name();
+            if known.len() < 2 || !known.starts_with(name) {
                 continue;
             }
-            if entry.name.len() == name.len() {
-                found = Some(entry);
+            if known.len() == name.len() {
+                found = Some((*setting, entry));
                 break;
             }
             if self.names == Names::Shortened {
                 if found.is_some() {
                     return complaint("%: option '--%' is ambiguous", what);
                 }
-                found = Some(entry);
+                found = Some((*setting, entry));
             }
         }
-        let Some(entry) = found else {
+        let Some((setting, entry)) = found else {
             return complaint("%: unrecognized option '--%'", what);
         };
-        match argument(cut(word, b'=').1) {
-            Some(value) if entry.value => Ok(Given { entry, value }),
-            Some(_) => complaint("%: option '--%' doesn't allow an argument", entry.name),
-            None if entry.value => {
-                self.value_behind(entry, "%: option '--%' requires an argument", entry.name)
-            }
-            None => Ok(Given { entry, value: c"1" }),
-        }
+        let mut attached = word;
+        take(&mut attached, b'=');
+        let missing = "%: option '--%' requires an argument";
+        self.given(setting, entry, argument(attached), missing, entry.name())
     }
 
-    /// An option whose value is the next argument.
-    fn value_behind(
+    /// The option with its value, which is `attached` to it or is the next argument.
+    fn given(
         &mut self,
+        setting: Setting,
         entry: Entry,
+        attached: Option<&'a CStr>,
         missing: &'static str,
         what: &'a [u8],
     ) -> Result<Given<'a>, Complaint<'a>> {
-        let Some((value, rest)) = self.args.split_first() else {
-            return complaint(missing, what);
+        let value = match (entry.takes_value(), attached, self.args) {
+            (true, Some(value), _) => value,
+            (true, None, [value, rest @ ..]) => {
+                self.args = rest;
+                value
+            }
+            (true, None, []) => return complaint(missing, what),
+            (false, None, _) => c"1",
+            (false, Some(_), _) => {
+                return complaint("%: option '--%' doesn't allow an argument", entry.name());
+            }
         };
-        self.args = rest;
-        Ok(Given { entry, value })
+        Ok(Given {
+            setting,
+            entry,
+            value,
+        })
     }
 }
 
@@ -231,18 +255,21 @@ text - with a dash
       --only-long VALUE
 ";
 
-    const SETTINGS: &[Setting] = &[Setting::Help; 6];
+    const TABLE: Table = Table {
+        help: HELP,
+        settings: &[Setting::Help; 6],
+    };
 
     fn read(args: &[&CStr], names: Names) -> (Vec<String>, usize) {
-        let mut options = Options::new(args, names, Entries::of(HELP, SETTINGS));
+        let mut options = Options::new(args, names, &TABLE);
         let mut seen = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         while let Some(option) = options.next() {
             seen.push(match option {
-                Ok(Given { entry, value }) if entry.value => {
-                    std::format!("{}={}", text(entry.name), value.to_str().unwrap())
+                Ok(Given { entry, value, .. }) if entry.takes_value() => {
+                    std::format!("{}={}", text(entry.name()), value.to_str().unwrap())
                 }
-                Ok(Given { entry, .. }) => text(entry.name),
+                Ok(Given { entry, .. }) => text(entry.name()),
                 Err(wrong) => wrong
                     .text
                     .replacen('%', "x", 1)
@@ -264,8 +291,9 @@ text - with a dash
 
     #[test]
     fn the_table_is_the_help() {
-        let names: Vec<_> = Entries::of(HELP, SETTINGS)
-            .map(|entry| (entry.short, entry.name, entry.value))
+        let names: Vec<_> = (0..6)
+            .map(|place| TABLE.entry(place))
+            .map(|entry| (entry.short(), entry.name(), entry.takes_value()))
             .collect();
         let expected = [
             (b'a', b"a".as_slice(), false),

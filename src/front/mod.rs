@@ -19,7 +19,7 @@ use crate::message::Stream;
 use crate::plan::{Plan, Style};
 use crate::words::Pid;
 use crate::words::text::{Line, place};
-use getopt::{Entries, Names, Options};
+use getopt::{Names, Options, Table};
 use settings::{Setting, Settings};
 
 /// What a door may look at, and whom it answers.
@@ -36,10 +36,8 @@ pub struct Question<'a> {
 
 /// The command line of one program.
 pub struct Door {
-    /// What comes behind `Usage: NAME`. Its lines of options are the table of options.
-    help: &'static str,
-    /// What each of these options sets, in the same order.
-    settings: &'static [Setting],
+    /// The options. Their help is what comes behind `Usage: NAME`.
+    table: Table,
     /// How long names are read.
     names: Names,
     /// Where the help goes when it is asked for.
@@ -70,6 +68,7 @@ pub fn style(question: &Question) -> Style {
 
 /// Asks the door of the plan's style. An error is the exit code; whatever there is to say has been
 /// printed then.
+#[inline(never)]
 pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
     // Podman runs a pod's infra container as `/<basename of the real file> -P`: a symbolic link has
     // lost its name by then.
@@ -85,10 +84,10 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
     }
     let mut settings = Settings::new(plan, question);
     settings.environment();
-    let mut options = Options::new(question.args, door.names, door.entries());
+    let mut options = Options::new(question.args, door.names, &door.table);
     while let Some(option) = options.next() {
         match option {
-            Ok(given) => match given.entry.setting {
+            Ok(given) => match given.setting {
                 Setting::Help => return door.usage(question, style, door.help_to, 0),
                 Setting::Version => return question.answer(door.version_to, door.version),
                 Setting::License => return question.answer(Stream::Out, LICENSE),
@@ -125,11 +124,6 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
 }
 
 impl Door {
-    /// The table of options.
-    fn entries(&self) -> Entries {
-        Entries::of(self.help, self.settings)
-    }
-
     /// Says how we are called; `code` is the exit code.
     fn usage(&self, question: &Question, style: Style, stream: Stream, code: u8) -> Result<(), u8> {
         let name = match style {
@@ -138,7 +132,7 @@ impl Door {
         };
         (question.print)(stream, b"Usage: ");
         (question.print)(stream, name);
-        (question.print)(stream, self.help.as_bytes());
+        (question.print)(stream, self.table.help.as_bytes());
         Err(code)
     }
 }

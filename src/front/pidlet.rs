@@ -1,7 +1,7 @@
 //! pidlet's own command line.
 
 use super::Door;
-use super::getopt::Names;
+use super::getopt::{Names, Table};
 use super::settings::Setting;
 use crate::message::Stream;
 
@@ -35,24 +35,26 @@ Named tini, docker-init, dumb-init, catatonit or podman-init, it is that program
 
 /// Our own door. Its options have twins in the environment under every name.
 pub const DOOR: Door = Door {
-    help: HELP,
-    settings: &[
-        Setting::Until,
-        Setting::Grace,
-        Setting::LameDuck,
-        Setting::Group,
-        Setting::Rewrite,
-        Setting::Expect,
-        Setting::ParentDeath,
-        Setting::Hold,
-        Setting::Separator,
-        Setting::TerminationLog,
-        Setting::Quiet,
-        Setting::Verbose,
-        Setting::DryRun,
-        Setting::Help,
-        Setting::Version,
-    ],
+    table: Table {
+        help: HELP,
+        settings: &[
+            Setting::Until,
+            Setting::Grace,
+            Setting::LameDuck,
+            Setting::Group,
+            Setting::Rewrite,
+            Setting::Expect,
+            Setting::ParentDeath,
+            Setting::Hold,
+            Setting::Separator,
+            Setting::TerminationLog,
+            Setting::Quiet,
+            Setting::Verbose,
+            Setting::DryRun,
+            Setting::Help,
+            Setting::Version,
+        ],
+    },
     names: Names::Exact,
     help_to: Stream::Out,
     version: concat!("pidlet ", env!("CARGO_PKG_VERSION"), "\n"),

@@ -9,6 +9,7 @@ use crate::words::time::Span;
 pub type Put<'p> = &'p dyn Fn(&[u8]);
 
 /// Prints a plan.
+#[inline(never)]
 pub fn plan(plan: &Plan, put: Put) {
     let mut line = Line::new();
     line.put("[pidlet]\nuntil = ").put(match plan.until {
@@ -36,7 +37,10 @@ pub fn plan(plan: &Plan, put: Put) {
         put(line.text());
         line.clear();
     };
-    for from in (1..=64).filter_map(Signal::new) {
+    for number in 1..65 {
+        let Some(from) = Signal::new(number) else {
+            continue;
+        };
         let to = plan.routes.get(from);
         if to != Some(from) {
             flush(line.put("\nrewrite = ").put_signal(from).put(":"));
@@ -46,8 +50,8 @@ pub fn plan(plan: &Plan, put: Put) {
             };
         }
     }
-    for code in 0..=255 {
-        if plan.expect.has(code) {
+    for code in 0..256_u32 {
+        if plan.expect.has(code as u8) {
             flush(line.put("\nexpect = ").put_number(code.into()));
         }
     }

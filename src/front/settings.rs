@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use core::mem::replace;
 
 use super::getopt::Given;
-use super::{Question, commands, dumb_init, pidlet, print, tini};
+use super::{DOORS, Question, commands, dumb_init, print, tini};
 use crate::message::Stream;
 use crate::plan::{Essential, Group, Plan, Routes, Style, Terminal};
 use crate::words::exit::Codes;
@@ -106,17 +106,18 @@ impl<'p, 'a> Settings<'p, 'a> {
 
     /// Takes what the environment asks for.
     pub fn environment(&mut self) {
-        for entry in pidlet::DOOR.entries() {
+        let table = &DOORS[Style::Pidlet as usize].table;
+        for (place, setting) in table.settings.iter().enumerate() {
             let mut name = Line::new();
             name.put("PIDLET_");
-            for byte in entry.name {
+            for byte in table.entry(place).name() {
                 name.push(match byte {
                     b'-' => b'_',
                     _ => byte.to_ascii_uppercase(),
                 });
             }
             if let Some(value) = (self.question.getenv)(name.text()) {
-                if let Err(expected) = self.set(entry.setting, value) {
+                if let Err(expected) = self.set(*setting, value) {
                     let parts = [name.text(), value.to_bytes(), expected.as_bytes()];
                     self.fault("pidlet: %: \"%\": expected %", &parts);
                 }
@@ -127,8 +128,12 @@ impl<'p, 'a> Settings<'p, 'a> {
     /// Takes an option. An error is the exit code, after it has been said why: only pidlet itself
     /// goes on to find what else is wrong.
     pub fn option(&mut self, given: Given<'a>) -> Result<(), u8> {
-        let Given { entry, value } = given;
-        match entry.setting {
+        let Given {
+            setting,
+            entry,
+            value,
+        } = given;
+        match setting {
             Setting::Rewrite if !replace(&mut self.rewrite_given, true) => {
                 self.plan.routes = Routes::default();
             }
@@ -137,13 +142,13 @@ impl<'p, 'a> Settings<'p, 'a> {
             }
             _ => (),
         }
-        if let Err(expected) = self.set(entry.setting, value) {
+        if let Err(expected) = self.set(setting, value) {
             let value = value.to_bytes();
             if self.plan.style != Style::Pidlet {
                 self.question.complain(expected, &[value]);
                 return Err(1);
             }
-            let parts = [entry.name, value, expected.as_bytes()];
+            let parts = [entry.name(), value, expected.as_bytes()];
             self.fault("pidlet: --%: \"%\": expected %", &parts);
         }
         Ok(())
@@ -156,6 +161,7 @@ impl<'p, 'a> Settings<'p, 'a> {
     }
 
     /// Adds the commands.
+    #[inline(never)]
     pub fn commands(&mut self, words: &'a [&'a CStr]) {
         if let Err(empty) = commands::add(self.plan, words, self.separator) {
             let mut number = Line::new();

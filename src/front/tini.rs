@@ -1,6 +1,6 @@
 //! tini 0.19.0, tini-static and docker-init: `peers.md` §1.1 of the design has the contract.
 
-use super::getopt::Names;
+use super::getopt::{Names, Table};
 use super::settings::Setting;
 use super::{Door, Question};
 use crate::message::Stream;
@@ -28,17 +28,19 @@ PIDLET_GRACE and so on: see 'pidlet --help'.
 
 /// tini's door.
 pub const DOOR: Door = Door {
-    help: HELP,
-    settings: &[
-        Setting::Help,
-        Setting::Subreaper,
-        Setting::TiniParentDeath,
-        Setting::Verbose,
-        Setting::WarnOnReap,
-        Setting::Group,
-        Setting::TiniExpect,
-        Setting::License,
-    ],
+    table: Table {
+        help: HELP,
+        settings: &[
+            Setting::Help,
+            Setting::Subreaper,
+            Setting::TiniParentDeath,
+            Setting::Verbose,
+            Setting::WarnOnReap,
+            Setting::Group,
+            Setting::TiniExpect,
+            Setting::License,
+        ],
+    },
     names: Names::None,
     help_to: Stream::Out,
     // `docker info` takes the commit from behind `git.`.
