@@ -9,8 +9,6 @@ use crate::words::signal::Signal;
 
 const HELP: &str = " [-ghLPV] [--] <progname> [<arguments>...]
 
-Runs a program as a container's init does (pidlet).
-
   -g  signals go to the child's process group
   -P  run nothing, reap, and end on TERM or INT
   -h  this text
@@ -18,7 +16,6 @@ Runs a program as a container's init does (pidlet).
   -V, --version  the version
 
 CATATONIT_DEBUG: say what happens.
-PIDLET_GRACE and so on: see 'pidlet --help'.
 ";
 
 /// catatonit's door.

@@ -10,8 +10,6 @@ use crate::words::text::leading_integer;
 
 const HELP: &str = " [option] command [[arg] ...]
 
-Runs the command in a session of its own as a container's init does (pidlet).
-
   -c, --single-child  no session; signals go to the child only
   -r, --rewrite s:r  pass signal s on as r, 0 to drop it; repeatable
   -v, --verbose  say what happens
@@ -19,7 +17,6 @@ Runs the command in a session of its own as a container's init does (pidlet).
   -V, --version  the version
 
 DUMB_INIT_DEBUG=1 means --verbose, DUMB_INIT_SETSID=0 --single-child.
-PIDLET_GRACE and so on: see 'pidlet --help'.
 ";
 
 /// What is said about a `-r` that cannot be read.

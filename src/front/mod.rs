@@ -55,6 +55,10 @@ static DOORS: [Door; 4] = [pidlet::DOOR, tini::DOOR, dumb_init::DOOR, catatonit:
 /// Our licence, for those who are asked for it.
 const LICENSE: &str = include_str!("../../LICENSE-MIT");
 
+/// The end of every peer's help.
+const ABOUT: &str =
+    "This is pidlet, an init for containers. PIDLET_GRACE and so on: 'pidlet --help'.\n";
+
 /// Whose manners we have under this name.
 pub fn style(question: &Question) -> Style {
     let names = b"tini tini-static docker-init dumb-init catatonit podman-init";
@@ -130,9 +134,11 @@ impl Door {
             Style::Pidlet | Style::Tini => question.name(),
             Style::DumbInit | Style::Catatonit => question.argv0(),
         };
+        let about = if style == Style::Pidlet { "" } else { ABOUT };
         (question.print)(stream, b"Usage: ");
         (question.print)(stream, name);
         (question.print)(stream, self.table.help.as_bytes());
+        (question.print)(stream, about.as_bytes());
         Err(code)
     }
 }

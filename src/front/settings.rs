@@ -83,7 +83,7 @@ pub struct Settings<'p, 'a> {
     expect_given: bool,
 }
 
-/// What a value should have been.
+/// What a value should have been; of a peer's option the whole complaint.
 type Expected = &'static str;
 
 impl<'p, 'a> Settings<'p, 'a> {
@@ -145,7 +145,7 @@ impl<'p, 'a> Settings<'p, 'a> {
         if let Err(expected) = self.set(setting, value) {
             let value = value.to_bytes();
             if self.plan.style != Style::Pidlet {
-                self.question.complain(expected, &[value]);
+                self.question.complain(expected, &[entry.name(), value]);
                 return Err(1);
             }
             let parts = [entry.name(), value, expected.as_bytes()];
@@ -219,12 +219,10 @@ impl<'p, 'a> Settings<'p, 'a> {
                 plan.parent_death = Some(signal);
             }
             Setting::TiniParentDeath => {
-                let fault = "[FATAL tini (#)] Not a valid option for -p: %";
-                plan.parent_death = Some(tini::death_signal(text).ok_or(fault)?);
+                plan.parent_death = Some(tini::death_signal(text).ok_or(tini::INVALID)?);
             }
             Setting::TiniExpect => {
-                let fault = "[FATAL tini (#)] Not a valid option for -e: %";
-                plan.expect.add(tini::exit_code(text).ok_or(fault)?);
+                plan.expect.add(tini::exit_code(text).ok_or(tini::INVALID)?);
             }
             Setting::DumbInitRewrite => {
                 let (from, to) = dumb_init::rewrite(text).ok_or(dumb_init::MISSPELT)?;

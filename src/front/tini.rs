@@ -10,8 +10,6 @@ use crate::words::text::leading_integer;
 
 const HELP: &str = " [OPTIONS] PROGRAM -- [ARGS] | --version
 
-Runs PROGRAM as a container's init does (pidlet).
-
   -h  this text
   -s  become a child subreaper
   -p SIGNAL  get SIGNAL, such as SIGKILL, when the parent dies
@@ -23,8 +21,10 @@ Runs PROGRAM as a container's init does (pidlet).
 
 TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP: present means -s, -g.
 TINI_VERBOSITY: how much is said (1).
-PIDLET_GRACE and so on: see 'pidlet --help'.
 ";
+
+/// What is said about a value that cannot be read.
+pub const INVALID: &str = "[FATAL tini (#)] Not a valid option for -%: %";
 
 /// tini's door.
 pub const DOOR: Door = Door {

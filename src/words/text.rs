@@ -155,22 +155,18 @@ impl Line {
     /// A length of time for people: `0.5s`, `12.4s`, `3m07s`, `5h02m`.
     pub fn put_span(&mut self, span: Span) -> &mut Line {
         let seconds = span.0 / 1000;
-        if seconds < 60 {
-            self.put_number(seconds)
-                .put(".")
-                .put_number(span.0 % 1000 / 100)
-                .put("s")
+        let (whole, mark, part, unit) = if seconds < 60 {
+            (seconds, ".", span.0 / 100 % 10, "s")
         } else if seconds < 3600 {
-            self.put_number(seconds / 60)
-                .put("m")
-                .put_two(seconds % 60)
-                .put("s")
+            (seconds / 60, "m", seconds % 60, "s")
         } else {
-            self.put_number(seconds / 3600)
-                .put("h")
-                .put_two(seconds / 60 % 60)
-                .put("m")
+            (seconds / 3600, "h", seconds / 60 % 60, "m")
+        };
+        self.put_number(whole).put(mark);
+        if part < 10 && seconds >= 60 {
+            self.push(b'0');
         }
+        self.put_number(part).put(unit)
     }
 
     /// A length of time as [`Span::parse`] reads it back.
@@ -179,10 +175,6 @@ impl Line {
             0 => self.put_number(span.0 / 1000).put("s"),
             _ => self.put_number(span.0).put("ms"),
         }
-    }
-
-    fn put_two(&mut self, value: u64) -> &mut Line {
-        self.put_number(value / 10).put_number(value % 10)
     }
 
     /// One byte.
