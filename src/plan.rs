@@ -239,10 +239,11 @@ impl<'a> Plan<'a> {
 
     /// The words of a service's command, the program first.
     pub fn command(&self, service: usize) -> &[&'a CStr] {
-        match self.services.get(service) {
-            Some(service) => &self.words[service.first..service.first + service.count],
-            None => &[],
-        }
+        let command = self.services.get(service).and_then(|service| {
+            let words = self.words.get(service.first..)?;
+            words.get(..service.count)
+        });
+        command.unwrap_or_default()
     }
 
     /// Whether there is just one service: then every signal is simply passed on to it.
@@ -306,6 +307,7 @@ pub struct StartFault {
 
 impl StartFault {
     /// The exit code: for us 127 not found, 126 not executable, 125 set-up; the peers' own else.
+    #[inline(never)]
     pub fn code(self, style: Style) -> u8 {
         let exec = matches!(self.step, Step::Exec | Step::Interpreter);
         match (style, self.errno) {

@@ -145,6 +145,7 @@ impl Door {
 
 impl<'a> Question<'a> {
     /// `argv[0]` in full, or our name if there is none.
+    #[inline(never)]
     fn argv0(&self) -> &'a [u8] {
         self.args.first().map_or(b"pidlet", |word| word.to_bytes())
     }
@@ -163,7 +164,6 @@ impl<'a> Question<'a> {
     }
 
     /// The value of a variable, if it is there at all.
-    #[inline(never)]
     fn variable(&self, name: &[u8]) -> Option<&'a [u8]> {
         (self.getenv)(name).map(CStr::to_bytes)
     }

@@ -105,6 +105,7 @@ impl<'p, 'a> Settings<'p, 'a> {
     }
 
     /// Takes what the environment asks for.
+    #[inline(never)]
     pub fn environment(&mut self) {
         let table = &DOORS[Style::Pidlet as usize].table;
         for (place, setting) in table.settings.iter().enumerate() {
@@ -155,6 +156,7 @@ impl<'p, 'a> Settings<'p, 'a> {
     }
 
     /// Says what is wrong: see [`Question::complain`].
+    #[inline(never)]
     pub fn fault(&mut self, text: &str, parts: &[&[u8]]) {
         self.faulty = true;
         self.question.complain(text, parts);
@@ -277,6 +279,7 @@ fn duration(text: &[u8]) -> Result<Span, Expected> {
     Span::parse(text).ok_or("a duration, such as 500ms, 8s, 2m or 1h")
 }
 
+#[inline(never)]
 fn rewrite(routes: &mut Routes, item: &[u8]) -> Result<(), Expected> {
     const EXPECTED: Expected = "FROM:TO, two signals, or FROM:0 to drop one";
     let (from, to) = cut(item, b':');

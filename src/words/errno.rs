@@ -1,6 +1,6 @@
 //! The kernel's error numbers that an init meets, in words.
 
-use super::text::{number, take};
+use super::text::{leading_number, take};
 
 /// An error number as the kernel gives it, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +66,11 @@ impl Errno {
     pub fn text(self) -> Option<&'static [u8]> {
         let mut rest = TEXTS.as_bytes();
         while !rest.is_empty() {
-            let mut line = take(&mut rest, b'\n');
-            if number(take(&mut line, b' ')) == Some(self.0.into()) {
-                return Some(line);
+            let line = take(&mut rest, b'\n');
+            if let Some((number, [b' ', text @ ..])) = leading_number(line) {
+                if number == u64::from(self.0) {
+                    return Some(text);
+                }
             }
         }
         None

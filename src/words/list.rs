@@ -2,8 +2,16 @@
 //!
 //! There is nothing to drop and nothing to grow, which is a third of what `Vec` would cost here.
 
-use alloc::vec;
+use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
+
+/// `count` places with `filler` in each, for ever.
+pub fn room<'a, T: Copy + 'a>(filler: T, count: usize) -> &'a mut [T] {
+    // Not `vec!`: growing is in the program anyway, and making one of a size comes on top.
+    let mut room = Vec::new();
+    room.resize(count, filler);
+    room.leak()
+}
 
 /// Items in a room of fixed size.
 #[derive(Debug)]
@@ -24,7 +32,7 @@ impl<'a, T: Copy> List<'a, T> {
     /// An empty list with room for `count` items. `filler` is what stands in the unused places.
     pub fn with_room(filler: T, count: usize) -> List<'a, T> {
         List {
-            room: vec![filler; count].leak(),
+            room: room(filler, count),
             len: 0,
         }
     }

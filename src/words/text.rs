@@ -98,6 +98,7 @@ impl Default for Line {
 
 impl Line {
     /// An empty line.
+    #[inline(never)]
     pub const fn new() -> Line {
         Line {
             bytes: [0; LINE_BYTES_MAX],
@@ -153,6 +154,7 @@ impl Line {
     }
 
     /// A length of time for people: `0.5s`, `12.4s`, `3m07s`, `5h02m`.
+    #[inline(never)]
     pub fn put_span(&mut self, span: Span) -> &mut Line {
         let seconds = span.0 / 1000;
         let (whole, mark, part, unit) = if seconds < 60 {
@@ -198,12 +200,12 @@ impl Line {
 
     /// The line with its newline. A line that was too long says so at its end.
     pub fn end(&mut self) -> &[u8] {
-        const CUT: &[u8] = b"...";
         if self.len == LINE_BYTES_MAX - 1 {
-            self.bytes[LINE_BYTES_MAX - 1 - CUT.len()..LINE_BYTES_MAX - 1].copy_from_slice(CUT);
+            self.bytes[LINE_BYTES_MAX - 4..LINE_BYTES_MAX - 1].fill(b'.');
         }
-        self.bytes[self.len] = b'\n';
-        &self.bytes[..=self.len]
+        let end = self.len.min(LINE_BYTES_MAX - 1);
+        self.bytes[end] = b'\n';
+        &self.bytes[..end + 1]
     }
 }
 
