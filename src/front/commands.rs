@@ -30,19 +30,21 @@ pub fn add<'a>(
         before: NOBODY,
     };
     plan.words = words;
-    plan.services = List::with_room(filler, count);
-    let mut first = 0;
-    for command in words.split(separates) {
-        let Some(program) = command.first() else {
-            return Err(plan.services.len());
-        };
-        plan.services.push(Service {
-            name: last_component(program.to_bytes()),
-            first,
-            count: command.len(),
-            ..filler
-        });
-        first += command.len() + 1;
+    plan.services = List::filled(filler, count);
+    let mut place = 0;
+    for (index, word) in words.iter().enumerate() {
+        if separates(word) {
+            place += 1;
+        } else if let Some(service) = plan.services.get_mut(place) {
+            if service.count == 0 {
+                service.first = index;
+                service.name = last_component(word.to_bytes());
+            }
+            service.count += 1;
+        }
+    }
+    if let Some(empty) = plan.services.iter().position(|run| run.count == 0) {
+        return Err(empty);
     }
     number_copies(&mut plan.services);
     Ok(())

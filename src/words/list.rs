@@ -37,6 +37,14 @@ impl<'a, T: Copy> List<'a, T> {
         }
     }
 
+    /// A list of `count` items, each of them `item`.
+    pub fn filled(item: T, count: usize) -> List<'a, T> {
+        List {
+            room: room(item, count),
+            len: count,
+        }
+    }
+
     /// Adds an item. False if there is no room.
     pub fn push(&mut self, item: T) -> bool {
         let Some(free) = self.room.get_mut(self.len) else {

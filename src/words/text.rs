@@ -156,19 +156,18 @@ impl Line {
     /// A length of time for people: `0.5s`, `12.4s`, `3m07s`, `5h02m`.
     #[inline(never)]
     pub fn put_span(&mut self, span: Span) -> &mut Line {
-        let seconds = span.0 / 1000;
-        let (whole, mark, part, unit) = if seconds < 60 {
-            (seconds, ".", span.0 / 100 % 10, "s")
-        } else if seconds < 3600 {
-            (seconds / 60, "m", seconds % 60, "s")
-        } else {
-            (seconds / 3600, "h", seconds / 60 % 60, "m")
+        let (whole_ms, mark, part_ms, unit) = match span.0 {
+            ..60_000 => (1000, b'.', 100, b's'),
+            ..3_600_000 => (60_000, b'm', 1000, b's'),
+            _ => (3_600_000, b'h', 60_000, b'm'),
         };
-        self.put_number(whole).put(mark);
-        if part < 10 && seconds >= 60 {
+        let part = span.0 % whole_ms / part_ms;
+        self.put_number(span.0 / whole_ms).push(mark);
+        if part < 10 && mark != b'.' {
             self.push(b'0');
         }
-        self.put_number(part).put(unit)
+        self.put_number(part).push(unit);
+        self
     }
 
     /// A length of time as [`Span::parse`] reads it back.
