@@ -6,7 +6,7 @@
 
 use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;
-use core::ptr::{null, null_mut};
+use core::ptr::null;
 
 use linux_raw_sys::general as sys;
 use pidlet::words::Pid;
@@ -548,8 +548,8 @@ unsafe fn clone(
             inlateout("rax") sys::__NR_clone as usize => result,
             in("rdi") flags,
             in("rsi") stack,
-            in("rdx") null_mut::<u8>(),
-            in("r10") null_mut::<u8>(),
+            in("rdx") 0_usize,
+            in("r10") 0_usize,
             in("r8") 0_usize,
             in("r12") argument,
             in("r13") child,
@@ -571,10 +571,10 @@ unsafe fn clone(
     argument: *mut u8,
 ) -> isize {
     let result;
-    // SAFETY: the caller's; the two words are below the upper end of the child's stack, where the
-    // child pops its function and finds its argument.
+    // SAFETY: the caller's; the words are below the upper end of the child's stack, where the child
+    // pops its function and finds its argument, at an address that is a multiple of 16 (the ABI).
     unsafe {
-        let stack = stack.cast::<usize>().sub(4);
+        let stack = stack.cast::<usize>().sub(5);
         *stack = child as usize;
         *stack.add(1) = argument as usize;
         core::arch::asm!(
@@ -626,9 +626,9 @@ unsafe fn clone(
             in("x8") sys::__NR_clone as usize,
             inlateout("x0") flags => result,
             in("x1") stack,
-            in("x2") null_mut::<u8>(),
+            in("x2") 0_usize,
             in("x3") 0_usize,
-            in("x4") null_mut::<u8>(),
+            in("x4") 0_usize,
             in("x9") argument,
             in("x10") child,
             lateout("x30") _,
@@ -664,9 +664,9 @@ unsafe fn clone(
             number = in(reg) sys::__NR_clone,
             inlateout("r0") flags => result,
             in("r1") stack,
-            in("r2") null_mut::<u8>(),
+            in("r2") 0_usize,
             in("r3") 0_usize,
-            in("r4") null_mut::<u8>(),
+            in("r4") 0_usize,
             in("r5") argument,
             in("r8") child,
             lateout("lr") _,
@@ -698,9 +698,9 @@ unsafe fn clone(
             in("a7") sys::__NR_clone as usize,
             inlateout("a0") flags => result,
             in("a1") stack,
-            in("a2") null_mut::<u8>(),
+            in("a2") 0_usize,
             in("a3") 0_usize,
-            in("a4") null_mut::<u8>(),
+            in("a4") 0_usize,
             in("t1") argument,
             in("t2") child,
             lateout("ra") _,

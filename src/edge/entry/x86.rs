@@ -23,9 +23,12 @@ global_asm!(
     "int 0x80",
     "pop edi",
     "mov dword ptr [esp], edi",
-    "call 2f",
-    "2: pop eax",
-    "add eax, offset __ehdr_start - 2b",
+    // The assembler knows no difference of symbols as an operand, but as a word: the call leaves
+    // that word's address for us.
+    "call 3f",
+    "2: .long __ehdr_start - 2b",
+    "3: pop eax",
+    "add eax, dword ptr [eax]",
     "mov dword ptr [esp + 4], eax",
     "lea eax, [esp + 24]",
     "mov dword ptr [esp + 8], eax",
