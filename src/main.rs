@@ -13,12 +13,13 @@ use edge::entry::Start;
 use edge::memory_events::MemoryEvents;
 use edge::process::Own;
 use edge::raw;
-use edge::reactor::{Reactor, now};
+use edge::reactor::{self, NO_SIGNALS, Reactor, now};
 use edge::reap::{self, Look};
+use edge::rest::Farewell;
 use edge::say::{self, Voice};
 use edge::spawn::Spawner;
 use edge::terminal::{self, Terminal};
-use edge::{arena, rest, settle};
+use edge::{arena, settle};
 use pidlet::front::{self, Question};
 use pidlet::message::{Message, Stream};
 use pidlet::plan::{self, Plan, Style};
@@ -37,7 +38,7 @@ const SI_KERNEL: i32 = 0x80;
 /// Everything after the kernel's start; what is returned is the exit code.
 fn main(start: Start) -> u8 {
     let args = start.args();
-    let getenv = |name: &[u8]| start.env().get(name);
+    let getenv = |name: &[u8]| start.getenv(name);
     let question = Question {
         args,
         getenv: &getenv,
@@ -74,7 +75,7 @@ impl<'p> Init<'p> {
             ignore_once = terminal::detach(own.pid);
         }
         let terminal = Terminal::find(plan.setup.terminal);
-        let spawner = Spawner::new(plan, start, own.chld);
+        let spawner = Spawner::new(plan, start, own.chld_ignored);
         let surroundings = Surroundings {
             init: own.init(),
             ignore_once,
@@ -118,15 +119,16 @@ impl<'p> Init<'p> {
                 }
                 Next::Start(service) => {
                     self.start(service);
-                    if matches!(self.supervisor.next(), Next::Start(_)) {
-                        self.wait(Some(now()));
+                    // What has arrived meanwhile may be that nothing more is to be started.
+                    while matches!(self.supervisor.next(), Next::Start(_)) && self.wait(Some(now()))
+                    {
                     }
                 }
                 Next::Wait(_) if !settled => {
                     settled = true;
                     self.settle();
                 }
-                Next::Wait(until) => self.wait(until),
+                Next::Wait(until) => _ = self.wait(until),
             }
             if core::mem::take(&mut self.look) {
                 self.reap();
@@ -140,31 +142,28 @@ impl<'p> Init<'p> {
             (_, Some(terminal)) => terminal.ours(),
             (_, None) => None,
         };
-        let event = match self.spawner.start(service, fd) {
-            Ok(pid) => {
-                if let (Some(_), Some(terminal)) = (fd, &mut self.terminal) {
-                    terminal.given_to(pid);
-                }
-                Event::Started(pid)
-            }
-            Err(fault) => Event::NotStarted(fault),
-        };
+        let event = self.spawner.start(service, fd);
+        if let (Event::Started(pid), Some(_), Some(terminal)) = (event, fd, &mut self.terminal) {
+            terminal.given_to(pid);
+        }
         self.step(event);
     }
 
     /// Everything runs: from now on there is time.
     fn settle(&mut self) {
-        let mut keep = [self.reactor.fd(), self.terminal.as_ref().map(Terminal::fd)];
-        keep.sort_unstable();
-        settle::settle(&keep);
+        let signals = self.reactor.open();
+        let terminal = self.terminal.as_ref().map_or(reactor::NONE, Terminal::fd);
+        settle::settle([signals.min(terminal), signals.max(terminal)]);
         if self.plan.style == Style::Pidlet {
             self.memory = Some(MemoryEvents::new());
         }
     }
 
-    fn wait(&mut self, until: Option<Instant>) {
-        let batch = self.reactor.wait(until);
-        for pending in batch.signals() {
+    /// Waits for signals, and tells whether there were any.
+    fn wait(&mut self, until: Option<Instant>) -> bool {
+        let mut batch = NO_SIGNALS;
+        let signals = self.reactor.wait(until, &mut batch);
+        for pending in signals {
             let Some(signal) = Signal::new(pending.number) else {
                 continue;
             };
@@ -180,9 +179,10 @@ impl<'p> Init<'p> {
                 parent_died,
             });
         }
-        if batch.signals().is_empty() {
+        if signals.is_empty() {
             self.step(Event::Time);
         }
+        !signals.is_empty()
     }
 
     /// Reaps every zombie there is, each after the supervisor has heard of it.
@@ -220,18 +220,20 @@ impl<'p> Init<'p> {
 
     /// Tells the supervisor what happened and does what it says; what comes of that is told, too.
     fn step(&mut self, event: Event) {
-        let mut event = Some(event);
-        while let Some(happened) = event.take() {
-            self.supervisor.step(now(), happened);
-            let mut index = 0;
-            while let Some(&action) = self.supervisor.actions().get(index) {
-                event = event.or(self.perform(action));
-                index += 1;
-            }
+        self.supervisor.step(now(), event);
+        let mut index = 0;
+        let mut in_reach = true;
+        while let Some(&action) = self.supervisor.actions().get(index) {
+            in_reach &= self.perform(action);
+            index += 1;
+        }
+        if !in_reach {
+            self.step(Event::OutOfReach);
         }
     }
 
-    fn perform(&mut self, action: Action) -> Option<Event> {
+    /// Does something. False if whom it is for is out of reach.
+    fn perform(&mut self, action: Action) -> bool {
         match action {
             Action::Say(message) => self.say(message),
             Action::Signal { pid, group, signal } => self.signal(pid, group, signal),
@@ -241,16 +243,9 @@ impl<'p> Init<'p> {
                 }
             }
             Action::Rest { signal, spare_told } => {
-                let supervisor = &self.supervisor;
-                let spared = |group| spare_told && supervisor.was_told(group);
-                if !rest::signal(
-                    self.own.pid,
-                    signal,
-                    spare_told && supervisor.told_any(),
-                    &spared,
-                ) {
-                    return Some(Event::OutOfReach);
-                }
+                let told = Some(&self.supervisor).filter(|_| spare_told);
+                let own = self.own.pid;
+                return Farewell { own, signal, told }.send();
             }
             Action::Look => self.look = true,
             Action::Foreground(pid) => {
@@ -265,7 +260,7 @@ impl<'p> Init<'p> {
             }
             Action::StopSelf => _ = raw::kill(self.own.pid as i32, Signal::STOP),
         }
-        None
+        true
     }
 
     fn signal(&mut self, pid: Pid, group: bool, signal: Signal) {

@@ -6,9 +6,8 @@
 
 use core::ffi::CStr;
 
-use rustix::fs::{Mode, OFlags, open};
-
-use pidlet::words::text;
+use super::files;
+use pidlet::words::text::{cut, number};
 
 const FILES: [&CStr; 2] = [
     c"/sys/fs/cgroup/memory.events",
@@ -38,13 +37,14 @@ fn kills() -> u64 {
 }
 
 fn read(path: &CStr) -> Option<u64> {
-    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut buffer = [0; 512];
-    let len = rustix::io::read(&file, &mut buffer).ok()?;
-    for line in buffer[..len].split(|byte| *byte == b'\n') {
-        if let Some(count) = line.strip_prefix(b"oom_kill ") {
-            return text::number(count);
+    let mut rest = files::read(path, &mut buffer)?;
+    while !rest.is_empty() {
+        let (line, others) = cut(rest, b'\n');
+        if let (b"oom_kill", count) = cut(line, b' ') {
+            return number(count);
         }
+        rest = others;
     }
     None
 }

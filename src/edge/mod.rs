@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod entry;
+pub mod files;
 pub mod mem;
 pub mod memory_events;
 pub mod process;

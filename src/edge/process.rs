@@ -2,7 +2,7 @@
 
 use rustix::process::{getpid, getppid, set_child_subreaper, set_parent_process_death_signal};
 
-use super::raw::{self, Disposition};
+use super::raw;
 use pidlet::plan::Plan;
 use pidlet::words::Pid;
 use pidlet::words::signal::Signal;
@@ -13,19 +13,18 @@ pub struct Own {
     pub pid: Pid,
     /// Our parent's at the start; 0 if it is outside of our PID namespace.
     parent: Pid,
-    /// SIGCHLD's disposition as we found it.
-    pub chld: Disposition,
+    /// SIGCHLD was ignored when we were started.
+    pub chld_ignored: bool,
 }
 
 impl Own {
     /// Makes us one whose children become zombies that we can wait for: an inherited "ignore"
     /// would have the kernel reap them, and we would wait for ever.
     pub fn new() -> Own {
-        let chld = raw::set_disposition(Signal::CHLD, &Disposition::default());
         Own {
             pid: getpid().as_raw_pid() as Pid,
             parent: 0,
-            chld,
+            chld_ignored: raw::set_ignored(Signal::CHLD, false),
         }
     }
 
@@ -40,7 +39,8 @@ impl Own {
             return true;
         }
         if plan.subreaper {
-            return set_child_subreaper(Some(getpid())).is_ok();
+            // Any number means yes.
+            return set_child_subreaper(Some(rustix::process::Pid::INIT)).is_ok();
         }
         // Inherited by exec(2): somebody may have made us one before.
         match plan.style {

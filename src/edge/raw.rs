@@ -9,6 +9,7 @@ use core::mem::MaybeUninit;
 use core::ptr::null;
 
 use linux_raw_sys::general as sys;
+use linux_raw_sys::ioctl::{TIOCGPGRP, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP};
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::{Signal, SignalSet};
@@ -210,33 +211,21 @@ pub fn set_signal_mask(mask: SignalSet) {
     }
 }
 
-/// A disposition as the kernel keeps it. Opaque to us: only the default and what was read are used.
-#[derive(Clone, Copy)]
-pub struct Disposition(MaybeUninit<sys::kernel_sigaction>);
-
-impl Disposition {
-    /// SIG_DFL without flags.
-    pub fn default() -> Disposition {
-        Disposition(MaybeUninit::zeroed())
-    }
-
-    /// Whether it is not SIG_DFL.
-    pub fn is_set(&self) -> bool {
-        // SAFETY: always initialised, by zeroes or by the kernel; a null handler is None.
-        unsafe { self.0.assume_init().sa_handler_kernel.is_some() }
-    }
-}
-
-/// Sets a disposition and returns the old one.
-pub fn set_disposition(signal: Signal, new: &Disposition) -> Disposition {
-    let mut old = Disposition::default();
-    let number = usize::from(signal.number());
-    // SAFETY: both are the kernel's structure; no handler of ours is ever set.
+/// Sets a disposition to "ignore" or to the default, and tells whether it was "ignore". Nothing
+/// else can be inherited: execve(2) turns a handler into the default, and clears all flags.
+pub fn set_ignored(signal: Signal, ignored: bool) -> bool {
+    const { assert!(core::mem::offset_of!(sys::kernel_sigaction, sa_handler_kernel) == 0) };
+    const SIG_IGN: usize = 1;
+    let mut action = MaybeUninit::<sys::kernel_sigaction>::zeroed();
+    let handler = action.as_mut_ptr().cast::<usize>();
+    // SAFETY: the handler is the first word of the kernel's structure, which is otherwise zeroes.
+    // The kernel has read the new one when it writes the old one to the same place.
     unsafe {
-        let (new, old) = (new.0.as_ptr() as usize, old.0.as_mut_ptr() as usize);
-        syscall(sys::__NR_rt_sigaction, number, new, old, 8, 0);
+        handler.write(if ignored { SIG_IGN } else { 0 });
+        let (number, place) = (usize::from(signal.number()), handler as usize);
+        syscall(sys::__NR_rt_sigaction, number, place, place, 8, 0);
+        handler.read() == SIG_IGN
     }
-    old
 }
 
 /// kill(2) as it is: `target` negative is a process group, -1 everybody we may signal.
@@ -288,10 +277,10 @@ pub fn dup_to(fd: c_int, to: c_int) {
     unsafe { syscall(sys::__NR_dup3, fd as usize, to as usize, 0, 0, 0) };
 }
 
-/// close_range(2), Linux 5.9.
-pub fn close_range(first: u32, last: u32) -> Result<(), Errno> {
+/// close_range(2), Linux 5.9; whether the kernel has it and lets us.
+pub fn close_range(first: c_int, last: c_int) -> bool {
     // SAFETY: no pointers.
-    let result = unsafe {
+    unsafe {
         syscall(
             sys::__NR_close_range,
             first as usize,
@@ -299,15 +288,14 @@ pub fn close_range(first: u32, last: u32) -> Result<(), Errno> {
             0,
             0,
             0,
-        )
-    };
-    answer(result).map(|_| ())
+        ) == 0
+    }
 }
 
 /// What wait(2) tells of a child.
 #[derive(Clone, Copy)]
 pub struct Child {
-    /// Which.
+    /// Which; 0 if there is nothing to tell of any.
     pub pid: Pid,
     /// CLD_EXITED and the like.
     pub code: i32,
@@ -315,33 +303,26 @@ pub struct Child {
     pub status: i32,
 }
 
-/// waitid(2) of one child, or of any for `None`. `Ok(None)`: nothing to tell (with WNOHANG).
-pub fn waitid(pid: Option<Pid>, options: u32) -> Result<Option<Child>, Errno> {
-    let mut info = MaybeUninit::<sys::siginfo_t>::zeroed();
-    let which = if pid.is_some() {
-        sys::P_PID
-    } else {
-        sys::P_ALL
-    } as usize;
-    // SAFETY: the structure is the kernel's; without a child to tell of, its pid stays 0.
+/// waitid(2) of one child, or of any for 0; without waiting. None if there is no such child.
+pub fn waitid(pid: Pid, options: u32) -> Option<Child> {
+    let which = if pid == 0 { sys::P_ALL } else { sys::P_PID } as usize;
+    let options = (options | sys::WNOHANG) as usize;
+    let mut info = MaybeUninit::<sys::siginfo_t>::uninit();
+    // SAFETY: the structure is the kernel's, which writes all that is read of it; the number of
+    // nobody is not written by every emulator.
     unsafe {
-        let pid = pid.unwrap_or(0) as usize;
-        let place = info.as_mut_ptr() as usize;
-        answer(syscall(
-            sys::__NR_waitid,
-            which,
-            pid,
-            place,
-            options as usize,
-            0,
-        ))?;
-        let info = info.assume_init().__bindgen_anon_1.__bindgen_anon_1;
-        let child = info._sifields._sigchld;
-        let (pid, code, status) = (child._pid as Pid, info.si_code, child._status);
-        Ok(if pid == 0 {
-            None
-        } else {
-            Some(Child { pid, code, status })
+        let kernels = &raw mut (*info.as_mut_ptr()).__bindgen_anon_1.__bindgen_anon_1;
+        let child = &raw mut (*kernels)._sifields._sigchld;
+        (*child)._pid = 0;
+        let place = kernels as usize;
+        let result = syscall(sys::__NR_waitid, which, pid as usize, place, options, 0);
+        if result != 0 {
+            return None;
+        }
+        Some(Child {
+            pid: (*child)._pid as Pid,
+            code: (*kernels).si_code,
+            status: (*child)._status,
         })
     }
 }
@@ -364,48 +345,73 @@ pub fn signalfd() -> Result<c_int, Errno> {
     answer(fd).map(|fd| fd as c_int)
 }
 
-/// A pending signal, as much of it as we use.
+/// A pending signal: signalfd(2)'s structure, which begins as siginfo_t does and is as large.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Pending {
     /// Its number.
     pub number: u32,
+    errno: i32,
     /// SI_KERNEL and the like.
     pub code: i32,
+    rest: [u32; 29],
 }
 
-/// rt_sigtimedwait(2) for any signal: without a descriptor, where there is none to be had.
-/// `None` after `timeout_ms`; for ever if that is `None`.
-pub fn wait_signal(timeout_ms: Option<u64>) -> Option<Pending> {
-    let set = SignalSet::ALL.0;
-    let mut info = MaybeUninit::<sys::siginfo_t>::zeroed();
-    let mut time = MaybeUninit::<sys::__kernel_old_timespec>::zeroed();
-    let timeout = match timeout_ms {
-        None => null(),
-        Some(ms) => {
-            time.write(sys::__kernel_old_timespec {
-                tv_sec: ms.div_euclid(1000).min(i32::MAX as u64) as _,
-                tv_nsec: (ms % 1000 * 1_000_000) as _,
-            });
-            time.as_ptr()
-        }
+impl Pending {
+    /// Room for one.
+    pub const NONE: Pending = Pending {
+        number: 0,
+        errno: 0,
+        code: 0,
+        rest: [0; 29],
     };
-    // SAFETY: the set is eight bytes of ones, the structures are the kernel's.
-    unsafe {
-        let (set, place) = (&raw const set as usize, info.as_mut_ptr() as usize);
-        answer(syscall(
-            sys::__NR_rt_sigtimedwait,
-            set,
-            place,
-            timeout as usize,
-            8,
-            0,
-        ))
-        .ok()?;
-        let info = info.assume_init().__bindgen_anon_1.__bindgen_anon_1;
-        Some(Pending {
-            number: info.si_signo as u32,
-            code: info.si_code,
-        })
+}
+
+/// Reads from a signalfd as many signals as there are and fit; how many that is.
+pub fn read_signals(fd: c_int, signals: &mut [Pending]) -> usize {
+    let (place, size) = (signals.as_mut_ptr() as usize, size_of_val(signals));
+    // SAFETY: the kernel writes no more than this, whole structures that may hold anything.
+    let read = unsafe { syscall(sys::__NR_read, fd as usize, place, size, 0, 0) };
+    answer(read).unwrap_or(0) / size_of::<Pending>()
+}
+
+/// rt_sigtimedwait(2) for any signal: without a descriptor, where there is none to be had. False
+/// after `timeout_ms`; for ever if that is `None`.
+pub fn wait_signal(signal: &mut Pending, timeout_ms: Option<u64>) -> bool {
+    const { assert!(size_of::<Pending>() == size_of::<sys::siginfo_t>()) };
+    let set = SignalSet::ALL.0;
+    let time = timeout_ms.map(timespec);
+    let time = time.as_ref().map_or(null(), |time| &raw const *time);
+    // SAFETY: the set is eight bytes of ones; the kernel writes a siginfo_t.
+    let result = unsafe {
+        let (set, place) = (&raw const set as usize, &raw mut *signal as usize);
+        let time = time as usize;
+        syscall(sys::__NR_rt_sigtimedwait, set, place, time, 8, 0)
+    };
+    result > 0
+}
+
+/// poll(2) of one descriptor for at most `timeout_ms`: whether there is any of `events`. Not
+/// through rustix, which is ready for more kinds of time than an init has.
+pub fn poll(fd: c_int, events: u32, timeout_ms: u64) -> Result<bool, Errno> {
+    let mut descriptor = sys::pollfd {
+        fd,
+        events: events as _,
+        revents: 0,
+    };
+    let time = timespec(timeout_ms);
+    // SAFETY: both structures are the kernel's; no signal mask is set.
+    let result = unsafe {
+        let (place, time) = (&raw mut descriptor as usize, &raw const time as usize);
+        syscall(sys::__NR_ppoll, place, 1, time, 0, 0)
+    };
+    answer(result).map(|ready| ready > 0)
+}
+
+fn timespec(ms: u64) -> sys::__kernel_old_timespec {
+    sys::__kernel_old_timespec {
+        tv_sec: (ms / 1000).min(i32::MAX as u64) as _,
+        tv_nsec: (ms % 1000 * 1_000_000) as _,
     }
 }
 
@@ -429,55 +435,50 @@ pub fn clock_ms() -> u64 {
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
 }
 
-/// The foreground process group of a terminal, as our PID namespace counts: 0 if it is not in it.
-/// Fails where `fd` is no terminal of ours.
-pub fn foreground(fd: c_int) -> Result<Pid, Errno> {
-    let mut group: c_int = 0;
-    let request = linux_raw_sys::ioctl::TIOCGPGRP as usize;
-    // SAFETY: the kernel writes an int.
-    let result = unsafe {
+/// ioctl(2) of a terminal; whether it succeeded.
+///
+/// # Safety
+///
+/// The argument must be right for the request.
+unsafe fn ioctl(fd: c_int, request: u32, argument: usize) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
         syscall(
             sys::__NR_ioctl,
             fd as usize,
-            request,
-            &raw mut group as usize,
+            request as usize,
+            argument,
             0,
             0,
-        )
-    };
-    answer(result).map(|_| group as Pid)
+        ) == 0
+    }
+}
+
+/// The foreground process group of a terminal, as our PID namespace counts: 0 if it is not in it.
+/// None where `fd` is no terminal of ours.
+pub fn foreground(fd: c_int) -> Option<Pid> {
+    let mut group: Pid = 0;
+    // SAFETY: the kernel writes an int.
+    let known = unsafe { ioctl(fd, TIOCGPGRP, &raw mut group as usize) };
+    if known { Some(group) } else { None }
 }
 
 /// Makes a process group of our session the foreground group of our terminal.
-pub fn set_foreground(fd: c_int, group: Pid) -> Result<(), Errno> {
-    let group = group as c_int;
-    let request = linux_raw_sys::ioctl::TIOCSPGRP as usize;
+pub fn set_foreground(fd: c_int, group: Pid) -> bool {
     // SAFETY: the kernel reads an int.
-    let result = unsafe {
-        syscall(
-            sys::__NR_ioctl,
-            fd as usize,
-            request,
-            &raw const group as usize,
-            0,
-            0,
-        )
-    };
-    answer(result).map(|_| ())
+    unsafe { ioctl(fd, TIOCSPGRP, &raw const group as usize) }
 }
 
-/// Makes a terminal the controlling one of the session that we lead (TIOCSCTTY).
-pub fn take_terminal(fd: c_int) -> Result<(), Errno> {
-    let request = linux_raw_sys::ioctl::TIOCSCTTY as usize;
+/// Makes a terminal the controlling one of the session that we lead.
+pub fn take_terminal(fd: c_int) -> bool {
     // SAFETY: no pointers: the argument says that it is not to be stolen from another session.
-    answer(unsafe { syscall(sys::__NR_ioctl, fd as usize, request, 0, 0, 0) }).map(|_| ())
+    unsafe { ioctl(fd, TIOCSCTTY, 0) }
 }
 
-/// Gives up our controlling terminal (TIOCNOTTY).
-pub fn give_up_terminal(fd: c_int) -> Result<(), Errno> {
-    let request = linux_raw_sys::ioctl::TIOCNOTTY as usize;
+/// Gives up our controlling terminal.
+pub fn give_up_terminal(fd: c_int) -> bool {
     // SAFETY: no pointers.
-    answer(unsafe { syscall(sys::__NR_ioctl, fd as usize, request, 0, 0, 0) }).map(|_| ())
+    unsafe { ioctl(fd, TIOCNOTTY, 0) }
 }
 
 /// execve(2). Returns only to say why it failed.
@@ -504,35 +505,30 @@ pub unsafe fn execve(
     Errno(-result as u16)
 }
 
-/// Makes a child that shares our memory, and sleeps until it has exec'ed or ended
-/// (`CLONE_VM | CLONE_VFORK`). The child runs `child(argument)` on its own stack.
+/// Makes a child that shares our memory, and sleeps until it has exec'ed or ended. The child runs
+/// `child(argument)` on our own stack, below what we have on it, as vfork(2) has it.
 ///
 /// # Safety
 ///
-/// `stack` is the upper end, 16-byte aligned, of memory that nobody else uses meanwhile. `child`
-/// must leave what it shares with us in order, and must not return.
+/// `child` must leave what it shares with us in order, and must not return.
 pub unsafe fn vfork(
-    stack: *mut u8,
     child: unsafe extern "C" fn(*mut u8) -> !,
     argument: *mut u8,
 ) -> Result<Pid, Errno> {
-    let flags = (sys::CLONE_VM | sys::CLONE_VFORK | sys::SIGCHLD) as usize;
-    // SAFETY: the caller's. The child has a stack of its own, so it cannot return into our frame;
-    // the registers that carry `child` and `argument` are preserved by the call.
-    let result = unsafe { clone(flags, stack, child, argument) };
+    // SAFETY: the caller's. Without `nostack` nothing of ours is below the stack pointer, which is
+    // aligned for a call; the child never returns into our frame.
+    let result = unsafe { clone(child, argument) };
     answer(result).map(|pid| pid as Pid)
 }
+
+/// No stack of its own, and none of the flags that the further arguments of clone(2) belong to.
+const VFORK: u32 = sys::CLONE_VM | sys::CLONE_VFORK | sys::SIGCHLD;
 
 /// # Safety
 ///
 /// As [`vfork`].
 #[cfg(target_arch = "x86_64")]
-unsafe fn clone(
-    flags: usize,
-    stack: *mut u8,
-    child: unsafe extern "C" fn(*mut u8) -> !,
-    argument: *mut u8,
-) -> isize {
+unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     let result;
     // SAFETY: the caller's; the child branches away before it touches our frame.
     unsafe {
@@ -541,18 +537,15 @@ unsafe fn clone(
             "test rax, rax",
             "jnz 2f",
             "xor ebp, ebp",
-            "mov rdi, r12",
-            "call r13",
+            "mov rdi, r8",
+            "call r9",
             "ud2",
             "2:",
             inlateout("rax") sys::__NR_clone as usize => result,
-            in("rdi") flags,
-            in("rsi") stack,
-            in("rdx") 0_usize,
-            in("r10") 0_usize,
-            in("r8") 0_usize,
-            in("r12") argument,
-            in("r13") child,
+            in("rdi") VFORK as usize,
+            in("rsi") 0_usize,
+            in("r8") argument,
+            in("r9") child,
             lateout("rcx") _,
             lateout("r11") _,
         );
@@ -564,38 +557,28 @@ unsafe fn clone(
 ///
 /// As [`vfork`].
 #[cfg(target_arch = "x86")]
-unsafe fn clone(
-    flags: usize,
-    stack: *mut u8,
-    child: unsafe extern "C" fn(*mut u8) -> !,
-    argument: *mut u8,
-) -> isize {
+unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     let result;
-    // SAFETY: the caller's; the words are below the upper end of the child's stack, where the child
-    // pops its function and finds its argument, at an address that is a multiple of 16 (the ABI).
+    // SAFETY: the caller's; the child branches away before it touches our frame. Its argument is
+    // at a multiple of 16 (the ABI).
     unsafe {
-        let stack = stack.cast::<usize>().sub(5);
-        *stack = child as usize;
-        *stack.add(1) = argument as usize;
         core::arch::asm!(
-            "push esi",
             "push ebx",
             "mov ebx, {flags}",
-            "xor esi, esi",
             "int 0x80",
             "test eax, eax",
             "jnz 2f",
             "xor ebp, ebp",
-            "pop eax",
-            "call eax",
+            "sub esp, 8",
+            "push edi",
+            "call edx",
             "ud2",
             "2: pop ebx",
-            "pop esi",
-            flags = in(reg) flags,
+            flags = const VFORK,
             inlateout("eax") sys::__NR_clone => result,
-            in("ecx") stack,
-            in("edx") 0,
-            in("edi") 0,
+            in("ecx") 0,
+            in("edx") child,
+            in("edi") argument,
         );
     }
     result
@@ -605,12 +588,7 @@ unsafe fn clone(
 ///
 /// As [`vfork`].
 #[cfg(target_arch = "aarch64")]
-unsafe fn clone(
-    flags: usize,
-    stack: *mut u8,
-    child: unsafe extern "C" fn(*mut u8) -> !,
-    argument: *mut u8,
-) -> isize {
+unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     let result;
     // SAFETY: the caller's; the child branches away before it touches our frame.
     unsafe {
@@ -624,14 +602,10 @@ unsafe fn clone(
             "brk #1",
             "2:",
             in("x8") sys::__NR_clone as usize,
-            inlateout("x0") flags => result,
-            in("x1") stack,
-            in("x2") 0_usize,
-            in("x3") 0_usize,
-            in("x4") 0_usize,
+            inlateout("x0") VFORK as usize => result,
+            in("x1") 0_usize,
             in("x9") argument,
             in("x10") child,
-            lateout("x30") _,
         );
     }
     result
@@ -641,12 +615,7 @@ unsafe fn clone(
 ///
 /// As [`vfork`].
 #[cfg(target_arch = "arm")]
-unsafe fn clone(
-    flags: usize,
-    stack: *mut u8,
-    child: unsafe extern "C" fn(*mut u8) -> !,
-    argument: *mut u8,
-) -> isize {
+unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     let result;
     // SAFETY: the caller's; the child branches away before it touches our frame.
     unsafe {
@@ -662,14 +631,10 @@ unsafe fn clone(
             "2: mov r7, {saved}",
             saved = out(reg) _,
             number = in(reg) sys::__NR_clone,
-            inlateout("r0") flags => result,
-            in("r1") stack,
-            in("r2") 0_usize,
-            in("r3") 0_usize,
-            in("r4") 0_usize,
+            inlateout("r0") VFORK => result,
+            in("r1") 0,
             in("r5") argument,
             in("r8") child,
-            lateout("lr") _,
         );
     }
     result
@@ -679,12 +644,7 @@ unsafe fn clone(
 ///
 /// As [`vfork`].
 #[cfg(target_arch = "riscv64")]
-unsafe fn clone(
-    flags: usize,
-    stack: *mut u8,
-    child: unsafe extern "C" fn(*mut u8) -> !,
-    argument: *mut u8,
-) -> isize {
+unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     let result;
     // SAFETY: the caller's; the child branches away before it touches our frame.
     unsafe {
@@ -696,14 +656,10 @@ unsafe fn clone(
             "unimp",
             "2:",
             in("a7") sys::__NR_clone as usize,
-            inlateout("a0") flags => result,
-            in("a1") stack,
-            in("a2") 0_usize,
-            in("a3") 0_usize,
-            in("a4") 0_usize,
+            inlateout("a0") VFORK as usize => result,
+            in("a1") 0_usize,
             in("t1") argument,
             in("t2") child,
-            lateout("ra") _,
         );
     }
     result

@@ -3,9 +3,8 @@
 
 use linux_raw_sys::general as sys;
 
-use super::raw::{self, Child};
+use super::raw;
 use pidlet::words::Pid;
-use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 use pidlet::words::signal::Signal;
 
@@ -21,39 +20,30 @@ pub enum Look {
 
 /// Looks for a zombie and leaves it where it is.
 pub fn look() -> Look {
-    let options = sys::WEXITED | sys::WNOHANG | sys::WNOWAIT;
-    loop {
-        return match raw::waitid(None, options) {
-            Ok(Some(child)) => Look::Zombie(child.pid, status(child)),
-            Ok(None) => Look::Alive,
-            Err(Errno::INTR) => continue,
-            Err(_) => Look::None,
-        };
+    let Some(child) = raw::waitid(0, sys::WEXITED | sys::WNOWAIT) else {
+        return Look::None;
+    };
+    let signal = Signal::new(child.status as u32);
+    match signal.filter(|_| child.code as u32 != sys::CLD_EXITED) {
+        _ if child.pid == 0 => Look::Alive,
+        Some(signal) => Look::Zombie(child.pid, Status::Killed(signal)),
+        None => Look::Zombie(child.pid, Status::Exited(child.status as u8)),
     }
 }
 
 /// Frees a zombie's number.
 pub fn reap(pid: Pid) {
     // Nothing can be done about an error: somebody else's parent is not us.
-    let _ = raw::waitid(Some(pid), sys::WEXITED | sys::WNOHANG);
+    let _ = raw::waitid(pid, sys::WEXITED);
 }
 
 /// The signal that a child is stopped by just now, if it is.
 pub fn stopped(pid: Pid) -> Option<Signal> {
     // Left unreported, so that it can be asked for again.
-    let options = sys::WSTOPPED | sys::WNOHANG | sys::WNOWAIT;
-    let child = raw::waitid(Some(pid), options).ok()??;
-    Signal::new(child.status as u32)
-}
-
-fn status(child: Child) -> Status {
-    let killed = if child.code as u32 == sys::CLD_EXITED {
-        None
-    } else {
+    let child = raw::waitid(pid, sys::WSTOPPED | sys::WNOWAIT)?;
+    if child.pid == pid {
         Signal::new(child.status as u32)
-    };
-    match killed {
-        Some(signal) => Status::Killed(signal),
-        None => Status::Exited(child.status as u8),
+    } else {
+        None
     }
 }

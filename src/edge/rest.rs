@@ -6,101 +6,104 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
-use rustix::fs::{Mode, OFlags, RawDir, open};
-
-use super::raw;
+use super::{files, raw};
+use pidlet::supervise::Supervisor;
 use pidlet::words::Pid;
 use pidlet::words::signal::Signal;
-use pidlet::words::text::{self, Line};
+use pidlet::words::text::{self, Line, cut};
 
 /// How deep a family tree is followed: a loop of numbers that change hands must end.
 const DEPTH_MAX: u32 = 1024;
 
-/// Sends `signal`, and CONT after TERM since a stopped process would never see it, to everything
-/// that is left but the members of groups that `spared` knows. False if we cannot see `/proc`.
-pub fn signal(own: Pid, signal: Signal, any_spared: bool, spared: &dyn Fn(Pid) -> bool) -> bool {
-    if own == 1 && !any_spared {
-        // With nobody left it fails, and that is as well.
-        let _ = raw::kill(-1, signal);
-        if signal == Signal::TERM {
-            let _ = raw::kill(-1, Signal::CONT);
-        }
-        return true;
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(directory) = open(c"/proc", flags, Mode::empty()) else {
-        return false;
-    };
-    if stat(own).is_none() || !is_own_proc(own) {
-        return false;
-    }
-    let mut buffer = [MaybeUninit::uninit(); 1024];
-    let mut entries = RawDir::new(&directory, &mut buffer);
-    while let Some(Ok(entry)) = entries.next() {
-        let number = text::number(entry.file_name().to_bytes());
-        let Some(pid) = number.and_then(|number| Pid::try_from(number).ok()) else {
-            continue;
-        };
-        if pid != own && pid != 1 {
-            signal_descendant(pid, own, signal, spared);
-        }
-    }
-    true
+/// What is sent, by whom, and who is spared.
+pub struct Farewell<'s, 'p> {
+    /// Our own process.
+    pub own: Pid,
+    /// The signal. CONT follows TERM, since a stopped process would never see it.
+    pub signal: Signal,
+    /// Whose groups are spared that [`Supervisor::was_told`] knows, if anybody's are.
+    pub told: Option<&'s Supervisor<'p>>,
 }
 
-fn signal_descendant(pid: Pid, own: Pid, signal: Signal, spared: &dyn Fn(Pid) -> bool) {
-    // Opened first: from now on the descriptor and what we read of it are of one process, or the
-    // signal goes nowhere.
-    let fd = raw::pidfd_open(pid).ok();
-    if descends(pid, own, spared) {
-        let send = |signal| match fd {
-            Some(fd) => raw::pidfd_send_signal(fd, signal),
-            None => raw::kill_child(pid, false, signal),
-        };
-        // Gone meanwhile, or not ours to signal any more: a program that changed its user.
-        let _ = send(signal);
-        if signal == Signal::TERM {
-            let _ = send(Signal::CONT);
-        }
-    }
-    if let Some(fd) = fd {
-        raw::close(fd);
-    }
-}
-
-/// Whether a process descends from us and is not in a group that is spared.
-fn descends(pid: Pid, own: Pid, spared: &dyn Fn(Pid) -> bool) -> bool {
-    let Some((mut parent, group)) = stat(pid) else {
-        return false;
-    };
-    if spared(group) {
-        return false;
-    }
-    for _ in 0..DEPTH_MAX {
-        if parent == own {
+impl Farewell<'_, '_> {
+    /// Sends it to everything that is left but those who are spared. False if we cannot see
+    /// `/proc`.
+    pub fn send(&self) -> bool {
+        if self.own == 1 && !self.told.is_some_and(Supervisor::told_any) {
+            // With nobody left it fails, and that is as well.
+            self.by(|signal| _ = raw::kill(-1, signal));
             return true;
         }
-        match stat(parent) {
-            Some((next, _)) if next != 0 => parent = next,
-            _ => return false,
+        if stat(self.own).is_none() || !is_own_proc(self.own) {
+            return false;
+        }
+        files::numbers(c"/proc", &mut |pid, _| {
+            if pid != self.own && pid != 1 {
+                self.send_to(pid);
+            }
+        })
+    }
+
+    fn send_to(&self, pid: Pid) {
+        // Opened first: from now on the descriptor and what we read of it are of one process, or
+        // the signal goes nowhere.
+        let fd = raw::pidfd_open(pid).ok();
+        if self.concerns(pid) {
+            // Gone meanwhile, or not ours to signal any more: a program that changed its user.
+            self.by(|signal| {
+                _ = match fd {
+                    Some(fd) => raw::pidfd_send_signal(fd, signal),
+                    None => raw::kill_child(pid, false, signal),
+                }
+            });
+        }
+        if let Some(fd) = fd {
+            raw::close(fd);
         }
     }
-    false
+
+    fn by(&self, kill: impl Fn(Signal)) {
+        kill(self.signal);
+        if self.signal == Signal::TERM {
+            kill(Signal::CONT);
+        }
+    }
+
+    /// Whether a process descends from us and is not in a group that is spared.
+    fn concerns(&self, pid: Pid) -> bool {
+        let Some((mut parent, group)) = stat(pid) else {
+            return false;
+        };
+        if self.told.is_some_and(|told| told.was_told(group)) {
+            return false;
+        }
+        for _ in 0..DEPTH_MAX {
+            if parent == self.own {
+                return true;
+            }
+            match stat(parent) {
+                Some((next, _)) if next != 0 => parent = next,
+                _ => return false,
+            }
+        }
+        false
+    }
 }
 
 /// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)).
 fn stat(pid: Pid) -> Option<(Pid, Pid)> {
     let mut path = Line::new();
     path.put("/proc/").put_number(pid.into()).put("/stat\0");
-    let path = CStr::from_bytes_until_nul(path.end()).ok()?;
-    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    // SAFETY: it ends with a NUL.
+    let path = unsafe { CStr::from_bytes_with_nul_unchecked(path.text()) };
     let mut buffer = [0; 256];
-    let len = rustix::io::read(&file, &mut buffer).ok()?;
-    // The name in parentheses may hold anything, further parentheses included.
-    let end = buffer[..len].iter().rposition(|byte| *byte == b')')?;
-    let mut fields = buffer[end..len].split(|byte| *byte == b' ').skip(2);
-    let mut field = || text::number(fields.next()?).map(|number| number as Pid);
-    Some((field()?, field()?))
+    let text = files::read(path, &mut buffer)?;
+    // The name in parentheses may hold anything, further parentheses included. The state is next.
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let (_, rest) = cut(text.get(end + 2..)?, b' ');
+    let (parent, rest) = cut(rest, b' ');
+    let (group, _) = cut(rest, b' ');
+    Some((text::number(parent)? as Pid, text::number(group)? as Pid))
 }
 
 /// Whether `/proc` shows our own PID namespace, and not the one that it was mounted in.

@@ -5,16 +5,17 @@
 
 use core::ffi::{CStr, c_int};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{Mode, OFlags, open};
-use rustix::io::{IoSlice, ReadWriteFlags, pwritev2};
+use linux_raw_sys::general::POLLOUT;
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, IoSlice, ReadWriteFlags, pwritev2};
 
+use super::raw;
 use pidlet::message::Stream;
 use pidlet::words::text::Line;
 
 /// How long the last line waits for a reader that is only slow.
-pub const LAST_LINE_MS: i64 = 100;
+pub const LAST_LINE_MS: u64 = 100;
 
 /// Where Kubernetes looks for the reason of a container's end
 /// (`terminationMessagePath`, kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure).
@@ -32,7 +33,7 @@ impl Voice {
     }
 
     /// Says a whole line, or counts it if the stream does not take it within `patience_ms`.
-    pub fn say(&mut self, stream: Stream, text: &[u8], patience_ms: i64) {
+    pub fn say(&mut self, stream: Stream, text: &[u8], patience_ms: u64) {
         if self.dropped > 0 {
             let mut line = Line::new();
             line.put("pidlet: ").put_number(self.dropped);
@@ -68,51 +69,48 @@ fn fd(stream: Stream) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
-fn write(stream: Stream, text: &[u8], patience_ms: i64) -> bool {
+fn write(stream: Stream, text: &[u8], patience_ms: u64) -> bool {
     let fd = fd(stream);
     // Setting O_NONBLOCK would set it for everybody who shares the pipe. A write that does not
     // wait needs a kernel that knows it for this kind of file.
     if patience_ms == 0 {
         match pwritev2(fd, &[IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT) {
             Ok(_) => return true,
-            Err(rustix::io::Errno::AGAIN) => return false,
+            Err(Errno::AGAIN) => return false,
             Err(_) => (),
         }
     }
-    let time = Timespec {
-        tv_sec: 0,
-        tv_nsec: (patience_ms * 1_000_000) as _,
-    };
-    // A pipe that polls as writable takes a line of ours whole (pipe(7): PIPE_BUF).
-    match poll(
-        &mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)],
-        Some(&time),
-    ) {
-        Ok(0) => false,
-        // A closed or broken stream takes nothing ever: that is not worth counting.
-        _ => {
-            let _ = rustix::io::write(fd, text);
-            true
-        }
+    // A pipe that polls as writable takes a line of ours whole (pipe(7): PIPE_BUF). A closed or
+    // broken stream takes nothing ever: that is not worth counting.
+    let ready = raw::poll(fd.as_raw_fd(), POLLOUT, patience_ms) != Ok(false);
+    if ready {
+        let _ = rustix::io::write(fd, text);
     }
+    ready
 }
 
 /// Writes the end's reason to the termination log: the one that was set, or Kubernetes' if it is
 /// there and empty. Fails only for one that was set.
-pub fn termination_log(path: Option<&CStr>, text: &[u8]) -> Result<(), rustix::io::Errno> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let Some(path) = path else {
-        if let Ok(file) = open(TERMINATION_LOG, flags, Mode::empty()) {
-            if rustix::fs::fstat(file.as_fd()).is_ok_and(|stat| stat.st_size == 0) {
-                let _ = rustix::io::write(file.as_fd(), text);
-            }
-        }
-        return Ok(());
-    };
-    let file = open(
-        path,
-        flags | OFlags::CREATE | OFlags::TRUNC,
+pub fn termination_log(path: Option<&CStr>, text: &[u8]) -> Result<(), Errno> {
+    let mut flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    if path.is_some() {
+        flags |= OFlags::CREATE | OFlags::TRUNC;
+    }
+    let written = rustix::fs::open(
+        path.unwrap_or(TERMINATION_LOG),
+        flags,
         Mode::from_raw_mode(0o644),
-    )?;
-    rustix::io::write(file.as_fd(), text).map(|_| ())
+    )
+    .and_then(|file| {
+        // What was set is empty by now.
+        if rustix::fs::fstat(&file)?.st_size == 0 {
+            rustix::io::write(&file, text)
+        } else {
+            Ok(0)
+        }
+    });
+    match path {
+        Some(_) => written.map(|_| ()),
+        None => Ok(()),
+    }
 }

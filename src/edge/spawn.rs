@@ -7,51 +7,44 @@
 
 use alloc::vec;
 use core::ffi::{CStr, c_char, c_int};
-use core::mem::MaybeUninit;
+use core::mem::replace;
 use core::ptr::null;
 
 use rustix::fd::IntoRawFd;
-use rustix::fs::{Access, Mode, OFlags, access, open};
+use rustix::fs::{Access, OFlags, access};
 use rustix::process::{getpid, set_parent_process_death_signal, setpgid, setsid};
 
-use super::entry::{Env, Start};
-use super::raw::{self, Disposition};
+use super::entry::Start;
+use super::{files, raw};
 use pidlet::plan::{Group, Plan, StartFault, Step};
+use pidlet::supervise::Event;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::{Signal, SignalSet};
-
-/// The stack of a child up to its exec. Measured: under 1 KiB in release and 6 KiB in debug builds.
-const STACK_BYTES: usize = 16 * 1024;
+use pidlet::words::text::{self, Line};
 
 /// Where a program is looked for when PATH is not set, as execvp(3) of glibc does.
 const DEFAULT_PATH: &CStr = c"/bin:/usr/bin";
 const SHELL: &CStr = c"/bin/sh";
 
+/// The longest name of a file, limits.h. What is longer is nowhere in a directory of PATH.
+const NAME_MAX: usize = 255;
+
 /// Starts services.
 pub struct Spawner<'p> {
     plan: &'p Plan<'p>,
-    /// For each service a free slot for the shell, its words, and a null pointer.
-    argv: &'p mut [*const c_char],
-    envp: *const *const c_char,
-    /// The environment with a slot of its own for LISTEN_PID, if that is for us.
-    listen: Option<Listen>,
+    attempt: Attempt<'p>,
+    /// Where LISTEN_PID is in the environment, if it is for us.
+    listen: Option<*mut *const c_char>,
     path: &'p CStr,
     /// Room for the longest path that is tried, with its NUL.
     candidate: &'p mut [u8],
     mask: SignalSet,
-    /// SIGCHLD's disposition as we found it.
-    chld: Disposition,
+    /// SIGCHLD was ignored when we were started.
+    chld_ignored: bool,
     /// `/dev/null`, for standard input in place of a terminal that belongs to none of several.
     null: Option<c_int>,
 }
-
-struct Listen {
-    text: &'static mut [u8],
-    envp: *const *const c_char,
-}
-
-const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
 /// What a child is told, and what it leaves behind if it fails.
 struct Birth<'s, 'p> {
@@ -63,137 +56,69 @@ struct Birth<'s, 'p> {
 
 impl<'p> Spawner<'p> {
     /// Takes all memory that starting will need.
-    pub fn new(plan: &'p Plan<'p>, start: &Start, chld: Disposition) -> Spawner<'p> {
-        let services = plan.services.len();
-        let argv = vec![null(); plan.words.len() + 2 * services].leak();
-        let mut longest = 0;
-        for (service, run) in plan.services.iter().enumerate() {
-            let words = plan.command(service);
-            let slot = slot(run.first, service);
-            for (place, word) in argv[slot + 1..].iter_mut().zip(words) {
-                *place = word.as_ptr();
+    pub fn new(plan: &'p Plan<'p>, start: &Start, chld_ignored: bool) -> Spawner<'p> {
+        let path = start.getenv(b"PATH").unwrap_or(DEFAULT_PATH);
+        let own = getpid().as_raw_pid() as u64;
+        let listen = match start.variable(b"LISTEN_PID") {
+            Some((place, value))
+                if plan.setup.listen_pid && text::number(value.to_bytes()) == Some(own) =>
+            {
+                Some(place)
             }
-            longest = longest.max(words.first().map_or(0, |word| word.count_bytes()));
-        }
-        let path = start.env().get(b"PATH").unwrap_or(DEFAULT_PATH);
-        let names_us = |value: &&CStr| {
-            let own = getpid().as_raw_pid() as u64;
-            pidlet::words::text::number(value.to_bytes()) == Some(own)
+            _ => None,
         };
-        let listen = if plan.setup.listen_pid {
-            start.env().get(b"LISTEN_PID")
-        } else {
-            None
-        };
-        let listen = listen.filter(names_us).map(|_| Listen::new(start.env()));
-        let candidate = vec![0; path.count_bytes() + longest + 2].leak();
-        let null = None;
-        let (envp, mask) = (start.envp(), start.mask);
         Spawner {
             plan,
-            argv,
-            envp,
+            attempt: Attempt {
+                argv: vec![null(); plan.words.len() + 2].leak(),
+                envp: start.envp(),
+                shell_fallback: plan.setup.shell_fallback,
+            },
             listen,
             path,
-            candidate,
-            mask,
-            chld,
-            null,
+            candidate: vec![0; path.count_bytes() + NAME_MAX + 2].leak(),
+            mask: start.mask,
+            chld_ignored,
+            null: None,
         }
     }
 
     /// From now on standard input is `/dev/null` for every service, as a shell has it for what
     /// runs in the background. Where there is none it stays what it is.
     pub fn close_stdin(&mut self) {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        self.null = open(c"/dev/null", flags, Mode::empty())
-            .ok()
-            .map(IntoRawFd::into_raw_fd);
+        let null = files::open(c"/dev/null", OFlags::RDONLY);
+        self.null = null.ok().map(IntoRawFd::into_raw_fd);
     }
 
-    /// Starts a service. It gets the terminal if there is one for it.
-    pub fn start(&mut self, service: usize, terminal: Option<c_int>) -> Result<Pid, StartFault> {
-        let mut stack = MaybeUninit::<[u128; STACK_BYTES / 16]>::uninit();
+    /// Starts a service, and tells what came of it. It gets the terminal if there is one for it.
+    pub fn start(&mut self, service: usize, terminal: Option<c_int>) -> Event {
         let mut birth = Birth {
             spawner: self,
             service,
             terminal,
             fault: None,
         };
-        // SAFETY: the stack is 16-byte aligned and ours until the child is done with it, before
-        // `vfork` returns; `child` does not return, and leaves everything that it shares in order.
-        let pid = unsafe {
-            let top = stack.as_mut_ptr().add(1).cast::<u8>();
-            raw::vfork(top, child, (&raw mut birth).cast())
-        };
-        // SAFETY: a plain read of our own variable, which the child may have written to through the
-        // pointer that it was given.
-        let fault = unsafe { (&raw const birth.fault).read_volatile() };
-        match (pid, fault) {
-            (Err(errno), _) => Err(StartFault {
+        // SAFETY: `child` does not return, and leaves everything that it shares in order.
+        match (
+            unsafe { raw::vfork(child, (&raw mut birth).cast()) },
+            birth.fault,
+        ) {
+            (Err(errno), _) => Event::NotStarted(StartFault {
                 step: Step::Fork,
                 errno,
             }),
             (Ok(pid), Some(fault)) => {
                 // It was never a service: nobody else hears of it.
                 super::reap::reap(pid);
-                Err(fault)
+                Event::NotStarted(fault)
             }
-            (Ok(pid), None) => Ok(pid),
-        }
-    }
-}
-
-/// Where a service's slot for the shell is: its words are behind it, and a null pointer is behind
-/// them. Separators leave no gap, since in the words they stand between the commands.
-fn slot(first: usize, service: usize) -> usize {
-    first + service
-}
-
-impl Listen {
-    fn new(env: Env) -> Listen {
-        let others = env.filter(|variable| !variable.to_bytes().starts_with(LISTEN_PID));
-        // The longest pid has ten digits.
-        let text = vec![0; LISTEN_PID.len() + 11].leak();
-        text[..LISTEN_PID.len()].copy_from_slice(LISTEN_PID);
-        let envp: &mut [*const c_char] = vec![null(); env.count() + 1].leak();
-        envp[0] = text.as_ptr().cast();
-        for (place, variable) in envp[1..].iter_mut().zip(others) {
-            *place = variable.as_ptr();
-        }
-        Listen {
-            text,
-            envp: envp.as_ptr(),
+            (Ok(pid), None) => Event::Started(pid),
         }
     }
 
-    /// Names the process that calls.
-    fn name_self(&mut self) -> *const *const c_char {
-        let mut number = pidlet::words::text::Line::new();
-        let digits = number.put_number(getpid().as_raw_pid() as u64).text();
-        self.text[LISTEN_PID.len()..][..digits.len()].copy_from_slice(digits);
-        self.text[LISTEN_PID.len() + digits.len()] = 0;
-        self.envp
-    }
-}
-
-/// A child's life up to its program.
-///
-/// # Safety
-///
-/// Only as [`raw::vfork`]'s child: `birth` is a [`Birth`] of the sleeping parent.
-unsafe extern "C" fn child(birth: *mut u8) -> ! {
-    // SAFETY: the caller's; the parent sleeps, so nobody else uses it.
-    let birth = unsafe { &mut *birth.cast::<Birth>() };
-    let fault = birth.run();
-    birth.fault = Some(fault);
-    raw::exit(127)
-}
-
-impl Birth<'_, '_> {
-    /// Sets everything up and executes the program. Returns only to say why not.
-    fn run(&mut self) -> StartFault {
-        let setup = self.spawner.plan.setup;
+    /// A child's life up to its program. Returns only to say why there is none.
+    fn live(&mut self, service: usize, terminal: Option<c_int>) -> StartFault {
+        let setup = self.plan.setup;
         let group = match setup.group {
             Group::Own => setpgid(None, None),
             Group::Session => setsid().map(|_| ()),
@@ -206,124 +131,164 @@ impl Birth<'_, '_> {
                 errno,
             };
         }
+        let own = getpid().as_raw_pid() as Pid;
         // No error of the terminal is fatal: the program runs without it.
-        if let Some(fd) = self.terminal {
-            let _ = match setup.group {
+        if let Some(fd) = terminal {
+            match setup.group {
                 Group::Session => raw::take_terminal(fd),
-                _ => raw::set_foreground(fd, getpid().as_raw_pid() as Pid),
+                _ => raw::set_foreground(fd, own),
             };
         }
-        if let Some(fd) = self.spawner.null {
+        if let Some(fd) = self.null {
             raw::dup_to(fd, 0);
         }
-        if self.spawner.plan.parent_death == Some(Signal::KILL) {
+        if self.plan.parent_death == Some(Signal::KILL) {
             // The kernel would kill us only: whoever asks for KILL means the program too.
             let _ = set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
         }
-        let envp = match &mut self.spawner.listen {
-            Some(listen) => listen.name_self(),
-            None => self.spawner.envp,
-        };
-        self.restore_signals(setup.clean_signals);
-        self.exec(envp)
+        match self.listen {
+            Some(place) => self.execute_as_listener(service, place, own),
+            None => self.execute(service),
+        }
+    }
+
+    /// Names the child as the one that LISTEN_PID is for.
+    fn execute_as_listener(
+        &mut self,
+        service: usize,
+        place: *mut *const c_char,
+        own: Pid,
+    ) -> StartFault {
+        let mut variable = Line::new();
+        variable.put("LISTEN_PID=").put_number(own.into()).put("\0");
+        // SAFETY: the place is one of the environment's, which is ours. What it leads to ends with
+        // a NUL and lives until the kernel has copied it; in vain, and nobody reads it any more.
+        unsafe { place.write(variable.text().as_ptr().cast()) };
+        self.execute(service)
+    }
+
+    /// execvp(3), with the error that it gives.
+    fn execute(&mut self, service: usize) -> StartFault {
+        let command = self.plan.command(service);
+        let mut places = self.attempt.argv.iter_mut();
+        let _the_shells = places.next();
+        for (word, place) in command.iter().zip(places.by_ref()) {
+            *place = word.as_ptr();
+        }
+        if let Some(place) = places.next() {
+            *place = null();
+        }
+        self.restore_signals();
+        let program = command.first().copied().unwrap_or(c"");
+        let errno = self.search(program, true);
+        let there = errno == Errno::NOENT && self.search(program, false) == FOUND;
+        StartFault {
+            step: if there { Step::Interpreter } else { Step::Exec },
+            errno,
+        }
     }
 
     /// Gives back what we changed, the mask last: what was sent to the child meanwhile is still
     /// pending when the program begins.
-    fn restore_signals(&self, clean: bool) {
-        let default = Disposition::default();
-        if clean {
-            for signal in (1..=31).filter_map(Signal::new) {
-                raw::set_disposition(signal, &default);
-            }
-        } else if self.spawner.chld.is_set() {
-            raw::set_disposition(Signal::CHLD, &self.spawner.chld);
-        }
-        raw::set_signal_mask(if clean {
-            SignalSet::NONE
-        } else {
-            self.spawner.mask
-        });
-    }
-
-    /// execvp(3), with the error that it gives.
-    fn exec(&mut self, envp: *const *const c_char) -> StartFault {
-        let spawner = &mut *self.spawner;
-        let plan = spawner.plan;
-        let first = plan.services.get(self.service).map_or(0, |run| run.first);
-        let program = plan.command(self.service).first().copied().unwrap_or(c"");
-        let mut try_path = |path: &CStr| {
-            let argv = &mut spawner.argv[slot(first, self.service)..];
-            exec_path(path, argv, envp, plan.setup.shell_fallback)
-        };
-        let name = program.to_bytes_with_nul();
-        if name.len() == 1 || name.contains(&b'/') {
-            let errno = try_path(program);
-            return fault(errno, errno == Errno::NOENT && exists(program));
-        }
-        let mut last = Errno::NOENT;
-        let directories = || spawner.path.to_bytes().split(|byte| *byte == b':');
-        for directory in directories() {
-            let Some(path) = join(spawner.candidate, directory, name) else {
-                continue;
-            };
-            match try_path(path) {
-                Errno::ACCES => last = Errno::ACCES,
-                Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::STALE => (),
-                other => {
-                    last = other;
-                    break;
+    fn restore_signals(&self) {
+        let mut mask = self.mask;
+        if self.plan.setup.clean_signals {
+            mask = SignalSet::NONE;
+            for number in 1..32 {
+                if let Some(signal) = Signal::new(number) {
+                    raw::set_ignored(signal, false);
                 }
             }
+        } else if self.chld_ignored {
+            raw::set_ignored(Signal::CHLD, true);
         }
-        let found = |dir| join(spawner.candidate, dir, name).is_some_and(exists);
-        let there = last == Errno::NOENT && directories().any(found);
-        fault(last, there)
+        raw::set_signal_mask(mask);
+    }
+
+    /// Executes the program, or the first of its name in PATH that can be; or only looks whether
+    /// there is one.
+    fn search(&mut self, program: &CStr, execute: bool) -> Errno {
+        let name = program.to_bytes_with_nul();
+        if name.len() == 1 || name.iter().any(|byte| *byte == b'/') {
+            return self.attempt.make(program, execute);
+        }
+        let mut last = Errno::NOENT;
+        for directory in self.path.to_bytes().split(|byte| *byte == b':') {
+            let Some(path) = join(self.candidate, directory, name) else {
+                continue;
+            };
+            match self.attempt.make(path, execute) {
+                Errno::ACCES => last = Errno::ACCES,
+                Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::STALE => (),
+                errno => return errno,
+            }
+        }
+        last
     }
 }
 
-/// execve(2) with the words of `argv` from 1 on; a script without `#!` goes to the shell, which
-/// is what the place 0 is for.
-fn exec_path(
-    path: &CStr,
-    argv: &mut [*const c_char],
+/// What a search answers that was not to execute anything.
+const FOUND: Errno = Errno(0);
+
+/// What a program is executed with.
+struct Attempt<'p> {
+    /// Room for the longest command: a place for the shell, the words and a null pointer.
+    argv: &'p mut [*const c_char],
     envp: *const *const c_char,
+    /// A script without `#!` goes to the shell.
     shell_fallback: bool,
-) -> Errno {
-    // SAFETY: strings of the plan and our own, arrays with a null pointer at their end.
-    let errno = unsafe { raw::execve(path.as_ptr(), argv[1..].as_ptr(), envp) };
-    if errno != Errno::NOEXEC || !shell_fallback {
-        return errno;
-    }
-    let name = argv[1];
-    argv[0] = SHELL.as_ptr();
-    argv[1] = path.as_ptr();
-    // SAFETY: as above.
-    let errno = unsafe { raw::execve(SHELL.as_ptr(), argv.as_ptr(), envp) };
-    argv[1] = name;
-    errno
 }
 
-/// `directory/name` in `buffer`; an empty directory is the current one.
+impl Attempt<'_> {
+    /// Executes a file, or only looks whether it is there.
+    fn make(&mut self, path: &CStr, execute: bool) -> Errno {
+        if !execute {
+            let there = access(path, Access::EXISTS).is_ok();
+            return if there { FOUND } else { Errno::NOENT };
+        }
+        let whole = self.argv.as_ptr();
+        let [shell, words @ ..] = &mut *self.argv else {
+            return Errno::NOENT;
+        };
+        // SAFETY: strings of the plan and our own, arrays with a null pointer at their end.
+        let errno = unsafe { raw::execve(path.as_ptr(), words.as_ptr(), self.envp) };
+        let [name, ..] = words else {
+            return errno;
+        };
+        if errno != Errno::NOEXEC || !self.shell_fallback {
+            return errno;
+        }
+        *shell = SHELL.as_ptr();
+        let name_given = replace(name, path.as_ptr());
+        // SAFETY: as above.
+        let errno = unsafe { raw::execve(SHELL.as_ptr(), whole, self.envp) };
+        *name = name_given;
+        errno
+    }
+}
+
+/// `directory/name` in `buffer`, if it fits; an empty directory is the current one.
 fn join<'b>(buffer: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Option<&'b CStr> {
-    let mut len = directory.len();
-    buffer.get_mut(..len)?.copy_from_slice(directory);
-    if len > 0 {
-        *buffer.get_mut(len)? = b'/';
-        len += 1;
+    let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+    let mut places = buffer.iter_mut();
+    for part in [directory, slash, name_with_nul] {
+        for byte in part {
+            *places.next()? = *byte;
+        }
     }
-    let end = len + name_with_nul.len();
-    buffer.get_mut(len..end)?.copy_from_slice(name_with_nul);
-    CStr::from_bytes_with_nul(&buffer[..end]).ok()
+    // SAFETY: the name ends with a NUL and fitted.
+    Some(unsafe { CStr::from_ptr(buffer.as_ptr().cast()) })
 }
 
-fn exists(path: &CStr) -> bool {
-    access(path, Access::EXISTS).is_ok()
-}
-
-fn fault(errno: Errno, there: bool) -> StartFault {
-    StartFault {
-        step: if there { Step::Interpreter } else { Step::Exec },
-        errno,
-    }
+/// A child's life up to its program.
+///
+/// # Safety
+///
+/// Only as [`raw::vfork`]'s child: `birth` is a [`Birth`] of the sleeping parent.
+unsafe extern "C" fn child(birth: *mut u8) -> ! {
+    // SAFETY: the caller's; the parent sleeps, so nobody else uses it.
+    let birth = unsafe { &mut *birth.cast::<Birth>() };
+    let fault = birth.spawner.live(birth.service, birth.terminal);
+    birth.fault = Some(fault);
+    raw::exit(127)
 }

@@ -36,7 +36,7 @@ impl Terminal {
                 }
             }
         };
-        raw::foreground(fd).ok()?;
+        raw::foreground(fd)?;
         Some(Terminal {
             fd,
             own_group: own_group(),
@@ -47,7 +47,7 @@ impl Terminal {
     /// Its descriptor, if we are in its foreground: to give it away from the background would be
     /// to steal it from the shell that we were started from.
     pub fn ours(&self) -> Option<c_int> {
-        if raw::foreground(self.fd) == Ok(self.own_group) {
+        if raw::foreground(self.fd) == Some(self.own_group) {
             Some(self.fd)
         } else {
             None
@@ -67,8 +67,8 @@ impl Terminal {
     /// Gives a child's group the terminal if it is ours to give.
     pub fn give(&mut self, pid: Pid) -> bool {
         let ours = raw::foreground(self.fd)
-            .is_ok_and(|group| group == self.own_group || Some(group) == self.given);
-        let given = ours && raw::set_foreground(self.fd, pid).is_ok();
+            .is_some_and(|group| group == self.own_group || Some(group) == self.given);
+        let given = ours && raw::set_foreground(self.fd, pid);
         if given {
             self.given = Some(pid);
         }
@@ -78,10 +78,10 @@ impl Terminal {
     /// Takes the terminal back from the group that we gave it to, unless somebody else has it now.
     pub fn take_back(&mut self) {
         if let Some(given) = self.given.take() {
-            if raw::foreground(self.fd) == Ok(given) {
+            if raw::foreground(self.fd) == Some(given) {
                 // Fails where our own group is outside of our PID namespace; whoever is there
                 // takes the terminal by himself.
-                let _ = raw::set_foreground(self.fd, self.own_group);
+                raw::set_foreground(self.fd, self.own_group);
             }
         }
     }
@@ -89,7 +89,7 @@ impl Terminal {
 
 /// Whether standard input is a terminal of ours.
 pub fn on_stdin() -> bool {
-    raw::foreground(STDIN).is_ok()
+    raw::foreground(STDIN).is_some()
 }
 
 /// Gives up our controlling terminal, so that a child's session can have it (dumb-init). What is
@@ -97,7 +97,7 @@ pub fn on_stdin() -> bool {
 /// foreground group of a session leader who lets go of the terminal (tty_ioctl(4)).
 pub fn detach(own: Pid) -> SignalSet {
     let leader = rustix::process::getsid(None).is_ok_and(|sid| sid.as_raw_pid() as Pid == own);
-    if raw::give_up_terminal(STDIN).is_ok() && leader {
+    if raw::give_up_terminal(STDIN) && leader {
         SignalSet::NONE.with(Signal::HUP).with(Signal::CONT)
     } else {
         SignalSet::NONE

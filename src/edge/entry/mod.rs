@@ -25,7 +25,7 @@ use pidlet::words::signal::SignalSet;
 #[derive(Clone, Copy)]
 pub struct Start {
     argc: usize,
-    argv: *const *const c_char,
+    argv: *mut *const c_char,
     /// The signals that were blocked before we blocked all.
     pub mask: SignalSet,
 }
@@ -42,48 +42,31 @@ impl Start {
     }
 
     /// The environment as the kernel laid it out: pointers up to a NULL.
-    pub fn envp(&self) -> *const *const c_char {
+    pub fn envp(&self) -> *mut *const c_char {
         // SAFETY: `argv` has `argc` pointers and a NULL, and the environment comes after that.
         unsafe { self.argv.add(self.argc + 1) }
     }
 
-    /// The strings of the environment.
-    pub fn env(&self) -> Env {
-        Env(self.envp())
-    }
-}
-
-/// The strings of the environment.
-#[derive(Clone, Copy)]
-pub struct Env(*const *const c_char);
-
-impl Env {
-    /// The value of a variable: of the first one of that name, as getenv(3) finds it.
-    pub fn get(mut self, name: &[u8]) -> Option<&'static CStr> {
-        self.find_map(|variable| {
-            let rest = variable
-                .to_bytes_with_nul()
-                .strip_prefix(name)?
-                .strip_prefix(b"=")?;
-            CStr::from_bytes_until_nul(rest).ok()
-        })
-    }
-}
-
-impl Iterator for Env {
-    type Item = &'static CStr;
-
-    fn next(&mut self) -> Option<&'static CStr> {
+    /// A variable's place in the environment, and its value: of the first one of that name.
+    pub fn variable(&self, name: &[u8]) -> Option<(*mut *const c_char, &'static CStr)> {
+        let mut place = self.envp();
         // SAFETY: we are at most at the NULL that ends the environment; its strings live as long as
-        // we do.
+        // we do. What is behind the beginning of a string ends with the same NUL.
         unsafe {
-            if (*self.0).is_null() {
-                return None;
+            while !(*place).is_null() {
+                let variable = CStr::from_ptr(*place).to_bytes_with_nul();
+                if let Some([b'=', value @ ..]) = variable.strip_prefix(name) {
+                    return Some((place, CStr::from_bytes_with_nul_unchecked(value)));
+                }
+                place = place.add(1);
             }
-            let string = CStr::from_ptr(*self.0);
-            self.0 = self.0.add(1);
-            Some(string)
         }
+        None
+    }
+
+    /// The value of a variable, as getenv(3) finds it.
+    pub fn getenv(&self, name: &[u8]) -> Option<&'static CStr> {
+        self.variable(name).map(|(_, value)| value)
     }
 }
 
@@ -95,7 +78,7 @@ impl Iterator for Env {
 /// Only `_start` may call it, once, with what the kernel gave it.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pidlet_entry(
-    stack: *const usize,
+    stack: *mut usize,
     header: *const u8,
     mask: *const [u32; 2],
 ) -> ! {
