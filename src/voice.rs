@@ -131,7 +131,7 @@ pub fn write(
     let level = match message {
         Message::End { .. } | Message::Held(_) if ours && fault => 0,
         Message::End { code: 1.., .. } | Message::Ended(_, true) if ours => 1,
-        Message::Orphan(..) if plan.warn_on_reap => 1,
+        Message::Orphan(..) if plan.style == Style::Tini && !plan.warn_on_reap => return None,
         _ => level,
     };
     if plan.verbosity < level {
@@ -353,3 +353,6 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

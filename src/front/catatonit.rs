@@ -52,6 +52,7 @@ pub const WORDS: &str = "\
 
 
 
+
 1DEBUG (catatonit:%o): passed on %S
 
 1DEBUG (catatonit:%o): reaped %p

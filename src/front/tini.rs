@@ -63,6 +63,7 @@ pub const WORDS: &str = "\
 
 
 
+
 3[DEBUG tini (%o)] Passing signal: '%S'
 
 1[WARN  tini (%o)] Reaped zombie process with pid=%p
@@ -71,7 +72,6 @@ pub const WORDS: &str = "\
 
 1[WARN  tini (%o)] %g did not stop within %b: killed
 1[WARN  tini (%o)] Processes left over did not stop within %b: killed
-
 
 
 

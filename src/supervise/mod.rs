@@ -25,7 +25,7 @@
 mod service;
 mod stop;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::message::Message;
 use crate::plan::{Essential, Group, Plan, StartFault, Style};
@@ -235,6 +235,9 @@ impl<'p> Supervisor<'p> {
     /// What is to be done is in [`Supervisor::actions`].
     pub fn step(&mut self, now: Instant, event: Event) {
         self.actions.clear();
+        if let Phase::Done(_) = self.phase {
+            return;
+        }
         match event {
             Event::Started(pid) => self.started(now, pid),
             Event::NotStarted(fault) => self.not_started(now, fault),
@@ -364,15 +367,7 @@ impl<'p> Supervisor<'p> {
                 self.begin_stop(now, Cause::AllDone);
             }
             Phase::LameDuck { signal, .. } if self.running == 0 => {
-                let only = self.plan.pass_through();
-                self.begin_stop(
-                    now,
-                    if only {
-                        Cause::Service(service)
-                    } else {
-                        Cause::Signal(signal)
-                    },
-                );
+                self.begin_stop(now, Cause::Signal(signal));
             }
             Phase::Stopping if self.running == 0 => self.begin_rest(),
             _ => (),
@@ -461,16 +456,19 @@ impl<'p> Supervisor<'p> {
     fn time(&mut self, now: Instant) {
         match self.phase {
             Phase::LameDuck { until, signal } if until <= now => self.end_lame_duck(now, signal),
-            Phase::Killing { until } if until <= now => {
-                self.say(Message::Unkillable);
-                self.finish();
-            }
+            Phase::Killing { until } if until <= now => self.give_up(now),
             _ => (),
         }
-        let in_time = self.limit.is_none_or(|limit| now < limit);
+        if self.limit.is_none_or(|limit| now < limit) {
+            return;
+        }
         match self.phase {
-            Phase::Run | Phase::Stopping | Phase::Rest { .. } if !in_time => self.overdue(now),
-            _ => (),
+            // Whether anything is left over is not known before the first look.
+            Phase::Rest { told: false } => (),
+            Phase::Run | Phase::LameDuck { .. } | Phase::Stopping | Phase::Rest { .. } => {
+                self.overdue(now);
+            }
+            Phase::Held | Phase::Killing { .. } | Phase::Done(_) => (),
         }
     }
 }

@@ -3,12 +3,13 @@
 use super::{Action, Cause, Phase, Supervisor};
 use crate::message::Message;
 use crate::plan::{Group, Style};
+use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{Instant, Span};
 
 /// How long what was killed may take to vanish. A process that hangs in the kernel (a dead NFS
 /// server) must not keep the container, and a healthy one is gone within a few milliseconds.
-const KILL_PATIENCE: Span = Span::seconds(2);
+pub(super) const KILL_PATIENCE: Span = Span::seconds(2);
 
 impl Supervisor<'_> {
     /// A stop signal came while everything runs.
@@ -61,7 +62,10 @@ impl Supervisor<'_> {
             }
         }
         if !self.plan.graceful {
-            self.farewell();
+            // After a hold the child has been reaped: its number may be somebody else's.
+            if !held {
+                self.farewell();
+            }
             return self.finish();
         }
         let begun = match self.asked {
@@ -188,6 +192,15 @@ impl Supervisor<'_> {
             spare_told: false,
         });
         self.act(Action::Look);
+    }
+
+    /// What was killed hangs in the kernel; it counts as killed all the same.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        self.say(Message::Unkillable);
+        for (_, service) in &*self.pids {
+            self.services[*service as usize].end(now, Status::Killed(Signal::KILL), false);
+        }
+        self.finish();
     }
 
     /// dumb-init tells the rest of the session when the main child is gone, and does not wait.

@@ -1,0 +1,339 @@
+//! The lines word for word, and who says them when.
+
+use std::string::String;
+use std::vec::Vec;
+use std::{assert, assert_eq};
+
+use super::*;
+use crate::plan::Essential;
+use crate::supervise::Surroundings;
+use crate::supervise::tests::{World, nothing, persona, plan, until};
+use crate::words::signal::SignalSet;
+
+const STYLES: [(Style, &str); 4] = [
+    (Style::Pidlet, PIDLET),
+    (Style::Tini, tini::WORDS),
+    (Style::DumbInit, dumb_init::WORDS),
+    (Style::Catatonit, catatonit::WORDS),
+];
+
+/// All that is said while `rows` happen to `count` services.
+#[track_caller]
+fn said(count: usize, set: impl FnOnce(&mut Plan), rows: &str) -> Vec<String> {
+    let surroundings = Surroundings {
+        init: true,
+        ignore_once: SignalSet::NONE,
+    };
+    let mut world = World::new(plan(count, set), surroundings);
+    for row in rows.split(", ") {
+        world.happens(row);
+    }
+    world.lines
+}
+
+#[test]
+fn every_style_has_a_line_for_every_kind() {
+    for (style, words) in STYLES {
+        assert!(words.ends_with('\n'), "{style:?}");
+        assert_eq!(words.lines().count(), Kind::End as usize + 1, "{style:?}");
+        for line in words.lines() {
+            let level = line.chars().next();
+            assert!(
+                level.is_none_or(|level| level.is_ascii_digit()),
+                "{style:?}: {line}"
+            );
+        }
+    }
+    assert!(PIDLET.lines().all(|line| line.len() > 1));
+}
+
+#[test]
+fn the_last_line_says_how_it_ended_and_why() {
+    for (count, rows, line) in [
+        (
+            1,
+            "start, 12449ms a exits 3, gone",
+            "a (pid 100) exited with code 3 after 12.4s; container exits 3",
+        ),
+        (
+            1,
+            "start, a exits 0, gone",
+            "a (pid 100) exited with code 0 after 0.0s; container exits 0",
+        ),
+        (
+            2,
+            "start, b exits 7, 187s a exits 1, gone",
+            "b (pid 101) exited with code 7 after 0.0s; container exits 7",
+        ),
+        (
+            1,
+            "start, 1s a killed SEGV, gone",
+            "a (pid 100) was killed by signal 11 (SEGV) after 1.0s; container exits 139",
+        ),
+        (
+            1,
+            "start, a killed RTMIN+1, gone",
+            "a (pid 100) was killed by signal 35 (RTMIN+1) after 0.0s; container exits 163",
+        ),
+        (
+            1,
+            "start, a killed KILL memory, gone",
+            "a (pid 100) was killed by the kernel: out of memory, after 0.0s; container exits 137",
+        ),
+        (
+            1,
+            "start, a killed KILL, gone",
+            "a (pid 100) was killed by signal 9 (KILL) from outside after 0.0s; container exits 137",
+        ),
+        (
+            1,
+            "start, 2s TERM, a killed TERM, gone",
+            "stopped by TERM: a (pid 100) was killed by signal 15 (TERM) after 2.0s; container exits 143",
+        ),
+        (
+            1,
+            "start, INT, 1h a exits 0, gone",
+            "a (pid 100) exited with code 0 after 1h00m; container exits 0",
+        ),
+        (
+            2,
+            "start, INT, a exits 0, 8s, b killed KILL, gone",
+            "stopped by INT: b (pid 101) did not stop in time and was killed after 8.0s; container exits 137",
+        ),
+        (
+            2,
+            "start, TERM, a killed TERM, b exits 0, gone",
+            "stopped by TERM: a (pid 100) was killed by signal 15 (TERM) after 0.0s; container exits 143",
+        ),
+        (
+            2,
+            "TERM, gone",
+            "stopped by TERM: all services have ended; container exits 0",
+        ),
+        (
+            1,
+            "start a ENOENT, gone",
+            "a: cannot run \"a\": No such file or directory; container exits 127",
+        ),
+        (
+            2,
+            "start, TERM, 8s, 2s",
+            "stopped by TERM: a (pid 100) did not stop in time and was killed after 10.0s; container exits 137",
+        ),
+        (
+            2,
+            "start a, start b EAGAIN, a exits 0, gone",
+            "b: cannot make a process for \"b\": Resource temporarily unavailable; container exits 125",
+        ),
+    ] {
+        let said = said(count, nothing, rows);
+        assert_eq!(
+            said.last().unwrap().strip_prefix("pidlet: "),
+            Some(line),
+            "{rows}"
+        );
+    }
+    let all = said(2, until(Essential::No), "start, a exits 0, b exits 0, gone");
+    assert_eq!(all, ["pidlet: all services have ended; container exits 0"]);
+}
+
+#[test]
+fn a_hold_says_why() {
+    let hold = |plan: &mut Plan| plan.hold = true;
+    assert_eq!(
+        said(2, hold, "start, a exits 3"),
+        ["pidlet: a (pid 100) exited with code 3 after 0.0s; held until a stop signal"]
+    );
+    assert_eq!(
+        said(1, hold, "start a EACCES"),
+        ["pidlet: a: cannot run \"a\": Permission denied; held until a stop signal"]
+    );
+}
+
+/// Everything that can be said in one life, with the verbosity from which on it is.
+const A_LIFE: [(u32, &str); 20] = [
+    (3, "a (pid 100) runs"),
+    (0, "b: cannot run \"b\": No such file or directory"),
+    (3, "c (pid 102) runs"),
+    (3, "d (pid 103) runs"),
+    (4, "received HUP"),
+    (4, "HUP is rewritten to USR1"),
+    (4, "passed on USR1"),
+    (4, "received QUIT"),
+    (4, "QUIT is not passed on"),
+    (4, "reaped an orphan (pid 999): exited with code 3"),
+    (4, "reaped an orphan (pid 999): killed by signal 11 (SEGV)"),
+    (1, "a (pid 100) exited with code 3 after 0.5s"),
+    (3, "d (pid 103) exited with code 0 after 0.5s"),
+    (4, "received TERM"),
+    (3, "stopping after a delay of 250ms"),
+    (3, "stopping within 8s"),
+    (1, "c (pid 102) did not stop within 8s: killed"),
+    (
+        3,
+        "c (pid 102) did not stop in time and was killed after 8.5s",
+    ),
+    (
+        1,
+        "processes left over are not stopped: without /proc they cannot be found",
+    ),
+    (
+        1,
+        "stopped by TERM: a (pid 100) exited with code 3 after 0.5s; container exits 3",
+    ),
+];
+
+#[test]
+fn each_verbosity_says_its_share() {
+    const HAPPENS: &str = "start a, start b ENOENT, start c, start d, HUP, QUIT, z exits 3, \
+        z killed SEGV, 500ms a exits 3, d exits 0, TERM, 250ms, 7750ms, c killed KILL, no proc";
+    for verbosity in 0..=4 {
+        let set = |plan: &mut Plan| {
+            plan.verbosity = verbosity;
+            plan.until = Essential::No;
+            plan.lame_duck = Span(250);
+            plan.routes.set(Signal::HUP, Signal::new(10));
+            plan.routes.set(Signal::QUIT, None);
+        };
+        let share = A_LIFE.iter().filter(|(from, _)| *from <= verbosity);
+        let share: Vec<String> = share
+            .map(|(_, line)| std::format!("pidlet: {line}"))
+            .collect();
+        assert_eq!(said(4, set, HAPPENS), share, "verbosity {verbosity}");
+    }
+}
+
+#[test]
+fn success_is_said_later_than_failure_and_a_fault_always() {
+    for (rows, from) in [
+        ("start, a exits 0, gone", 2),
+        ("start, a exits 1, gone", 1),
+        ("start a ENOENT, gone", 0),
+    ] {
+        for verbosity in 0..=2 {
+            let said = said(1, |plan| plan.verbosity = verbosity, rows);
+            assert_eq!(
+                said.len(),
+                usize::from(verbosity >= from),
+                "{rows} {verbosity}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_peers_words() {
+    for (style, verbosity, rows, lines) in [
+        (Style::Tini, 1, "start, z exits 0, HUP, a exits 3", &[][..]),
+        (
+            Style::Tini,
+            3,
+            "start, HUP, a exits 3",
+            &[
+                "[INFO  tini (1)] Spawned child process 'a' with pid '100'",
+                "[DEBUG tini (1)] Passing signal: 'HUP'",
+                "[INFO  tini (1)] Main child exited normally (with status '3')",
+            ],
+        ),
+        (
+            Style::Tini,
+            2,
+            "start, a killed KILL",
+            &[
+                "[INFO  tini (1)] Spawned child process 'a' with pid '100'",
+                "[INFO  tini (1)] Main child exited with signal (with signal 'KILL')",
+            ],
+        ),
+        (
+            Style::Tini,
+            0,
+            "start a ENOENT",
+            &["[FATAL tini (1)] exec a failed: No such file or directory"],
+        ),
+        (Style::DumbInit, 0, "start, HUP, a exits 3", &[]),
+        (
+            Style::DumbInit,
+            1,
+            "start, HUP, z exits 4, a killed SEGV",
+            &[
+                "[dumb-init] Child spawned with PID 100.",
+                "[dumb-init] Received signal 1.",
+                "[dumb-init] Forwarded signal 1 to children.",
+                "[dumb-init] A child with PID 999 exited with exit status 4.",
+                "[dumb-init] A child with PID 100 was terminated by signal 11.",
+                "[dumb-init] Forwarded signal 15 to children.",
+                "[dumb-init] Child exited with status 139. Goodbye.",
+            ],
+        ),
+        (
+            Style::DumbInit,
+            0,
+            "start a EACCES",
+            &["[dumb-init] a: Permission denied"],
+        ),
+        (
+            Style::Catatonit,
+            1,
+            "start, HUP, a killed TERM",
+            &[
+                "DEBUG (catatonit:1): spawned pid1 as 100",
+                "DEBUG (catatonit:1): passed on HUP",
+                "DEBUG (catatonit:1): pid1 was killed by TERM",
+            ],
+        ),
+        (
+            Style::Catatonit,
+            0,
+            "start a ENOENT",
+            &["ERROR (catatonit:1): failed to exec pid1: No such file or directory"],
+        ),
+    ] {
+        let set = |plan: &mut Plan| {
+            persona(style)(plan);
+            plan.verbosity = verbosity;
+        };
+        assert_eq!(said(1, set, rows), lines, "{style:?} {verbosity} {rows}");
+    }
+    // tini's -w.
+    let set = |plan: &mut Plan| {
+        persona(Style::Tini)(plan);
+        plan.verbosity = 1;
+        plan.warn_on_reap = true;
+    };
+    assert_eq!(
+        said(1, set, "start, z exits 0"),
+        ["[WARN  tini (1)] Reaped zombie process with pid=999"]
+    );
+}
+
+#[test]
+fn only_tinis_reports_go_to_standard_output() {
+    let stream = |style, verbosity, message| {
+        let plan = plan(1, |plan| {
+            persona(style)(plan);
+            plan.verbosity = verbosity;
+        });
+        let surroundings = Surroundings {
+            init: true,
+            ignore_once: SignalSet::NONE,
+        };
+        let mut line = Line::new();
+        write(
+            message,
+            &World::new(plan, surroundings).supervisor,
+            1,
+            &mut line,
+        )
+    };
+    let passed_on = Message::PassedOn(Signal::HUP);
+    assert_eq!(stream(Style::Tini, 3, passed_on), Some(Stream::Out));
+    assert_eq!(stream(Style::Tini, 2, passed_on), None);
+    assert_eq!(
+        stream(Style::Tini, 1, Message::NotSubreaper),
+        Some(Stream::Err)
+    );
+    assert_eq!(stream(Style::Pidlet, 4, passed_on), Some(Stream::Err));
+    assert_eq!(stream(Style::Catatonit, 1, passed_on), Some(Stream::Err));
+    // What a style has no line for is not said.
+    assert_eq!(stream(Style::Tini, 9, Message::Stopping), None);
+}
