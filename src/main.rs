@@ -47,7 +47,7 @@ fn main(start: Start) -> u8 {
     };
     let mut plan = Plan::new(front::style(&question));
     match front::ask(&question, &mut plan) {
-        Ok(()) => Init::new(&plan, &start).run(),
+        Ok(()) => Init::new(&plan, &start, question.own).run(),
         Err(code) => code,
     }
 }
@@ -68,19 +68,26 @@ struct Init<'p> {
 
 impl<'p> Init<'p> {
     /// Sets up all that must be right before anything runs.
-    fn new(plan: &'p Plan<'p>, start: &Start) -> Init<'p> {
-        let own = Own::new();
+    fn new(plan: &'p Plan<'p>, start: &Start, own: Pid) -> Init<'p> {
+        let own = Own::new(own);
         let mut ignore_once = SignalSet::NONE;
         if plan.setup.terminal == plan::Terminal::Session {
             ignore_once = terminal::detach(own.pid);
         }
         let terminal = Terminal::find(plan.setup.terminal);
-        let spawner = Spawner::new(plan, start, own.chld_ignored);
+        let several = plan.services.len() > 1;
+        let on_terminal = terminal.is_some() || several && terminal::on_stdin();
         let surroundings = Surroundings {
             init: own.init(),
+            alone: own.init() || on_terminal && raw::own_session() == own.pid,
             ignore_once,
         };
         let supervisor = Supervisor::new(plan, surroundings);
+        let mut spawner = Spawner::new(plan, start, own.chld_ignored);
+        if several && on_terminal {
+            // A terminal has one reader, and none of several is it.
+            spawner.close_stdin();
+        }
         Init {
             plan,
             own,
@@ -97,10 +104,6 @@ impl<'p> Init<'p> {
     fn run(mut self) -> u8 {
         if !self.own.adopt(self.plan) {
             self.say(Message::NotSubreaper);
-        }
-        if self.plan.services.len() > 1 && terminal::on_stdin() {
-            // A terminal has one reader, and none of several is it.
-            self.spawner.close_stdin();
         }
         if let Some(signal) = self.plan.parent_death {
             self.own.watch_parent(signal);
@@ -145,6 +148,8 @@ impl<'p> Init<'p> {
         let event = self.spawner.start(service, fd);
         if let (Event::Started(pid), Some(_), Some(terminal)) = (event, fd, &mut self.terminal) {
             terminal.given_to(pid);
+        } else if let (Some(_), Some(terminal)) = (fd, &mut self.terminal) {
+            terminal.take();
         }
         self.step(event);
     }
@@ -169,7 +174,9 @@ impl<'p> Init<'p> {
             };
             if signal == Signal::CHLD {
                 self.look = true;
-                continue;
+                if self.plan.style != Style::DumbInit {
+                    continue;
+                }
             }
             let from_kernel = pending.code == SI_KERNEL;
             let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
@@ -199,6 +206,12 @@ impl<'p> Init<'p> {
                         out_of_memory,
                     });
                     reap::reap(pid);
+                    if let (None, Some(terminal)) =
+                        (self.supervisor.only_child(), &mut self.terminal)
+                    {
+                        // From now on Ctrl-C is for us.
+                        terminal.take_back();
+                    }
                     if matches!(self.supervisor.next(), Next::Exit(_)) {
                         return;
                     }
@@ -209,11 +222,10 @@ impl<'p> Init<'p> {
         };
         self.step(Event::Reaped { left });
         if let (Some(pid), Some(_)) = (self.supervisor.only_child(), &self.terminal) {
-            match reap::stopped(pid) {
-                Some(signal @ (Signal::TSTP | Signal::TTIN | Signal::TTOU)) => {
-                    self.step(Event::Stopped(pid, signal));
-                }
-                _ => (),
+            // Whoever sends STOP itself is no terminal, and knows how to send CONT.
+            let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
+            if let Some(signal) = reap::stopped(pid).filter(|signal| by_terminal.contains(signal)) {
+                self.step(Event::Stopped(pid, signal));
             }
         }
     }
@@ -282,13 +294,19 @@ impl<'p> Init<'p> {
 
     /// The terminal stopped our child: to whoever waits for us it must look as if it stopped us.
     fn suspend(&mut self, pid: Pid, signal: Signal) {
+        let wants_it = signal == Signal::TTIN || signal == Signal::TTOU;
         if let Some(terminal) = &mut self.terminal {
+            if wants_it && terminal.ours().is_some() {
+                // A shell says `fg` to a running job without a word: we have the terminal now.
+                terminal.give(pid);
+                return self.signal(pid, true, Signal::CONT);
+            }
             terminal.take_back();
         }
         if terminal::leads_group(self.own.pid) {
             // Our own job and nobody else's: a pipeline stops as a whole. We sleep here until CONT.
             let _ = raw::kill(0, Signal::STOP);
-        } else if signal == Signal::TSTP {
+        } else if !wants_it {
             // The group is a script's, which we must not stop: Ctrl-Z has no lasting effect.
             self.give_terminal(pid);
             self.signal(pid, true, Signal::CONT);

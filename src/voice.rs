@@ -14,6 +14,7 @@
 //! | `%T` `%M` | the signal that it is rewritten to, its number |
 //! | `%e` | an error in the words of strerror(3) |
 //! | `%t` `%b` `%l` | how long the service ran, the stop budget, the lame-duck delay |
+//! | `%n` | a new line |
 //! | `%i` `%r` `%x` | at the end: what began it, the reason, the container's exit code |
 
 use crate::front::{catatonit, dumb_init, tini};
@@ -314,6 +315,7 @@ fn fill(line: &mut Line, mut template: &[u8], facts: &Facts) {
                     (b't', _) => line.put_span(facts.ran),
                     (b'b', _) => line.put_setting(plan.budget()),
                     (b'l', _) => line.put_setting(plan.lame_duck),
+                    (b'n', _) => line.put("\n"),
                     (b'i', Some(to)) => line.put("stopped by ").put_signal(to).put(": "),
                     _ => line,
                 };

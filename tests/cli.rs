@@ -29,7 +29,11 @@ fn what_was_asked_for_is_on_standard_output() {
     ] {
         check(&pidlet(args), 0, &version, "");
     }
-    for args in [&["--help"][..], &["-h"], &["--nonsense", "--help"]] {
+    for args in [
+        &["--help"][..],
+        &["-h"],
+        &["-t", "1s", "--help", "--nonsense"],
+    ] {
         let ended = pidlet(args);
         assert_eq!(
             (ended.exit, ended.stderr.as_str()),
@@ -85,7 +89,7 @@ fn bad_options_are_refused_with_what_was_expected() {
         ("--grace", "grace", "99999999999999999999h", duration),
         ("--lame-duck", "lame-duck", "soon", duration),
         ("--until", "until", "some", "any, all or failure"),
-        ("-u", "until", "ANY", "any, all or failure"),
+        ("-u", "until", "anybody", "any, all or failure"),
         ("--rewrite", "rewrite", "TERM", rewrite),
         ("-r", "rewrite", "TERM:NOPE", rewrite),
         ("-r", "rewrite", "0:TERM", rewrite),
@@ -383,12 +387,16 @@ fn without_proc_everything_works() {
         init.kill(libc::SIGTERM);
         assert_eq!(init.finish().exit, Exit::Code(143));
         // What is left over: as PID 1 it is stopped; otherwise it cannot be found, and that is said.
-        let ended = run()
-            .args(["sh", "-c", "setsid sleep 1000 & exit 4"])
-            .output();
-        assert_eq!(ended.exit, Exit::Code(4), "{ended}");
+        let temp = Temp::new();
+        let up = temp.join("up");
+        let script = format!(
+            "setsid sh -c 'echo up > {up}; exec sleep 1000' & until [ -s {up} ]; do :; done; exit 4"
+        );
+        let init = run().args(["sh", "-c", &script]).start();
+        assert_eq!(init.wait_exit(), Exit::Code(4), "{}", init.describe());
         let said = "processes left over are not stopped: without /proc they cannot be found";
-        assert_eq!(ended.stderr.contains(said), mode == Mode::Child, "{ended}");
+        let child = mode == Mode::Child;
+        assert_eq!(init.stderr().contains(said), child, "{}", init.describe());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The process that we are: who we are, whose child, and who comes to us.
 
-use rustix::process::{getpid, getppid, set_child_subreaper, set_parent_process_death_signal};
+use rustix::process::{getppid, set_child_subreaper, set_parent_process_death_signal};
 
 use super::raw;
 use pidlet::plan::Plan;
@@ -18,11 +18,11 @@ pub struct Own {
 }
 
 impl Own {
-    /// Makes us one whose children become zombies that we can wait for: an inherited "ignore"
+    /// Process `pid`, made one whose children become zombies that we can wait for: an inherited "ignore"
     /// would have the kernel reap them, and we would wait for ever.
-    pub fn new() -> Own {
+    pub fn new(pid: Pid) -> Own {
         Own {
-            pid: getpid().as_raw_pid() as Pid,
+            pid,
             parent: 0,
             chld_ignored: raw::set_ignored(Signal::CHLD, false),
         }

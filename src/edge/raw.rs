@@ -252,6 +252,26 @@ pub fn kill_child(pid: Pid, group: bool, signal: Signal) -> Result<(), Errno> {
     }
 }
 
+/// Whether there is a process in this group. Of 0 and 1 we always believe it.
+pub fn is_group(group: Pid) -> bool {
+    let target = c_int::try_from(group).map_or(0, |group| -group);
+    // SAFETY: no pointers; signal 0 is only a question.
+    let result = unsafe { syscall(sys::__NR_kill, target as usize, 0, 0, 0, 0) };
+    group < 2 || answer(result) != Err(Errno::SRCH)
+}
+
+/// Our process group, getpgid(2). Unlike rustix's, it can say 0: outside of our PID namespace.
+pub fn own_group() -> Pid {
+    // SAFETY: no pointers; asking about ourselves cannot fail.
+    unsafe { syscall(sys::__NR_getpgid, 0, 0, 0, 0, 0) as Pid }
+}
+
+/// Our session, getsid(2); 0 if its leader is outside of our PID namespace.
+pub fn own_session() -> Pid {
+    // SAFETY: no pointers; asking about ourselves cannot fail.
+    unsafe { syscall(sys::__NR_getsid, 0, 0, 0, 0, 0) as Pid }
+}
+
 /// A process as a descriptor, where the kernel has pidfd_open(2) and lets us.
 pub fn pidfd_open(pid: Pid) -> Result<usize, Errno> {
     // SAFETY: no pointers.

@@ -218,8 +218,13 @@ impl<'p> Spawner<'p> {
                 continue;
             };
             match self.attempt.make(path, execute) {
+                // Remembered, whatever is missing elsewhere.
                 Errno::ACCES => last = Errno::ACCES,
-                Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::STALE => (),
+                errno @ (Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::STALE) => {
+                    if last != Errno::ACCES {
+                        last = errno;
+                    }
+                }
                 errno => return errno,
             }
         }

@@ -2,13 +2,11 @@
 
 use core::ffi::c_int;
 
-use rustix::fs::{Mode, OFlags, open};
-use rustix::process::getpgrp;
-
 use super::raw;
 use pidlet::plan;
 use pidlet::words::Pid;
 use pidlet::words::signal::{Signal, SignalSet};
+use rustix::fs::{Mode, OFlags, open};
 
 /// Standard input.
 pub const STDIN: c_int = 0;
@@ -39,7 +37,7 @@ impl Terminal {
         raw::foreground(fd)?;
         Some(Terminal {
             fd,
-            own_group: own_group(),
+            own_group: raw::own_group(),
             given: None,
         })
     }
@@ -64,10 +62,17 @@ impl Terminal {
         self.given = Some(pid);
     }
 
-    /// Gives a child's group the terminal if it is ours to give.
+    /// A child that could not be started may have made itself the foreground group before.
+    pub fn take(&mut self) {
+        raw::set_foreground(self.fd, self.own_group);
+    }
+
+    /// Gives a child's group the terminal if it is ours to give, or nobody's: the group that has
+    /// it may have died.
     pub fn give(&mut self, pid: Pid) -> bool {
-        let ours = raw::foreground(self.fd)
-            .is_some_and(|group| group == self.own_group || Some(group) == self.given);
+        let ours = raw::foreground(self.fd).is_some_and(|group| {
+            group == self.own_group || Some(group) == self.given || !raw::is_group(group)
+        });
         let given = ours && raw::set_foreground(self.fd, pid);
         if given {
             self.given = Some(pid);
@@ -96,7 +101,7 @@ pub fn on_stdin() -> bool {
 /// returned are the signals that come once because of that: the kernel hangs up and continues the
 /// foreground group of a session leader who lets go of the terminal (tty_ioctl(4)).
 pub fn detach(own: Pid) -> SignalSet {
-    let leader = rustix::process::getsid(None).is_ok_and(|sid| sid.as_raw_pid() as Pid == own);
+    let leader = raw::own_session() == own;
     if raw::give_up_terminal(STDIN) && leader {
         SignalSet::NONE.with(Signal::HUP).with(Signal::CONT)
     } else {
@@ -104,12 +109,7 @@ pub fn detach(own: Pid) -> SignalSet {
     }
 }
 
-/// Our process group; 0 if it is outside of our PID namespace.
-fn own_group() -> Pid {
-    getpgrp().as_raw_pid() as Pid
-}
-
 /// Whether we lead our process group: then it is our own job, and nobody else's.
 pub fn leads_group(own: Pid) -> bool {
-    own_group() == own
+    raw::own_group() == own
 }

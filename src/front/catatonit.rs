@@ -35,7 +35,8 @@ pub const DOOR: Door = Door {
     // Podman and Docker look for this form.
     version: "tini version 0.2.1_catatonit\n",
     version_to: Stream::Out,
-    no_command: "ERROR (catatonit:#): missing program name; see -h",
+    no_command: "ERROR (catatonit:#): missing program name\n\
+        usage: catatonit [-ghLPV] [--] <progname> [<arguments>...]",
 };
 
 /// The lines that catatonit has, in the order of [`crate::voice::Kind`].

@@ -80,6 +80,7 @@ pub const WORDS: &str = "\
 pub fn after(question: &Question, plan: &mut Plan) {
     if question.variable(b"DUMB_INIT_DEBUG") == Some(b"1") {
         plan.verbosity = 1;
+        question.complain("[dumb-init] Running in debug mode.", &[]);
     }
     if question.variable(b"DUMB_INIT_SETSID") == Some(b"0") {
         plan.setup.group = Group::Ours;

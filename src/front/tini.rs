@@ -75,16 +75,13 @@ pub const WORDS: &str = "\
 
 
 
-1[WARN  tini (%o)] Tini is not running as PID 1 and isn't registered as a child subreaper.
+1[WARN  tini (%o)] Tini is not running as PID 1 and isn't registered as a child subreaper.%n\
+Zombie processes will not be re-parented to Tini, so zombie reaping won't work.%n\
+To fix the problem, use the -s option or set the environment variable TINI_SUBREAPER to register \
+Tini as a child subreaper, or run Tini as PID 1.
 1[WARN  tini (%o)] Cannot signal process %p: %e
 
 ";
-
-/// What goes with [`WORDS`]' line about it, as tini has it.
-pub const NOT_SUBREAPER: &str = "\
-Zombie processes will not be re-parented to Tini, so zombie reaping won't work.
-To fix the problem, use the -s option or set the environment variable TINI_SUBREAPER to register \
-Tini as a child subreaper, or run Tini as PID 1.";
 
 /// What tini leaves to the kernel or ignores: faults of its own, and its terminal (tini.c:201).
 pub const NOT_PASSED_ON: SignalSet = SignalSet(

@@ -127,6 +127,8 @@ pub enum Next {
 pub struct Surroundings {
     /// We are PID 1 of our namespace.
     pub init: bool,
+    /// We lead our session, so that no shell is there to stop us and to continue us.
+    pub alone: bool,
     /// Signals that come once because of something we did ourselves, and mean nothing.
     pub ignore_once: SignalSet,
 }
@@ -375,10 +377,11 @@ impl<'p> Supervisor<'p> {
     }
 
     fn stopped(&mut self, pid: Pid, signal: Signal) {
-        if !self.surroundings.init {
+        if !self.surroundings.alone {
             self.suspended = true;
-            self.act(Action::Suspend(pid, signal));
-        } else if signal == Signal::TSTP {
+            return self.act(Action::Suspend(pid, signal));
+        }
+        if signal == Signal::TSTP {
             // Nobody is there to say `fg`: Ctrl-Z has no lasting effect.
             self.act(Action::Signal {
                 pid,
@@ -393,6 +396,10 @@ impl<'p> Supervisor<'p> {
 
     fn signal(&mut self, now: Instant, arrived: Signal, from_kernel: bool, parent_died: bool) {
         self.say(Message::Received(arrived));
+        if arrived == Signal::CHLD {
+            // Our own business; only dumb-init says it.
+            return;
+        }
         if self.surroundings.ignore_once.has(arrived) {
             self.surroundings.ignore_once.0 &= !SignalSet::NONE.with(arrived).0;
             return self.say(Message::Dropped(arrived));
@@ -402,6 +409,10 @@ impl<'p> Supervisor<'p> {
         };
         if signal != arrived {
             self.say(Message::Rewritten(arrived, signal));
+        }
+        if self.surroundings.alone && from_kernel && signal == Signal::TSTP {
+            // Ctrl-Z: nobody could say `fg`.
+            return self.say(Message::Dropped(arrived));
         }
         if self.plan.services.is_empty() {
             // Pause (catatonit -P, the pause container).
@@ -423,7 +434,7 @@ impl<'p> Supervisor<'p> {
         // dumb-init stops itself for anybody.
         let tty_stop = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&arrived);
         if tty_stop
-            && !self.surroundings.init
+            && !self.surroundings.alone
             && (from_kernel || self.plan.style == Style::DumbInit)
         {
             self.act(Action::StopSelf);

@@ -1,7 +1,7 @@
 //! One service's life, and whether it failed.
 
 use super::Supervisor;
-use crate::plan::StartFault;
+use crate::plan::{StartFault, Style};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
@@ -99,7 +99,12 @@ impl Supervisor<'_> {
     pub(super) fn code(&self, service: usize) -> Option<u8> {
         match self.services.get(service)?.state {
             State::Waiting | State::Running { .. } => None,
-            State::NotStarted(fault) => Some(fault.code(self.plan.style)),
+            State::NotStarted(fault) => {
+                let code = fault.code(self.plan.style);
+                // tini cannot tell such an end from the program's own.
+                let tini = self.plan.style == Style::Tini;
+                Some(if tini { self.plan.mapped(code) } else { code })
+            }
             State::Ended(end) => Some(self.plan.mapped(end.status.code())),
         }
     }

@@ -31,11 +31,13 @@ const ORPHAN: Pid = 999;
 
 const PID_1: Surroundings = Surroundings {
     init: true,
+    alone: true,
     ignore_once: SignalSet::NONE,
 };
 
 const NOT_PID_1: Surroundings = Surroundings {
     init: false,
+    alone: false,
     ..PID_1
 };
 
@@ -52,6 +54,8 @@ pub fn plan(count: usize, set: impl FnOnce(&mut Plan)) -> Plan<'static> {
         first: index,
         count: 1,
         essential: plan.until,
+        latest: 0,
+        before: 0,
     });
     let services: Vec<Service> = services.collect();
     if let Some(filler) = services.first() {
@@ -1210,6 +1214,7 @@ fn the_only_child_is_only_one_and_only_while_it_runs() {
 fn what_we_cause_ourselves_is_ignored_once() {
     let surroundings = Surroundings {
         init: true,
+        alone: true,
         ignore_once: SignalSet::NONE.with(Signal::HUP).with(Signal::CONT),
     };
     World::new(plan(1, nothing), surroundings).play(

@@ -22,6 +22,7 @@ const STYLES: [(Style, &str); 4] = [
 fn said(count: usize, set: impl FnOnce(&mut Plan), rows: &str) -> Vec<String> {
     let surroundings = Surroundings {
         init: true,
+        alone: true,
         ignore_once: SignalSet::NONE,
     };
     let mut world = World::new(plan(count, set), surroundings);
@@ -315,6 +316,7 @@ fn only_tinis_reports_go_to_standard_output() {
         });
         let surroundings = Surroundings {
             init: true,
+            alone: true,
             ignore_once: SignalSet::NONE,
         };
         let mut line = Line::new();

@@ -125,6 +125,7 @@ impl<'p> Simulation<'p> {
         let init = random.one_in(2);
         let surroundings = Surroundings {
             init,
+            alone: init,
             ignore_once: SignalSet::NONE,
         };
         Simulation {

@@ -1,0 +1,628 @@
+//! What pidlet costs (DESIGN §14): system calls, wake-ups, memory, processes. Counted, not timed.
+//!
+//! System calls are counted with strace. What is promised for the release program alone is
+//! asserted there alone; a debug build runs the same and prints its numbers.
+
+mod support;
+use support::*;
+
+use std::fmt::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const RELEASE: bool = cfg!(not(debug_assertions));
+const KIB: u64 = 1024;
+const PAGE: u64 = 4096;
+
+/// How long nothing must happen.
+const IDLE: Duration = Duration::from_secs(10);
+
+const MANY: usize = 1000;
+
+// ---- counting system calls ---------------------------------------------------------------------
+
+/// Where strace is, if it is there and may trace.
+fn strace() -> Option<PathBuf> {
+    let directories = ["/usr/bin", "/usr/local/bin", "/bin"].map(Path::new);
+    let path = directories
+        .iter()
+        .map(|dir| dir.join("strace"))
+        .find(|path| path.exists())?;
+    let mut command = Command::new(&path);
+    let status = command
+        .args(["-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success()).then_some(path)
+}
+
+macro_rules! strace_or_skip {
+    () => {
+        match strace() {
+            Some(path) => path,
+            None => skip!("strace is missing or may not trace"),
+        }
+    };
+}
+
+/// The system calls that a trace of one process begins, in order: no signals, no resumptions.
+fn calls(trace: impl AsRef<Path>) -> Vec<String> {
+    let text = std::fs::read_to_string(&trace).unwrap_or_default();
+    let is_call = |line: &&str| {
+        let name = line.split('(').next().unwrap_or_default();
+        name.len() < line.len() && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+    };
+    text.lines().filter(is_call).map(str::to_owned).collect()
+}
+
+fn is_fork(call: &str) -> bool {
+    ["clone(", "clone3(", "vfork(", "fork("]
+        .iter()
+        .any(|name| call.starts_with(name))
+}
+
+fn is_exec_of(call: &str, program: &str) -> bool {
+    call.starts_with(&format!("execve(\"{program}\"")) && call.ends_with("= 0")
+}
+
+/// Traces in a directory, one file a process (`strace -ff`).
+fn traces(temp: &Temp) -> Vec<Vec<String>> {
+    let entries = std::fs::read_dir(temp.path()).expect("the directory of the traces");
+    entries
+        .map(|entry| calls(entry.expect("a trace").path()))
+        .collect()
+}
+
+/// A pidlet that strace starts, in a namespace of the harness; with `-ff` as in `traces`.
+fn traced(strace: &Path, temp: &Temp, options: &[&str]) -> Run {
+    Run::new(strace)
+        .args(["-o", &temp.join("trace")])
+        .args(options)
+}
+
+/// strace attached to a running program.
+struct Attached {
+    strace: Child,
+    trace: String,
+}
+
+impl Attached {
+    fn to(init: &Proc, strace: &Path, temp: &Temp) -> Attached {
+        let trace = temp.join(format!("attached-{}", init.pid()));
+        let pid = init.pid().to_string();
+        let command = &mut Command::new(strace);
+        let command = command
+            .args(["-o", &trace, "-p", &pid])
+            .stderr(Stdio::piped());
+        let mut strace = command.spawn().expect("strace can be run");
+        let errors = strace.stderr.take().expect("a pipe was asked for");
+        let mut line = String::new();
+        BufReader::new(errors)
+            .read_line(&mut line)
+            .expect("strace says something");
+        let attached = Attached { strace, trace };
+        assert!(line.contains("attached"), "{line}");
+        attached
+    }
+
+    /// Lets go of the program, and returns what it called meanwhile. The call that it was in is
+    /// among them.
+    fn calls(mut self) -> Vec<String> {
+        // SAFETY: a child of ours that is not reaped yet.
+        unsafe { libc::kill(self.strace.id() as i32, libc::SIGINT) };
+        self.strace.wait().expect("strace is a child of ours");
+        calls(&self.trace)
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // Fails where it has ended, which is as well.
+        let _ = self.strace.kill();
+        let _ = self.strace.wait();
+    }
+}
+
+#[test]
+fn a_command_runs_after_at_most_ten_system_calls() {
+    let strace = strace_or_skip!();
+    let mut over = Vec::new();
+    for mode in Mode::BOTH {
+        let temp = Temp::new();
+        let mut run = traced(&strace, &temp, &["-ff"]);
+        if mode == Mode::Pid1 {
+            // strace is the first process of its namespace, so pidlet needs one more.
+            run = run.args(["unshare", "--pid", "--fork", "--mount-proc"]);
+            // SAFETY: asks for our id.
+            if unsafe { libc::geteuid() } != 0 {
+                run = run.arg("--map-root-user");
+            }
+        }
+        let own = pidlet()
+            .to_str()
+            .expect("the target directory's name is UTF-8");
+        let ended = run.args([own, "--", probe(), "exit", "7"]).output();
+        assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+        let traces = traces(&temp);
+        let of = |program: &str| {
+            let find = |calls: &&Vec<String>| calls.iter().any(|call| is_exec_of(call, program));
+            traces.iter().find(find).expect("a trace of each").iter()
+        };
+        let parent = of(own).skip_while(|call| !is_exec_of(call, own)).skip(1);
+        let forks = parent
+            .clone()
+            .position(|call| is_fork(call))
+            .expect("a fork");
+        let child = of(probe());
+        let execs = child
+            .clone()
+            .position(|call| is_exec_of(call, probe()))
+            .expect("an exec");
+        let calls: Vec<&String> = parent
+            .take(forks + 1)
+            .chain(child.take(execs + 1))
+            .collect();
+        println!("{mode:?}: {} system calls", calls.len());
+        if calls.len() > 10 {
+            over.push(format!("{mode:?}: {} calls: {calls:#?}", calls.len()));
+        }
+    }
+    assert!(over.is_empty(), "{}", over.join("\n"));
+}
+
+#[test]
+fn each_further_command_costs_the_same_few_system_calls() {
+    let strace = strace_or_skip!();
+    let count = |commands: usize| {
+        let temp = Temp::new();
+        let own = pidlet()
+            .to_str()
+            .expect("the target directory's name is UTF-8");
+        let run = traced(&strace, &temp, &[own, "--"]).args(many(commands));
+        let init = run.start();
+        wait_ready(&init, commands);
+        drop(init);
+        let calls = calls(temp.join("trace"));
+        let last = calls
+            .iter()
+            .rposition(|call| is_fork(call))
+            .expect("a fork");
+        assert_eq!(calls.iter().filter(|call| is_fork(call)).count(), commands);
+        last + 1
+    };
+    let [few, more, most] = [20, 40, 60].map(count);
+    println!("20, 40, 60 commands: {few}, {more}, {most} system calls");
+    assert_eq!(most - more, more - few);
+    assert!(more - few <= 20 * 6, "{} for twenty commands", more - few);
+}
+
+#[test]
+fn a_billion_descriptors_cost_no_system_call_more() {
+    let strace = strace_or_skip!();
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: fills the structure.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    // As many as we may give away; containers have seen a billion.
+    let most = limit.rlim_max.min(1_000_000_000);
+    assert!(
+        most > 1024,
+        "a hard limit of {most} descriptors shows nothing"
+    );
+    // Where close_range(2) is refused there is another way, which must not be longer either.
+    for refused in [None, Some("inject=close_range:error=ENOSYS")] {
+        let count = |limit: u64| {
+            let temp = Temp::new();
+            let mut run = traced(&strace, &temp, &[]);
+            if let Some(option) = refused {
+                run = run.args(["-e", option]);
+            }
+            let own = pidlet();
+            let run = run.arg(own).args(["--", probe(), "exit", "0"]);
+            // Some that must be closed, the highest one far up.
+            let run = run.fd(File::open("/dev/null").expect("/dev/null"), 190);
+            let ended = run.limit(libc::RLIMIT_NOFILE, limit, limit).output();
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+            let calls = calls(temp.join("trace"));
+            let refusals = calls
+                .iter()
+                .filter(|call| call.ends_with("(INJECTED)"))
+                .count();
+            assert_eq!(refusals > 0, refused.is_some(), "{calls:#?}");
+            calls
+        };
+        let (low, high) = (count(1024), count(most));
+        println!("{refused:?}: {} and {} system calls", low.len(), high.len());
+        assert_eq!(high.len(), low.len(), "{low:#?}\n{high:#?}");
+    }
+}
+
+#[test]
+fn an_orphan_costs_at_most_three_system_calls() {
+    let strace = strace_or_skip!();
+    for mode in Mode::BOTH {
+        let temp = Temp::new();
+        let init = storm_behind_a_line(mode);
+        // Stopped, so that they are all there at once.
+        init.kill(libc::SIGSTOP);
+        init.until("it is stopped", || {
+            init.info().is_some_and(|info| info.is_stopped())
+        });
+        init.send("\n");
+        init.wait_says("ready");
+        init.until("all are dead", || zombies(&init) == MANY);
+        let attached = Attached::to(&init, &strace, &temp);
+        init.kill(libc::SIGCONT);
+        init.until("all are reaped", || zombies(&init) == 0);
+        let calls = attached.calls();
+        println!(
+            "{mode:?}: {} system calls for {MANY} orphans at once",
+            calls.len()
+        );
+        assert!(calls.len() >= MANY, "the trace is not whole: {calls:#?}");
+        assert!(calls.len() <= 3 * MANY + 50, "{} calls", calls.len());
+    }
+}
+
+#[test]
+fn orphans_that_come_one_by_one_cost_a_constant_each() {
+    let strace = strace_or_skip!();
+    for mode in Mode::BOTH {
+        let temp = Temp::new();
+        let init = storm_behind_a_line(mode);
+        let attached = Attached::to(&init, &strace, &temp);
+        init.send("\n");
+        init.wait_says("ready");
+        init.until("all are reaped", || zombies(&init) == 0);
+        let calls = attached.calls();
+        println!(
+            "{mode:?}: {} system calls for {MANY} orphans in a row",
+            calls.len()
+        );
+        assert!(calls.len() >= MANY, "the trace is not whole: {calls:#?}");
+        assert!(calls.len() <= 6 * MANY + 50, "{} calls", calls.len());
+    }
+}
+
+/// An init whose child leaves orphans behind as soon as it reads a line, and then says so.
+fn storm_behind_a_line(mode: Mode) -> Proc {
+    let script = "echo waits; read line; exec \"$0\" spawn-storm \"$1\"";
+    let run = Run::pidlet().mode(mode).stdin(Input::Pipe);
+    let init = run
+        .args(["--", "sh", "-c", script, probe(), &MANY.to_string()])
+        .start();
+    init.wait_says("waits");
+    wait_settled(&init);
+    init
+}
+
+fn zombies(init: &Proc) -> usize {
+    init.others()
+        .iter()
+        .filter(|other| other.is_zombie())
+        .count()
+}
+
+#[test]
+fn nothing_is_allocated_after_the_first_start() {
+    // A debug build asserts it itself, and says so.
+    for (mode, script) in Mode::BOTH
+        .into_iter()
+        .flat_map(|mode| STOPS.map(|stop| (mode, stop)))
+    {
+        let (options, third, signals, code) = script;
+        let signal = [probe(), "signals", "--exit-on", "15=0"];
+        let mut words: Vec<&str> = options.to_vec();
+        words.extend(["-vv", "--"]);
+        words.extend(signal.iter().chain(&["---"]).chain(&signal).chain(&["---"]));
+        words.extend(["sh", "-c", third, probe()]);
+        let init = Run::pidlet().mode(mode).args(words).start();
+        wait_ready(&init, 3);
+        signals
+            .iter()
+            .for_each(|&signal| assert!(init.kill(signal)));
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(code), "{script:?}: {ended}");
+        assert!(
+            !ended.stderr.contains("internal error"),
+            "{script:?}: {ended}"
+        );
+    }
+}
+
+/// Options, what the third command does, the signals that are sent, the container's code.
+type Stop = (&'static [&'static str], &'static str, &'static [i32], i32);
+
+const STOPS: [Stop; 5] = [
+    (&[], "exec \"$0\" orphans 9 --then-exit 3", &[], 3),
+    (
+        &[],
+        "exec \"$0\" signals --exit-on 15=4",
+        &[libc::SIGUSR1, libc::SIGTERM],
+        4,
+    ),
+    (
+        &["--grace", "100ms"],
+        "exec \"$0\" ignore 15",
+        &[libc::SIGTERM],
+        137,
+    ),
+    (
+        &["--grace", "60s"],
+        "exec \"$0\" ignore 15",
+        &[libc::SIGTERM, libc::SIGINT],
+        137,
+    ),
+    (
+        &["--grace", "100ms"],
+        "exec \"$0\" orphans 9 --ignore-term --then-exit 5",
+        &[],
+        5,
+    ),
+];
+
+#[test]
+fn no_memory_is_asked_of_the_kernel_after_the_first_start() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let own = pidlet()
+        .to_str()
+        .expect("the target directory's name is UTF-8");
+    let commands = many(50);
+    let run = traced(&strace, &temp, &[own, "-q", "--"]).args(commands);
+    let orphans = ["---", probe(), "orphans", "9", "--then-exit", "3"];
+    let ended = run.args(orphans).output();
+    assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+    let calls = calls(temp.join("trace"));
+    let first = calls.iter().position(|call| is_fork(call)).expect("a fork");
+    assert!(
+        calls.len() > first + 100,
+        "the trace is not whole: {calls:#?}"
+    );
+    let memory = ["mmap", "mmap2", "brk", "mremap"].map(|name| format!("{name}("));
+    let asked = |call: &&String| memory.iter().any(|name| call.starts_with(name));
+    let asked: Vec<&String> = calls[first..].iter().filter(asked).collect();
+    assert!(asked.is_empty(), "{asked:#?}");
+}
+
+// ---- many commands -----------------------------------------------------------------------------
+
+/// The words of `count` commands that end well on TERM.
+fn many(count: usize) -> Vec<&'static str> {
+    let one: &[&str] = &[probe(), "signals", "--exit-on", "15=0"];
+    vec![one; count].join(&"---")
+}
+
+#[track_caller]
+fn wait_ready(init: &Proc, count: usize) {
+    init.until(&format!("{count} commands are ready"), || {
+        init.lines(Out)
+            .iter()
+            .filter(|line| *line == "ready")
+            .count()
+            == count
+    });
+}
+
+#[test]
+fn a_thousand_commands_need_no_further_process_and_256_bytes_each() {
+    let temp = Temp::new();
+    // One word each: what the kernel copies to the stack is no cost of ours.
+    let [good, seven, nine] = ["15=0", "15=7", "15=9"].map(|end| {
+        let script = format!("#!/bin/sh\nexec {} signals --exit-on {end}\n", probe());
+        temp.write(end, script, 0o755)
+    });
+    let mut commands = vec![&good[..]; MANY];
+    // The first one in the list that fails gives the code.
+    commands[399] = &seven;
+    commands[699] = &nine;
+    let words = commands.join("\n---\n");
+    let words: Vec<&str> = words.lines().collect();
+    for mode in Mode::BOTH {
+        let init = idle(Run::pidlet().mode(mode).arg("--").args(&words));
+        wait_ready(&init, MANY);
+        init.until("it sleeps", || {
+            init.info().is_some_and(|info| info.state == 'S')
+        });
+        let others = init.others();
+        assert_eq!(others.len(), MANY, "{mode:?}: {:#?}", others.last());
+        assert!(
+            others
+                .iter()
+                .all(|other| other.ppid == init.pid() && !other.is_zombie())
+        );
+        let (all, kernels) = (Memory::of(&init), kernels_stack(&init));
+        let own = all.resident - kernels;
+        println!("{mode:?}: {own} bytes resident for {MANY} commands, beside {kernels} of words");
+        if RELEASE {
+            let budget = 64 * KIB + 256 * MANY as u64;
+            assert!(own <= budget, "{own} over {budget} bytes\n{}", all.text);
+        }
+        init.kill(libc::SIGTERM);
+        assert_eq!(
+            init.wait_exit(),
+            Exit::Code(7),
+            "{mode:?}: {}",
+            init.stderr()
+        );
+        assert!(init.others().is_empty());
+    }
+}
+
+// ---- memory ------------------------------------------------------------------------------------
+
+/// What a process has of memory, in bytes.
+struct Memory {
+    resident: u64,
+    private_dirty: u64,
+    /// Each mapping with its share.
+    text: String,
+}
+
+impl Memory {
+    fn of(init: &Proc) -> Memory {
+        let smaps = std::fs::read_to_string(format!("/proc/{}/smaps", init.pid()));
+        let smaps = smaps.expect("a living child's smaps can be read");
+        let mut memory = Memory {
+            resident: 0,
+            private_dirty: 0,
+            text: String::new(),
+        };
+        for line in smaps.lines() {
+            let mut words = line.split_whitespace();
+            let key = words.next().unwrap_or_default();
+            let bytes = words
+                .next()
+                .and_then(|word| word.parse::<u64>().ok())
+                .unwrap_or(0)
+                * KIB;
+            match key {
+                "Rss:" => memory.resident += bytes,
+                "Private_Dirty:" => memory.private_dirty += bytes,
+                _ if key.ends_with(':') => continue,
+                _ => {}
+            }
+            let _ = match key {
+                "Rss:" | "Private_Dirty:" => write!(memory.text, "  {key} {} K", bytes / KIB),
+                _ => write!(memory.text, "\n{line}"),
+            };
+        }
+        memory
+    }
+}
+
+/// The bytes of the whole pages of words, variables and pointers that the kernel put on the stack.
+fn kernels_stack(init: &Proc) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", init.pid())).expect("its stat");
+    let rest = &stat[stat.rfind(')').expect("a name in brackets") + 2..];
+    // proc_pid_stat(5): the third field is the first of the rest.
+    let field = |number: usize| {
+        rest.split(' ')
+            .nth(number - 3)
+            .and_then(|word| word.parse().ok())
+    };
+    let (start, end): (u64, u64) = match (field(28), field(51)) {
+        (Some(start @ 1..), Some(end @ 1..)) => (start, end),
+        _ => panic!("the kernel does not say where the stack is: {stat}"),
+    };
+    end.next_multiple_of(PAGE) - start.next_multiple_of(PAGE)
+}
+
+/// Starts it, and waits until it has nothing left to do.
+#[track_caller]
+fn idle(run: Run) -> Proc {
+    // A page that was never written to the disk counts as dirty, whoever made it so.
+    let file = File::open(pidlet()).expect("the program can be read");
+    file.sync_all()
+        .expect("the program can be written to the disk");
+    let init = run.cwd("/proc").start();
+    wait_settled(&init);
+    init
+}
+
+/// The directory is changed when everything runs, and sleeping is what remains after that.
+#[track_caller]
+fn wait_settled(init: &Proc) {
+    init.until("it sleeps", || {
+        init.cwd() == "/" && init.info().is_some_and(|info| info.state == 'S')
+    });
+}
+
+#[test]
+fn an_idle_init_with_one_command_is_small() {
+    let mut over = Vec::new();
+    for mode in Mode::BOTH {
+        let init = idle(Run::pidlet().mode(mode).args(["--", probe(), "sleep"]));
+        init.wait_says("ready");
+        let Memory {
+            resident,
+            private_dirty,
+            text,
+        } = Memory::of(&init);
+        let (resident, private_dirty) = (resident / KIB, private_dirty / KIB);
+        println!("{mode:?}: {resident} KiB resident, {private_dirty} KiB private and dirty");
+        if RELEASE && (resident > 36 || private_dirty > 16) {
+            over.push(format!("{mode:?}: {resident} and {private_dirty}{text}"));
+        }
+    }
+    assert!(over.is_empty(), "{}", over.join("\n"));
+}
+
+// ---- doing nothing -----------------------------------------------------------------------------
+
+/// How often a process was woken up or lost the processor.
+fn switches(init: &Proc) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", init.pid())).expect("status");
+    let counts = status
+        .lines()
+        .filter(|line| line.contains("ctxt_switches:"));
+    let counts = counts.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok());
+    let counts: Vec<u64> = counts.collect();
+    assert_eq!(counts.len(), 2, "{status}");
+    counts.iter().sum()
+}
+
+/// Everything that idles in its own way.
+fn idlers(mode: Mode) -> Vec<Proc> {
+    let run = |name: &str| Run::pidlet().mode(mode).arg0(name);
+    let one = ["--", probe(), "sleep"];
+    let mut idlers = vec![
+        idle(run("pidlet").args(one)),
+        idle(
+            run("pidlet")
+                .args(["--grace", "5s", "--lame-duck", "1s"])
+                .args(one),
+        ),
+        idle(run("pidlet").args(["--hold", "--", probe(), "sleep", "---", "false"])),
+        idle(run("pidlet").arg("--").args(many(3))),
+        idle(run("pidlet").tty().args(one)),
+        idle(run("tini").args(["-s"]).args(one)),
+        idle(run("dumb-init").args(one)),
+        idle(run("catatonit").args(one)),
+        idle(run("catatonit").args(["-P"])),
+    ];
+    for init in &idlers[..8] {
+        init.until("a command is ready", || init.stdout().contains("ready"));
+    }
+    let many = idle(run("pidlet").arg("--").args(many(MANY)));
+    wait_ready(&many, MANY);
+    idlers.push(many);
+    idlers
+}
+
+#[test]
+fn an_idle_init_is_never_woken_up() {
+    let strace = strace();
+    let temp = Temp::new();
+    let idlers: Vec<Proc> = Mode::BOTH.into_iter().flat_map(idlers).collect();
+    // One is watched by strace, too, which wakes it up itself: not among the counted ones.
+    let watched = Mode::BOTH.map(|mode| {
+        let init = idle(Run::pidlet().mode(mode).args(["--", probe(), "sleep"]));
+        init.wait_says("ready");
+        init
+    });
+    let attach = |init| {
+        strace
+            .as_ref()
+            .map(|strace| Attached::to(init, strace, &temp))
+    };
+    let attached = [attach(&watched[0]), attach(&watched[1])];
+    let before: Vec<u64> = idlers.iter().map(switches).collect();
+    std::thread::sleep(IDLE);
+    for (init, before) in idlers.iter().zip(before) {
+        assert_eq!(switches(init) - before, 0, "{}", init.describe());
+    }
+    for attached in attached.into_iter().flatten() {
+        // The one that it sleeps in.
+        let calls = attached.calls();
+        assert_eq!(calls.len(), 1, "{calls:#?}");
+    }
+    if strace.is_none() {
+        skip!("strace is missing or may not trace; no context switch was seen");
+    }
+}

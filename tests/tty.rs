@@ -1,0 +1,885 @@
+//! The terminal and job control (DESIGN §5.5), on real pseudo-terminals: in a container with `-t`,
+//! as a job of an interactive shell, in scripts and pipelines, with several commands, and where
+//! there is no terminal at all.
+//!
+//! The shell that pidlet is a job of is mostly the probe's: it says what it hears of its job, and
+//! whose the terminal was then. Where shells differ, those that are installed run, too.
+
+mod support;
+use support::*;
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+
+use libc::{SIGSTOP, SIGTERM, SIGUSR1};
+
+const CTRL_C: &[u8] = b"\x03";
+const CTRL_Z: &[u8] = b"\x1a";
+const CTRL_BACKSLASH: &[u8] = b"\x1c";
+
+/// Arrives after everything that was sent before it: the highest number is taken last.
+const MARK: i32 = 64;
+
+/// The keys with the signal that each sends to the foreground group.
+const KEYS: [(&[u8], i32); 3] = [(CTRL_C, 2), (CTRL_BACKSLASH, 3), (CTRL_Z, 20)];
+
+// ---- looking at processes ---------------------------------------------------------------------
+
+/// The one process of this name; its end is a failure of the test.
+#[track_caller]
+fn the(proc: &Proc, comm: &str) -> Info {
+    let found = proc.find(comm);
+    found.unwrap_or_else(|| panic!("there is no {comm}\n{}", proc.describe()))
+}
+
+/// Waits until exactly these have the state of stopped processes, and nobody else.
+#[track_caller]
+fn wait_stopped(proc: &Proc, stopped: &[&str]) {
+    proc.until(&format!("stopped are {stopped:?}"), || {
+        let others = proc.others().into_iter().filter(Info::is_stopped);
+        let mut names: Vec<String> = others.map(|info| info.comm).collect();
+        names.sort();
+        names == stopped
+    });
+}
+
+/// Waits until the terminal's foreground group is `group`.
+#[track_caller]
+fn wait_foreground(proc: &Proc, what: &str, group: i32) {
+    proc.until(&format!("the foreground group is {what}"), || {
+        proc.pty().foreground() == Some(group)
+    });
+}
+
+fn kill(info: &Info, signal: i32) {
+    // SAFETY: a process of the test's own namespace, which the kernel clears up with the test.
+    assert_eq!(unsafe { libc::kill(info.pid, signal) }, 0, "{info:?}");
+}
+
+fn count(proc: &Proc, line: &str) -> usize {
+    proc.lines(Out).iter().filter(|seen| *seen == line).count()
+}
+
+/// Lets background writers be stopped (stty tostop).
+fn set_tostop(pty: &Pty) {
+    let slave = pty.slave();
+    // SAFETY: zero is a valid termios, and tcgetattr fills it.
+    unsafe {
+        let mut termios: libc::termios = std::mem::zeroed();
+        assert_eq!(libc::tcgetattr(slave.as_raw_fd(), &mut termios), 0);
+        termios.c_lflag |= libc::TOSTOP;
+        assert_eq!(
+            libc::tcsetattr(slave.as_raw_fd(), libc::TCSANOW, &termios),
+            0
+        );
+    }
+}
+
+/// Types each of `KEYS` and resizes the window of a reporter of signals in the foreground, then has
+/// the mark sent to pidlet. The reporter must get each exactly once, and from the kernel.
+#[track_caller]
+fn each_arrives_once(proc: &Proc, send_mark: impl Fn()) {
+    for (key, signal) in KEYS {
+        proc.pty().type_in(key);
+        proc.wait_says(&format!("got {signal} kernel"));
+    }
+    proc.pty().resize(50, 132);
+    proc.wait_says("got 28 kernel");
+    send_mark();
+    proc.wait_says("got 64 user from parent");
+    let mut got = proc.lines(Out);
+    got.retain(|line| line.starts_with("got "));
+    let expected = [
+        "got 2 kernel",
+        "got 3 kernel",
+        "got 20 kernel",
+        "got 28 kernel",
+    ];
+    assert_eq!(got[..4], expected, "{}", proc.describe());
+    assert_eq!(got.len(), 5, "{}", proc.describe());
+}
+
+// ---- a container's terminal -------------------------------------------------------------------
+
+#[test]
+fn keys_and_resizes_reach_the_only_command_once() {
+    for mode in Mode::BOTH {
+        let init = Run::pidlet()
+            .mode(mode)
+            .args(["--", probe(), "signals"])
+            .tty()
+            .start();
+        init.wait_says("ready");
+        let child = the(&init, "probe");
+        assert_eq!(child.pgid, child.pid, "a group of its own: {child:?}");
+        assert_eq!(
+            init.pty().foreground(),
+            Some(child.pgid),
+            "{}",
+            init.describe()
+        );
+        each_arrives_once(&init, || assert!(init.kill(MARK)));
+    }
+}
+
+#[test]
+fn a_key_that_kills_the_only_command_ends_the_container() {
+    for mode in Mode::BOTH {
+        for (key, code) in [(CTRL_C, 130), (CTRL_BACKSLASH, 131)] {
+            let init = Run::pidlet()
+                .mode(mode)
+                .args(["--", probe(), "sleep"])
+                .tty()
+                .start();
+            init.wait_says("ready");
+            init.pty().type_in(key);
+            assert_eq!(init.wait_exit(), Exit::Code(code), "{}", init.describe());
+        }
+    }
+}
+
+#[track_caller]
+fn control_z_has_no_lasting_effect(mode: Mode) {
+    let run = Run::pidlet().mode(mode).args(["--", probe(), "continue"]);
+    let init = run.tty().start();
+    init.wait_says("ready");
+    let child = the(&init, "probe");
+    for times in 1..=3 {
+        init.pty().type_in(CTRL_Z);
+        init.until("the child goes on", || count(&init, "continued") == times);
+        assert_eq!(
+            init.pty().foreground(),
+            Some(child.pgid),
+            "{}",
+            init.describe()
+        );
+    }
+    init.kill(SIGTERM);
+    assert_eq!(init.wait_exit(), Exit::Code(143), "{}", init.describe());
+}
+
+#[test]
+fn control_z_has_no_lasting_effect_as_pid_1() {
+    control_z_has_no_lasting_effect(Mode::Pid1);
+}
+
+/// Nobody could say `fg` there either, and a stopped pidlet would not see its stop signal.
+#[test]
+fn control_z_has_no_lasting_effect_as_leader_of_the_session() {
+    control_z_has_no_lasting_effect(Mode::Child);
+}
+
+#[test]
+fn a_child_that_somebody_stopped_still_ends_on_term() {
+    for mode in Mode::BOTH {
+        let init = Run::pidlet()
+            .mode(mode)
+            .args(["--", probe(), "sleep"])
+            .tty()
+            .start();
+        init.wait_says("ready");
+        kill(&the(&init, "probe"), SIGSTOP);
+        wait_stopped(&init, &["probe"]);
+        init.kill(SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(143), "{}", init.describe());
+    }
+}
+
+/// The shells that people have at their terminals, with what makes them quiet and interactive.
+const SHELLS: [(&str, &[&str]); 2] = [
+    ("/bin/bash", &["--norc", "--noprofile", "--noediting", "-i"]),
+    ("/bin/dash", &["-i"]),
+];
+
+/// Those of them that are installed.
+fn shells() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    SHELLS.into_iter().filter(|(shell, _)| {
+        let there = std::path::Path::new(shell).exists();
+        if !there {
+            skipped(&format!("there is no {shell}"));
+        }
+        there
+    })
+}
+
+#[test]
+fn an_interactive_shell_in_a_container_has_job_control() {
+    for (shell, options) in shells() {
+        for mode in Mode::BOTH {
+            let run = Run::pidlet()
+                .mode(mode)
+                .args(["--", shell])
+                .args(options)
+                .tty();
+            let init = run.stdout(Output::Pty).stderr(Output::Pty).start();
+            init.until("the shell runs", || {
+                init.find(&shell["/bin/".len()..]).is_some()
+            });
+            let shell = init.children()[0].pid;
+            wait_foreground(&init, "the shell's", shell);
+            init.pty().type_in(b"sleep 1000\n");
+            init.until("a job runs in the foreground", || {
+                let job = init.find("sleep");
+                job.is_some_and(|job| {
+                    job.pgid == job.pid && init.pty().foreground() == Some(job.pid)
+                })
+            });
+            let job = the(&init, "sleep").pid;
+            init.pty().type_in(CTRL_Z);
+            wait_stopped(&init, &["sleep"]);
+            wait_foreground(&init, "the shell's", shell);
+            init.pty().type_in(b"fg\n");
+            wait_stopped(&init, &[]);
+            wait_foreground(&init, "the job's", job);
+            init.pty().type_in(CTRL_C);
+            init.until("the job ends", || init.find("sleep").is_none());
+            wait_foreground(&init, "the shell's", shell);
+            init.pty().type_in(b"exit 7\n");
+            assert_eq!(init.wait_exit(), Exit::Code(7), "{}", init.describe());
+        }
+    }
+}
+
+/// Set for the payload of `a_child_that_left_the_foreground_gets_the_terminal_back`, which is that
+/// test itself.
+const LEAVE_FOREGROUND: &str = "TTY_TEST_LEAVE_FOREGROUND";
+
+/// Gives the terminal to its parent's group, and then needs it.
+fn leave_foreground(then: &str) -> ! {
+    // SAFETY: plain calls of a process that has nothing else to do; a termios of zeros is valid.
+    unsafe {
+        assert_eq!(libc::tcsetpgrp(0, libc::getpgid(libc::getppid())), 0);
+        if then == "SIGTTOU" {
+            let mut termios: libc::termios = std::mem::zeroed();
+            assert_eq!(libc::tcgetattr(0, &mut termios), 0);
+            assert_eq!(libc::tcsetattr(0, libc::TCSANOW, &termios), 0);
+        }
+        let mut line = [0_u8; 16];
+        let len = libc::read(0, line.as_mut_ptr().cast(), line.len());
+        libc::_exit(if line.starts_with(b"typed\n") && len == 6 {
+            7
+        } else {
+            1
+        })
+    }
+}
+
+#[test]
+fn a_child_that_left_the_foreground_gets_the_terminal_back() {
+    const SELF: &str = "a_child_that_left_the_foreground_gets_the_terminal_back";
+    if let Ok(then) = std::env::var(LEAVE_FOREGROUND) {
+        leave_foreground(&then);
+    }
+    let own = std::env::current_exe().expect("this program has a path");
+    for then in ["SIGTTIN", "SIGTTOU"] {
+        let run = Run::pidlet()
+            .arg("--")
+            .arg(&own)
+            .args(["--exact", SELF, "--nocapture"]);
+        let init = run.env(LEAVE_FOREGROUND, then).tty().start();
+        init.pty().type_in(b"typed\n");
+        assert_eq!(
+            init.wait_exit(),
+            Exit::Code(7),
+            "{then}: {}",
+            init.describe()
+        );
+    }
+}
+
+#[test]
+fn a_child_gets_the_terminal_back_from_a_group_that_died() {
+    // An interactive shell that is killed has no time to give the terminal back.
+    let script = "sh -ic 'kill -9 $$'; exec \"$0\" tty-read";
+    let init = Run::pidlet()
+        .args(["--", "sh", "-c", script, probe()])
+        .tty()
+        .start();
+    init.wait_says("ready");
+    init.pty().type_in(b"typed\n");
+    init.wait_says("read typed");
+    assert_eq!(init.wait_exit(), Exit::Code(0), "{}", init.describe());
+}
+
+// ---- a job of an interactive shell -------------------------------------------------------------
+
+/// pidlet, or a script with it, as the only job of the probe's interactive shell.
+struct Job {
+    shell: Proc,
+    commands: File,
+    heard: Cell<usize>,
+}
+
+/// What a well-behaved job looks like to its shell.
+const STOPPED: &str = "job stopped; the terminal was the job's";
+const STOPPED_BEHIND: &str = "job stopped; the terminal was the shell's";
+
+impl Job {
+    /// Starts `program` with its arguments in the foreground (`--fg`) or the background (`--bg`).
+    #[track_caller]
+    fn start(place: &str, program: &[&str], args: &[&str]) -> Job {
+        Job::with_output(place, program, args, false)
+    }
+
+    #[track_caller]
+    fn with_output(place: &str, program: &[&str], args: &[&str], on_terminal: bool) -> Job {
+        let (theirs, commands) = pipe();
+        let run = Run::new(probe())
+            .args(["shell", place])
+            .args(program)
+            .args(args)
+            .tty()
+            .fd(theirs, 3);
+        let run = match on_terminal {
+            true => run.stdout(Output::Pty).stderr(Output::Pty),
+            false => run,
+        };
+        Job {
+            shell: run.start(),
+            commands,
+            heard: Cell::new(0),
+        }
+    }
+
+    /// pidlet with one command of the probe's that says `ready`.
+    #[track_caller]
+    fn pidlet(place: &str, command: &[&str]) -> Job {
+        let args = [&["--", probe()], command].concat();
+        let job = Job::start(place, &[path(), "pidlet"], &args);
+        job.shell.wait_says("ready");
+        job
+    }
+
+    /// Waits for the next news that the shell has of its job.
+    #[track_caller]
+    fn hears(&self, expected: &str) {
+        let news = || -> Option<String> {
+            let mut lines = self
+                .shell
+                .lines(Out)
+                .into_iter()
+                .filter(|line| line.starts_with("job "));
+            lines.nth(self.heard.get())
+        };
+        self.shell
+            .until(&format!("the shell hears {expected:?}"), || {
+                news().is_some()
+            });
+        assert_eq!(
+            news().as_deref(),
+            Some(expected),
+            "{}",
+            self.shell.describe()
+        );
+        self.heard.set(self.heard.get() + 1);
+    }
+
+    /// `fg` and `bg`.
+    fn command(&self, word: &str) {
+        (&self.commands)
+            .write_all(&word.as_bytes()[..1])
+            .expect("cannot command the shell");
+    }
+
+    /// Who is in the foreground: the shell, pidlet, its child, or somebody else.
+    fn foreground(&self) -> &'static str {
+        let shell = &self.shell;
+        let Some(group) = shell.pty().foreground() else {
+            return "nobody";
+        };
+        let pidlet = shell.find("pidlet").map_or(0, |info| info.pid);
+        let child = shell.others().into_iter().find(|info| info.ppid == pidlet);
+        match group {
+            _ if group == shell.pid() => "shell",
+            _ if group == pidlet => "pidlet",
+            _ if child.is_some_and(|child| child.pid == group) => "child",
+            _ => "other",
+        }
+    }
+
+    #[track_caller]
+    fn wait_foreground(&self, who: &str) {
+        self.shell.until(&format!("{who} has the terminal"), || {
+            self.foreground() == who
+        });
+    }
+}
+
+fn path() -> &'static str {
+    pidlet()
+        .to_str()
+        .expect("the target directory's name is UTF-8")
+}
+
+#[test]
+fn keys_and_resizes_reach_a_shells_job_once() {
+    let job = Job::pidlet("--fg", &["signals"]);
+    assert_eq!(job.foreground(), "child", "{}", job.shell.describe());
+    each_arrives_once(&job.shell, || kill(&the(&job.shell, "pidlet"), MARK));
+}
+
+#[test]
+fn control_z_stops_the_job_and_fg_continues_it() {
+    let job = Job::pidlet("--fg", &["sleep"]);
+    for _ in 0..3 {
+        job.shell.pty().type_in(CTRL_Z);
+        job.hears(STOPPED);
+        wait_stopped(&job.shell, &["pidlet", "probe"]);
+        assert_eq!(job.foreground(), "shell", "{}", job.shell.describe());
+        job.command("fg");
+        wait_stopped(&job.shell, &[]);
+        job.wait_foreground("child");
+    }
+    job.shell.pty().type_in(CTRL_C);
+    job.hears("job exited 130; the terminal was the job's");
+}
+
+#[test]
+fn a_stopped_job_runs_on_in_the_background() {
+    let job = Job::pidlet("--fg", &["sleep"]);
+    job.shell.pty().type_in(CTRL_Z);
+    job.hears(STOPPED);
+    job.command("bg");
+    wait_stopped(&job.shell, &[]);
+    assert_eq!(job.foreground(), "shell", "{}", job.shell.describe());
+    kill(&the(&job.shell, "pidlet"), SIGTERM);
+    job.hears("job exited 143; the terminal was the shell's");
+}
+
+#[test]
+fn a_stopped_job_ends_on_term() {
+    let job = Job::pidlet("--fg", &["sleep"]);
+    job.shell.pty().type_in(CTRL_Z);
+    job.hears(STOPPED);
+    // As a shell's `kill %1`: TERM waits until the job is continued.
+    kill(&the(&job.shell, "pidlet"), SIGTERM);
+    job.command("bg");
+    job.hears("job exited 143; the terminal was the shell's");
+}
+
+#[test]
+fn a_job_whose_child_somebody_stopped_ends_on_term() {
+    let job = Job::pidlet("--fg", &["sleep"]);
+    kill(&the(&job.shell, "probe"), SIGSTOP);
+    wait_stopped(&job.shell, &["probe"]);
+    kill(&the(&job.shell, "pidlet"), SIGTERM);
+    job.hears("job exited 143; the terminal was the job's");
+}
+
+#[test]
+fn a_job_in_the_background_does_not_take_the_terminal() {
+    let job = Job::pidlet("--bg", &["sleep"]);
+    assert_eq!(job.foreground(), "shell", "{}", job.shell.describe());
+    kill(&the(&job.shell, "pidlet"), SIGTERM);
+    job.hears("job exited 143; the terminal was the shell's");
+}
+
+#[test]
+fn a_background_job_that_reads_is_stopped_until_fg() {
+    let job = Job::pidlet("--bg", &["tty-read"]);
+    job.hears(STOPPED_BEHIND);
+    wait_stopped(&job.shell, &["pidlet", "probe"]);
+    job.command("bg");
+    job.hears(STOPPED_BEHIND);
+    job.command("fg");
+    job.wait_foreground("child");
+    job.shell.pty().type_in(b"typed\n");
+    job.shell.wait_says("read typed");
+    job.hears("job exited 0; the terminal was the job's");
+}
+
+#[test]
+fn the_terminal_is_given_back_however_the_command_ended() {
+    for (end, code) in [
+        ("exit 0", 0),
+        ("exit 3", 3),
+        ("kill -15 $$", 143),
+        ("kill -9 $$", 137),
+        ("kill -3 $$", 131),
+    ] {
+        let script = format!("\"$0\" mask; {end}");
+        let args = ["--", "sh", "-c", &script, probe()];
+        let job = Job::start("--fg", &[path(), "pidlet"], &args);
+        job.hears(&format!("job exited {code}; the terminal was the job's"));
+        assert_eq!(
+            count(&job.shell, "foreground=yes"),
+            1,
+            "{}",
+            job.shell.describe()
+        );
+    }
+}
+
+#[test]
+fn the_terminal_is_given_back_when_the_command_cannot_be_started() {
+    for (program, code) in [("/nonexistent", 127), ("/etc/passwd", 126)] {
+        let job = Job::start("--fg", &[path(), "pidlet"], &[program]);
+        job.hears(&format!("job exited {code}; the terminal was the job's"));
+    }
+}
+
+#[test]
+fn in_a_script_control_z_stops_nobody() {
+    let temp = Temp::new();
+    let log = temp.join("bystander");
+    // Both are in the script's group, which pidlet does not lead.
+    let script =
+        "\"$1\" --to \"$2\" signals & \"$0\" -- \"$1\" continue; echo script $?; kill -9 $!";
+    let args = ["sh", "-c", script, path(), probe(), &log];
+    let job = Job::start("--fg", &["/bin/sh"], &args);
+    job.shell.wait_says("ready");
+    job.shell
+        .until("the bystander is ready", || lines_of(&log) == ["ready"]);
+    for times in 1..=3 {
+        job.shell.pty().type_in(CTRL_Z);
+        job.shell.until("the child goes on", || {
+            count(&job.shell, "continued") == times
+        });
+        assert_eq!(job.foreground(), "child", "{}", job.shell.describe());
+        wait_stopped(&job.shell, &[]);
+    }
+    job.shell.pty().type_in(CTRL_C);
+    job.hears("job exited 0; the terminal was the job's");
+    assert_eq!(
+        count(&job.shell, "script 130"),
+        1,
+        "{}",
+        job.shell.describe()
+    );
+    assert_eq!(
+        lines_of(&log),
+        ["ready"],
+        "pidlet signals its own child only"
+    );
+}
+
+#[test]
+fn a_script_reads_on_after_pidlet() {
+    let script = "\"$0\" -- \"$1\" tty-read; read line; echo script read $line";
+    let job = Job::start("--fg", &["/bin/sh"], &["sh", "-c", script, path(), probe()]);
+    job.shell.wait_says("ready");
+    job.shell.pty().type_in(b"one\n");
+    job.shell.wait_says("read one");
+    job.shell.pty().type_in(b"two\n");
+    job.shell.wait_says("script read two");
+    job.hears("job exited 0; the terminal was the job's");
+}
+
+#[test]
+fn a_background_script_whose_command_reads_goes_on_with_fg() {
+    // Nobody but the command is stopped, as the group is the script's; `fg` makes all of it go on.
+    let script = "\"$0\" -- \"$1\" tty-read; echo script $?";
+    let job = Job::start("--bg", &["/bin/sh"], &["sh", "-c", script, path(), probe()]);
+    job.shell.wait_says("ready");
+    wait_stopped(&job.shell, &["probe"]);
+    // What makes the shell take a command.
+    kill(&the(&job.shell, "sh"), SIGSTOP);
+    job.hears(STOPPED_BEHIND);
+    job.command("fg");
+    job.wait_foreground("child");
+    job.shell.pty().type_in(b"typed\n");
+    job.shell.wait_says("read typed");
+    job.shell.wait_says("script 0");
+    job.hears("job exited 0; the terminal was the job's");
+}
+
+// ---- the shells that are installed -------------------------------------------------------------
+
+/// Types `line` at each of `shells` and waits until it says `ready`; after `test` the job must be
+/// gone and the terminal the shell's. `$pidlet` and `$probe` stand for the programs.
+#[track_caller]
+fn at_each_shell(line: &str, test: impl Fn(&Proc)) {
+    for (shell, options) in shells() {
+        let run = Run::new(shell)
+            .args(options)
+            .env("pidlet", path())
+            .env("probe", probe())
+            .tty();
+        let shell = run.stdout(Output::Pty).stderr(Output::Pty).start();
+        wait_foreground(&shell, "the shell's", shell.pid());
+        shell.pty().type_in(format!("{line}\n").as_bytes());
+        shell.wait_line(Out, |line| line.ends_with("ready"));
+        test(&shell);
+        shell.until("the job is gone", || shell.others().is_empty());
+        wait_foreground(&shell, "the shell's", shell.pid());
+        shell.pty().type_in(b"exit 7\n");
+        assert_eq!(shell.wait_exit(), Exit::Code(7), "{}", shell.describe());
+    }
+}
+
+/// Waits until nobody is stopped and the terminal is one of these, by name.
+#[track_caller]
+fn wait_in_front(shell: &Proc, names: &[&str]) {
+    wait_stopped(shell, &[]);
+    shell.until(&format!("the terminal is one of {names:?}"), || {
+        let leaders = names.iter().filter_map(|name| shell.find(name));
+        let mut groups = leaders.map(|leader| Some(leader.pid));
+        groups.any(|group| group == shell.pty().foreground())
+    });
+}
+
+#[test]
+fn at_a_real_shell_a_job_and_a_pipeline_stop_and_go_on_as_a_whole() {
+    // Shells give a pipeline the terminal when all of it runs: that may be before or after pidlet
+    // looks whether the terminal is its own to give away.
+    let job = (
+        "$pidlet $probe sleep",
+        &["pidlet", "probe"][..],
+        &["probe"][..],
+    );
+    let members = &["cat", "pidlet", "probe"];
+    let pipeline = ("$pidlet $probe sleep | cat", &members[..], &members[1..]);
+    for (line, members, in_front) in [job, pipeline] {
+        at_each_shell(line, |shell| {
+            wait_in_front(shell, in_front);
+            for _ in 0..2 {
+                shell.pty().type_in(CTRL_Z);
+                wait_stopped(shell, members);
+                wait_foreground(shell, "the shell's", shell.pid());
+                shell.pty().type_in(b"fg\n");
+                wait_in_front(shell, in_front);
+            }
+            shell.pty().type_in(CTRL_C);
+        });
+    }
+}
+
+#[test]
+fn at_a_real_shell_a_background_job_does_not_take_the_terminal_and_can_read_after_fg() {
+    at_each_shell("$pidlet $probe tty-read &", |shell| {
+        wait_stopped(shell, &["pidlet", "probe"]);
+        wait_foreground(shell, "the shell's", shell.pid());
+        shell.pty().type_in(b"fg\n");
+        wait_in_front(shell, &["probe"]);
+        shell.pty().type_in(b"typed\n");
+        shell.wait_line(Out, |line| line.ends_with("read typed"));
+    });
+}
+
+#[test]
+fn at_a_real_shell_a_running_job_can_read_once_it_is_in_the_foreground() {
+    // It is never stopped: the shell hands the terminal over, and may send nothing at all.
+    let temp = Temp::new();
+    let go = temp.join("go");
+    let wait = format!("until test -e {go}; do sleep 0.05; done");
+    let line = format!("$pidlet sh -c 'echo ready; {wait}; exec $probe tty-read' &");
+    at_each_shell(&line, |shell| {
+        shell.pty().type_in(b"fg\n");
+        let (job, child) = (the(shell, "pidlet").pid, the(shell, "sh").pid);
+        shell.until("the job has the terminal", || {
+            let group = shell.pty().foreground();
+            group == Some(job) || group == Some(child)
+        });
+        File::create(&go).expect("cannot make a file");
+        shell.pty().type_in(b"typed\n");
+        shell.wait_line(Out, |line| line.ends_with("read typed"));
+        std::fs::remove_file(&go).expect("cannot remove a file");
+    });
+}
+
+// ---- several commands --------------------------------------------------------------------------
+
+/// Two commands of the probe's.
+fn two<'a>(command: &[&'a str]) -> Vec<&'a str> {
+    [&["--", probe()], command, &["---", probe()], command].concat()
+}
+
+/// Waits until both commands have said this.
+#[track_caller]
+fn both_say(proc: &Proc, line: &str) {
+    proc.until(&format!("both say {line:?}"), || count(proc, line) == 2);
+}
+
+#[test]
+fn none_of_several_commands_has_the_terminal() {
+    for mode in Mode::BOTH {
+        let init = Run::pidlet().mode(mode).args(two(&["sleep"])).tty().start();
+        both_say(&init, "ready");
+        assert_eq!(
+            init.pty().foreground(),
+            Some(init.pid()),
+            "{}",
+            init.describe()
+        );
+        for child in init.children() {
+            assert_eq!(child.pgid, child.pid, "a group of its own: {child:?}");
+            let stdin = std::fs::read_link(format!("/proc/{}/fd/0", child.pid));
+            let stdin = stdin.expect("standard input is open");
+            assert_eq!(stdin.to_str(), Some("/dev/null"), "{}", init.describe());
+        }
+        drop(init);
+        // Whoever reads is at the end at once, and neither waits nor is stopped.
+        let args = ["--", probe(), "tty-read", "---", "sleep", "1000"];
+        let ended = Run::pidlet().mode(mode).args(args).tty().output();
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        assert_eq!(ended.stdout, "ready\nend\n");
+    }
+}
+
+#[test]
+fn keys_stop_several_commands_gracefully_and_a_resize_reaches_each_once() {
+    let command = ["signals", "--exit-on", "15=0"];
+    let expected = [
+        "ready",
+        "got 28 user from parent",
+        "got 15 user from parent",
+    ];
+    for mode in Mode::BOTH {
+        for key in [CTRL_C, CTRL_BACKSLASH] {
+            let init = Run::pidlet().mode(mode).args(two(&command)).tty().start();
+            both_say(&init, "ready");
+            init.pty().resize(50, 132);
+            both_say(&init, expected[1]);
+            init.pty().type_in(key);
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+            for line in expected {
+                let times = ended.stdout.lines().filter(|seen| *seen == line).count();
+                assert_eq!(times, 2, "{line}: {ended}");
+            }
+            // After TERM goes CONT, which is seen or not; there is nothing else.
+            let others = ended.stdout.lines().filter(|seen| !expected.contains(seen));
+            let others: Vec<&str> = others.filter(|seen| !seen.starts_with("got 18 ")).collect();
+            assert!(others.is_empty(), "{ended}");
+        }
+    }
+}
+
+#[track_caller]
+fn control_z_has_no_lasting_effect_on_several(mode: Mode) {
+    let script = "trap 'echo alive' USR1; sleep 1000 & echo ready; while :; do wait; done";
+    let command = ["sh", "-c", script];
+    let commands = [&["-vv", "--"][..], &command, &["---"], &command].concat();
+    let init = Run::pidlet().mode(mode).args(commands).tty().start();
+    both_say(&init, "ready");
+    init.pty().type_in(CTRL_Z);
+    init.wait_line(ErrOut, |line| line.ends_with("received TSTP"));
+    // Whoever was stopped meanwhile, and stays so, says nothing.
+    init.kill(SIGUSR1);
+    both_say(&init, "alive");
+    init.kill(SIGTERM);
+    assert_eq!(init.wait_exit(), Exit::Code(143), "{}", init.describe());
+}
+
+#[test]
+fn control_z_has_no_lasting_effect_on_several_commands_as_pid_1() {
+    control_z_has_no_lasting_effect_on_several(Mode::Pid1);
+}
+
+#[test]
+fn control_z_has_no_lasting_effect_on_several_commands_as_leader_of_the_session() {
+    control_z_has_no_lasting_effect_on_several(Mode::Child);
+}
+
+#[test]
+fn control_z_stops_several_commands_at_a_shell_and_fg_continues_them() {
+    let job = Job::start("--fg", &[path(), "pidlet"], &two(&["continue"]));
+    both_say(&job.shell, "ready");
+    assert_eq!(job.foreground(), "pidlet", "{}", job.shell.describe());
+    job.shell.pty().type_in(CTRL_Z);
+    job.hears(STOPPED);
+    wait_stopped(&job.shell, &["pidlet", "probe", "probe"]);
+    job.command("fg");
+    both_say(&job.shell, "continued");
+    wait_stopped(&job.shell, &[]);
+    job.wait_foreground("pidlet");
+    job.shell.pty().type_in(CTRL_C);
+    job.hears("job exited 143; the terminal was the job's");
+}
+
+// ---- no terminal -------------------------------------------------------------------------------
+
+#[test]
+fn without_a_terminal_everything_works_and_nothing_is_said() {
+    let temp = Temp::new();
+    let line = temp.write("line", "typed\n", 0o644);
+    for mode in Mode::BOTH {
+        let pty = Pty::open();
+        pty.type_in(b"typed\n");
+        let file = File::open(&line).expect("cannot open a file");
+        let inputs = [
+            ("nothing", Input::Null, "end"),
+            ("a pipe", Input::Pipe, "read typed"),
+            ("a file", Input::File(file), "read typed"),
+            ("closed", Input::Closed, "error 9"),
+            // Somebody else's: not the controlling terminal of our session.
+            (
+                "a terminal that is not ours",
+                Input::File(pty.slave().into()),
+                "read typed",
+            ),
+        ];
+        for (what, input, expected) in inputs {
+            let is_pipe = matches!(input, Input::Pipe);
+            let run = Run::pidlet().mode(mode).args(["--", probe(), "tty-read"]);
+            let init = run.stdin(input).start();
+            if is_pipe {
+                init.send("typed\n");
+            }
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(0), "{what}: {ended}");
+            assert_eq!(ended.stdout, format!("ready\n{expected}\n"), "{what}");
+            // The end's reason, as ever, and nothing else.
+            let said: Vec<&str> = ended.stderr.lines().collect();
+            let [reason] = said[..] else {
+                panic!("{what}: {ended}")
+            };
+            assert!(reason.ends_with("; container exits 0"), "{what}: {ended}");
+        }
+    }
+}
+
+// ---- stty tostop -------------------------------------------------------------------------------
+
+#[test]
+fn own_messages_from_behind_do_not_stop_pidlet_where_writers_are_stopped() {
+    for mode in Mode::BOTH {
+        let run = Run::pidlet()
+            .mode(mode)
+            .args(["-vv", "--", probe(), "signals"])
+            .tty();
+        let init = run.stdout(Output::Pty).stderr(Output::Pty).start();
+        init.wait_says("ready");
+        set_tostop(init.pty());
+        init.kill(SIGUSR1);
+        init.wait_line(Out, |line| line.ends_with("passed on USR1"));
+        init.wait_says("got 10 user from parent");
+        wait_stopped(&init, &[]);
+    }
+}
+
+#[test]
+fn in_the_background_pidlets_messages_do_not_stop_the_job_and_its_commands_do() {
+    let temp = Temp::new();
+    let log = temp.join("log");
+    let args = ["-vv", "--", probe(), "--to", &log, "signals"];
+    let job = Job::with_output("--bg", &[path(), "pidlet"], &args, true);
+    job.shell
+        .until("the command is ready", || lines_of(&log) == ["ready"]);
+    set_tostop(job.shell.pty());
+    kill(&the(&job.shell, "pidlet"), SIGUSR1);
+    job.shell
+        .wait_line(Out, |line| line.ends_with("passed on USR1"));
+    job.shell.until("it arrives", || lines_of(&log).len() == 2);
+    wait_stopped(&job.shell, &[]);
+    drop(job);
+
+    // The command itself is stopped as it would be without pidlet, and goes on with `fg`.
+    let go = temp.join("go");
+    let wait = format!("until test -e {go}; do sleep 0.05; done; echo written");
+    let job = Job::with_output(
+        "--bg",
+        &[path(), "pidlet"],
+        &["--", "sh", "-c", &wait],
+        true,
+    );
+    set_tostop(job.shell.pty());
+    File::create(&go).expect("cannot make a file");
+    job.hears(STOPPED_BEHIND);
+    assert_eq!(count(&job.shell, "written"), 0, "{}", job.shell.describe());
+    job.command("fg");
+    job.hears("job exited 0; the terminal was the job's");
+    assert_eq!(count(&job.shell, "written"), 1, "{}", job.shell.describe());
+}
