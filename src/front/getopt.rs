@@ -130,27 +130,6 @@ impl<'a> Options<'a> {
         self.args
     }
 
-    /// The next option, or what is wrong with it; `None` at the end.
-    pub fn next(&mut self) -> Option<Result<Given<'a>, Complaint<'a>>> {
-        if self.cluster.len() < 2 {
-            let (word, rest) = self.args.split_first()?;
-            let [b'-', cluster @ ..] = word.to_bytes_with_nul() else {
-                return None;
-            };
-            if cluster.len() < 2 {
-                return None;
-            }
-            self.args = rest;
-            match cluster {
-                // What follows is no option, whatever it looks like.
-                b"-\0" => return None,
-                [b'-', word @ ..] if self.names != Names::None => return Some(self.long(word)),
-                _ => self.cluster = cluster,
-            }
-        }
-        Some(self.letter())
-    }
-
     fn letter(&mut self) -> Result<Given<'a>, Complaint<'a>> {
         let (letter, rest) = self.cluster.split_at(1);
         self.cluster = rest;
@@ -229,6 +208,31 @@ impl<'a> Options<'a> {
     }
 }
 
+/// The options, or what is wrong with them.
+impl<'a> Iterator for Options<'a> {
+    type Item = Result<Given<'a>, Complaint<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.cluster.len() < 2 {
+            let (word, rest) = self.args.split_first()?;
+            let [b'-', cluster @ ..] = word.to_bytes_with_nul() else {
+                return None;
+            };
+            if cluster.len() < 2 {
+                return None;
+            }
+            self.args = rest;
+            match cluster {
+                // What follows is no option, whatever it looks like.
+                b"-\0" => return None,
+                [b'-', word @ ..] if self.names != Names::None => return Some(self.long(word)),
+                _ => self.cluster = cluster,
+            }
+        }
+        Some(self.letter())
+    }
+}
+
 fn complaint<'a>(text: &'static str, what: &'a [u8]) -> Result<Given<'a>, Complaint<'a>> {
     Err(Complaint { text, what })
 }
@@ -264,7 +268,7 @@ text - with a dash
         let mut options = Options::new(args, names, &TABLE);
         let mut seen = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        while let Some(option) = options.next() {
+        for option in options.by_ref() {
             seen.push(match option {
                 Ok(Given { entry, value, .. }) if entry.takes_value() => {
                     std::format!("{}={}", text(entry.name()), value.to_str().unwrap())

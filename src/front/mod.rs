@@ -89,7 +89,7 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
     let mut settings = Settings::new(plan, question);
     settings.environment();
     let mut options = Options::new(question.args, door.names, &door.table);
-    while let Some(option) = options.next() {
+    for option in options.by_ref() {
         match option {
             Ok(given) => match given.setting {
                 Setting::Help => return door.usage(question, style, door.help_to, 0),

@@ -2,7 +2,7 @@
 
 use crate::plan::{Essential, Plan};
 use crate::words::signal::Signal;
-use crate::words::text::{Line, cut};
+use crate::words::text::{Line, take};
 use crate::words::time::Span;
 
 /// Takes text.
@@ -76,13 +76,13 @@ fn print_word(mut word: &[u8], put: Put) {
     }
     put(b"'");
     loop {
-        let (piece, rest) = cut(word, b'\'');
+        let len = word.len();
+        let piece = take(&mut word, b'\'');
         put(piece);
-        if piece.len() == word.len() {
+        if piece.len() == len {
             break;
         }
         put(b"'\\''");
-        word = rest;
     }
     put(b"'");
 }

@@ -12,7 +12,7 @@ use crate::message::Stream;
 use crate::plan::{Essential, Group, Plan, Routes, Style, Terminal};
 use crate::words::exit::Codes;
 use crate::words::signal::Signal;
-use crate::words::text::{self, Line, cut, place};
+use crate::words::text::{self, Line, cut, place, take};
 use crate::words::time::Span;
 
 /// What an option sets, or asks for.
@@ -188,7 +188,7 @@ impl<'p, 'a> Settings<'p, 'a> {
             plan.setup.terminal = Terminal::None;
             plan.setup.listen_pid = false;
         }
-        // What was asked for in the environment, or what several commands need, goes before manners.
+        // What was asked for in the environment or what several commands need goes before manners.
         plan.graceful |= plan.bounded();
         if plan.dry_run {
             print::plan(plan, &|text| (self.question.print)(Stream::Out, text));
@@ -282,8 +282,8 @@ fn duration(text: &[u8]) -> Result<Span, Expected> {
 #[inline(never)]
 fn rewrite(routes: &mut Routes, item: &[u8]) -> Result<(), Expected> {
     const EXPECTED: Expected = "FROM:TO, two signals, or FROM:0 to drop one";
-    let (from, to) = cut(item, b':');
-    let from = Signal::parse(from).ok_or(EXPECTED)?;
+    let mut to = item;
+    let from = Signal::parse(take(&mut to, b':')).ok_or(EXPECTED)?;
     let to = if to == b"0" {
         None
     } else {

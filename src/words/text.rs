@@ -60,7 +60,7 @@ pub fn place(words: &[u8], word: &[u8]) -> Option<usize> {
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     // Not the slices' own comparison: it comes with vector code.
     let mut pairs = one.iter().zip(other);
-    one.len() == other.len() && pairs.all(|(a, b)| a.to_ascii_lowercase() == b.to_ascii_lowercase())
+    one.len() == other.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
 }
 
 /// Takes what is in front of the first `separator` off the text, and the separator; all of it if
@@ -157,8 +157,8 @@ impl Line {
     #[inline(never)]
     pub fn put_span(&mut self, span: Span) -> &mut Line {
         let (whole_ms, mark, part_ms, unit) = match span.0 {
-            ..60_000 => (1000, b'.', 100, b's'),
-            ..3_600_000 => (60_000, b'm', 1000, b's'),
+            0..=59_999 => (1000, b'.', 100, b's'),
+            60_000..=3_599_999 => (60_000, b'm', 1000, b's'),
             _ => (3_600_000, b'h', 60_000, b'm'),
         };
         let part = span.0 % whole_ms / part_ms;
