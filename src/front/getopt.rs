@@ -133,7 +133,7 @@ impl<'a> Options<'a> {
     fn letter(&mut self) -> Result<Given<'a>, Complaint<'a>> {
         let (letter, rest) = self.cluster.split_at(1);
         self.cluster = rest;
-        for (place, setting) in self.table.settings.iter().enumerate() {
+        for place in 0..self.table.settings.len() {
             let entry = self.table.entry(place);
             if entry.short() == letter[0] {
                 let mut attached = None;
@@ -142,7 +142,7 @@ impl<'a> Options<'a> {
                     attached = argument(rest);
                 }
                 let missing = "%: option requires an argument -- '%'";
-                return self.given(*setting, entry, attached, missing, letter);
+                return self.given(place, attached, missing, letter);
             }
         }
         complaint("%: invalid option -- '%'", letter)
@@ -153,41 +153,41 @@ impl<'a> Options<'a> {
         let what = take(&mut { word }, 0);
         let name = take(&mut { what }, b'=');
         let mut found = None;
-        for (place, setting) in self.table.settings.iter().enumerate() {
-            let entry = self.table.entry(place);
-            let known = entry.name();
+        for place in 0..self.table.settings.len() {
+            let known = self.table.entry(place).name();
             if known.len() < 2 || !known.starts_with(name) {
                 continue;
             }
             if known.len() == name.len() {
-                found = Some((*setting, entry));
+                found = Some(place);
                 break;
             }
             if self.names == Names::Shortened {
                 if found.is_some() {
                     return complaint("%: option '--%' is ambiguous", what);
                 }
-                found = Some((*setting, entry));
+                found = Some(place);
             }
         }
-        let Some((setting, entry)) = found else {
+        let Some(place) = found else {
             return complaint("%: unrecognized option '--%'", what);
         };
         let mut attached = word;
         take(&mut attached, b'=');
         let missing = "%: option '--%' requires an argument";
-        self.given(setting, entry, argument(attached), missing, entry.name())
+        let known = self.table.entry(place).name();
+        self.given(place, argument(attached), missing, known)
     }
 
     /// The option with its value, which is `attached` to it or is the next argument.
     fn given(
         &mut self,
-        setting: Setting,
-        entry: Entry,
+        place: usize,
         attached: Option<&'a CStr>,
         missing: &'static str,
         what: &'a [u8],
     ) -> Result<Given<'a>, Complaint<'a>> {
+        let entry = self.table.entry(place);
         let value = match (entry.takes_value(), attached, self.args) {
             (true, Some(value), _) => value,
             (true, None, [value, rest @ ..]) => {
@@ -197,11 +197,11 @@ impl<'a> Options<'a> {
             (true, None, []) => return complaint(missing, what),
             (false, None, _) => c"1",
             (false, Some(_), _) => {
-                return complaint("%: option '--%' doesn't allow an argument", entry.name());
+                return complaint("%: option '--%' doesn't allow an argument", what);
             }
         };
         Ok(Given {
-            setting,
+            setting: self.table.settings[place],
             entry,
             value,
         })
