@@ -189,3 +189,38 @@ impl<'a> Question<'a> {
         (self.print)(Stream::Err, line.end());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_of_a_help_sets_something() {
+        for door in &DOORS {
+            let count = door.table.settings.len();
+            assert!(!door.table.entry(count - 1).name().is_empty());
+            assert!(door.table.entry(count).name().is_empty());
+        }
+    }
+
+    #[test]
+    fn options_set_what_their_names_say() {
+        for (style, name, setting) in [
+            (Style::Pidlet, "lame-duck", Setting::LameDuck),
+            (Style::Pidlet, "termination-log", Setting::TerminationLog),
+            (Style::Pidlet, "version", Setting::Version),
+            (Style::Tini, "e", Setting::TiniExpect),
+            (Style::Tini, "l", Setting::License),
+            (Style::DumbInit, "rewrite", Setting::DumbInitRewrite),
+            (Style::DumbInit, "version", Setting::Version),
+            (Style::Catatonit, "P", Setting::Pause),
+            (Style::Catatonit, "version", Setting::Version),
+        ] {
+            let table = &DOORS[style as usize].table;
+            let place = (0..table.settings.len())
+                .find(|place| table.entry(*place).name() == name.as_bytes())
+                .unwrap();
+            assert_eq!(table.settings[place], setting, "{name}");
+        }
+    }
+}
