@@ -36,7 +36,7 @@ fn main() {
     let script = Path::new(&std::env::var("OUT_DIR").expect("cargo sets it")).join("discard.ld");
     std::fs::write(
         &script,
-        "SECTIONS { /DISCARD/ : { *(.eh_frame) } } INSERT BEFORE .text;\n",
+        "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.comment) } } INSERT BEFORE .text;\n",
     )
     .expect("cannot write the linker script");
     println!(

@@ -83,7 +83,7 @@ impl<'p> Init<'p> {
             ignore_once,
         };
         let supervisor = Supervisor::new(plan, surroundings);
-        let mut spawner = Spawner::new(plan, start, own.chld_ignored);
+        let mut spawner = Spawner::new(plan, start, &own);
         if several && on_terminal {
             // A terminal has one reader, and none of several is it.
             spawner.close_stdin();
@@ -140,13 +140,9 @@ impl<'p> Init<'p> {
     }
 
     fn start(&mut self, service: usize) {
-        let fd = match (self.plan.setup.terminal, &self.terminal) {
-            (plan::Terminal::Session, _) => Some(terminal::STDIN),
-            (_, Some(terminal)) => terminal.ours(),
-            (_, None) => None,
-        };
+        let fd = self.terminal.as_ref().and_then(Terminal::ours);
         let event = self.spawner.start(service, fd);
-        if let (Event::Started(pid), Some(_), Some(terminal)) = (event, fd, &mut self.terminal) {
+        if let (Some(_), Event::Started(pid), Some(terminal)) = (fd, event, &mut self.terminal) {
             terminal.given_to(pid);
         } else if let (Some(_), Some(terminal)) = (fd, &mut self.terminal) {
             terminal.take();

@@ -7,6 +7,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
+use core::slice::from_raw_parts_mut;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
@@ -52,50 +53,38 @@ unsafe impl GlobalAlloc for Arena {
             state.next = state.first.as_ptr() as usize;
             state.end = state.next + FIRST_BYTES;
         }
-        loop {
-            let start = state.next.next_multiple_of(layout.align());
-            if let Some(end) = start.checked_add(layout.size()) {
-                if end <= state.end {
-                    state.next = end;
-                    return start as *mut u8;
-                }
-            }
-            let Some(wanted) = layout.size().checked_add(layout.align() + CHUNK_BYTES) else {
-                return null_mut();
-            };
+        // No layout is larger than half of all addresses.
+        let (size, mask) = (layout.size(), layout.align() - 1);
+        if size + mask > state.end - state.next {
+            let wanted = size + mask + CHUNK_BYTES;
             let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
             // SAFETY: an anonymous mapping at an address of the kernel's choice.
-            match unsafe { mmap_anonymous(null_mut(), wanted, prot, flags) } {
-                Ok(chunk) => {
-                    state.next = chunk as usize;
-                    state.end = chunk as usize + wanted;
-                }
-                Err(_) => return null_mut(),
-            }
+            let Ok(chunk) = (unsafe { mmap_anonymous(null_mut(), wanted, prot, flags) }) else {
+                return null_mut();
+            };
+            state.next = chunk as usize;
+            state.end = state.next + wanted;
         }
+        let start = (state.next + mask) & !mask;
+        state.next = start + size;
+        start as *mut u8
     }
 
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+}
 
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        {
-            // SAFETY: one thread, and the reference ends with this scope.
-            let state = unsafe { &mut *self.0.get() };
-            let start = block as usize;
-            // The latest block grows in place.
-            if start + layout.size() == state.next && size <= state.end.saturating_sub(start) {
-                state.next = start + size;
-                return block;
-            }
+/// `count` times `value`, for as long as we live. As `vec![value; count].leak()`, without all that
+/// a vector can do beside.
+pub fn array<T: Copy>(value: T, count: usize) -> &'static mut [T] {
+    let layout = Layout::array::<T>(count).expect("too large for any memory");
+    // SAFETY: the layout is the array's, which is all there when it becomes a slice. An array
+    // of nothing is never written to.
+    unsafe {
+        let array = ARENA.alloc(layout).cast::<T>();
+        assert!(!array.is_null(), "no memory");
+        for index in 0..count {
+            array.add(index).write(value);
         }
-        // SAFETY: `size` is not 0 and was checked by the caller, as GlobalAlloc demands; the old
-        // block is valid for its layout and the new one does not overlap it.
-        unsafe {
-            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
-            if !new.is_null() {
-                new.copy_from_nonoverlapping(block, layout.size().min(size));
-            }
-            new
-        }
+        from_raw_parts_mut(array, count)
     }
 }

@@ -179,18 +179,18 @@ pub unsafe fn protect_relro(start: usize, size: usize) {
     // are right where pages are larger, too; the start is a page's, the end is padded to one.
     const PAGE: usize = 4096;
     let first = start & !(PAGE - 1);
-    let end = (start + size) & !(PAGE - 1);
+    let size = (start.wrapping_add(size) & !(PAGE - 1)).wrapping_sub(first);
     // SAFETY: the caller's.
     unsafe {
         syscall(
             sys::__NR_mprotect,
             first,
-            end - first,
+            size,
             sys::PROT_READ as usize,
             0,
             0,
-        );
-    }
+        )
+    };
 }
 
 /// Blocks exactly this set of signals.

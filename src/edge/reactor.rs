@@ -1,12 +1,12 @@
 //! Waiting: for signals, or for the earliest deadline. Nothing polls; an idle container costs no
 //! wake-up and no system call.
 //!
-//! Signals come in batches from a signalfd. Before it is open, and where there is no descriptor to
-//! be had (an `RLIMIT_NOFILE` that is used up), rt_sigtimedwait(2) brings them one by one.
+//! Signals come in batches from a signalfd. Where there is a deadline, before the signalfd is open,
+//! and where there is no descriptor to be had (an `RLIMIT_NOFILE` that is used up),
+//! rt_sigtimedwait(2) brings them one by one.
 
 use core::ffi::c_int;
 
-use linux_raw_sys::general::POLLIN;
 use rustix::fd::{BorrowedFd, IntoRawFd};
 
 use super::raw::{self, Pending};
@@ -42,15 +42,13 @@ impl Reactor {
 
     /// Pending signals, after waiting for the first one until `deadline`.
     pub fn wait<'b>(&self, deadline: Option<Instant>, batch: &'b mut Batch) -> &'b [Pending] {
-        // Rounded up as it is in whole milliseconds: what is due then is due when we are back.
-        let timeout = deadline.map(|deadline| deadline.since(now()).0);
-        let [first, ..] = batch;
-        let count = if self.fd == NONE {
-            usize::from(raw::wait_signal(first, timeout))
-        } else if timeout.is_none_or(|ms| raw::poll(self.fd, POLLIN, ms) == Ok(true)) {
+        let count = if deadline.is_none() && self.fd != NONE {
             raw::read_signals(self.fd, batch)
         } else {
-            0
+            // Rounded up as it is in whole milliseconds: what is due then is due when we are back.
+            let timeout = deadline.map(|deadline| deadline.since(now()).0);
+            let [first, ..] = batch;
+            usize::from(raw::wait_signal(first, timeout))
         };
         batch.get(..count).unwrap_or(&[])
     }

@@ -4,6 +4,8 @@
 //! needs a relocation, which is any pointer in data; so no panic with a location, no table of
 //! strings, no call through a pointer.
 
+use core::ptr::{null, null_mut};
+
 use super::raw;
 
 /// ELF words are as wide as pointers on every architecture that we know.
@@ -11,12 +13,15 @@ type Word = usize;
 
 const PT_DYNAMIC: u32 = 2;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
-const DT_RELA: Word = 7;
-const DT_RELASZ: Word = 8;
-const DT_REL: Word = 17;
-const DT_RELSZ: Word = 18;
 const DT_RELRSZ: Word = 35;
 const DT_RELR: Word = 36;
+
+/// The table of relocations that are not packed. Every architecture has its one kind: with an
+/// addend of their own (`DT_RELA`, `DT_RELASZ`), or with the addend in place (`DT_REL`, `DT_RELSZ`).
+#[cfg(target_pointer_width = "64")]
+const DT_TABLE: [Word; 2] = [7, 8];
+#[cfg(target_pointer_width = "32")]
+const DT_TABLE: [Word; 2] = [17, 18];
 
 /// R_*_RELATIVE of the processor supplements: add the load address. `tests/elf.rs` sees to it
 /// that the linker left no other kind.
@@ -73,7 +78,25 @@ struct Segment {
     align: Word,
 }
 
-/// Relocates the program whose ELF header is at `header`.
+/// Elf64_Rela.
+#[cfg(target_pointer_width = "64")]
+#[repr(C)]
+struct Relocation {
+    offset: Word,
+    info: Word,
+    addend: Word,
+}
+
+/// Elf32_Rel.
+#[cfg(target_pointer_width = "32")]
+#[repr(C)]
+struct Relocation {
+    offset: Word,
+    info: Word,
+}
+
+/// Relocates the program whose ELF header is at `header`. Addresses are added modulo the word, as
+/// the processor supplements have it.
 ///
 /// # Safety
 ///
@@ -81,87 +104,80 @@ struct Segment {
 /// relocated yet.
 pub unsafe fn relocate(header: *const u8) {
     let base = header as Word;
+    let mut relro = null::<Segment>();
     // SAFETY: the linker put the header and the segments' table at the start of the first segment,
     // which the kernel mapped.
     unsafe {
-        let header = &*header.cast::<Header>();
-        let segments = (base + header.phoff) as *const Segment;
-        let mut index = 0;
-        while index < header.phnum as usize {
-            let segment = &*segments.add(index);
-            if segment.kind == PT_DYNAMIC {
-                dynamic(base, (base + segment.vaddr) as *const [Word; 2]);
+        let header = header.cast::<Header>();
+        let mut segment = base.wrapping_add((*header).phoff) as *const Segment;
+        let mut left = (*header).phnum;
+        while left > 0 {
+            if (*segment).kind == PT_DYNAMIC {
+                dynamic(
+                    base,
+                    base.wrapping_add((*segment).vaddr) as *const [Word; 2],
+                );
+            } else if (*segment).kind == PT_GNU_RELRO {
+                relro = segment;
             }
-            index += 1;
+            segment = segment.wrapping_add(1);
+            left -= 1;
         }
-        index = 0;
-        while index < header.phnum as usize {
-            let segment = &*segments.add(index);
-            if segment.kind == PT_GNU_RELRO && segment.memsz > 0 {
-                raw::protect_relro(base + segment.vaddr, segment.memsz);
-            }
-            index += 1;
+        if !relro.is_null() {
+            raw::protect_relro(base.wrapping_add((*relro).vaddr), (*relro).memsz);
         }
     }
 }
 
-/// Walks the dynamic section's tables of relocations.
+/// Applies the dynamic section's tables of relocations.
 ///
 /// # Safety
 ///
 /// As [`relocate`]; `entry` is the dynamic section.
 unsafe fn dynamic(base: Word, mut entry: *const [Word; 2]) {
-    let (mut rela, mut rela_size) = (0, 0);
-    let (mut rel, mut rel_size) = (0, 0);
-    let (mut relr, mut relr_size) = (0, 0);
+    let (mut plain, mut plain_size) = (0, 0);
+    let (mut packed, mut packed_size) = (0, 0);
     // SAFETY: the section ends with an entry whose tag is 0; the tables are where it says.
     unsafe {
         while (*entry)[0] != 0 {
             let [tag, value] = *entry;
-            if tag == DT_RELA {
-                rela = value;
-            } else if tag == DT_RELASZ {
-                rela_size = value;
-            } else if tag == DT_REL {
-                rel = value;
-            } else if tag == DT_RELSZ {
-                rel_size = value;
+            if tag == DT_TABLE[0] {
+                plain = value;
+            } else if tag == DT_TABLE[1] {
+                plain_size = value;
             } else if tag == DT_RELR {
-                relr = value;
+                packed = value;
             } else if tag == DT_RELRSZ {
-                relr_size = value;
+                packed_size = value;
             }
-            entry = entry.add(1);
+            entry = entry.wrapping_add(1);
         }
-        table::<3>(base, rela, rela_size);
-        table::<2>(base, rel, rel_size);
-        packed(
-            base,
-            (base + relr) as *const Word,
-            relr_size / size_of::<Word>(),
-        );
+        apply(base, base.wrapping_add(plain), plain_size);
+        apply_packed(base, base.wrapping_add(packed), packed_size);
     }
 }
 
-/// Applies entries of `WORDS` words: with an addend of their own (RELA), or with the addend in
-/// place (REL).
+/// Applies relocations.
 ///
 /// # Safety
 ///
-/// As [`relocate`]; the table is one of the program's.
-unsafe fn table<const WORDS: usize>(base: Word, table: Word, size: Word) {
-    let mut entry = (base + table) as *const [Word; WORDS];
-    let end = base + table + size;
+/// As [`relocate`]; the table is the program's.
+unsafe fn apply(base: Word, table: Word, size: Word) {
+    let mut entry = table as *const Relocation;
+    let end = table.wrapping_add(size);
     while (entry as Word) < end {
         // SAFETY: the entry is inside the table, and names a word of our data.
         unsafe {
-            let words = &*entry;
-            if words[1] as u32 == RELATIVE {
-                let place = (base + words[0]) as *mut Word;
-                *place = base + if WORDS == 3 { words[WORDS - 1] } else { *place };
+            if (*entry).info as u32 == RELATIVE {
+                let place = base.wrapping_add((*entry).offset) as *mut Word;
+                #[cfg(target_pointer_width = "64")]
+                let addend = (*entry).addend;
+                #[cfg(target_pointer_width = "32")]
+                let addend = *place;
+                *place = base.wrapping_add(addend);
             }
-            entry = entry.add(1);
         }
+        entry = entry.wrapping_add(1);
     }
 }
 
@@ -171,30 +187,31 @@ unsafe fn table<const WORDS: usize>(base: Word, table: Word, size: Word) {
 /// # Safety
 ///
 /// As [`relocate`]; the table is the program's.
-unsafe fn packed(base: Word, table: *const Word, count: usize) {
-    let mut place = core::ptr::null_mut::<Word>();
-    let mut index = 0;
-    while index < count {
+unsafe fn apply_packed(base: Word, table: Word, size: Word) {
+    let mut place = null_mut::<Word>();
+    let mut entry = table as *const Word;
+    let end = table.wrapping_add(size);
+    while (entry as Word) < end {
         // SAFETY: as the format says, every place is a word of our data.
         unsafe {
-            let word = *table.add(index);
-            if word & 1 == 0 {
-                place = (base + word) as *mut Word;
-                *place += base;
-                place = place.add(1);
+            let word = *entry;
+            // An address stands for one place, behind which the next one begins.
+            let (mut bits, places) = if word & 1 == 0 {
+                place = base.wrapping_add(word) as *mut Word;
+                (1, 1)
             } else {
-                let mut bits = word >> 1;
-                let mut offset = 0;
-                while bits != 0 {
-                    if bits & 1 != 0 {
-                        *place.add(offset) += base;
-                    }
-                    bits >>= 1;
-                    offset += 1;
+                (word >> 1, Word::BITS as usize - 1)
+            };
+            let next = place.wrapping_add(places);
+            while bits != 0 {
+                if bits & 1 != 0 {
+                    *place = base.wrapping_add(*place);
                 }
-                place = place.add(Word::BITS as usize - 1);
+                bits >>= 1;
+                place = place.wrapping_add(1);
             }
+            place = next;
         }
-        index += 1;
+        entry = entry.wrapping_add(1);
     }
 }

@@ -96,21 +96,13 @@ pub fn termination_log(path: Option<&CStr>, text: &[u8]) -> Result<(), Errno> {
     if path.is_some() {
         flags |= OFlags::CREATE | OFlags::TRUNC;
     }
-    let written = rustix::fs::open(
-        path.unwrap_or(TERMINATION_LOG),
-        flags,
-        Mode::from_raw_mode(0o644),
-    )
-    .and_then(|file| {
-        // What was set is empty by now.
-        if rustix::fs::fstat(&file)?.st_size == 0 {
-            rustix::io::write(&file, text)
-        } else {
-            Ok(0)
+    let write = || {
+        let mode = Mode::from_raw_mode(0o644);
+        let file = rustix::fs::open(path.unwrap_or(TERMINATION_LOG), flags, mode)?;
+        if path.is_some() || rustix::fs::fstat(&file)?.st_size == 0 {
+            rustix::io::write(&file, text)?;
         }
-    });
-    match path {
-        Some(_) => written.map(|_| ()),
-        None => Ok(()),
-    }
+        Ok(())
+    };
+    write().or_else(|error| if path.is_some() { Err(error) } else { Ok(()) })
 }

@@ -5,7 +5,6 @@
 //! writes to [`Birth`] and to buffers whose content nobody relies on, nothing else: what it has
 //! changed when its exec succeeds stays changed for us.
 
-use alloc::vec;
 use core::ffi::{CStr, c_char, c_int};
 use core::mem::replace;
 use core::ptr::null;
@@ -15,8 +14,10 @@ use rustix::fs::{Access, OFlags, access};
 use rustix::process::{getpid, set_parent_process_death_signal, setpgid, setsid};
 
 use super::entry::Start;
-use super::{files, raw};
-use pidlet::plan::{Group, Plan, StartFault, Step};
+use super::process::Own;
+use super::terminal::STDIN;
+use super::{arena, files, raw};
+use pidlet::plan::{Group, Plan, StartFault, Step, Terminal};
 use pidlet::supervise::Event;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -56,12 +57,12 @@ struct Birth<'s, 'p> {
 
 impl<'p> Spawner<'p> {
     /// Takes all memory that starting will need.
-    pub fn new(plan: &'p Plan<'p>, start: &Start, chld_ignored: bool) -> Spawner<'p> {
+    pub fn new(plan: &'p Plan<'p>, start: &Start, own: &Own) -> Spawner<'p> {
         let path = start.getenv(b"PATH").unwrap_or(DEFAULT_PATH);
-        let own = getpid().as_raw_pid() as u64;
         let listen = match start.variable(b"LISTEN_PID") {
             Some((place, value))
-                if plan.setup.listen_pid && text::number(value.to_bytes()) == Some(own) =>
+                if plan.setup.listen_pid
+                    && text::number(value.to_bytes()) == Some(own.pid.into()) =>
             {
                 Some(place)
             }
@@ -70,15 +71,15 @@ impl<'p> Spawner<'p> {
         Spawner {
             plan,
             attempt: Attempt {
-                argv: vec![null(); plan.words.len() + 2].leak(),
+                argv: arena::array(null(), plan.words.len() + 2),
                 envp: start.envp(),
                 shell_fallback: plan.setup.shell_fallback,
             },
             listen,
             path,
-            candidate: vec![0; path.count_bytes() + NAME_MAX + 2].leak(),
+            candidate: arena::array(0, path.count_bytes() + NAME_MAX + 2),
             mask: start.mask,
-            chld_ignored,
+            chld_ignored: own.chld_ignored,
             null: None,
         }
     }
@@ -131,36 +132,32 @@ impl<'p> Spawner<'p> {
                 errno,
             };
         }
-        let own = getpid().as_raw_pid() as Pid;
         // No error of the terminal is fatal: the program runs without it.
-        if let Some(fd) = terminal {
-            match setup.group {
-                Group::Session => raw::take_terminal(fd),
-                _ => raw::set_foreground(fd, own),
-            };
+        if setup.terminal == Terminal::Session {
+            raw::take_terminal(STDIN);
+        } else if let Some(fd) = terminal {
+            raw::set_foreground(fd, own_pid());
         }
         if let Some(fd) = self.null {
-            raw::dup_to(fd, 0);
+            raw::dup_to(fd, STDIN);
         }
         if self.plan.parent_death == Some(Signal::KILL) {
             // The kernel would kill us only: whoever asks for KILL means the program too.
             let _ = set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
         }
         match self.listen {
-            Some(place) => self.execute_as_listener(service, place, own),
+            Some(place) => self.execute_as_listener(service, place),
             None => self.execute(service),
         }
     }
 
     /// Names the child as the one that LISTEN_PID is for.
-    fn execute_as_listener(
-        &mut self,
-        service: usize,
-        place: *mut *const c_char,
-        own: Pid,
-    ) -> StartFault {
+    fn execute_as_listener(&mut self, service: usize, place: *mut *const c_char) -> StartFault {
         let mut variable = Line::new();
-        variable.put("LISTEN_PID=").put_number(own.into()).put("\0");
+        variable
+            .put("LISTEN_PID=")
+            .put_number(own_pid().into())
+            .put("\0");
         // SAFETY: the place is one of the environment's, which is ours. What it leads to ends with
         // a NUL and lives until the kernel has copied it; in vain, and nobody reads it any more.
         unsafe { place.write(variable.text().as_ptr().cast()) };
@@ -230,6 +227,10 @@ impl<'p> Spawner<'p> {
         }
         last
     }
+}
+
+fn own_pid() -> Pid {
+    getpid().as_raw_pid() as Pid
 }
 
 /// What a search answers that was not to execute anything.

@@ -14,10 +14,9 @@ mod x86;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-use alloc::vec;
 use core::ffi::{CStr, c_char};
 
-use super::{raw, relocate};
+use super::{arena, raw, relocate};
 use pidlet::words::signal::SignalSet;
 
 /// What the kernel put on the stack for us (`Documentation/arch/x86/..`, the ELF ABI: argc, argv,
@@ -33,7 +32,7 @@ pub struct Start {
 impl Start {
     /// The arguments.
     pub fn args(&self) -> &'static [&'static CStr] {
-        let args = vec![c""; self.argc].leak();
+        let args = arena::array(c"", self.argc);
         for (index, slot) in args.iter_mut().enumerate() {
             // SAFETY: the kernel made `argc` pointers to strings that live as long as we do.
             *slot = unsafe { CStr::from_ptr(*self.argv.add(index)) };
