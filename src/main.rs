@@ -93,7 +93,7 @@ impl<'p> Init<'p> {
             own,
             supervisor,
             spawner,
-            reactor: Reactor::new(),
+            reactor: Reactor::new(start.constants),
             terminal,
             memory: None,
             voice: Voice::new(),

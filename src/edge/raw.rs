@@ -20,8 +20,8 @@ use pidlet::words::signal::{Signal, SignalSet};
 ///
 /// The arguments must be right for the call.
 #[cfg(target_arch = "x86_64")]
-#[inline]
-unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+#[inline(always)]
+unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let result;
     // SAFETY: the caller's; the kernel changes rcx, r11 and rax only.
     unsafe {
@@ -47,8 +47,8 @@ unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize)
 ///
 /// The arguments must be right for the call.
 #[cfg(target_arch = "x86")]
-#[inline]
-unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+#[inline(always)]
+unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let result;
     let arguments = [a, d, number as usize];
     // SAFETY: the caller's; the kernel changes eax only. ebx and esi are the compiler's own and
@@ -78,8 +78,8 @@ unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize)
 ///
 /// The arguments must be right for the call.
 #[cfg(target_arch = "aarch64")]
-#[inline]
-unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+#[inline(always)]
+unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let result;
     // SAFETY: the caller's; the kernel changes x0 only.
     unsafe {
@@ -103,8 +103,8 @@ unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize)
 ///
 /// The arguments must be right for the call.
 #[cfg(target_arch = "arm")]
-#[inline]
-unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+#[inline(always)]
+unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let result;
     // SAFETY: the caller's; the kernel changes r0 only. r7 may be the frame pointer and is put back.
     unsafe {
@@ -132,8 +132,8 @@ unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize)
 ///
 /// The arguments must be right for the call.
 #[cfg(target_arch = "riscv64")]
-#[inline]
-unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+#[inline(always)]
+unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let result;
     // SAFETY: the caller's; the kernel changes a0 only.
     unsafe {
@@ -149,6 +149,17 @@ unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize)
         );
     }
     result
+}
+
+/// A system call with up to five arguments.
+///
+/// # Safety
+///
+/// The arguments must be right for the call.
+#[inline]
+unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+    // SAFETY: the caller's.
+    unsafe { instruction(number, a, b, c, d, e) }
 }
 
 /// The kernel's answer as a result: the last page of addresses is errors.
@@ -392,6 +403,50 @@ pub fn read_signals(fd: c_int, signals: &mut [Pending]) -> usize {
     let (place, size) = (signals.as_mut_ptr() as usize, size_of_val(signals));
     // SAFETY: the kernel writes no more than this, whole structures that may hold anything.
     let read = unsafe { syscall(sys::__NR_read, fd as usize, place, size, 0, 0) };
+    answer(read).unwrap_or(0) / size_of::<Pending>()
+}
+
+/// How much code [`read_signals_from_idle`] may have, generously: what is not there is fetched
+/// again.
+const IDLE_CODE_BYTES: usize = 512;
+
+/// As [`read_signals`], after giving back the memory of `constants`, which are segments that are
+/// never written to: code and data that the file has. All pages of them but those that this very
+/// function waits in leave our resident set, and come back by themselves when they are touched
+/// (madvise(2): MADV_DONTNEED).
+///
+/// # Safety
+///
+/// `constants` must be private mappings of a file that nobody has written to.
+#[inline(never)]
+pub unsafe fn read_signals_from_idle(
+    fd: c_int,
+    signals: &mut [Pending],
+    constants: &[(usize, usize)],
+) -> usize {
+    const PAGE: usize = 4096;
+    let here = read_signals_from_idle as *const () as usize;
+    let (first, last) = (here & !(PAGE - 1), (here + IDLE_CODE_BYTES) | (PAGE - 1));
+    let (place, size) = (signals.as_mut_ptr() as usize, size_of_val(signals));
+    let advice = sys::MADV_DONTNEED as usize;
+    // SAFETY: the caller's; an advice that the kernel does not take changes nothing. From the
+    // advice to the end of the wait no other code runs.
+    let read = unsafe {
+        for &(start, end) in constants {
+            let before = end.min(first).wrapping_sub(start);
+            let behind = start.max(last.wrapping_add(1));
+            instruction(sys::__NR_madvise, start, before, advice, 0, 0);
+            instruction(
+                sys::__NR_madvise,
+                behind,
+                end.wrapping_sub(behind),
+                advice,
+                0,
+                0,
+            );
+        }
+        instruction(sys::__NR_read, fd as usize, place, size, 0, 0)
+    };
     answer(read).unwrap_or(0) / size_of::<Pending>()
 }
 

@@ -25,13 +25,21 @@ pub const NONE: c_int = -1;
 pub struct Reactor {
     /// The signalfd, or [`NONE`].
     fd: c_int,
+    /// Code and data that need not be in memory while nothing happens; nothing once they were
+    /// given back.
+    constants: Option<[(usize, usize); 2]>,
 }
 
 impl Reactor {
     /// A reactor that has opened nothing yet: signals are blocked and wait for us anyway, and what
     /// is done after the first start does not hold it up.
-    pub const fn new() -> Reactor {
-        Reactor { fd: NONE }
+    ///
+    /// `constants` are the program's segments that are never written to.
+    pub const fn new(constants: [(usize, usize); 2]) -> Reactor {
+        Reactor {
+            fd: NONE,
+            constants: Some(constants),
+        }
     }
 
     /// Opens the signalfd, which is returned.
@@ -41,9 +49,16 @@ impl Reactor {
     }
 
     /// Pending signals, after waiting for the first one until `deadline`.
-    pub fn wait<'b>(&self, deadline: Option<Instant>, batch: &'b mut Batch) -> &'b [Pending] {
+    pub fn wait<'b>(&mut self, deadline: Option<Instant>, batch: &'b mut Batch) -> &'b [Pending] {
         let count = if deadline.is_none() && self.fd != NONE {
-            raw::read_signals(self.fd, batch)
+            match self.constants.take() {
+                // What the start needed is needed no more, for as long as nothing happens.
+                // SAFETY: the segments are the program's, which nobody may write to.
+                Some(constants) => unsafe {
+                    raw::read_signals_from_idle(self.fd, batch, &constants)
+                },
+                None => raw::read_signals(self.fd, batch),
+            }
         } else {
             // Rounded up as it is in whole milliseconds: what is due then is due when we are back.
             let timeout = deadline.map(|deadline| deadline.since(now()).0);

@@ -5,12 +5,15 @@
 //! strings, no call through a pointer.
 
 use core::ptr::{null, null_mut};
+use core::slice::from_raw_parts;
 
 use super::raw;
 
 /// ELF words are as wide as pointers on every architecture that we know.
 type Word = usize;
 
+const PT_LOAD: u32 = 1;
+const PF_W: u32 = 2;
 const PT_DYNAMIC: u32 = 2;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
 const DT_RELRSZ: Word = 35;
@@ -127,6 +130,31 @@ pub unsafe fn relocate(header: *const u8) {
             raw::protect_relro(base.wrapping_add((*relro).vaddr), (*relro).memsz);
         }
     }
+}
+
+/// Where the two segments that are never written to are, constants and code: each from its first
+/// page to the end of its last.
+///
+/// # Safety
+///
+/// `header` must be that of the running program.
+pub unsafe fn constants(header: *const u8) -> [(Word, Word); 2] {
+    const PAGE: Word = 4096;
+    let base = header as Word;
+    let mut found = [(base, base); 2];
+    // SAFETY: the caller's; the table of segments is where the header says.
+    unsafe {
+        let header = header.cast::<Header>();
+        let first = base.wrapping_add((*header).phoff) as *const Segment;
+        let segments = from_raw_parts(first, usize::from((*header).phnum));
+        let constant = |segment: &&Segment| segment.kind == PT_LOAD && segment.flags & PF_W == 0;
+        for (place, segment) in found.iter_mut().zip(segments.iter().filter(constant)) {
+            let start = base.wrapping_add(segment.vaddr);
+            let end = start.wrapping_add(segment.memsz).wrapping_add(PAGE - 1);
+            *place = (start & !(PAGE - 1), end & !(PAGE - 1));
+        }
+    }
+    found
 }
 
 /// Applies the dynamic section's tables of relocations.

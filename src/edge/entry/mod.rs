@@ -25,6 +25,8 @@ use pidlet::words::signal::SignalSet;
 pub struct Start {
     argc: usize,
     argv: *mut *const c_char,
+    /// Our segments that are never written to.
+    pub constants: [(usize, usize); 2],
     /// The signals that were blocked before we blocked all.
     pub mask: SignalSet,
 }
@@ -90,6 +92,7 @@ unsafe extern "C" fn pidlet_entry(
             argc: *stack,
             argv: stack.add(1).cast(),
             mask: SignalSet(u64::from(low) | u64::from(high) << 32),
+            constants: relocate::constants(header),
         }
     };
     raw::exit(crate::main(start))
