@@ -21,7 +21,7 @@ use edge::spawn::Spawner;
 use edge::terminal::{self, Terminal};
 use edge::{arena, settle};
 use pidlet::front::{self, Question};
-use pidlet::message::{Message, Stream};
+use pidlet::message::{Kind, Message, Stream};
 use pidlet::plan::{self, Plan, Style};
 use pidlet::supervise::{Action, Event, Next, Supervisor, Surroundings};
 use pidlet::voice;
@@ -103,7 +103,7 @@ impl<'p> Init<'p> {
 
     fn run(mut self) -> u8 {
         if !self.own.adopt(self.plan) {
-            self.say(Message::NotSubreaper);
+            self.say(Message::of(Kind::NotSubreaper));
         }
         if let Some(signal) = self.plan.parent_death {
             self.own.watch_parent(signal);
@@ -278,7 +278,7 @@ impl<'p> Init<'p> {
             sent = raw::kill_child(pid, false, signal);
         }
         if let Err(errno) = sent {
-            self.say(Message::NotSignalled(pid, errno));
+            self.say(Message::not_signalled(pid, errno));
         }
     }
 
@@ -311,7 +311,7 @@ impl<'p> Init<'p> {
 
     fn say(&mut self, message: Message) {
         let mut line = Line::new();
-        let last = matches!(message, Message::End { .. });
+        let last = message.kind == Kind::End;
         let patience = if last { say::LAST_LINE_MS } else { 0 };
         if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
             self.voice.say(stream, line.end(), patience);

@@ -5,31 +5,57 @@ use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
 
-/// One thing to say. What else there is to know of a service, the supervisor knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Message {
+/// A service by its place in the plan, which has room for just that many
+/// ([`crate::plan::SERVICES_MAX`]). Small, so that a message is.
+pub type Place = u16;
+
+/// The place of no service.
+pub const NOBODY: Place = Place::MAX;
+
+/// What is said: the lines of a style, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
     /// A service runs.
-    Started(usize),
-    /// A service could not be started; others run.
-    NotStarted(usize),
-    /// A service ended; noteworthy if it failed and the container goes on.
-    Ended(usize, bool),
+    Started,
+    /// No process could be made for a service.
+    NotForked,
+    /// A service's process got no group of its own.
+    NotGrouped,
+    /// A service's program could not be run.
+    NotExecuted,
+    /// A service's program is there, but not what it names to load it.
+    NotInterpreted,
+    /// A service ended of itself.
+    Exited,
+    /// A signal ended a service.
+    Killed,
+    /// We killed a service.
+    KilledByUs,
+    /// The kernel killed a service for memory.
+    KilledForMemory,
+    /// Somebody else killed a service.
+    KilledFromOutside,
+    /// Nothing is left to run; the reason of an end that is no service's.
+    AllDone,
     /// A signal arrived.
-    Received(Signal),
+    Received,
     /// A signal comes out as another.
-    Rewritten(Signal, Signal),
+    Rewritten,
     /// A signal was passed on.
-    PassedOn(Signal),
+    PassedOn,
     /// A signal was not passed on, as the plan says.
-    Dropped(Signal),
+    Dropped,
     /// A process that is no service of ours ended and was reaped.
-    Orphan(Pid, Status),
+    OrphanExited,
+    /// The same, by a signal.
+    OrphanKilled,
     /// The stop begins.
     Stopping,
     /// The stop begins after the lame-duck delay.
     LameDuck,
     /// A service did not stop in time and is killed.
-    Overdue(usize),
+    Overdue,
     /// What was left over did not stop in time and is killed.
     LeftOver,
     /// What was left over cannot be found without `/proc`, and stays.
@@ -37,20 +63,87 @@ pub enum Message {
     /// What was killed is still there: it hangs in the kernel.
     Unkillable,
     /// A failure of this service; the container is kept.
-    Held(usize),
+    Held,
     /// Neither PID 1 nor a child subreaper: orphans will not come to us.
     NotSubreaper,
     /// A process may not be signalled, or is gone.
-    NotSignalled(Pid, Errno),
+    NotSignalled,
     /// The end.
-    End {
-        /// The service whose end or fault it is; none if all ended well.
-        service: Option<usize>,
-        /// The stop signal that began it.
-        signal: Option<Signal>,
-        /// The container's exit code.
-        code: u8,
-    },
+    End,
+}
+
+/// One thing to say. What else there is to know of a service, the supervisor knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What is said.
+    pub kind: Kind,
+    /// An exit code: the container's at its end, an orphan's, or that of a service that failed
+    /// while the container goes on; else 0.
+    pub code: u8,
+    /// The number of the signal that it is about; 0 for none.
+    pub signal: u8,
+    /// The signal that it is rewritten to; at the end the stop signal that began it; 0 for none.
+    pub to: u8,
+    /// What went wrong with a process that is no service's.
+    pub errno: Errno,
+    /// The service that it is about, at the end the one whose end or fault it is, or [`NOBODY`].
+    pub service: Place,
+    /// A process that is no service's.
+    pub pid: Pid,
+}
+
+impl Message {
+    /// A message that is about nothing else.
+    pub const fn of(kind: Kind) -> Message {
+        Message {
+            kind,
+            code: 0,
+            signal: 0,
+            to: 0,
+            errno: Errno(0),
+            service: NOBODY,
+            pid: 0,
+        }
+    }
+
+    /// A message about a service.
+    pub const fn about(kind: Kind, service: Place) -> Message {
+        Message {
+            service,
+            ..Message::of(kind)
+        }
+    }
+
+    /// A message about a signal.
+    pub const fn of_signal(kind: Kind, signal: Signal) -> Message {
+        Message {
+            signal: signal.number(),
+            ..Message::of(kind)
+        }
+    }
+
+    /// A process that is no service of ours ended and was reaped.
+    pub const fn orphan(pid: Pid, status: Status) -> Message {
+        let (kind, code, signal) = match status {
+            Status::Exited(code) => (Kind::OrphanExited, code, 0),
+            Status::Killed(signal) => (Kind::OrphanKilled, 0, signal.number()),
+        };
+        Message {
+            code,
+            signal,
+            pid,
+            ..Message::of(kind)
+        }
+    }
+
+    /// A process may not be signalled, or is gone.
+    pub const fn not_signalled(pid: Pid, errno: Errno) -> Message {
+        Message {
+            pid,
+            errno,
+            ..Message::of(Kind::NotSignalled)
+        }
+    }
 }
 
 /// Where a line goes.

@@ -18,48 +18,15 @@
 //! | `%i` `%r` `%x` | at the end: what began it, the reason, the container's exit code |
 
 use crate::front::{catatonit, dumb_init, tini};
-use crate::message::{Message, Stream};
-use crate::plan::{Plan, Step, Style};
-use crate::supervise::{State, Supervisor};
+use crate::message::{Kind, Message, Stream};
+use crate::plan::{Plan, Style};
+use crate::supervise::{Record, State, Supervisor};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::text::{Line, cut};
 use crate::words::time::Span;
-
-/// The lines of a style.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Kind {
-    Started,
-    NotForked,
-    NotGrouped,
-    NotExecuted,
-    NotInterpreted,
-    Exited,
-    Killed,
-    KilledByUs,
-    KilledForMemory,
-    KilledFromOutside,
-    AllDone,
-    Received,
-    Rewritten,
-    PassedOn,
-    Dropped,
-    OrphanExited,
-    OrphanKilled,
-    Stopping,
-    LameDuck,
-    Overdue,
-    LeftOver,
-    LeftBehind,
-    Unkillable,
-    Held,
-    NotSubreaper,
-    NotSignalled,
-    End,
-}
 
 /// Our own style.
 const PIDLET: &str = "\
@@ -92,19 +59,18 @@ const PIDLET: &str = "\
 2%i%r; container exits %x
 ";
 
+/// The codes of all numbers: those that are said as such, signals by their names, an error by its
+/// text, and lengths of time.
+const NUMBERS: &[u8; 13] = b"pocSNkxTMetbl";
+
 /// What a template may speak of.
-struct Facts<'f, 'p> {
-    plan: &'f Plan<'p>,
-    own: Pid,
-    service: usize,
-    pid: Pid,
-    status: Status,
-    signal: Option<Signal>,
-    to: Option<Signal>,
-    errno: Errno,
-    ran: Span,
-    code: u8,
+struct Facts<'p> {
+    plan: &'p Plan<'p>,
+    message: Message,
+    /// Why the service is gone.
     reason: Kind,
+    /// What is behind [`NUMBERS`].
+    numbers: [u64; NUMBERS.len()],
 }
 
 /// Writes `message` as the plan's style has it; `None` if it is not to be said.
@@ -115,49 +81,60 @@ pub fn write(
     line: &mut Line,
 ) -> Option<Stream> {
     let plan = supervisor.plan();
-    let (mut kind, facts) = facts(message, supervisor, own);
-    let text = match plan.style {
+    write_in(plan.style, plan.verbosity, message, supervisor, own, line)
+}
+
+/// Writes `message` in our own style, whatever the verbosity.
+pub fn describe(message: Message, supervisor: &Supervisor, own: Pid, line: &mut Line) {
+    write_in(Style::Pidlet, u32::MAX, message, supervisor, own, line);
+}
+
+#[inline(never)]
+fn write_in(
+    style: Style,
+    verbosity: u32,
+    message: Message,
+    supervisor: &Supervisor,
+    own: Pid,
+    line: &mut Line,
+) -> Option<Stream> {
+    let facts = Facts::of(message, supervisor, own);
+    let (ours, tini) = (style == Style::Pidlet, style == Style::Tini);
+    let fault = (Kind::NotForked..=Kind::NotInterpreted).contains(&facts.reason);
+    let text = match style {
         Style::Pidlet => PIDLET,
         Style::Tini => tini::WORDS,
         Style::DumbInit => dumb_init::WORDS,
         Style::Catatonit => catatonit::WORDS,
     };
-    let ours = plan.style == Style::Pidlet;
-    let fault = not_started(facts.reason);
-    if fault && !ours && kind == Kind::End {
+    let kind = match message.kind {
+        kind if ours => kind,
         // It was not said before, and the peers say nothing after it.
-        kind = facts.reason;
-    }
-    let (level, template) = line_of(text, kind)?;
-    let level = match message {
-        Message::End { .. } | Message::Held(_) if ours && fault => 0,
-        Message::End { code: 1.., .. } | Message::Ended(_, true) if ours => 1,
-        Message::Orphan(..) if plan.style == Style::Tini && !plan.warn_on_reap => return None,
-        _ => level,
+        Kind::End if fault => facts.reason,
+        // Who killed it and why is for the last line, in every style but ours.
+        Kind::KilledByUs | Kind::KilledForMemory | Kind::KilledFromOutside => Kind::Killed,
+        Kind::OrphanExited | Kind::OrphanKilled if tini && !facts.plan.warn_on_reap => return None,
+        kind => kind,
     };
-    if plan.verbosity < level {
+    let (mut level, template) = line_of(text, kind)?;
+    if ours && fault {
+        level = 0;
+    } else if ours && message.code != 0 && kind != Kind::OrphanExited {
+        level = 1;
+    }
+    if verbosity < level {
         return None;
     }
     if ours {
         line.put("pidlet: ");
     }
-    fill(line, template, &facts);
+    facts.fill(line, template);
     // tini's own words about its work are on standard output; whatever may be a fault is not.
-    let out = plan.style == Style::Tini && level > 1;
-    Some(if out { Stream::Out } else { Stream::Err })
-}
-
-/// Writes `message` in our own style, whatever the verbosity.
-pub fn describe(message: Message, supervisor: &Supervisor, own: Pid, line: &mut Line) {
-    let (kind, facts) = facts(message, supervisor, own);
-    if let Some((_, template)) = line_of(PIDLET, kind) {
-        line.put("pidlet: ");
-        fill(line, template, &facts);
-    }
-}
-
-fn not_started(kind: Kind) -> bool {
-    (Kind::NotForked as u8..=Kind::NotInterpreted as u8).contains(&(kind as u8))
+    Some(if tini && level > 1 {
+        Stream::Out
+    } else {
+        Stream::Err
+    })
 }
 
 fn line_of(text: &'static str, kind: Kind) -> Option<(u32, &'static [u8])> {
@@ -169,163 +146,77 @@ fn line_of(text: &'static str, kind: Kind) -> Option<(u32, &'static [u8])> {
     Some((u32::from(level - b'0'), template))
 }
 
-fn facts<'f, 'p>(
-    message: Message,
-    supervisor: &'f Supervisor<'p>,
-    own: Pid,
-) -> (Kind, Facts<'f, 'p>) {
-    let mut facts = Facts {
-        plan: supervisor.plan(),
-        own,
-        service: usize::MAX,
-        pid: 0,
-        status: Status::Exited(0),
-        signal: None,
-        to: None,
-        errno: Errno(0),
-        ran: Span::ZERO,
-        code: 0,
-        reason: Kind::AllDone,
-    };
-    let kind = match message {
-        Message::Started(service) => facts.about(supervisor, service, Kind::Started),
-        Message::NotStarted(service) | Message::Ended(service, _) => {
-            facts.about(supervisor, service, Kind::End);
-            match facts.reason {
-                // Who killed it and why is for the last line, in every style but ours.
-                Kind::KilledByUs | Kind::KilledForMemory | Kind::KilledFromOutside
-                    if facts.plan.style != Style::Pidlet =>
-                {
-                    Kind::Killed
-                }
-                reason => reason,
-            }
-        }
-        Message::Overdue(service) => facts.about(supervisor, service, Kind::Overdue),
-        Message::Held(service) => facts.about(supervisor, service, Kind::Held),
-        Message::End {
-            service,
-            signal,
-            code,
-        } => {
-            facts.about(supervisor, service.unwrap_or(usize::MAX), Kind::End);
-            (facts.to, facts.code) = (signal, code);
-            Kind::End
-        }
-        Message::Received(signal) => facts.of_signal(signal, Kind::Received),
-        Message::PassedOn(signal) => facts.of_signal(signal, Kind::PassedOn),
-        Message::Dropped(signal) => facts.of_signal(signal, Kind::Dropped),
-        Message::Rewritten(from, to) => {
-            facts.to = Some(to);
-            facts.of_signal(from, Kind::Rewritten)
-        }
-        Message::Orphan(pid, status) => {
-            facts.pid = pid;
-            facts.of_status(status, Kind::OrphanExited, Kind::OrphanKilled)
-        }
-        Message::NotSignalled(pid, errno) => {
-            (facts.pid, facts.errno) = (pid, errno);
-            Kind::NotSignalled
-        }
-        Message::Stopping => Kind::Stopping,
-        Message::LameDuck => Kind::LameDuck,
-        Message::LeftOver => Kind::LeftOver,
-        Message::LeftBehind => Kind::LeftBehind,
-        Message::Unkillable => Kind::Unkillable,
-        Message::NotSubreaper => Kind::NotSubreaper,
-    };
-    (kind, facts)
-}
-
-impl Facts<'_, '_> {
-    fn of_signal(&mut self, signal: Signal, kind: Kind) -> Kind {
-        self.signal = Some(signal);
-        kind
-    }
-
-    fn of_status(&mut self, status: Status, exited: Kind, killed: Kind) -> Kind {
-        self.status = status;
-        match status {
-            Status::Exited(_) => exited,
-            Status::Killed(signal) => self.of_signal(signal, killed),
-        }
-    }
-
-    fn about(&mut self, supervisor: &Supervisor, service: usize, kind: Kind) -> Kind {
-        self.service = service;
-        let (pid, state) = supervisor.service(service);
-        self.pid = pid;
-        match state {
-            State::Waiting | State::Running { .. } => (),
-            State::NotStarted(fault) => {
-                self.errno = fault.errno;
-                self.reason = match fault.step {
-                    Step::Fork => Kind::NotForked,
-                    Step::Group => Kind::NotGrouped,
-                    Step::Exec => Kind::NotExecuted,
-                    Step::Interpreter => Kind::NotInterpreted,
-                };
-            }
-            State::Ended(end) => {
-                self.ran = end.ran;
-                let killed = match end.status {
-                    Status::Killed(Signal::KILL) if end.killed_by_us => Kind::KilledByUs,
-                    Status::Killed(Signal::KILL) if end.out_of_memory => Kind::KilledForMemory,
-                    Status::Killed(Signal::KILL) => Kind::KilledFromOutside,
-                    _ => Kind::Killed,
-                };
-                self.reason = self.of_status(end.status, Kind::Exited, killed);
-            }
-        }
-        kind
-    }
-}
-
-fn fill(line: &mut Line, mut template: &[u8], facts: &Facts) {
-    let plan = facts.plan;
-    while let Some((byte, rest)) = template.split_first() {
-        template = rest;
-        if *byte != b'%' {
-            line.push(*byte);
-            continue;
-        }
-        let Some((code, rest)) = template.split_first() else {
-            return;
+impl<'p> Facts<'p> {
+    fn of(message: Message, supervisor: &Supervisor<'p>, own: Pid) -> Facts<'p> {
+        let plan = supervisor.plan();
+        let record = supervisor.record(message.service);
+        let record = record.unwrap_or(&Record::WAITING);
+        let errno = match record.state {
+            State::NotStarted(fault) => fault.errno,
+            _ => message.errno,
         };
-        template = rest;
-        let status = match facts.status {
-            Status::Exited(code) => code,
-            Status::Killed(signal) => signal.number(),
+        // What a process ended with: its code, or the signal's number.
+        let (number, killed) = match record.state {
+            State::Ended(Status::Exited(code)) => (code, false),
+            State::Ended(Status::Killed(signal)) => (signal.number(), true),
+            _ => (message.code | message.signal, message.signal != 0),
         };
-        let number = match code {
-            b'p' => facts.pid,
-            b'o' => facts.own,
-            b'c' => status.into(),
-            b'k' => facts.status.code().into(),
-            b'x' => facts.code.into(),
-            b'N' => facts.signal.map_or(0, Signal::number).into(),
-            b'M' => facts.to.map_or(0, Signal::number).into(),
-            _ => {
-                match (code, facts.to) {
-                    (b's', _) => line.put_service(plan, facts.service),
-                    (b'g', _) => line.put_program(plan, facts.service),
-                    (b'S', _) => line.put_maybe_signal(facts.signal),
-                    (b'T', to) => line.put_maybe_signal(to),
-                    (b'e', _) => line.put_errno(facts.errno),
-                    (b't', _) => line.put_span(facts.ran),
-                    (b'b', _) => line.put_setting(plan.budget()),
-                    (b'l', _) => line.put_setting(plan.lame_duck),
-                    (b'n', _) => line.put("\n"),
-                    (b'i', Some(to)) => line.put("stopped by ").put_signal(to).put(": "),
-                    _ => line,
-                };
-                if let (b'r', Some((_, reason))) = (code, line_of(PIDLET, facts.reason)) {
-                    fill(line, reason, facts);
-                }
+        Facts {
+            plan,
+            message,
+            reason: record.reason(),
+            numbers: [
+                (record.pid | message.pid).into(),
+                own.into(),
+                number.into(),
+                number.into(),
+                number.into(),
+                if killed {
+                    128 + u64::from(number)
+                } else {
+                    number.into()
+                },
+                message.code.into(),
+                message.to.into(),
+                message.to.into(),
+                errno.0.into(),
+                record.ran.0,
+                plan.budget().0,
+                plan.lame_duck.0,
+            ],
+        }
+    }
+
+    fn fill(&self, line: &mut Line, mut template: &[u8]) {
+        let service = usize::from(self.message.service);
+        while let [byte, rest @ ..] = template {
+            template = rest;
+            let (b'%', [code, rest @ ..]) = (*byte, rest) else {
+                line.push(*byte);
                 continue;
+            };
+            template = rest;
+            let place = NUMBERS.iter().position(|known| known == code);
+            let number = place.and_then(|place| self.numbers.get(place)).copied();
+            let number = number.unwrap_or(0);
+            match code {
+                b's' => _ = line.put_service(self.plan, service),
+                b'g' => line.put_program(self.plan, service),
+                b'S' | b'T' => line.put_maybe_signal(Signal::new(number as u32)),
+                b'e' => _ = line.put_errno(Errno(number as u16)),
+                b't' => _ = line.put_span(Span(number)),
+                b'n' => line.push(b'\n'),
+                b'b' | b'l' => _ = line.put_setting(Span(number)),
+                b'i' if self.message.to != 0 => self.fill(line, b"stopped by %T: "),
+                b'i' => (),
+                b'r' => {
+                    if let Some((_, reason)) = line_of(PIDLET, self.reason) {
+                        self.fill(line, reason);
+                    }
+                }
+                _ => _ = line.put_number(number),
             }
-        };
-        line.put_number(number.into());
+        }
     }
 }
 
@@ -341,17 +232,15 @@ impl Line {
         self
     }
 
-    fn put_program(&mut self, plan: &Plan, service: usize) -> &mut Line {
-        match plan.command(service).first() {
-            Some(program) => self.put_bytes(program.to_bytes()),
-            None => self,
+    fn put_maybe_signal(&mut self, signal: Option<Signal>) {
+        if let Some(signal) = signal {
+            self.put_signal(signal);
         }
     }
 
-    fn put_maybe_signal(&mut self, signal: Option<Signal>) -> &mut Line {
-        match signal {
-            Some(signal) => self.put_signal(signal),
-            None => self,
+    fn put_program(&mut self, plan: &Plan, service: usize) {
+        if let Some(program) = plan.command(service).first() {
+            self.put_bytes(program.to_bytes());
         }
     }
 }

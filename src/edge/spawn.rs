@@ -206,7 +206,7 @@ impl<'p> Spawner<'p> {
     /// there is one.
     fn search(&mut self, program: &CStr, execute: bool) -> Errno {
         let name = program.to_bytes_with_nul();
-        if name.len() == 1 || name.iter().any(|byte| *byte == b'/') {
+        if name.len() == 1 || name.contains(&b'/') {
             return self.attempt.make(program, execute);
         }
         let mut last = Errno::NOENT;

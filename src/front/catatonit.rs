@@ -39,7 +39,7 @@ pub const DOOR: Door = Door {
         usage: catatonit [-ghLPV] [--] <progname> [<arguments>...]",
 };
 
-/// The lines that catatonit has, in the order of [`crate::voice::Kind`].
+/// The lines that catatonit has, in the order of [`crate::message::Kind`].
 pub const WORDS: &str = "\
 1DEBUG (catatonit:%o): spawned pid1 as %p
 0ERROR (catatonit:%o): failed to fork child: %e

@@ -45,7 +45,7 @@ pub const DOOR: Door = Door {
     no_command: "Usage: % [option] program [args]\nTry --help for full usage.",
 };
 
-/// The lines that dumb-init has, in the order of [`crate::voice::Kind`].
+/// The lines that dumb-init has, in the order of [`crate::message::Kind`].
 pub const WORDS: &str = "\
 1[dumb-init] Child spawned with PID %p.
 0[dumb-init] Unable to fork: %e

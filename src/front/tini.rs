@@ -49,7 +49,7 @@ pub const DOOR: Door = Door {
     no_command: "",
 };
 
-/// The lines that tini has, in the order of [`crate::voice::Kind`].
+/// The lines that tini has, in the order of [`crate::message::Kind`].
 pub const WORDS: &str = "\
 2[INFO  tini (%o)] Spawned child process '%g' with pid '%p'
 0[FATAL tini (%o)] fork failed: %e

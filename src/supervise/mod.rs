@@ -9,13 +9,14 @@
 //! ```text
 //! Run ──► Held ──────┐                       a failure under --hold
 //!  │ └──► LameDuck ──┤                       a stop signal under --lame-duck
-//!  └─────────────────┴─► Stopping ──► Rest ──► Done
-//!                            │         │        ▲
-//!                            └─────────┴─► Killing
+//!  └─────────────────┴─► Stopping ──► Look ──► Rest ──► Done
+//!                            │         │        │        ▲
+//!                            └─────────┴────────┴─► Killing
 //! ```
 //!
 //! - *Stopping*: the services have their stop signal. Over when the last of them ended.
-//! - *Rest*: the services are gone; orphans and left-over group members have theirs.
+//! - *Look*: the services are gone, and whether anything else is there is not known yet.
+//! - *Rest*: something is; orphans and left-over group members have their stop signal, too.
 //! - *Killing*: the budget ran out, or a second stop signal came; everything was killed.
 //!
 //! Deliberately absent: descriptors, the terminal's ownership, and who is reaped (the edge reaps
@@ -27,15 +28,18 @@ mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::message::Message;
+use alloc::vec;
+use core::ops::Range;
+
+use crate::message::{Kind, Message, NOBODY, Place};
 use crate::plan::{Essential, Group, Plan, StartFault, Style};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::list::List;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::Instant;
-use service::Record;
-pub use service::{End, State};
+pub use service::{Record, State};
+use stop::Why;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,43 +142,51 @@ pub struct Surroundings {
 enum Phase {
     Run,
     Held,
-    LameDuck { until: Instant, signal: Signal },
+    LameDuck,
     Stopping,
-    Rest { told: bool },
-    Killing { until: Instant },
-    Done(u8),
+    Look,
+    Rest,
+    Killing,
+    Done,
 }
 
-/// What ended the container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    /// An essential service: its end, or that it could not be started.
-    Service(usize),
-    /// A stop signal.
-    Signal(Signal),
-    /// Nothing was left to run.
-    AllDone,
-}
+/// The deadline of what has none.
+const NEVER: Instant = Instant(u64::MAX);
+
+/// How a terminal stops a process.
+const TERMINAL_STOPS: SignalSet = SignalSet::NONE
+    .with(Signal::TSTP)
+    .with(Signal::TTIN)
+    .with(Signal::TTOU);
 
 /// Carries out a plan.
 pub struct Supervisor<'p> {
     plan: &'p Plan<'p>,
+    services: &'p mut [Record],
+    /// The running services, by their processes in ascending order.
+    running: List<'p, Place>,
+    /// Room for the actions of the longest step, and how many there are now.
+    actions: &'p mut [Action],
+    acted: usize,
+    /// When the stop budget runs out, or, when all is killed, our patience.
+    limit: Instant,
+    /// When the lame-duck delay ends.
+    lame_until: Instant,
+    /// The last stop signal that the stop is owed to, or may be, and when it came.
+    asked: Option<Signal>,
+    asked_at: Instant,
     surroundings: Surroundings,
-    services: List<'p, Record>,
-    /// The processes of running services in ascending order, and whose they are.
-    pids: List<'p, (Pid, u32)>,
-    actions: List<'p, Action>,
     phase: Phase,
     /// The first service that was not started yet.
-    next: usize,
-    running: usize,
-    cause: Option<Cause>,
+    next: Place,
     /// The service that failed first in time.
-    first_failure: Option<usize>,
-    /// The last stop signal that was passed on to the only service, and when.
-    asked: Option<(Instant, Signal)>,
-    /// When the stop budget runs out.
-    limit: Option<Instant>,
+    first_failure: Option<Place>,
+    /// The services whose ends count for the exit code: from this one up to that one. All of them
+    /// after a stop signal, else the one whose end is the container's, if there is one.
+    counts: Range<Place>,
+    /// What has been judged so far: whose end it is, and the exit code.
+    culprit: Place,
+    code: u8,
     /// We stopped ourselves together with our child.
     suspended: bool,
 }
@@ -182,26 +194,28 @@ pub struct Supervisor<'p> {
 impl<'p> Supervisor<'p> {
     /// A supervisor that has not started anything yet. All memory that it will ever need is
     /// taken here.
+    #[inline(never)]
     pub fn new(plan: &'p Plan<'p>, surroundings: Surroundings) -> Supervisor<'p> {
         let count = plan.services.len();
-        let mut services = List::with_room(Record::WAITING, count);
-        while services.push(Record::WAITING) {}
-        // The longest step is a stop whose budget is nothing: two signals for each service, then a
-        // message and a KILL.
-        let actions = List::with_room(Action::Look, 4 * count + 12);
         Supervisor {
             plan,
+            services: vec![Record::WAITING; count].leak(),
+            running: List::with_room(0, count),
+            // The longest step is a stop whose budget is nothing: two signals for each service,
+            // then a message and a KILL.
+            actions: vec![Action::Look; 4 * count + 12].leak(),
+            acted: 0,
+            limit: NEVER,
+            lame_until: NEVER,
+            asked: None,
+            asked_at: NEVER,
             surroundings,
-            services,
-            pids: List::with_room((0, 0), count),
-            actions,
             phase: Phase::Run,
             next: 0,
-            running: 0,
-            cause: None,
             first_failure: None,
-            asked: None,
-            limit: None,
+            counts: 0..count as Place,
+            culprit: NOBODY,
+            code: 0,
             suspended: false,
         }
     }
@@ -211,33 +225,35 @@ impl<'p> Supervisor<'p> {
         self.plan
     }
 
-    /// A service's process, or its last one, and where in its life it is.
-    pub fn service(&self, service: usize) -> (Pid, State) {
-        self.services
-            .get(service)
-            .map_or((0, State::Waiting), |record| (record.pid, record.state))
+    /// What is known of a service.
+    pub fn record(&self, place: Place) -> Option<&Record> {
+        self.services.get(usize::from(place))
     }
 
     /// What to do next.
     pub fn next(&self) -> Next {
+        let next = usize::from(self.next);
         match self.phase {
-            Phase::Done(code) => Next::Exit(code),
-            Phase::Run if self.next < self.services.len() => Next::Start(self.next),
-            Phase::Run | Phase::Stopping | Phase::Rest { .. } => Next::Wait(self.limit),
-            Phase::Held => Next::Wait(None),
-            Phase::LameDuck { until, .. } => {
-                Next::Wait(Some(self.limit.map_or(until, |limit| limit.min(until))))
-            }
-            Phase::Killing { until } => Next::Wait(Some(until)),
+            Phase::Done => Next::Exit(self.code),
+            Phase::Run if next < self.services.len() => Next::Start(next),
+            _ => Next::Wait(Some(self.deadline()).filter(|deadline| *deadline != NEVER)),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.phase {
+            Phase::LameDuck => self.limit.min(self.lame_until),
+            _ => self.limit,
         }
     }
 
     /// Takes note of what happened, and decides what is to be done.
     ///
     /// What is to be done is in [`Supervisor::actions`].
+    #[inline(never)]
     pub fn step(&mut self, now: Instant, event: Event) {
-        self.actions.clear();
-        if let Phase::Done(_) = self.phase {
+        self.acted = 0;
+        if self.phase == Phase::Done {
             return;
         }
         match event {
@@ -267,7 +283,7 @@ impl<'p> Supervisor<'p> {
 
     /// What the last step wants done, in order.
     pub fn actions(&self) -> &[Action] {
-        &self.actions
+        self.actions.get(..self.acted).unwrap_or(&[])
     }
 
     /// Whether the members of any process group have had their stop signal.
@@ -284,95 +300,146 @@ impl<'p> Supervisor<'p> {
 
     /// The process of the only service, while it runs.
     pub fn only_child(&self) -> Option<Pid> {
-        match (self.plan.pass_through(), &*self.pids) {
-            (true, [(pid, _)]) => Some(*pid),
+        match *self.services {
+            [only] if only.state == State::Running => Some(only.pid),
             _ => None,
         }
     }
 
+    /// Whether there is just one service, which has its signals to itself.
+    fn is_only(&self) -> bool {
+        self.services.len() == 1
+    }
+
     fn act(&mut self, action: Action) {
-        let there_was_room = self.actions.push(action);
-        debug_assert!(there_was_room);
+        debug_assert!(self.acted < self.actions.len());
+        if let Some(place) = self.actions.get_mut(self.acted) {
+            *place = action;
+            self.acted += 1;
+        }
+    }
+
+    fn send(&mut self, pid: Pid, group: bool, signal: Signal) {
+        self.act(Action::Signal { pid, group, signal });
     }
 
     fn say(&mut self, message: Message) {
         self.act(Action::Say(message));
     }
 
+    fn say_that(&mut self, kind: Kind) {
+        self.say_of(kind, 0, NOBODY);
+    }
+
+    fn say_about(&mut self, kind: Kind, service: Place) {
+        self.say_of(kind, 0, service);
+    }
+
+    fn say_signal(&mut self, kind: Kind, signal: Signal) {
+        self.say_of(kind, signal.number(), NOBODY);
+    }
+
+    fn say_of(&mut self, kind: Kind, signal: u8, service: Place) {
+        self.say(Message {
+            signal,
+            service,
+            ..Message::of(kind)
+        });
+    }
+
+    /// Where in the list of running services the one with this process is, or would be.
+    fn find(&self, pid: Pid) -> Result<usize, usize> {
+        self.running.binary_search_by_key(&pid, |place| {
+            self.record(*place).map_or(0, |record| record.pid)
+        })
+    }
+
     fn started(&mut self, now: Instant, pid: Pid) {
-        let service = self.next;
-        let Some(record) = self.services.get_mut(service) else {
+        let place = self.next;
+        let Some(record) = self.services.get_mut(usize::from(place)) else {
             return;
         };
-        *record = Record {
-            pid,
-            state: State::Running { since: now },
-            ..Record::WAITING
-        };
-        let place = self.pids.partition_point(|(other, _)| *other < pid);
-        self.pids.insert(place, (pid, service as u32));
+        record.pid = pid;
+        record.state = State::Running;
+        record.since = now;
         self.next += 1;
-        self.running += 1;
-        self.say(Message::Started(service));
+        if let Err(index) = self.find(pid) {
+            self.running.insert(index, place);
+        }
+        self.say_about(Kind::Started, place);
     }
 
     fn not_started(&mut self, now: Instant, fault: StartFault) {
-        let service = self.next;
-        let Some(record) = self.services.get_mut(service) else {
-            return;
-        };
-        record.state = State::NotStarted(fault);
-        self.next += 1;
-        self.first_failure.get_or_insert(service);
-        let essential = self.essential(service, true);
-        if self.running > 0 || !essential {
-            self.say(Message::NotStarted(service));
+        let place = self.next;
+        if let Some(record) = self.services.get_mut(usize::from(place)) {
+            record.state = State::NotStarted(fault);
+            self.next += 1;
+            self.gone(now, place);
         }
-        self.gone(now, service, essential);
     }
 
     fn ended(&mut self, now: Instant, pid: Pid, status: Status, out_of_memory: bool) {
-        let Ok(place) = self.pids.binary_search_by_key(&pid, |(pid, _)| *pid) else {
-            self.say(Message::Orphan(pid, status));
-            return;
+        let found = self.find(pid).ok();
+        let Some((index, &place)) = found.and_then(|index| Some((index, self.running.get(index)?)))
+        else {
+            return self.say(Message::orphan(pid, status));
         };
-        let service = self.pids[place].1 as usize;
-        self.pids.remove(place);
-        self.running -= 1;
-        self.services[service].end(now, status, out_of_memory);
-        let failed = self.failed(service);
-        if failed {
-            self.first_failure.get_or_insert(service);
+        self.running.remove(index);
+        if let Some(record) = self.services.get_mut(usize::from(place)) {
+            record.end(now, status, out_of_memory);
         }
-        let essential = self.essential(service, failed);
-        let noteworthy = failed && self.phase == Phase::Run && !essential;
-        self.say(Message::Ended(service, noteworthy));
-        self.gone(now, service, essential);
-        self.tell_group_left_behind(service);
-    }
-
-    /// Whether the end of this service ends the container.
-    fn essential(&self, service: usize, failed: bool) -> bool {
-        self.plan.pass_through()
-            || match self.plan.services[service].essential {
-                Essential::Yes => true,
-                Essential::No => false,
-                Essential::OnFailure => failed,
-            }
+        self.gone(now, place);
+        self.tell_group_left_behind(place);
     }
 
     /// A service is gone for good.
-    fn gone(&mut self, now: Instant, service: usize, essential: bool) {
-        match self.phase {
-            Phase::Run if essential => self.begin_stop(now, Cause::Service(service)),
-            Phase::Run if self.running == 0 && self.next == self.services.len() => {
-                self.begin_stop(now, Cause::AllDone);
+    fn gone(&mut self, now: Instant, place: Place) {
+        let index = usize::from(place);
+        let (Some(record), Some(service)) =
+            (self.services.get(index), self.plan.services.get(index))
+        else {
+            return;
+        };
+        let (code, failed) = record.verdict(self.plan).unwrap_or((0, false));
+        if failed {
+            self.first_failure.get_or_insert(place);
+        }
+        let essential = self.is_only()
+            || match service.essential {
+                Essential::Yes => true,
+                Essential::No => false,
+                Essential::OnFailure => failed,
+            };
+        let started = !matches!(record.state, State::NotStarted(_));
+        let alone = self.running.is_empty();
+        // A fault with which it all ends is for the last line to say.
+        if started || !alone || !essential {
+            let goes_on = self.phase == Phase::Run && !essential;
+            self.say(Message {
+                code: if failed && goes_on { code } else { 0 },
+                ..Message::about(record.reason(), place)
+            });
+        }
+        let decisive = match self.phase {
+            Phase::Run if essential => Some(place),
+            Phase::Run if alone && usize::from(self.next) == self.services.len() => {
+                self.first_failure
             }
-            Phase::LameDuck { signal, .. } if self.running == 0 => {
-                self.begin_stop(now, Cause::Signal(signal));
-            }
-            Phase::Stopping if self.running == 0 => self.begin_rest(),
-            _ => (),
+            Phase::LameDuck if alone => return self.begin_stop(now, None),
+            Phase::Stopping if alone => return self.look(),
+            _ => return,
+        };
+        self.counts = decisive.map_or(0..0, |place| place..place.saturating_add(1));
+        self.judge();
+        if now >= self.budget_from(self.asked_at) {
+            // A stop signal that the service outlived by more than the budget asked for no stop.
+            self.asked = None;
+        }
+        if self.plan.hold && self.asked.is_none() && self.code != 0 {
+            self.phase = Phase::Held;
+            self.say_about(Kind::Held, self.culprit);
+        } else {
+            self.begin_stop(now, None);
         }
     }
 
@@ -383,11 +450,7 @@ impl<'p> Supervisor<'p> {
         }
         if signal == Signal::TSTP {
             // Nobody is there to say `fg`: Ctrl-Z has no lasting effect.
-            self.act(Action::Signal {
-                pid,
-                group: true,
-                signal: Signal::CONT,
-            });
+            self.send(pid, true, Signal::CONT);
         } else {
             // It wants the terminal that is meant for it, and somebody else has it.
             self.act(Action::Foreground(pid));
@@ -395,45 +458,45 @@ impl<'p> Supervisor<'p> {
     }
 
     fn signal(&mut self, now: Instant, arrived: Signal, from_kernel: bool, parent_died: bool) {
-        self.say(Message::Received(arrived));
+        self.say_signal(Kind::Received, arrived);
         if arrived == Signal::CHLD {
             // Our own business; only dumb-init says it.
             return;
         }
-        if self.surroundings.ignore_once.has(arrived) {
-            self.surroundings.ignore_once.0 &= !SignalSet::NONE.with(arrived).0;
-            return self.say(Message::Dropped(arrived));
-        }
-        let Some(signal) = self.plan.routes.get(arrived) else {
-            return self.say(Message::Dropped(arrived));
+        let ignored = self.surroundings.ignore_once.has(arrived);
+        self.surroundings.ignore_once.0 &= !SignalSet::NONE.with(arrived).0;
+        let Some(signal) = self.plan.routes.get(arrived).filter(|_| !ignored) else {
+            return self.say_signal(Kind::Dropped, arrived);
         };
         if signal != arrived {
-            self.say(Message::Rewritten(arrived, signal));
+            self.say(Message {
+                to: signal.number(),
+                ..Message::of_signal(Kind::Rewritten, arrived)
+            });
         }
         if self.surroundings.alone && from_kernel && signal == Signal::TSTP {
             // Ctrl-Z: nobody could say `fg`.
-            return self.say(Message::Dropped(arrived));
+            return self.say_signal(Kind::Dropped, arrived);
         }
-        if self.plan.services.is_empty() {
+        if self.services.is_empty() {
             // Pause (catatonit -P, the pause container).
             if signal == Signal::TERM || signal == Signal::INT {
-                self.phase = Phase::Done(0);
+                self.phase = Phase::Done;
             }
             return;
         }
         let stop = parent_died || SignalSet::STOP.has(signal);
         match self.phase {
-            Phase::Run if stop => self.stop_asked(now, signal, from_kernel),
-            Phase::Held if stop => self.begin_stop(now, Cause::Signal(signal)),
-            Phase::LameDuck { signal, .. } if stop => self.end_lame_duck(now, signal),
-            Phase::Stopping | Phase::Rest { .. } if stop => self.kill_all(now),
-            Phase::Killing { .. } | Phase::Done(_) => (),
-            _ => self.pass_on(signal, from_kernel),
+            Phase::Killing => (),
+            _ if !stop => self.pass_on(signal, from_kernel),
+            Phase::Run => self.stop_asked(now, signal, from_kernel),
+            Phase::LameDuck => self.end_lame_duck(now),
+            Phase::Held => self.begin_stop(now, Some(signal)),
+            _ => self.kill_all(now),
         }
         // Whoever presses Ctrl-Z means us too, where the child cannot stop us by stopping itself;
         // dumb-init stops itself for anybody.
-        let tty_stop = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&arrived);
-        if tty_stop
+        if TERMINAL_STOPS.has(arrived)
             && !self.surroundings.alone
             && (from_kernel || self.plan.style == Style::DumbInit)
         {
@@ -447,39 +510,26 @@ impl<'p> Supervisor<'p> {
             // The child is in our group: the terminal has told it already.
             return;
         }
-        self.say(Message::PassedOn(signal));
+        self.say_signal(Kind::PassedOn, signal);
         let only = self.only_child();
         if let (Some(pid), Signal::CONT, true) = (only, signal, self.suspended) {
             self.suspended = false;
             return self.act(Action::Resume(pid));
         }
-        for index in 0..self.pids.len() {
-            let (pid, _) = self.pids[index];
-            self.act(Action::Signal {
-                pid,
-                group: self.plan.group,
-                signal,
-            });
-        }
+        self.tell(signal, Why::PassedOn);
     }
 
-    /// Acts on every deadline that has come.
+    /// Acts on the deadline, if it has come.
     fn time(&mut self, now: Instant) {
-        match self.phase {
-            Phase::LameDuck { until, signal } if until <= now => self.end_lame_duck(now, signal),
-            Phase::Killing { until } if until <= now => self.give_up(now),
-            _ => (),
-        }
-        if self.limit.is_none_or(|limit| now < limit) {
+        if now < self.deadline() {
             return;
         }
         match self.phase {
+            Phase::LameDuck if now < self.limit => self.end_lame_duck(now),
+            Phase::Killing => self.give_up(now),
             // Whether anything is left over is not known before the first look.
-            Phase::Rest { told: false } => (),
-            Phase::Run | Phase::LameDuck { .. } | Phase::Stopping | Phase::Rest { .. } => {
-                self.overdue(now);
-            }
-            Phase::Held | Phase::Killing { .. } | Phase::Done(_) => (),
+            Phase::Look | Phase::Held | Phase::Done => (),
+            _ => self.overdue(now),
         }
     }
 }

@@ -1,24 +1,11 @@
 //! One service's life, and whether it failed.
 
-use super::Supervisor;
-use crate::plan::{StartFault, Style};
+use crate::message::Kind;
+use crate::plan::{Plan, StartFault, Step, Style};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{Instant, Span};
-
-/// How a service ended, with what is known about why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
-    /// How.
-    pub status: Status,
-    /// How long it ran.
-    pub ran: Span,
-    /// The kernel killed something for memory just then.
-    pub out_of_memory: bool,
-    /// We killed it, because it did not stop within the budget or was told twice.
-    pub killed_by_us: bool,
-}
 
 /// Where in its life a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +13,9 @@ pub enum State {
     /// Not started yet.
     Waiting,
     /// It runs.
-    Running {
-        /// Since then.
-        since: Instant,
-    },
+    Running,
     /// It ended and is not started again.
-    Ended(End),
+    Ended(Status),
     /// It could not be started.
     NotStarted(StartFault),
 }
@@ -39,73 +23,83 @@ pub enum State {
 /// What is known of one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its process, or its last one; 0 before the first.
+    /// Its process; 0 before its start.
     pub pid: Pid,
+    /// Where in its life it is.
     pub state: State,
-    /// The stop signal that we sent it.
-    pub told: Option<Signal>,
+    /// When it was started.
+    pub since: Instant,
+    /// How long it ran, once it ended.
+    pub ran: Span,
+    /// The kernel killed something for memory just when it ended.
+    pub out_of_memory: bool,
+    /// We killed it, because it did not stop within the budget or was told twice.
+    pub killed: bool,
     /// Its whole group has had a stop signal.
     pub group_told: bool,
-    /// We killed it.
-    pub killed: bool,
+    /// The stop signal that we sent it.
+    pub told: Option<Signal>,
 }
 
 impl Record {
+    /// A service before its start.
     pub const WAITING: Record = Record {
         pid: 0,
         state: State::Waiting,
-        told: None,
-        group_told: false,
+        since: Instant(0),
+        ran: Span::ZERO,
+        out_of_memory: false,
         killed: false,
+        group_told: false,
+        told: None,
     };
 
     /// Takes note of its end.
-    pub fn end(&mut self, now: Instant, status: Status, out_of_memory: bool) {
-        let since = match self.state {
-            State::Running { since } => since,
-            _ => now,
-        };
-        let killed_by_us = self.killed && status == Status::Killed(Signal::KILL);
-        let ran = now.since(since);
-        self.state = State::Ended(End {
-            status,
-            ran,
-            out_of_memory,
-            killed_by_us,
-        });
-    }
-}
-
-impl Supervisor<'_> {
-    /// Whether a service that is gone failed: it could not be started, or it ended otherwise than
-    /// with 0, an expected code or the signal that we stopped it with. A shell reports that signal
-    /// as exit code 128+n, and so does the Java runtime of itself: that is no failure either.
-    pub(super) fn failed(&self, service: usize) -> bool {
-        let record = &self.services[service];
-        match record.state {
-            State::Waiting | State::Running { .. } => false,
-            State::NotStarted(_) => true,
-            State::Ended(end) => {
-                let code = end.status.code();
-                let as_told = record
-                    .told
-                    .is_some_and(|told| Status::Killed(told).code() == code);
-                !self.plan.expected(code) && !as_told
-            }
-        }
+    pub(super) fn end(&mut self, now: Instant, status: Status, out_of_memory: bool) {
+        self.state = State::Ended(status);
+        self.ran = now.since(self.since);
+        self.out_of_memory = out_of_memory;
     }
 
-    /// The exit code that a service gives the container, if it is gone.
-    pub(super) fn code(&self, service: usize) -> Option<u8> {
-        match self.services.get(service)?.state {
-            State::Waiting | State::Running { .. } => None,
+    /// Once it is gone: the exit code that it gives the container, and whether it failed. It did
+    /// if it could not be started, or ended otherwise than with 0, an expected code or the signal
+    /// that we stopped it with. A shell reports that signal as exit code 128+n, and so does the
+    /// Java runtime of itself: that is no failure either.
+    pub(super) fn verdict(&self, plan: &Plan) -> Option<(u8, bool)> {
+        let (code, as_told) = match self.state {
+            State::Waiting | State::Running => return None,
             State::NotStarted(fault) => {
-                let code = fault.code(self.plan.style);
+                let code = fault.code(plan.style);
                 // tini cannot tell such an end from the program's own.
-                let tini = self.plan.style == Style::Tini;
-                Some(if tini { self.plan.mapped(code) } else { code })
+                let tini = plan.style == Style::Tini;
+                (if tini { plan.mapped(code) } else { code }, false)
             }
-            State::Ended(end) => Some(self.plan.mapped(end.status.code())),
+            State::Ended(status) => {
+                let code = status.code();
+                let told = self.told.map(|told| Status::Killed(told).code());
+                (plan.mapped(code), told == Some(code))
+            }
+        };
+        Some((code, code != 0 && !as_told))
+    }
+
+    /// Why it is gone.
+    pub fn reason(&self) -> Kind {
+        match self.state {
+            State::Waiting | State::Running => Kind::AllDone,
+            State::NotStarted(fault) => match fault.step {
+                Step::Fork => Kind::NotForked,
+                Step::Group => Kind::NotGrouped,
+                Step::Exec => Kind::NotExecuted,
+                Step::Interpreter => Kind::NotInterpreted,
+            },
+            State::Ended(Status::Exited(_)) => Kind::Exited,
+            State::Ended(Status::Killed(Signal::KILL)) if self.killed => Kind::KilledByUs,
+            State::Ended(Status::Killed(Signal::KILL)) if self.out_of_memory => {
+                Kind::KilledForMemory
+            }
+            State::Ended(Status::Killed(Signal::KILL)) => Kind::KilledFromOutside,
+            State::Ended(Status::Killed(_)) => Kind::Killed,
         }
     }
 }

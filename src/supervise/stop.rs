@@ -1,7 +1,7 @@
 //! The stop: from its cause to the last process and the exit code (DESIGN §6 and §7).
 
-use super::{Action, Cause, Phase, Supervisor};
-use crate::message::Message;
+use super::{Action, Phase, Supervisor};
+use crate::message::{Kind, Message, Place};
 use crate::plan::{Group, Style};
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
@@ -11,35 +11,46 @@ use crate::words::time::{Instant, Span};
 /// server) must not keep the container, and a healthy one is gone within a few milliseconds.
 pub(super) const KILL_PATIENCE: Span = Span::seconds(2);
 
+/// Why every running service is sent a signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It came to us, and is passed on.
+    PassedOn,
+    /// The service is to stop.
+    Stop,
+    /// The service was told twice, or its time is up.
+    Kill,
+}
+
 impl Supervisor<'_> {
     /// A stop signal came while everything runs.
     pub(super) fn stop_asked(&mut self, now: Instant, signal: Signal, from_kernel: bool) {
-        let only_if_set = self.plan.pass_through();
-        if self.limit.is_none() && !(only_if_set && self.plan.grace.is_none()) {
-            self.limit = Some(now.after(self.plan.budget()));
+        (self.asked, self.asked_at) = (Some(signal), now);
+        if self.plan.bounded() {
+            self.limit_to(now);
         }
         if self.plan.lame_duck > Span::ZERO {
-            self.say(Message::LameDuck);
-            self.phase = Phase::LameDuck {
-                until: now.after(self.plan.lame_duck),
-                signal,
-            };
+            self.say_that(Kind::LameDuck);
+            self.phase = Phase::LameDuck;
+            self.lame_until = now.after(self.plan.lame_duck);
         } else {
-            self.stop_for(now, signal, from_kernel);
+            self.obey(now, signal, from_kernel);
         }
     }
 
-    pub(super) fn end_lame_duck(&mut self, now: Instant, signal: Signal) {
+    /// The lame-duck delay is over.
+    pub(super) fn end_lame_duck(&mut self, now: Instant) {
         self.phase = Phase::Run;
-        self.stop_for(now, signal, false);
+        if let Some(signal) = self.asked {
+            self.obey(now, signal, false);
+        }
     }
 
-    fn stop_for(&mut self, now: Instant, signal: Signal, from_kernel: bool) {
+    fn obey(&mut self, now: Instant, signal: Signal, from_kernel: bool) {
         let Some(pid) = self.only_child() else {
-            return self.begin_stop(now, Cause::Signal(signal));
+            return self.begin_stop(now, Some(signal));
         };
         // The only service: its signals are its own business, and its end is the end.
-        self.asked = Some((now, signal));
         if let Some(record) = self.services.first_mut() {
             record.group_told |= self.plan.group;
         }
@@ -47,92 +58,108 @@ impl Supervisor<'_> {
         self.act(Action::Wake(pid));
     }
 
-    /// Begins the stop, or holds the container where that was asked for.
-    pub(super) fn begin_stop(&mut self, now: Instant, cause: Cause) {
-        let held = self.phase == Phase::Held;
-        if !held {
-            self.cause = Some(cause);
-        }
-        let (service, code) = self.outcome();
-        let signalled = matches!(cause, Cause::Signal(_));
-        if let (true, Some(service)) = (self.plan.hold && !signalled && code != 0, service) {
-            if self.asked.is_none() {
-                self.phase = Phase::Held;
-                return self.say(Message::Held(service));
-            }
-        }
+    /// The stop budget runs from `begun` on, if it does not run already.
+    fn limit_to(&mut self, begun: Instant) {
+        self.limit = self.limit.min(self.budget_from(begun));
+    }
+
+    /// When a stop that began then must be over.
+    pub(super) fn budget_from(&self, begun: Instant) -> Instant {
+        begun.after(self.plan.budget())
+    }
+
+    /// Begins the stop that this signal asked for, or a service's end.
+    pub(super) fn begin_stop(&mut self, now: Instant, asked_by: Option<Signal>) {
         if !self.plan.graceful {
             // After a hold the child has been reaped: its number may be somebody else's.
-            if !held {
+            if self.phase != Phase::Held {
                 self.farewell();
             }
             return self.finish();
         }
-        let begun = match self.asked {
-            // A stop signal that the service outlived by more than the budget asked for no stop.
-            Some((asked, _)) if now < asked.after(self.plan.budget()) => asked,
-            _ => now,
-        };
-        self.limit.get_or_insert(begun.after(self.plan.budget()));
-        if self.running == 0 {
-            return self.begin_rest();
+        self.limit_to(match self.asked {
+            Some(_) => self.asked_at,
+            None => now,
+        });
+        if self.running.is_empty() {
+            return self.look();
         }
         self.phase = Phase::Stopping;
-        self.say(Message::Stopping);
-        let signal = match (cause, self.plan.parent_death) {
-            (Cause::Signal(signal), Some(death)) if signal == death => signal,
-            // dumb-init's users rewrite what a stop sends, too; but nobody is left without one.
+        self.say_that(Kind::Stopping);
+        // dumb-init's users rewrite what a stop sends, too; but nobody is left without one.
+        let signal = match asked_by {
+            Some(signal) if asked_by == self.plan.parent_death => signal,
             _ => self.plan.routes.get(Signal::TERM).unwrap_or(Signal::TERM),
         };
-        for index in 0..self.pids.len() {
-            let (pid, service) = self.pids[index];
-            let group = self.plan.group;
-            let record = &mut self.services[service as usize];
-            record.told = Some(signal);
-            record.group_told |= group;
-            self.act(Action::Signal { pid, group, signal });
-            if signal != Signal::KILL {
-                self.act(Action::Signal {
-                    pid,
-                    group,
-                    signal: Signal::CONT,
-                });
+        self.tell(signal, Why::Stop);
+    }
+
+    /// Sends every running service a signal.
+    pub(super) fn tell(&mut self, signal: Signal, why: Why) {
+        let kill = why == Why::Kill;
+        let group = if kill {
+            self.own_groups()
+        } else {
+            self.plan.group
+        };
+        let mut index = 0;
+        while let Some(&place) = self.running.get(index) {
+            index += 1;
+            let Some(record) = self.services.get_mut(usize::from(place)) else {
+                continue;
+            };
+            let pid = record.pid;
+            record.killed |= kill;
+            if why == Why::Stop {
+                record.told = Some(signal);
+                record.group_told |= group;
+            }
+            self.send(pid, group, signal);
+            if why == Why::Stop && signal != Signal::KILL {
+                self.send(pid, group, Signal::CONT);
             }
         }
     }
 
+    /// Whether every service has a process group of its own.
+    fn own_groups(&self) -> bool {
+        self.plan.setup.group != Group::Ours
+    }
+
     /// The services are gone: now whatever else there is.
-    pub(super) fn begin_rest(&mut self) {
-        self.phase = Phase::Rest { told: false };
+    pub(super) fn look(&mut self) {
+        self.phase = Phase::Look;
         self.act(Action::Look);
     }
 
     /// The edge has reaped all that was dead.
     pub(super) fn reaped(&mut self, left: bool) {
         match self.phase {
-            Phase::Rest { .. } | Phase::Killing { .. } if !left => self.finish(),
-            Phase::Rest { told: false } => {
-                self.phase = Phase::Rest { told: true };
+            Phase::Look | Phase::Rest | Phase::Killing if !left => self.finish(),
+            Phase::Look => {
+                self.phase = Phase::Rest;
                 self.act(Action::Rest {
                     signal: Signal::TERM,
                     spare_told: true,
                 });
             }
-            Phase::Killing { .. } if !self.surroundings.init => {
-                // Whoever was born or came to us since the last round.
-                self.act(Action::Rest {
-                    signal: Signal::KILL,
-                    spare_told: false,
-                });
-            }
+            // Whoever was born or came to us since the last round.
+            Phase::Killing if !self.surroundings.init => self.kill_rest(),
             _ => (),
         }
     }
 
+    fn kill_rest(&mut self) {
+        self.act(Action::Rest {
+            signal: Signal::KILL,
+            spare_told: false,
+        });
+    }
+
     /// What is left over cannot be found, so there is nothing to wait for.
     pub(super) fn out_of_reach(&mut self) {
-        if self.running == 0 {
-            self.say(Message::LeftBehind);
+        if self.running.is_empty() {
+            self.say_that(Kind::LeftBehind);
             self.finish();
         }
     }
@@ -140,65 +167,54 @@ impl Supervisor<'_> {
     /// A leader died in the stop, and is a zombie still: its group hears of the stop now, since
     /// later the number may be somebody else's. PID 1 has nobody else's processes to fear, and
     /// tells everybody at once when the services are gone.
-    pub(super) fn tell_group_left_behind(&mut self, service: usize) {
+    pub(super) fn tell_group_left_behind(&mut self, place: Place) {
         let signal = match self.phase {
-            Phase::Stopping | Phase::Rest { .. } => Signal::TERM,
-            Phase::Killing { .. } => Signal::KILL,
+            Phase::Stopping | Phase::Look => Signal::TERM,
+            Phase::Killing => Signal::KILL,
             _ => return,
         };
-        let record = &mut self.services[service];
-        let told = record.group_told && signal == Signal::TERM;
-        if self.surroundings.init || told || self.plan.setup.group == Group::Ours {
+        if self.surroundings.init || !self.own_groups() {
             return;
         }
-        record.group_told = true;
+        let Some(record) = self.services.get_mut(usize::from(place)) else {
+            return;
+        };
+        let told = core::mem::replace(&mut record.group_told, true);
         let pid = record.pid;
-        self.act(Action::Signal {
-            pid,
-            group: true,
-            signal,
-        });
+        if !told || signal == Signal::KILL {
+            self.send(pid, true, signal);
+        }
     }
 
     /// The stop budget ran out.
     pub(super) fn overdue(&mut self, now: Instant) {
-        if self.running == 0 {
-            self.say(Message::LeftOver);
+        if self.running.is_empty() {
+            self.say_that(Kind::LeftOver);
         }
-        for index in 0..self.pids.len() {
-            let (_, service) = self.pids[index];
-            self.say(Message::Overdue(service as usize));
+        let mut index = 0;
+        while let Some(&place) = self.running.get(index) {
+            index += 1;
+            self.say_about(Kind::Overdue, place);
         }
         self.kill_all(now);
     }
 
     /// Kills everything.
     pub(super) fn kill_all(&mut self, now: Instant) {
-        self.phase = Phase::Killing {
-            until: now.after(KILL_PATIENCE),
-        };
-        let group = self.plan.setup.group != Group::Ours;
-        for index in 0..self.pids.len() {
-            let (pid, service) = self.pids[index];
-            self.services[service as usize].killed = true;
-            self.act(Action::Signal {
-                pid,
-                group,
-                signal: Signal::KILL,
-            });
-        }
-        self.act(Action::Rest {
-            signal: Signal::KILL,
-            spare_told: false,
-        });
+        self.phase = Phase::Killing;
+        self.limit = now.after(KILL_PATIENCE);
+        self.tell(Signal::KILL, Why::Kill);
+        self.kill_rest();
         self.act(Action::Look);
     }
 
     /// What was killed hangs in the kernel; it counts as killed all the same.
     pub(super) fn give_up(&mut self, now: Instant) {
-        self.say(Message::Unkillable);
-        for (_, service) in &*self.pids {
-            self.services[*service as usize].end(now, Status::Killed(Signal::KILL), false);
+        self.say_that(Kind::Unkillable);
+        for record in &mut *self.services {
+            if record.state == super::State::Running {
+                record.end(now, Status::Killed(Signal::KILL), false);
+            }
         }
         self.finish();
     }
@@ -206,51 +222,42 @@ impl Supervisor<'_> {
     /// dumb-init tells the rest of the session when the main child is gone, and does not wait.
     fn farewell(&mut self) {
         let pid = self.services.first().map_or(0, |record| record.pid);
-        if self.plan.style == Style::DumbInit && self.plan.group && pid != 0 {
-            if let Some(signal) = self.plan.routes.get(Signal::TERM) {
-                self.say(Message::PassedOn(signal));
-                self.act(Action::Signal {
-                    pid,
-                    group: true,
-                    signal,
-                });
-            }
+        let signal = self.plan.routes.get(Signal::TERM);
+        if let (Style::DumbInit, true, 1.., Some(signal)) =
+            (self.plan.style, self.plan.group, pid, signal)
+        {
+            self.say_signal(Kind::PassedOn, signal);
+            self.send(pid, true, signal);
         }
     }
 
-    /// Why the container ends and with what code (DESIGN §6).
-    fn outcome(&self) -> (Option<usize>, u8) {
-        let count = self.services.len();
-        let service = match self.cause {
-            Some(Cause::Service(service)) => Some(service),
-            Some(Cause::Signal(_)) => (0..count)
-                .find(|service| self.failed(*service))
-                .or_else(|| (0..count).find(|service| self.code(*service).is_some())),
-            Some(Cause::AllDone) => self.first_failure,
-            // Killed while its signals were its own business.
-            None => Some(0),
-        };
-        match service.and_then(|service| Some((service, self.code(service)?))) {
-            Some((service, code)) => (Some(service), code),
-            None => (None, 0),
+    /// Whose end gives the container its exit code, and which (DESIGN §6): of those that count
+    /// the first that failed, else the first that is gone.
+    pub(super) fn judge(&mut self) {
+        let mut failure = false;
+        for place in self.counts.clone().rev() {
+            match self
+                .record(place)
+                .and_then(|record| record.verdict(self.plan))
+            {
+                Some((code, failed)) if failed || !failure => {
+                    (self.culprit, self.code) = (place, code);
+                    failure = failed;
+                }
+                _ => (),
+            }
         }
     }
 
     /// Everything is over.
     pub(super) fn finish(&mut self) {
-        let (service, code) = self.outcome();
-        let signal = match (self.cause, self.asked, self.limit) {
-            (Some(Cause::Signal(signal)), ..) => Some(signal),
-            (_, Some((asked, signal)), Some(limit)) if limit == asked.after(self.plan.budget()) => {
-                Some(signal)
-            }
-            _ => None,
-        };
-        self.phase = Phase::Done(code);
-        self.say(Message::End {
-            service,
-            signal,
-            code,
+        self.judge();
+        self.phase = Phase::Done;
+        self.say(Message {
+            service: self.culprit,
+            to: self.asked.map_or(0, Signal::number),
+            code: self.code,
+            ..Message::of(Kind::End)
         });
     }
 }

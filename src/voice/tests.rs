@@ -48,85 +48,88 @@ fn every_style_has_a_line_for_every_kind() {
     assert!(PIDLET.lines().all(|line| line.len() > 1));
 }
 
+/// The last line for so many services and what happens to them.
+const LAST_LINES: [(usize, &str, &str); 15] = [
+    (
+        1,
+        "start, 12449ms a exits 3, gone",
+        "a (pid 100) exited with code 3 after 12.4s; container exits 3",
+    ),
+    (
+        1,
+        "start, a exits 0, gone",
+        "a (pid 100) exited with code 0 after 0.0s; container exits 0",
+    ),
+    (
+        2,
+        "start, b exits 7, 187s a exits 1, gone",
+        "b (pid 101) exited with code 7 after 0.0s; container exits 7",
+    ),
+    (
+        1,
+        "start, 1s a killed SEGV, gone",
+        "a (pid 100) was killed by signal 11 (SEGV) after 1.0s; container exits 139",
+    ),
+    (
+        1,
+        "start, a killed RTMIN+1, gone",
+        "a (pid 100) was killed by signal 35 (RTMIN+1) after 0.0s; container exits 163",
+    ),
+    (
+        1,
+        "start, a killed KILL memory, gone",
+        "a (pid 100) was killed by the kernel: out of memory, after 0.0s; container exits 137",
+    ),
+    (
+        1,
+        "start, a killed KILL, gone",
+        "a (pid 100) was killed by signal 9 (KILL) from outside after 0.0s; container exits 137",
+    ),
+    (
+        1,
+        "start, 2s TERM, a killed TERM, gone",
+        "stopped by TERM: a (pid 100) was killed by signal 15 (TERM) after 2.0s; container exits 143",
+    ),
+    (
+        1,
+        "start, INT, 1h a exits 0, gone",
+        "a (pid 100) exited with code 0 after 1h00m; container exits 0",
+    ),
+    (
+        2,
+        "start, INT, a exits 0, 8s, b killed KILL, gone",
+        "stopped by INT: b (pid 101) did not stop in time and was killed after 8.0s; container exits 137",
+    ),
+    (
+        2,
+        "start, TERM, a killed TERM, b exits 0, gone",
+        "stopped by TERM: a (pid 100) was killed by signal 15 (TERM) after 0.0s; container exits 143",
+    ),
+    (
+        2,
+        "TERM, gone",
+        "stopped by TERM: all services have ended; container exits 0",
+    ),
+    (
+        1,
+        "start a ENOENT, gone",
+        "a: cannot run \"a\": No such file or directory; container exits 127",
+    ),
+    (
+        2,
+        "start, TERM, 8s, 2s",
+        "stopped by TERM: a (pid 100) did not stop in time and was killed after 10.0s; container exits 137",
+    ),
+    (
+        2,
+        "start a, start b EAGAIN, a exits 0, gone",
+        "b: cannot make a process for \"b\": Resource temporarily unavailable; container exits 125",
+    ),
+];
+
 #[test]
 fn the_last_line_says_how_it_ended_and_why() {
-    for (count, rows, line) in [
-        (
-            1,
-            "start, 12449ms a exits 3, gone",
-            "a (pid 100) exited with code 3 after 12.4s; container exits 3",
-        ),
-        (
-            1,
-            "start, a exits 0, gone",
-            "a (pid 100) exited with code 0 after 0.0s; container exits 0",
-        ),
-        (
-            2,
-            "start, b exits 7, 187s a exits 1, gone",
-            "b (pid 101) exited with code 7 after 0.0s; container exits 7",
-        ),
-        (
-            1,
-            "start, 1s a killed SEGV, gone",
-            "a (pid 100) was killed by signal 11 (SEGV) after 1.0s; container exits 139",
-        ),
-        (
-            1,
-            "start, a killed RTMIN+1, gone",
-            "a (pid 100) was killed by signal 35 (RTMIN+1) after 0.0s; container exits 163",
-        ),
-        (
-            1,
-            "start, a killed KILL memory, gone",
-            "a (pid 100) was killed by the kernel: out of memory, after 0.0s; container exits 137",
-        ),
-        (
-            1,
-            "start, a killed KILL, gone",
-            "a (pid 100) was killed by signal 9 (KILL) from outside after 0.0s; container exits 137",
-        ),
-        (
-            1,
-            "start, 2s TERM, a killed TERM, gone",
-            "stopped by TERM: a (pid 100) was killed by signal 15 (TERM) after 2.0s; container exits 143",
-        ),
-        (
-            1,
-            "start, INT, 1h a exits 0, gone",
-            "a (pid 100) exited with code 0 after 1h00m; container exits 0",
-        ),
-        (
-            2,
-            "start, INT, a exits 0, 8s, b killed KILL, gone",
-            "stopped by INT: b (pid 101) did not stop in time and was killed after 8.0s; container exits 137",
-        ),
-        (
-            2,
-            "start, TERM, a killed TERM, b exits 0, gone",
-            "stopped by TERM: a (pid 100) was killed by signal 15 (TERM) after 0.0s; container exits 143",
-        ),
-        (
-            2,
-            "TERM, gone",
-            "stopped by TERM: all services have ended; container exits 0",
-        ),
-        (
-            1,
-            "start a ENOENT, gone",
-            "a: cannot run \"a\": No such file or directory; container exits 127",
-        ),
-        (
-            2,
-            "start, TERM, 8s, 2s",
-            "stopped by TERM: a (pid 100) did not stop in time and was killed after 10.0s; container exits 137",
-        ),
-        (
-            2,
-            "start a, start b EAGAIN, a exits 0, gone",
-            "b: cannot make a process for \"b\": Resource temporarily unavailable; container exits 125",
-        ),
-    ] {
+    for (count, rows, line) in LAST_LINES {
         let said = said(count, nothing, rows);
         assert_eq!(
             said.last().unwrap().strip_prefix("pidlet: "),
@@ -136,6 +139,34 @@ fn the_last_line_says_how_it_ended_and_why() {
     }
     let all = said(2, until(Essential::No), "start, a exits 0, b exits 0, gone");
     assert_eq!(all, ["pidlet: all services have ended; container exits 0"]);
+}
+
+#[test]
+fn the_last_line_knows_the_stop_signal_of_the_only_service() {
+    let set = |plan: &mut Plan| {
+        plan.grace = Some(Span::seconds(3));
+        plan.lame_duck = Span::seconds(1);
+    };
+    for (rows, line) in [
+        (
+            "start, TERM, a exits 0, gone",
+            "pidlet: stopped by TERM: a (pid 100) exited with code 0 after 0.0s; container exits 0",
+        ),
+        (
+            "start, TERM, 1s, a exits 0, gone",
+            "pidlet: stopped by TERM: a (pid 100) exited with code 0 after 1.0s; container exits 0",
+        ),
+        (
+            "start, TERM, 1s, INT, 1s, a exits 0, gone",
+            "pidlet: stopped by INT: a (pid 100) exited with code 0 after 2.0s; container exits 0",
+        ),
+        (
+            "start, TERM, 3s, a killed KILL, gone",
+            "pidlet: stopped by TERM: a (pid 100) did not stop in time and was killed after 3.0s; container exits 137",
+        ),
+    ] {
+        assert_eq!(said(1, set, rows).last().unwrap(), line, "{rows}");
+    }
 }
 
 #[test]
@@ -222,73 +253,76 @@ fn success_is_said_later_than_failure_and_a_fault_always() {
     }
 }
 
+/// What the peers say at a verbosity of theirs.
+const PEERS: [(Style, u32, &str, &[&str]); 9] = [
+    (Style::Tini, 1, "start, z exits 0, HUP, a exits 3", &[]),
+    (
+        Style::Tini,
+        3,
+        "start, HUP, a exits 3",
+        &[
+            "[INFO  tini (1)] Spawned child process 'a' with pid '100'",
+            "[DEBUG tini (1)] Passing signal: 'HUP'",
+            "[INFO  tini (1)] Main child exited normally (with status '3')",
+        ],
+    ),
+    (
+        Style::Tini,
+        2,
+        "start, a killed KILL",
+        &[
+            "[INFO  tini (1)] Spawned child process 'a' with pid '100'",
+            "[INFO  tini (1)] Main child exited with signal (with signal 'KILL')",
+        ],
+    ),
+    (
+        Style::Tini,
+        0,
+        "start a ENOENT",
+        &["[FATAL tini (1)] exec a failed: No such file or directory"],
+    ),
+    (Style::DumbInit, 0, "start, HUP, a exits 3", &[]),
+    (
+        Style::DumbInit,
+        1,
+        "start, HUP, z exits 4, a killed SEGV",
+        &[
+            "[dumb-init] Child spawned with PID 100.",
+            "[dumb-init] Received signal 1.",
+            "[dumb-init] Forwarded signal 1 to children.",
+            "[dumb-init] A child with PID 999 exited with exit status 4.",
+            "[dumb-init] A child with PID 100 was terminated by signal 11.",
+            "[dumb-init] Forwarded signal 15 to children.",
+            "[dumb-init] Child exited with status 139. Goodbye.",
+        ],
+    ),
+    (
+        Style::DumbInit,
+        0,
+        "start a EACCES",
+        &["[dumb-init] a: Permission denied"],
+    ),
+    (
+        Style::Catatonit,
+        1,
+        "start, HUP, a killed TERM",
+        &[
+            "DEBUG (catatonit:1): spawned pid1 as 100",
+            "DEBUG (catatonit:1): passed on HUP",
+            "DEBUG (catatonit:1): pid1 was killed by TERM",
+        ],
+    ),
+    (
+        Style::Catatonit,
+        0,
+        "start a ENOENT",
+        &["ERROR (catatonit:1): failed to exec pid1: No such file or directory"],
+    ),
+];
+
 #[test]
 fn the_peers_words() {
-    for (style, verbosity, rows, lines) in [
-        (Style::Tini, 1, "start, z exits 0, HUP, a exits 3", &[][..]),
-        (
-            Style::Tini,
-            3,
-            "start, HUP, a exits 3",
-            &[
-                "[INFO  tini (1)] Spawned child process 'a' with pid '100'",
-                "[DEBUG tini (1)] Passing signal: 'HUP'",
-                "[INFO  tini (1)] Main child exited normally (with status '3')",
-            ],
-        ),
-        (
-            Style::Tini,
-            2,
-            "start, a killed KILL",
-            &[
-                "[INFO  tini (1)] Spawned child process 'a' with pid '100'",
-                "[INFO  tini (1)] Main child exited with signal (with signal 'KILL')",
-            ],
-        ),
-        (
-            Style::Tini,
-            0,
-            "start a ENOENT",
-            &["[FATAL tini (1)] exec a failed: No such file or directory"],
-        ),
-        (Style::DumbInit, 0, "start, HUP, a exits 3", &[]),
-        (
-            Style::DumbInit,
-            1,
-            "start, HUP, z exits 4, a killed SEGV",
-            &[
-                "[dumb-init] Child spawned with PID 100.",
-                "[dumb-init] Received signal 1.",
-                "[dumb-init] Forwarded signal 1 to children.",
-                "[dumb-init] A child with PID 999 exited with exit status 4.",
-                "[dumb-init] A child with PID 100 was terminated by signal 11.",
-                "[dumb-init] Forwarded signal 15 to children.",
-                "[dumb-init] Child exited with status 139. Goodbye.",
-            ],
-        ),
-        (
-            Style::DumbInit,
-            0,
-            "start a EACCES",
-            &["[dumb-init] a: Permission denied"],
-        ),
-        (
-            Style::Catatonit,
-            1,
-            "start, HUP, a killed TERM",
-            &[
-                "DEBUG (catatonit:1): spawned pid1 as 100",
-                "DEBUG (catatonit:1): passed on HUP",
-                "DEBUG (catatonit:1): pid1 was killed by TERM",
-            ],
-        ),
-        (
-            Style::Catatonit,
-            0,
-            "start a ENOENT",
-            &["ERROR (catatonit:1): failed to exec pid1: No such file or directory"],
-        ),
-    ] {
+    for (style, verbosity, rows, lines) in PEERS {
         let set = |plan: &mut Plan| {
             persona(style)(plan);
             plan.verbosity = verbosity;
@@ -327,15 +361,15 @@ fn only_tinis_reports_go_to_standard_output() {
             &mut line,
         )
     };
-    let passed_on = Message::PassedOn(Signal::HUP);
+    let passed_on = Message::of_signal(Kind::PassedOn, Signal::HUP);
     assert_eq!(stream(Style::Tini, 3, passed_on), Some(Stream::Out));
     assert_eq!(stream(Style::Tini, 2, passed_on), None);
     assert_eq!(
-        stream(Style::Tini, 1, Message::NotSubreaper),
+        stream(Style::Tini, 1, Message::of(Kind::NotSubreaper)),
         Some(Stream::Err)
     );
     assert_eq!(stream(Style::Pidlet, 4, passed_on), Some(Stream::Err));
     assert_eq!(stream(Style::Catatonit, 1, passed_on), Some(Stream::Err));
     // What a style has no line for is not said.
-    assert_eq!(stream(Style::Tini, 9, Message::Stopping), None);
+    assert_eq!(stream(Style::Tini, 9, Message::of(Kind::Stopping)), None);
 }

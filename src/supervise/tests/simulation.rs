@@ -3,12 +3,12 @@
 
 use std::boxed::Box;
 use std::vec::Vec;
-use std::{assert, assert_eq, eprintln, format};
+use std::{assert, assert_eq, eprintln};
 
 use super::super::stop::KILL_PATIENCE;
 use super::{Action, Event, FIRST_PID, Next, ORPHAN, Supervisor, Surroundings};
 use super::{exec_fault, persona, plan};
-use crate::message::Message;
+use crate::message::Kind;
 use crate::plan::{Essential, Plan, Style};
 use crate::words::Pid;
 use crate::words::errno::Errno;
@@ -294,10 +294,9 @@ impl<'p> Simulation<'p> {
         }
         // A service may leave a child behind.
         let orphan = ORPHAN + self.processes.len() as Pid;
-        if process.service.is_some() && self.random.one_in(3) {
-            if self.processes.iter().all(|process| process.pid != orphan) {
-                self.spawn(orphan, None);
-            }
+        let free = self.processes.iter().all(|process| process.pid != orphan);
+        if process.service.is_some() && free && self.random.one_in(3) {
+            self.spawn(orphan, None);
         }
     }
 
@@ -363,7 +362,7 @@ impl<'p> Simulation<'p> {
                 }
             }
             Action::Look => self.look = true,
-            Action::Say(Message::End { .. }) => self.ends_said += 1,
+            Action::Say(message) => self.ends_said += usize::from(message.kind == Kind::End),
             _ => (),
         }
         None
@@ -482,7 +481,7 @@ struct OnPanic(u64);
 impl Drop for OnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", format!("the seed was {}", self.0));
+            eprintln!("the seed was {}", self.0);
         }
     }
 }
