@@ -206,7 +206,8 @@ impl<'p> Spawner<'p> {
     /// there is one.
     fn search(&mut self, program: &CStr, execute: bool) -> Errno {
         let name = program.to_bytes_with_nul();
-        if name.len() == 1 || name.contains(&b'/') {
+        let (_, behind_slash) = text::cut(name, b'/');
+        if name.len() == 1 || !behind_slash.is_empty() {
             return self.attempt.make(program, execute);
         }
         let mut last = Errno::NOENT;
