@@ -12,7 +12,6 @@ const NOBODY: u32 = u32::MAX;
 pub const SEPARATOR: &[u8] = b"---";
 
 /// Adds a service for each command in `words`. An empty command is refused with its place.
-#[inline(never)]
 pub fn add<'a>(
     plan: &mut Plan<'a>,
     words: &'a [&'a CStr],

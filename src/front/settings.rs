@@ -251,6 +251,7 @@ impl<'p, 'a> Settings<'p, 'a> {
         Ok(())
     }
 
+    #[inline(never)]
     fn switch(&mut self, setting: Setting, times: u32) {
         let plan = &mut *self.plan;
         let on = times > 0;
