@@ -89,7 +89,6 @@ pub fn describe(message: Message, supervisor: &Supervisor, own: Pid, line: &mut 
     write_in(Style::Pidlet, u32::MAX, message, supervisor, own, line);
 }
 
-#[inline(never)]
 fn write_in(
     style: Style,
     verbosity: u32,

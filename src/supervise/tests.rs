@@ -1069,6 +1069,14 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
         left               => rest:TERM:not-told
     ",
     );
+    // But killed it is: somebody in it lives on.
+    running_below(2, |plan| plan.group = true).play(
+        "
+        a exits 3          => -b:TERM -b:CONT -a:TERM
+        8s                 => -b:KILL rest:KILL look
+        b killed KILL      => -b:KILL
+    ",
+    );
     // Before the stop a group that outlives its leader is nobody's business.
     running_below(2, until(Essential::No)).play("a exits 0");
 }

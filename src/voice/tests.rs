@@ -162,11 +162,21 @@ fn the_last_line_knows_the_stop_signal_of_the_only_service() {
         ),
         (
             "start, TERM, 3s, a killed KILL, gone",
-            "pidlet: stopped by TERM: a (pid 100) did not stop in time and was killed after 3.0s; container exits 137",
+            "pidlet: stopped by TERM: a (pid 100) did not stop in time and was killed after 3.0s; \
+             container exits 137",
         ),
     ] {
         assert_eq!(said(1, set, rows).last().unwrap(), line, "{rows}");
     }
+}
+
+#[test]
+fn a_fault_with_which_the_container_goes_on_is_said_at_once() {
+    let said = said(2, until(Essential::No), "start a ENOENT");
+    assert_eq!(
+        said,
+        ["pidlet: a: cannot run \"a\": No such file or directory"]
+    );
 }
 
 #[test]
