@@ -11,8 +11,9 @@ BUILD_NEEDS := cc=gcc /usr/include/stdlib.h=libc6-dev
 DEMO_NEEDS := unshare=util-linux python3=python3 nginx=nginx redis-server=redis-server
 TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace readelf=binutils mandoc=mandoc
 
-# The binary's size on x86-64 in bytes: what it may have with what exists today, and what it may never exceed (64 KiB).
-SIZE_BUDGET ?= 28672
+# The binary's size on x86-64 in bytes: what it may have with what exists today (a ratchet on the way down to 28 KiB), and
+# what it may never exceed (64 KiB).
+SIZE_BUDGET ?= 43008
 SIZE_LIMIT := 65536
 
 .PHONY: help demo test build size fmt lint install clean rust build-needs

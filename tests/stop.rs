@@ -130,6 +130,8 @@ fn with_one_command_stop_signals_are_just_passed_on() {
         );
     }
     let init = Run::pidlet().args(["sleep", "1000"]).start();
+    // What comes before our first instruction the kernel keeps from PID 1.
+    init.until("it runs", || init.find("sleep").is_some());
     init.kill(SIGTERM);
     assert_eq!(init.finish().exit, Exit::Code(143));
 }
@@ -177,6 +179,37 @@ fn a_second_stop_signal_kills_at_once() {
             let ended = init.finish();
             assert_eq!(ended.exit, Exit::Code(137), "{ended}");
         }
+    }
+}
+
+#[test]
+fn the_first_stop_signal_in_a_stop_that_a_command_began_kills_nothing() {
+    for mode in Mode::BOTH {
+        let slow = "trap 'read x; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+        let args = [
+            "-v",
+            "-t",
+            "1h",
+            "--",
+            "sh",
+            "-c",
+            slow,
+            "---",
+            "sh",
+            "-c",
+            "sleep 0.3; exit 3",
+        ];
+        let init = Run::pidlet()
+            .mode(mode)
+            .args(args)
+            .stdin(Input::Pipe)
+            .start();
+        init.wait_line(ErrOut, |line| line.contains("stopping within"));
+        init.kill(SIGTERM);
+        init.send("\n");
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+        assert!(!ended.stderr.contains("killed"), "{ended}");
     }
 }
 

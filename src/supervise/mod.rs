@@ -189,6 +189,8 @@ pub struct Supervisor<'p> {
     code: u8,
     /// We stopped ourselves together with our child.
     suspended: bool,
+    /// Somebody has asked for the stop that goes on: whoever asks again wants it at once.
+    wanted: bool,
 }
 
 impl<'p> Supervisor<'p> {
@@ -218,6 +220,7 @@ impl<'p> Supervisor<'p> {
             culprit: NOBODY,
             code: 0,
             suspended: false,
+            wanted: false,
         }
     }
 
@@ -493,6 +496,8 @@ impl<'p> Supervisor<'p> {
             Phase::Run => self.stop_asked(now, signal, from_kernel),
             Phase::LameDuck => self.end_lame_duck(now),
             Phase::Held => self.begin_stop(now, Some(signal)),
+            // The first one in a stop that a service's end began: what stops has its time.
+            _ if !self.wanted => self.wanted = true,
             _ => self.kill_all(now),
         }
         // Whoever presses Ctrl-Z means us too, where the child cannot stop us by stopping itself;

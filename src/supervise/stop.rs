@@ -77,6 +77,7 @@ impl Supervisor<'_> {
             }
             return self.finish();
         }
+        self.wanted |= asked_by.is_some() || self.asked.is_some();
         self.limit_to(match self.asked {
             Some(_) => self.asked_at,
             None => now,
