@@ -425,10 +425,16 @@ pub unsafe fn read_signals_from_idle(
     constants: &[(usize, usize)],
 ) -> usize {
     const PAGE: usize = 4096;
+    // What the start had below our own frame on the stack is nobody's any more. The frame may reach
+    // a little further down than what we see of it.
+    const FRAME_BYTES: usize = 512;
+    const STACK_BYTES: usize = 64 * 1024;
     let here = read_signals_from_idle as *const () as usize;
     let (first, last) = (here & !(PAGE - 1), (here + IDLE_CODE_BYTES) | (PAGE - 1));
     let (place, size) = (signals.as_mut_ptr() as usize, size_of_val(signals));
     let advice = sys::MADV_DONTNEED as usize;
+    let stack = (&raw const place as usize).wrapping_sub(FRAME_BYTES) & !(PAGE - 1);
+    let below = stack.wrapping_sub(STACK_BYTES);
     // SAFETY: the caller's; an advice that the kernel does not take changes nothing. From the
     // advice to the end of the wait no other code runs.
     let read = unsafe {
@@ -445,6 +451,8 @@ pub unsafe fn read_signals_from_idle(
                 0,
             );
         }
+        // Part of that may not be there: the kernel advises on what is.
+        instruction(sys::__NR_madvise, below, STACK_BYTES, advice, 0, 0);
         instruction(sys::__NR_read, fd as usize, place, size, 0, 0)
     };
     answer(read).unwrap_or(0) / size_of::<Pending>()
