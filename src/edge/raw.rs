@@ -439,17 +439,14 @@ pub unsafe fn read_signals_from_idle(
     // advice to the end of the wait no other code runs.
     let read = unsafe {
         for &(start, end) in constants {
-            let before = end.min(first).wrapping_sub(start);
+            // Never a negative length: to a 64-bit kernel one of 32 bits is most of the memory.
             let behind = start.max(last.wrapping_add(1));
-            instruction(sys::__NR_madvise, start, before, advice, 0, 0);
-            instruction(
-                sys::__NR_madvise,
-                behind,
-                end.wrapping_sub(behind),
-                advice,
-                0,
-                0,
-            );
+            for (start, end) in [(start, end.min(first)), (behind, end)] {
+                if start < end {
+                    let bytes = end.wrapping_sub(start);
+                    instruction(sys::__NR_madvise, start, bytes, advice, 0, 0);
+                }
+            }
         }
         // Part of that may not be there: the kernel advises on what is.
         instruction(sys::__NR_madvise, below, STACK_BYTES, advice, 0, 0);
