@@ -12,20 +12,22 @@ use core::slice::from_raw_parts_mut;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
 /// What most plans need, so that they cost no system call; the pages are touched as they are used.
-const FIRST_BYTES: usize = 2048;
+const FIRST_BYTES: usize = 2048 - 4 * size_of::<usize>();
 /// What is asked of the kernel at least.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 struct Arena(UnsafeCell<State>);
 
-/// On a page of its own: across two it would cost two.
-#[repr(align(4096))]
+/// Aligned to its size, so that it is never on two pages.
+#[repr(align(2048))]
 struct State {
     first: [u8; FIRST_BYTES],
     next: usize,
     end: usize,
     sealed: bool,
 }
+
+const _: () = assert!(size_of::<State>() == 2048);
 
 // SAFETY: pidlet has one thread. The children that share its memory until they exec do not
 // allocate, and it sleeps meanwhile.
