@@ -52,7 +52,7 @@ fmt: rust  ## format the code
 
 lint: rust build-needs  ## check formatting, and clippy without a warning
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) lint
 
 # Not built here: `sudo make install` should neither need cargo nor leave root's files in target/.
 install:  ## install the built binary to $(DESTDIR)$(PREFIX)/bin

@@ -426,8 +426,8 @@ pub unsafe fn read_signals_from_idle(
 ) -> usize {
     const PAGE: usize = 4096;
     // What the start had below our own frame on the stack is nobody's any more. The frame may reach
-    // a little further down than what we see of it.
-    const FRAME_BYTES: usize = 512;
+    // further down than what we see of it: 640 bytes in debug builds, and the ABI's red zone.
+    const FRAME_BYTES: usize = 2048;
     const STACK_BYTES: usize = 64 * 1024;
     let here = read_signals_from_idle as *const () as usize;
     let (first, last) = (here & !(PAGE - 1), (here + IDLE_CODE_BYTES) | (PAGE - 1));
