@@ -574,6 +574,20 @@ fn a_second_stop_signal_kills_at_once() {
 }
 
 #[test]
+fn the_first_stop_signal_in_a_stop_that_a_service_began_kills_nothing() {
+    running(3, nothing).play(
+        "
+        a exits 3          => b:TERM b:CONT c:TERM c:CONT
+        TERM
+        b exits 0
+        INT                => -c:KILL rest:KILL look
+        c killed KILL
+        gone               => exit 3
+    ",
+    );
+}
+
+#[test]
 fn nothing_is_started_during_a_stop() {
     starting(3, nothing).play(
         "
