@@ -219,8 +219,8 @@ impl<'p> Init<'p> {
         self.step(Event::Reaped { left });
         if let (Some(pid), Some(_)) = (self.supervisor.only_child(), &self.terminal) {
             // Whoever sends STOP itself is no terminal, and knows how to send CONT.
-            let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
-            if let Some(signal) = reap::stopped(pid).filter(|signal| by_terminal.contains(signal)) {
+            let by_terminal = |signal: &Signal| SignalSet::TERMINAL_STOPS.has(*signal);
+            if let Some(signal) = reap::stopped(pid).filter(by_terminal) {
                 self.step(Event::Stopped(pid, signal));
             }
         }

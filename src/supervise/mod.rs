@@ -28,14 +28,13 @@ mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use alloc::vec;
 use core::ops::Range;
 
 use crate::message::{Kind, Message, NOBODY, Place};
 use crate::plan::{Essential, Group, Plan, StartFault, Style};
 use crate::words::Pid;
 use crate::words::exit::Status;
-use crate::words::list::List;
+use crate::words::list::{List, room};
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::Instant;
 pub use service::{Record, State};
@@ -153,12 +152,6 @@ enum Phase {
 /// The deadline of what has none.
 const NEVER: Instant = Instant(u64::MAX);
 
-/// How a terminal stops a process.
-const TERMINAL_STOPS: SignalSet = SignalSet::NONE
-    .with(Signal::TSTP)
-    .with(Signal::TTIN)
-    .with(Signal::TTOU);
-
 /// Carries out a plan.
 pub struct Supervisor<'p> {
     plan: &'p Plan<'p>,
@@ -202,11 +195,11 @@ impl<'p> Supervisor<'p> {
         let count = plan.services.len();
         Supervisor {
             plan,
-            services: vec![Record::WAITING; count].leak(),
+            services: room(Record::WAITING, count),
             running: List::with_room(0, count),
             // The longest step is a stop whose budget is nothing: two signals for each service,
             // then a message and a KILL.
-            actions: vec![Action::Look; 4 * count + 12].leak(),
+            actions: room(Action::Look, 4 * count + 12),
             acted: 0,
             limit: NEVER,
             lame_until: NEVER,
@@ -502,7 +495,7 @@ impl<'p> Supervisor<'p> {
         }
         // Whoever presses Ctrl-Z means us too, where the child cannot stop us by stopping itself;
         // dumb-init stops itself for anybody.
-        if TERMINAL_STOPS.has(arrived)
+        if SignalSet::TERMINAL_STOPS.has(arrived)
             && !self.surroundings.alone
             && (from_kernel || self.plan.style == Style::DumbInit)
         {

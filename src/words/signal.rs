@@ -111,6 +111,11 @@ impl SignalSet {
     pub const NONE: SignalSet = SignalSet(0);
     /// All 64.
     pub const ALL: SignalSet = SignalSet(!0);
+    /// How a terminal stops a process.
+    pub const TERMINAL_STOPS: SignalSet = SignalSet::NONE
+        .with(Signal::TSTP)
+        .with(Signal::TTIN)
+        .with(Signal::TTOU);
     /// What asks a container to stop (DESIGN §7).
     pub const STOP: SignalSet = SignalSet::NONE
         .with(Signal::TERM)
