@@ -16,7 +16,7 @@ TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace re
 SIZE_BUDGET ?= 43008
 SIZE_LIMIT := 65536
 
-.PHONY: help demo test build size fmt lint install clean rust build-needs
+.PHONY: help demo test simulate build size fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -34,6 +34,11 @@ test: rust  ## install what they need and run all tests, in both profiles
 	@.ci/packages 'The test suite' $(BUILD_NEEDS) $(TEST_NEEDS)
 	$(CARGO) test
 	$(CARGO) test --release
+
+# A night's worth; `SEED=n make simulate` plays one life again.
+SIMULATE ?= 300000000
+simulate: rust build-needs  ## run the supervisor's simulator on SIMULATE random steps
+	SIMULATE=$(SIMULATE) $(CARGO) test --release --lib -- --nocapture plans_at_random
 
 build: rust build-needs  ## build target/release/pidlet
 	$(CARGO) build --release

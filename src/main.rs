@@ -17,13 +17,13 @@ use edge::reactor::{self, NO_SIGNALS, Reactor, now};
 use edge::reap::{self, Look};
 use edge::rest::Farewell;
 use edge::say::{self, Voice};
-use edge::spawn::Spawner;
+use edge::spawn::{Gift, Spawner, What};
 use edge::terminal::{self, Terminal};
-use edge::{arena, settle};
+use edge::{arena, files, settle};
 use pidlet::front::{self, Question};
 use pidlet::message::{Kind, Message, Stream};
-use pidlet::plan::{self, Plan, Style};
-use pidlet::supervise::{Action, Event, Next, Supervisor, Surroundings};
+use pidlet::plan::{self, Place, Plan, Style};
+use pidlet::supervise::{Action, End, Event, Next, State, Supervisor, Surroundings};
 use pidlet::voice;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -43,6 +43,8 @@ fn main(start: Start) -> u8 {
         args,
         getenv: &getenv,
         own: rustix::process::getpid().as_raw_pid() as Pid,
+        read: &|path| files::whole(path),
+        list: &files::list,
         print: &say::answer,
     };
     let mut plan = Plan::new(front::style(&question));
@@ -141,7 +143,12 @@ impl<'p> Init<'p> {
 
     fn start(&mut self, service: usize) {
         let fd = self.terminal.as_ref().and_then(Terminal::ours);
-        let event = self.spawner.start(service, fd);
+        let gift = Gift {
+            terminal: fd,
+            ..Gift::NONE
+        };
+        let what = self.what(service);
+        let event = self.spawner.start(service, what, &gift);
         if let (Some(_), Event::Started(pid), Some(terminal)) = (fd, event, &mut self.terminal) {
             terminal.given_to(pid);
         } else if let (Some(_), Some(terminal)) = (fd, &mut self.terminal) {
@@ -150,11 +157,28 @@ impl<'p> Init<'p> {
         self.step(event);
     }
 
+    /// What is to be started of a service: itself, or its `finish` command with how it ended.
+    fn what(&self, service: usize) -> What {
+        let record = self.supervisor.record(service as Place);
+        match record.map(|record| (record.state, record.end)) {
+            Some((State::Finishing, End::Process(Status::Killed(signal)))) => {
+                What::Finish(256, signal.number())
+            }
+            Some((State::Finishing, End::Process(Status::Exited(code)))) => {
+                What::Finish(code.into(), 0)
+            }
+            Some((State::Finishing, _)) => What::Finish(256, 0),
+            _ => What::Run,
+        }
+    }
+
     /// Everything runs: from now on there is time.
     fn settle(&mut self) {
         let signals = self.reactor.open();
         let terminal = self.terminal.as_ref().map_or(reactor::NONE, Terminal::fd);
-        settle::settle([signals.min(terminal), signals.max(terminal)]);
+        if !self.plan.filed {
+            settle::settle([signals.min(terminal), signals.max(terminal)]);
+        }
         if self.plan.style == Style::Pidlet {
             self.memory = Some(MemoryEvents::new());
         }
@@ -256,6 +280,7 @@ impl<'p> Init<'p> {
                 return Farewell { own, signal, told }.send();
             }
             Action::Look => self.look = true,
+            Action::Check(_) | Action::Uncheck(_) | Action::Announce(_) => (),
             Action::Foreground(pid) => {
                 if self.give_terminal(pid) {
                     self.signal(pid, true, Signal::CONT);

@@ -1,16 +1,10 @@
 //! What pidlet has to say, as data. [`crate::voice`] has the words.
 
+use crate::plan::{NOBODY, Place};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
-
-/// A service by its place in the plan, which has room for just that many
-/// ([`crate::plan::SERVICES_MAX`]). Small, so that a message is.
-pub type Place = u16;
-
-/// The place of no service.
-pub const NOBODY: Place = Place::MAX;
 
 /// What is said: the lines of a style, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +64,28 @@ pub enum Kind {
     NotSignalled,
     /// The end.
     End,
+    /// A service is past its readiness check.
+    Up,
+    /// A service was not ready in time and is stopped.
+    NotReady,
+    /// A service is not well and is stopped.
+    Unhealthy,
+    /// A service's watchdog heard nothing of it; it is stopped.
+    NotAlive,
+    /// A daemon's pid file does not appear.
+    NoPidFile,
+    /// A daemon's pid file names a process that is not ours.
+    Stranger,
+    /// A service is started again after a delay.
+    Again,
+    /// A service was started too often, and is not started again.
+    TooOften,
+    /// A service is never started, since what it is `after` will never be up.
+    Skipped,
+    /// A service's `finish` command could not be run.
+    NotFinished,
+    /// What a key of its section says could not be done for a service.
+    NotSet,
 }
 
 /// One thing to say. What else there is to know of a service, the supervisor knows.

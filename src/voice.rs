@@ -7,6 +7,7 @@
 //! | | |
 //! |---|---|
 //! | `%s` `%g` | the service's name, its program as it was given |
+//! | `%j` | what could not be done: a key of its section with its value |
 //! | `%p` `%o` | the process concerned, our own |
 //! | `%c` | the exit code of a process, or the signal's number that killed it |
 //! | `%k` | the same as a shell counts: 128 plus the number |
@@ -14,13 +15,14 @@
 //! | `%T` `%M` | the signal that it is rewritten to, its number |
 //! | `%e` | an error in the words of strerror(3) |
 //! | `%t` `%b` `%l` | how long the service ran, the stop budget, the lame-duck delay |
+//! | `%y` `%d` `%a` | its ready-timeout, the delay before it starts again, what it is after in vain |
 //! | `%n` | a new line |
 //! | `%i` `%r` `%x` | at the end: what began it, the reason, the container's exit code |
 
 use crate::front::{catatonit, dumb_init, tini};
 use crate::message::{Kind, Message, Stream};
-use crate::plan::{Plan, Style};
-use crate::supervise::{Record, State, Supervisor};
+use crate::plan::{Key, Place, Plan, Step, Style};
+use crate::supervise::{End, Record, Supervisor};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
@@ -57,11 +59,22 @@ const PIDLET: &str = "\
 1cannot become a child subreaper: orphans will not be reaped here
 1cannot signal process %p: %e
 2%i%r; container exits %x
+3%s (pid %p) is up after %t
+1%s (pid %p) was not ready within %y: stopped
+1%s (pid %p) is not well: stopped
+1%s (pid %p) let its watchdog wait: stopped
+1%s left no pid file within %y
+1%s: its pid file names a process that is not its own
+1%s starts again in %d
+1%s was started too often: it is not started again
+3%s is not started: %a, which it is after, will never be up
+1%s: cannot run its finish command: %e
+0%s: %j: %e
 ";
 
 /// The codes of all numbers: those that are said as such, signals by their names, an error by its
 /// text, and lengths of time.
-const NUMBERS: &[u8; 13] = b"pocSNkxTMetbl";
+const NUMBERS: &[u8; 15] = b"pocSNkxTMetblyd";
 
 /// What a template may speak of.
 struct Facts<'p> {
@@ -69,6 +82,10 @@ struct Facts<'p> {
     message: Message,
     /// Why the service is gone.
     reason: Kind,
+    /// The key of its section that could not be done.
+    key: Option<Key>,
+    /// What it was after in vain.
+    cause: Place,
     /// What is behind [`NUMBERS`].
     numbers: [u64; NUMBERS.len()],
 }
@@ -99,7 +116,8 @@ fn write_in(
 ) -> Option<Stream> {
     let facts = Facts::of(message, supervisor, own);
     let (ours, tini) = (style == Style::Pidlet, style == Style::Tini);
-    let fault = (Kind::NotForked..=Kind::NotInterpreted).contains(&facts.reason);
+    let fault = (Kind::NotForked..=Kind::NotInterpreted).contains(&facts.reason)
+        || facts.reason == Kind::NotSet;
     let text = match style {
         Style::Pidlet => PIDLET,
         Style::Tini => tini::WORDS,
@@ -150,22 +168,29 @@ impl<'p> Facts<'p> {
         let plan = supervisor.plan();
         let record = supervisor.record(message.service);
         let record = record.unwrap_or(&Record::WAITING);
-        let errno = match record.state {
-            State::NotStarted(fault) => fault.errno,
-            _ => message.errno,
+        let place = usize::from(message.service);
+        let spec = plan.spec(place);
+        let (errno, key) = match record.end {
+            End::NotStarted(fault) => match fault.step {
+                Step::Key(key) => (fault.errno, Some(key)),
+                _ => (fault.errno, None),
+            },
+            _ => (message.errno, None),
         };
         // What a process ended with: its code, or the signal's number.
-        let (number, killed) = match record.state {
-            State::Ended(Status::Exited(code)) => (code, false),
-            State::Ended(Status::Killed(signal)) => (signal.number(), true),
+        let (number, killed) = match record.end {
+            End::Process(Status::Exited(code)) => (code, false),
+            End::Process(Status::Killed(signal)) => (signal.number(), true),
             _ => (message.code | message.signal, message.signal != 0),
         };
         Facts {
             plan,
             message,
             reason: record.reason(),
+            cause: record.cause,
+            key,
             numbers: [
-                (record.pid | message.pid).into(),
+                (record.main | message.pid).into(),
                 own.into(),
                 number.into(),
                 number.into(),
@@ -180,8 +205,10 @@ impl<'p> Facts<'p> {
                 message.to.into(),
                 errno.0.into(),
                 record.ran.0,
-                plan.budget().0,
+                spec.stop_timeout().unwrap_or(plan.budget()).0,
                 plan.lame_duck.0,
+                spec.number(Key::ReadyTimeout),
+                record.delay.0,
             ],
         }
     }
@@ -201,11 +228,13 @@ impl<'p> Facts<'p> {
             match code {
                 b's' => _ = line.put_service(self.plan, service),
                 b'g' => line.put_program(self.plan, service),
+                b'j' => self.put_key(line),
                 b'S' | b'T' => line.put_maybe_signal(Signal::new(number as u32)),
+                b'a' => _ = line.put_service(self.plan, self.cause.into()),
                 b'e' => _ = line.put_errno(Errno(number as u16)),
                 b't' => _ = line.put_span(Span(number)),
                 b'n' => line.push(b'\n'),
-                b'b' | b'l' => _ = line.put_setting(Span(number)),
+                b'b' | b'l' | b'y' | b'd' => _ = line.put_setting(Span(number)),
                 b'i' if self.message.to != 0 => self.fill(line, b"stopped by %T: "),
                 b'i' => (),
                 b'r' => {
@@ -214,6 +243,19 @@ impl<'p> Facts<'p> {
                     }
                 }
                 _ => _ = line.put_number(number),
+            }
+        }
+    }
+}
+
+impl Facts<'_> {
+    fn put_key(&self, line: &mut Line) {
+        let services = &self.plan.services;
+        let service = services.get(usize::from(self.message.service));
+        if let (Some(key), Some(service)) = (self.key, service) {
+            line.put_bytes(key.parts().0);
+            for word in service.spec.words(key) {
+                line.put(" \"").put_bytes(word.to_bytes()).put("\"");
             }
         }
     }

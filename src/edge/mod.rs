@@ -5,6 +5,7 @@ pub mod entry;
 pub mod files;
 pub mod mem;
 pub mod memory_events;
+pub mod prepare;
 pub mod process;
 pub mod raw;
 pub mod reactor;

@@ -10,6 +10,9 @@ use core::ptr::null;
 
 use linux_raw_sys::general as sys;
 use linux_raw_sys::ioctl::{TIOCGPGRP, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP};
+use linux_raw_sys::prctl;
+use rustix::event::epoll::Event;
+
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::{Signal, SignalSet};
@@ -488,6 +491,25 @@ pub fn poll(fd: c_int, events: u32, timeout_ms: u64) -> Result<bool, Errno> {
     answer(result).map(|ready| ready > 0)
 }
 
+/// epoll_pwait(2) for at most `timeout_ms`, for ever if that is `None`: how many events there are.
+/// An interruption is none. Not through rustix, for the reason of [`poll`].
+pub fn epoll_wait(fd: c_int, events: &mut [Event], timeout_ms: Option<u64>) -> usize {
+    let time = timeout_ms.map_or(-1, |ms| ms.min(i32::MAX as u64) as i32);
+    let (place, count) = (events.as_mut_ptr() as usize, events.len());
+    // SAFETY: the kernel writes no more events than there is room for; no signal mask is set.
+    let result = unsafe {
+        syscall(
+            sys::__NR_epoll_pwait,
+            fd as usize,
+            place,
+            count,
+            time as usize,
+            0,
+        )
+    };
+    answer(result).unwrap_or(0)
+}
+
 fn timespec(ms: u64) -> sys::__kernel_old_timespec {
     sys::__kernel_old_timespec {
         tv_sec: (ms / 1000).min(i32::MAX as u64) as _,
@@ -559,6 +581,127 @@ pub fn take_terminal(fd: c_int) -> bool {
 pub fn give_up_terminal(fd: c_int) -> bool {
     // SAFETY: no pointers.
     unsafe { ioctl(fd, TIOCNOTTY, 0) }
+}
+
+/// A system call that reads no memory and answers with nothing but success.
+///
+/// # Safety
+///
+/// The arguments must be right for the call.
+#[inline(never)]
+unsafe fn set(number: u32, a: usize, b: usize, c: usize, d: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's.
+    answer(unsafe { syscall(number, a, b, c, d, 0) }).map(|_| ())
+}
+
+/// setrlimit(2) as prlimit(2), which has 64 bits everywhere; `u64::MAX` is unlimited.
+pub fn set_limit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno> {
+    let limits = [soft, hard];
+    // SAFETY: struct rlimit64 is two 64-bit numbers, soft and hard (asm-generic/resource.h).
+    unsafe {
+        set(
+            sys::__NR_prlimit64,
+            0,
+            resource.into(),
+            limits.as_ptr() as usize,
+            0,
+        )
+    }
+}
+
+/// The soft and the hard limit of a resource.
+pub fn limit(resource: u8) -> [u64; 2] {
+    let mut limits = [u64::MAX; 2];
+    // SAFETY: as in [`set_limit`]; the kernel writes to the fourth argument.
+    let _ = unsafe {
+        set(
+            sys::__NR_prlimit64,
+            0,
+            resource.into(),
+            0,
+            limits.as_mut_ptr() as usize,
+        )
+    };
+    limits
+}
+
+/// setpriority(2) of this process.
+pub fn set_priority(nice: i32) -> Result<(), Errno> {
+    // SAFETY: numbers only.
+    unsafe { set(sys::__NR_setpriority, 0, 0, nice as usize, 0) }
+}
+
+/// umask(2).
+pub fn set_umask(mask: u32) {
+    // SAFETY: a number only.
+    let _ = unsafe { set(sys::__NR_umask, mask as usize, 0, 0, 0) };
+}
+
+// The first calls of 32-bit x86 and arm had 16 bits for a user.
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+use sys::{__NR_setgroups as SETGROUPS, __NR_setresgid as SETRESGID, __NR_setresuid as SETRESUID};
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+use sys::{
+    __NR_setgroups32 as SETGROUPS, __NR_setresgid32 as SETRESGID, __NR_setresuid32 as SETRESUID,
+};
+
+/// setgroups(2).
+pub fn set_groups(groups: &[u32]) -> Result<(), Errno> {
+    // SAFETY: so many numbers are there.
+    unsafe { set(SETGROUPS, groups.len(), groups.as_ptr() as usize, 0, 0) }
+}
+
+/// setresgid(2) and setresuid(2): real, effective and saved ones.
+pub fn set_user(user: u32, group: u32) -> Result<(), Errno> {
+    let (user, group) = (user as usize, group as usize);
+    // SAFETY: numbers only.
+    unsafe {
+        set(SETRESGID, group, group, group, 0)?;
+        set(SETRESUID, user, user, user, 0)
+    }
+}
+
+fn control(operation: u32, argument: usize, second: usize) -> Result<(), Errno> {
+    // SAFETY: of the operations below none reads memory.
+    unsafe { set(sys::__NR_prctl, operation as usize, argument, second, 0) }
+}
+
+/// No program that is executed from here on gives privileges (prctl(2), PR_SET_NO_NEW_PRIVS).
+pub fn no_new_privileges() -> Result<(), Errno> {
+    control(prctl::PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+/// Takes all capabilities but these from the bounding set, and keeps what there is over a change of
+/// user (capabilities(7)).
+pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
+    for number in 0..64 {
+        // One that the kernel does not know is in nobody's set.
+        let known = control(prctl::PR_CAPBSET_READ, number, 0).is_ok();
+        if keep >> number & 1 == 0 && known {
+            control(prctl::PR_CAPBSET_DROP, number, 0)?;
+        }
+    }
+    control(prctl::PR_SET_KEEPCAPS, 1, 0)
+}
+
+/// Has exactly these capabilities: effective, permitted, inheritable and ambient.
+pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
+    // _LINUX_CAPABILITY_VERSION_3, this process (capset(2)).
+    let header = [0x2008_0522_u32, 0];
+    let (low, high) = (keep as u32, (keep >> 32) as u32);
+    let data = [low, low, low, high, high, high];
+    // SAFETY: struct __user_cap_header_struct, and two of __user_cap_data_struct.
+    unsafe {
+        let (header, data) = (header.as_ptr() as usize, data.as_ptr() as usize);
+        set(sys::__NR_capset, header, data, 0, 0)?;
+    }
+    for number in 0..64 {
+        if keep >> number & 1 != 0 {
+            let raise = prctl::PR_CAP_AMBIENT_RAISE as usize;
+            control(prctl::PR_CAP_AMBIENT, raise, number)?;
+        }
+    }
+    Ok(())
 }
 
 /// execve(2). Returns only to say why it failed.

@@ -9,18 +9,22 @@ use core::ffi::{CStr, c_char, c_int};
 use core::mem::replace;
 use core::ptr::null;
 
-use rustix::fd::IntoRawFd;
+use rustix::fd::{BorrowedFd, IntoRawFd};
 use rustix::fs::{Access, OFlags, access};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{getpid, set_parent_process_death_signal, setpgid, setsid};
 
 use super::entry::Start;
+use super::prepare::prepare;
 use super::process::Own;
 use super::terminal::STDIN;
-use super::{arena, files, raw};
-use pidlet::plan::{Group, Plan, StartFault, Step, Terminal};
+use super::{arena, files, raw, settle};
+use pidlet::plan::environment::assemble;
+use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Terminal, behind};
 use pidlet::supervise::Event;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
+use pidlet::words::list::List;
 use pidlet::words::signal::{Signal, SignalSet};
 use pidlet::words::text::{self, Line};
 
@@ -30,6 +34,52 @@ const SHELL: &CStr = c"/bin/sh";
 
 /// The longest name of a file, limits.h. What is longer is nowhere in a directory of PATH.
 const NAME_MAX: usize = 255;
+/// The longest path that the kernel takes, limits.h.
+const PATH_MAX: usize = 4096;
+
+/// The first of the sockets that are passed on (sd_listen_fds(3)).
+pub const FIRST_SOCKET: c_int = 3;
+/// More are passed on by nobody.
+const SOCKETS_MAX: u64 = 1000;
+/// RLIMIT_NOFILE.
+const FILES: u8 = 7;
+/// Variables of a service beside ours and those of its section.
+const EXTRA_VARIABLES: usize = 4;
+
+/// What of a service is started.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The service.
+    Run,
+    /// Its `finish` command, for a service that ended with this code (256 if it was killed) by this
+    /// signal, as s6-supervise(8) has it.
+    Finish(u16, u8),
+    /// A command that is a check, said with this key.
+    Check(Key),
+}
+
+/// What a child gets besides.
+#[derive(Clone, Copy)]
+pub struct Gift<'g> {
+    /// What its standard streams are to be: descriptors of ours, or -1 for the one that we have.
+    pub streams: [c_int; 3],
+    /// Its `ready = fd:N`: our end of the pipe, and N.
+    pub ready: Option<(c_int, c_int)>,
+    /// `NOTIFY_SOCKET=...`, or nothing.
+    pub notify: &'g CStr,
+    /// The terminal of which it is to be the foreground.
+    pub terminal: Option<c_int>,
+}
+
+impl Gift<'_> {
+    /// Nothing.
+    pub const NONE: Gift<'static> = Gift {
+        streams: [-1; 3],
+        ready: None,
+        notify: c"",
+        terminal: None,
+    };
+}
 
 /// Starts services.
 pub struct Spawner<'p> {
@@ -38,6 +88,15 @@ pub struct Spawner<'p> {
     /// Where LISTEN_PID is in the environment, if it is for us.
     listen: Option<*mut *const c_char>,
     path: &'p CStr,
+    /// Our own environment, and room for a service's: as words, and as execve(2) takes it. For
+    /// plans that come from a file.
+    ours: List<'p, &'p CStr>,
+    variables: List<'p, &'p CStr>,
+    envp: &'p mut [*const c_char],
+    /// The limits of open files that we were started with, if ours are others.
+    pub files: Option<[u64; 2]>,
+    /// How many sockets were passed to us, from descriptor 3 on (sd_listen_fds(3)).
+    pub sockets: c_int,
     /// Room for the longest path that is tried, with its NUL.
     candidate: &'p mut [u8],
     mask: SignalSet,
@@ -51,7 +110,8 @@ pub struct Spawner<'p> {
 struct Birth<'s, 'p> {
     spawner: &'s mut Spawner<'p>,
     service: usize,
-    terminal: Option<c_int>,
+    what: What,
+    gift: Gift<'s>,
     fault: Option<StartFault>,
 }
 
@@ -60,28 +120,60 @@ impl<'p> Spawner<'p> {
     pub fn new(plan: &'p Plan<'p>, start: &Start, own: &Own) -> Spawner<'p> {
         let path = start.getenv(b"PATH").unwrap_or(DEFAULT_PATH);
         let listen = match start.variable(b"LISTEN_PID") {
-            Some((place, value))
-                if plan.setup.listen_pid
-                    && text::number(value.to_bytes()) == Some(own.pid.into()) =>
-            {
+            Some((place, value)) if text::number(value.to_bytes()) == Some(own.pid.into()) => {
                 Some(place)
             }
             _ => None,
         };
-        Spawner {
+        let mut longest = 0;
+        let mut words = 0;
+        for service in &*plan.services {
+            // The arguments of a `finish` command are two more.
+            let mut most = service.run.len();
+            let mut said = EXTRA_VARIABLES;
+            for line in service.spec.0 {
+                most = most.max(line.words.len() + 2);
+                said += line.words.len();
+            }
+            longest = longest.max(most);
+            words = words.max(said);
+        }
+        let mut spawner = Spawner {
             plan,
             attempt: Attempt {
-                argv: arena::array(null(), plan.words.len() + 2),
+                argv: arena::array(null(), longest + 2),
                 envp: start.envp(),
                 shell_fallback: plan.setup.shell_fallback,
             },
-            listen,
+            listen: listen.filter(|_| plan.setup.listen_pid),
             path,
+            ours: List::none(),
+            variables: List::none(),
+            envp: &mut [],
+            files: None,
+            sockets: 0,
             candidate: arena::array(0, path.count_bytes() + NAME_MAX + 2),
             mask: start.mask,
             chld_ignored: own.chld_ignored,
             null: None,
+        };
+        if plan.filed {
+            spawner.ours = start.environment();
+            let most = spawner.ours.len() + words;
+            spawner.variables = List::with_room(c"", most);
+            spawner.envp = arena::array(null(), most + 1);
+            spawner.candidate = arena::array(0, PATH_MAX);
+            let sockets = start.getenv(b"LISTEN_FDS").filter(|_| listen.is_some());
+            let sockets = sockets.and_then(|number| text::number(number.to_bytes()));
+            spawner.sockets = sockets.unwrap_or(0).min(SOCKETS_MAX) as c_int;
+            // Services get what is theirs and nothing else, however late they start.
+            let first_other = FIRST_SOCKET + spawner.sockets;
+            for fd in FIRST_SOCKET..first_other {
+                inherit(fd, FdFlags::CLOEXEC);
+            }
+            settle::close_from(first_other, [-1; 2]);
         }
+        spawner
     }
 
     /// From now on standard input is `/dev/null` for every service, as a shell has it for what
@@ -91,12 +183,17 @@ impl<'p> Spawner<'p> {
         self.null = null.ok().map(IntoRawFd::into_raw_fd);
     }
 
-    /// Starts a service, and tells what came of it. It gets the terminal if there is one for it.
-    pub fn start(&mut self, service: usize, terminal: Option<c_int>) -> Event {
+    /// Starts a service or what belongs to it, and tells what came of it.
+    pub fn start(&mut self, service: usize, what: What, gift: &Gift) -> Event {
+        let mut watchdog = Line::new();
+        if self.plan.filed {
+            self.assemble(service, gift, &mut watchdog);
+        }
         let mut birth = Birth {
             spawner: self,
             service,
-            terminal,
+            what,
+            gift: *gift,
             fault: None,
         };
         // SAFETY: `child` does not return, and leaves everything that it shares in order.
@@ -117,8 +214,45 @@ impl<'p> Spawner<'p> {
         }
     }
 
+    /// Makes the environment of a service; `watchdog` is room for a variable.
+    fn assemble(&mut self, service: usize, gift: &Gift, watchdog: &mut Line) {
+        let spec = self.plan.spec(service);
+        self.variables.clear();
+        for word in &*self.ours {
+            self.variables.push(word);
+        }
+        if spec.has(Key::Watchdog) {
+            watchdog.put("WATCHDOG_USEC=");
+            watchdog.put_number(spec.number(Key::Watchdog).saturating_mul(1000));
+        }
+        watchdog.put("\0");
+        // SAFETY: it ends with a NUL. It and the gift's live until the program runs, and nobody
+        // looks at the list after that.
+        let extra = unsafe {
+            let watchdog = CStr::from_ptr(watchdog.text().as_ptr().cast());
+            [CStr::from_ptr(gift.notify.as_ptr()), watchdog]
+        };
+        assemble(&mut self.variables, spec, &extra);
+        self.listen = None;
+        self.path = DEFAULT_PATH;
+        let mut slots = self.envp.iter_mut();
+        for (word, slot) in self.variables.iter().zip(slots.by_ref()) {
+            *slot = word.as_ptr();
+            if word.to_bytes().starts_with(b"LISTEN_PID=") {
+                self.listen = Some(slot);
+            }
+            if let Some(path) = behind(word, "PATH=") {
+                self.path = path;
+            }
+        }
+        if let Some(end) = slots.next() {
+            *end = null();
+        }
+        self.attempt.envp = self.envp.as_ptr();
+    }
+
     /// A child's life up to its program. Returns only to say why there is none.
-    fn live(&mut self, service: usize, terminal: Option<c_int>) -> StartFault {
+    fn live(&mut self, service: usize, what: What, gift: &Gift) -> StartFault {
         let setup = self.plan.setup;
         let group = match setup.group {
             Group::Own => setpgid(None, None),
@@ -135,24 +269,60 @@ impl<'p> Spawner<'p> {
         // No error of the terminal is fatal: the program runs without it.
         if setup.terminal == Terminal::Session {
             raw::take_terminal(STDIN);
-        } else if let Some(fd) = terminal {
+        } else if let Some(fd) = gift.terminal {
             raw::set_foreground(fd, own_pid());
         }
         if let Some(fd) = self.null {
             raw::dup_to(fd, STDIN);
         }
+        if self.plan.filed {
+            if let Err((key, errno)) = self.furnish(service, gift) {
+                let step = Step::Key(key);
+                return StartFault { step, errno };
+            }
+        }
         if self.plan.parent_death == Some(Signal::KILL) {
-            // The kernel would kill us only: whoever asks for KILL means the program too.
+            // The kernel would kill us only: whoever asks for KILL means the program too. A change
+            // of user would clear it.
             let _ = set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
         }
         match self.listen {
-            Some(place) => self.execute_as_listener(service, place),
-            None => self.execute(service),
+            Some(place) => self.execute_as_listener(service, what, place),
+            None => self.execute(service, what),
         }
     }
 
+    /// Descriptors, and what else its section says.
+    fn furnish(&self, service: usize, gift: &Gift) -> Result<(), (Key, Errno)> {
+        let spec = self.plan.spec(service);
+        for (to, fd) in gift.streams.iter().enumerate() {
+            if *fd >= 0 {
+                raw::dup_to(*fd, to as c_int);
+            }
+        }
+        if spec.number(Key::Sockets) > 0 {
+            for fd in FIRST_SOCKET..FIRST_SOCKET + self.sockets {
+                inherit(fd, FdFlags::empty());
+            }
+        }
+        match gift.ready {
+            Some((fd, to)) if fd == to => inherit(fd, FdFlags::empty()),
+            Some((fd, to)) => raw::dup_to(fd, to),
+            None => (),
+        }
+        if let Some([soft, hard]) = self.files {
+            let _ = raw::set_limit(FILES, soft, hard);
+        }
+        prepare(spec)
+    }
+
     /// Names the child as the one that LISTEN_PID is for.
-    fn execute_as_listener(&mut self, service: usize, place: *mut *const c_char) -> StartFault {
+    fn execute_as_listener(
+        &mut self,
+        service: usize,
+        what: What,
+        place: *mut *const c_char,
+    ) -> StartFault {
         let mut variable = Line::new();
         variable
             .put("LISTEN_PID=")
@@ -161,22 +331,42 @@ impl<'p> Spawner<'p> {
         // SAFETY: the place is one of the environment's, which is ours. What it leads to ends with
         // a NUL and lives until the kernel has copied it; in vain, and nobody reads it any more.
         unsafe { place.write(variable.text().as_ptr().cast()) };
-        self.execute(service)
+        self.execute(service, what)
     }
 
     /// execvp(3), with the error that it gives.
-    fn execute(&mut self, service: usize) -> StartFault {
-        let command = self.plan.command(service);
+    fn execute(&mut self, service: usize, what: What) -> StartFault {
+        let spec = self.plan.spec(service);
+        let command = match what {
+            What::Run => self.plan.command(service),
+            What::Finish(..) => spec.words(Key::Finish),
+            What::Check(key) => spec.words(key),
+        };
+        let mut program = command.first().copied().unwrap_or(c"");
+        if let What::Check(_) = what {
+            program = behind(program, EXEC).unwrap_or(program);
+        }
         let mut places = self.attempt.argv.iter_mut();
         let _the_shells = places.next();
-        for (word, place) in command.iter().zip(places.by_ref()) {
-            *place = word.as_ptr();
+        let mut next = program.as_ptr();
+        for (index, place) in (1..=command.len()).zip(places.by_ref()) {
+            *place = next;
+            next = command.get(index).map_or(null(), |word| word.as_ptr());
+        }
+        let mut numbers = Line::new();
+        if let What::Finish(code, signal) = what {
+            let code_len = numbers.put_number(code.into()).put("\0").text().len();
+            numbers.put_number(signal.into()).put("\0");
+            // What it leads to lives until the kernel has copied it.
+            let text = numbers.text();
+            for (text, place) in [text, &text[code_len..]].iter().zip(places.by_ref()) {
+                *place = text.as_ptr().cast();
+            }
         }
         if let Some(place) = places.next() {
             *place = null();
         }
         self.restore_signals();
-        let program = command.first().copied().unwrap_or(c"");
         let errno = self.search(program, true);
         let there = errno == Errno::NOENT && self.search(program, false) == FOUND;
         StartFault {
@@ -228,6 +418,13 @@ impl<'p> Spawner<'p> {
         }
         last
     }
+}
+
+/// Lets programs have this descriptor, or not.
+fn inherit(fd: c_int, flags: FdFlags) {
+    // SAFETY: it is open, or this fails and the program misses what nobody has.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    let _ = fcntl_setfd(fd, flags);
 }
 
 fn own_pid() -> Pid {
@@ -295,7 +492,7 @@ fn join<'b>(buffer: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Opt
 unsafe extern "C" fn child(birth: *mut u8) -> ! {
     // SAFETY: the caller's; the parent sleeps, so nobody else uses it.
     let birth = unsafe { &mut *birth.cast::<Birth>() };
-    let fault = birth.spawner.live(birth.service, birth.terminal);
+    let fault = birth.spawner.live(birth.service, birth.what, &birth.gift);
     birth.fault = Some(fault);
     raw::exit(127)
 }

@@ -2,11 +2,8 @@
 
 use core::ffi::CStr;
 
-use crate::plan::{Plan, Service};
+use crate::plan::{NOBODY, Place, Plan, SERVICES_MAX, Service};
 use crate::words::list::List;
-
-/// No service has this index.
-const NOBODY: u32 = u32::MAX;
 
 /// What separates commands where nothing else is said.
 pub const SEPARATOR: &[u8] = b"---";
@@ -19,30 +16,28 @@ pub fn add<'a>(
 ) -> Result<(), usize> {
     let separates = |word: &&CStr| Some(word.to_bytes()) == separator;
     let count = 1 + words.iter().filter(|word| separates(word)).count();
-    let filler = Service {
-        name: b"",
-        copy: 1,
-        first: 0,
-        count: 0,
-        essential: plan.until,
-        latest: NOBODY,
-        before: NOBODY,
-    };
-    plan.words = words;
-    plan.services = List::filled(filler, count);
-    let mut place = 0;
+    plan.services = List::filled(Service::NONE, count);
+    let (mut place, mut first) = (0, 0);
     for (index, word) in words.iter().enumerate() {
         if separates(word) {
             place += 1;
         } else if let Some(service) = plan.services.get_mut(place) {
-            if service.count == 0 {
-                service.first = index;
+            if service.run.is_empty() {
+                first = index;
                 service.name = last_component(word.to_bytes());
             }
-            service.count += 1;
+            service.run = &words[first..index + 1];
         }
     }
-    if let Some(empty) = plan.services.iter().position(|run| run.count == 0) {
+    if count > SERVICES_MAX {
+        // The plan's check refuses it.
+        return Ok(());
+    }
+    if let Some(empty) = plan
+        .services
+        .iter()
+        .position(|service| service.run.is_empty())
+    {
         return Err(empty);
     }
     number_copies(&mut plan.services);
@@ -61,21 +56,43 @@ pub fn last_component(path: &[u8]) -> &[u8] {
 ///
 /// The services themselves are a hash table of their names, which keeps this linear: the one whose
 /// index is the hash has the latest service of that hash, which has the one before it.
-fn number_copies(services: &mut [Service]) {
+pub fn number_copies(services: &mut [Service]) {
     for index in 0..services.len() {
         let name = services[index].name;
         let slot = hash(name) as usize % services.len();
-        let latest = core::mem::replace(&mut services[slot].latest, index as u32);
+        let latest = core::mem::replace(&mut services[slot].latest, index as Place);
         services[index].before = latest;
-        let mut earlier = latest;
-        while let Some(service) = services.get(earlier as usize) {
-            if service.name == name {
-                services[index].copy = service.copy + 1;
-                break;
-            }
-            earlier = service.before;
+        let earlier = of_name(services, latest, name);
+        if let Some(service) = services.get(usize::from(earlier)) {
+            services[index].copy = service.copy + 1;
         }
     }
+}
+
+/// The last service of this name, after [`number_copies`], or [`NOBODY`].
+pub fn find(services: &[Service], name: &[u8]) -> Place {
+    let slot = hash(name) as usize % services.len().max(1);
+    let latest = services.get(slot).map_or(NOBODY, |service| service.latest);
+    of_name(services, latest, name)
+}
+
+/// The service before this one that has the same name, or [`NOBODY`].
+pub fn earlier(services: &[Service], place: Place) -> Place {
+    let service = services.get(usize::from(place));
+    service.map_or(NOBODY, |service| {
+        of_name(services, service.before, service.name)
+    })
+}
+
+/// Of those of one hash, from the latest one on, the first of this name.
+fn of_name(services: &[Service], mut place: Place, name: &[u8]) -> Place {
+    while let Some(service) = services.get(usize::from(place)) {
+        if service.name == name {
+            break;
+        }
+        place = service.before;
+    }
+    place
 }
 
 /// FNV-1a.

@@ -6,6 +6,7 @@
 
 pub mod catatonit;
 pub mod commands;
+mod conf;
 pub mod dumb_init;
 pub mod getopt;
 pub mod pidlet;
@@ -18,7 +19,10 @@ use core::ffi::CStr;
 use crate::message::Stream;
 use crate::plan::{Plan, Style};
 use crate::words::Pid;
+use crate::words::errno::Errno;
 use crate::words::text::{Line, place};
+#[cfg(test)]
+pub(crate) use conf::tests::spec;
 use getopt::{Names, Options, Table};
 use settings::{Setting, Settings};
 
@@ -30,6 +34,12 @@ pub struct Question<'a> {
     pub getenv: &'a dyn Fn(&[u8]) -> Option<&'a CStr>,
     /// Our process id: the peers have it in their messages.
     pub own: Pid,
+    /// Reads a whole file.
+    pub read: &'a dyn Fn(&CStr) -> Result<&'a [u8], Errno>,
+    /// Calls back with the name of each file in a directory that is not hidden; if so asked, only
+    /// of those that can be executed.
+    #[allow(clippy::type_complexity, reason = "it is said once")]
+    pub list: &'a dyn Fn(&CStr, bool, &mut dyn FnMut(&[u8])) -> Result<(), Errno>,
     /// Takes text to print.
     pub print: &'a dyn Fn(Stream, &[u8]),
 }
@@ -119,12 +129,43 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
         // A program that is given all the same is ignored.
         return Ok(());
     }
+    if style == Style::Pidlet && (settings.config.is_some() || words.is_empty()) {
+        match file(&mut settings, words) {
+            Some(Ok(())) => return settings.finish(),
+            Some(Err(code)) => return Err(code),
+            None => (),
+        }
+    }
     match (words, door.no_command) {
         ([], "") => return door.usage(question, style, Stream::Err, 1),
         ([], text) => settings.fault(text, &[question.argv0()]),
         _ => settings.commands(words),
     }
     settings.finish()
+}
+
+/// Takes the plan from its file. `None` if nobody named one and there is none.
+fn file<'a>(settings: &mut Settings<'_, 'a>, words: &[&CStr]) -> Option<Result<(), u8>> {
+    let named = settings.config;
+    let path = named.unwrap_or(conf::DEFAULT_PATH);
+    if !words.is_empty() {
+        let text = "pidlet: a command and a plan's file (\"%\"): it is one or the other";
+        settings.fault(text, &[path.to_bytes()]);
+        return Some(Err(1));
+    }
+    match (settings.question.read)(path) {
+        Ok(text) => conf::read(settings, path, text),
+        Err(Errno::NOENT) if named.is_none() => return None,
+        Err(errno) => {
+            let mut line = Line::new();
+            line.put("pidlet: cannot read \"")
+                .put_bytes(path.to_bytes());
+            line.put("\": ").put_errno(errno);
+            settings.fault_line(&mut line);
+            return Some(Err(1));
+        }
+    }
+    Some(Ok(()))
 }
 
 impl Door {

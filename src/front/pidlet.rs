@@ -6,10 +6,12 @@ use super::settings::Setting;
 use crate::message::Stream;
 
 const HELP: &str = " [OPTIONS] [--] COMMAND [ARG]... [--- COMMAND [ARG]...]...
+or: pidlet [OPTIONS] -c FILE
 
 PID 1 for containers: runs commands, reaps zombies, passes signals on, stops everything
 gracefully, and ends with the exit code of the command that mattered.
 
+  -c, --config FILE  run the services of this file (/etc/pidlet.conf)
   -u, --until any|all|failure  end when a command ends, all have, or one fails (any)
   -t, --grace DURATION  the longest a stop may take; what is left is killed (8s)
       --lame-duck DURATION  wait this long between a stop signal and the stop (0s)
@@ -20,6 +22,8 @@ gracefully, and ends with the exit code of the command that mattered.
       --hold  after a failure, stay until a stop signal
       --separator WORD  between commands (---)
       --termination-log PATH  the end's reason goes here too (/dev/termination-log)
+      --log inherit|prefix|json  what becomes of the services' output (inherit)
+      --timestamps  begin its lines with the time
   -q, --quiet  say less; repeatable
   -v, --verbose  say more; repeatable
       --dry-run  check all, print the plan, run nothing
@@ -38,6 +42,7 @@ pub const DOOR: Door = Door {
     table: Table {
         help: HELP,
         settings: &[
+            Setting::Config,
             Setting::Until,
             Setting::Grace,
             Setting::LameDuck,
@@ -48,6 +53,8 @@ pub const DOOR: Door = Door {
             Setting::Hold,
             Setting::Separator,
             Setting::TerminationLog,
+            Setting::Log,
+            Setting::Timestamps,
             Setting::Quiet,
             Setting::Verbose,
             Setting::DryRun,

@@ -1,6 +1,7 @@
-//! What `--dry-run` prints: the checked plan in the words of the plan file (DESIGN §9).
+//! What `--dry-run` prints: the checked plan in the words of the plan file (DESIGN §9), the services
+//! in the order of their start.
 
-use crate::plan::{Essential, Plan};
+use crate::plan::{Command, Essential, Key, Log, Order, Plan};
 use crate::words::signal::Signal;
 use crate::words::text::{Line, take};
 use crate::words::time::Span;
@@ -32,6 +33,15 @@ pub fn plan(plan: &Plan, put: Put) {
     if let Some(signal) = plan.parent_death {
         line.put("\nparent-death = ").put_signal(signal);
     }
+    if plan.log != Log::Inherit {
+        line.put("\nlog = ").put(match plan.log {
+            Log::Json => "json",
+            _ => "prefix",
+        });
+    }
+    if plan.timestamps {
+        line.put("\ntimestamps = yes");
+    }
     // What follows can be more than one line holds.
     let flush = |line: &mut Line| {
         put(line.text());
@@ -55,14 +65,33 @@ pub fn plan(plan: &Plan, put: Put) {
             flush(line.put("\nexpect = ").put_number(code.into()));
         }
     }
-    for service in 0..plan.services.len() {
-        flush(line.put("\n\n[").put_service(plan, service).put("]\nrun ="));
-        for word in plan.command(service) {
-            put(b" ");
-            print_word(word.to_bytes(), put);
+    for &service in &*Order::new(&plan.services).sequence() {
+        let service = usize::from(service);
+        flush(line.put("\n\n[").put_service(plan, service).put("]"));
+        print_words(b"run", plan.command(service), put);
+        for said in plan.spec(service).0 {
+            let (name, ..) = said.key.parts();
+            match said.key {
+                Key::Run | Key::RunParts | Key::Instances | Key::Account | Key::Member => (),
+                Key::User => {
+                    line.put("\nuser = ").put_number(said.number >> 32);
+                    flush(line.put(":").put_number(said.number & u64::from(u32::MAX)));
+                }
+                _ => print_words(name, said.words, put),
+            }
         }
     }
     put(b"\n");
+}
+
+fn print_words(name: &[u8], words: Command, put: Put) {
+    put(b"\n");
+    put(name);
+    put(b" =");
+    for word in words {
+        put(b" ");
+        print_word(word.to_bytes(), put);
+    }
 }
 
 /// A word as a shell and the plan file read it back.

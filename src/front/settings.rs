@@ -9,7 +9,7 @@ use core::mem::replace;
 use super::getopt::Given;
 use super::{DOORS, Question, commands, dumb_init, print, tini};
 use crate::message::Stream;
-use crate::plan::{Essential, Group, Plan, Routes, Style, Terminal};
+use crate::plan::{Essential, Group, Log, Plan, Routes, Style, Terminal};
 use crate::words::exit::Codes;
 use crate::words::signal::Signal;
 use crate::words::text::{self, Line, cut, place, take};
@@ -46,6 +46,12 @@ pub enum Setting {
     Separator,
     /// [`Plan::termination_log`].
     TerminationLog,
+    /// The plan's file.
+    Config,
+    /// [`Plan::log`].
+    Log,
+    /// [`Plan::timestamps`].
+    Timestamps,
     /// [`Plan::group`].
     Group,
     /// [`Plan::hold`].
@@ -72,19 +78,32 @@ pub struct Settings<'p, 'a> {
     pub plan: &'p mut Plan<'a>,
     /// Nothing is run: a program that is given all the same is ignored.
     pub pause: bool,
-    question: &'p Question<'a>,
+    /// What there is to look at.
+    pub question: &'p Question<'a>,
     /// The word between commands; none under the peers' names, unless the environment sets one.
     separator: Option<&'a [u8]>,
     /// Something was wrong, and has been said.
     faulty: bool,
+    /// The plan's file.
+    pub config: Option<&'a CStr>,
+    /// What was set in the environment or by an option, a bit each.
+    given: u64,
     /// Whether `--rewrite` was given: what the environment rewrites counts no more.
     rewrite_given: bool,
     /// Whether `--expect` was given.
     expect_given: bool,
 }
 
+/// What `any`, `all` and `failure` mean; and `yes`, `no` and `on-failure`.
+pub const UNTIL: [Essential; 3] = [Essential::Yes, Essential::No, Essential::OnFailure];
+
+/// Our own options.
+static OURS: &super::getopt::Table = &DOORS[Style::Pidlet as usize].table;
+
+const LOGS: [Log; 3] = [Log::Inherit, Log::Prefix, Log::Json];
+
 /// What a value should have been; of a peer's option the whole complaint.
-type Expected = &'static str;
+pub type Expected = &'static str;
 
 impl<'p, 'a> Settings<'p, 'a> {
     /// Nothing is set yet.
@@ -99,6 +118,8 @@ impl<'p, 'a> Settings<'p, 'a> {
             question,
             separator,
             faulty: false,
+            config: None,
+            given: 0,
             rewrite_given: false,
             expect_given: false,
         }
@@ -107,7 +128,7 @@ impl<'p, 'a> Settings<'p, 'a> {
     /// Takes what the environment asks for.
     #[inline(never)]
     pub fn environment(&mut self) {
-        let table = &DOORS[Style::Pidlet as usize].table;
+        let table = OURS;
         for (place, setting) in table.settings.iter().enumerate() {
             let mut name = Line::new();
             name.put("PIDLET_");
@@ -118,6 +139,7 @@ impl<'p, 'a> Settings<'p, 'a> {
                 });
             }
             if let Some(value) = (self.question.getenv)(name.text()) {
+                self.given |= 1 << *setting as u32;
                 if let Err(expected) = self.set(*setting, value) {
                     let parts = [name.text(), value.to_bytes(), expected.as_bytes()];
                     self.fault("pidlet: %: \"%\": expected %", &parts);
@@ -143,6 +165,7 @@ impl<'p, 'a> Settings<'p, 'a> {
             }
             _ => (),
         }
+        self.given |= 1 << setting as u32;
         if let Err(expected) = self.set(setting, value) {
             let value = value.to_bytes();
             if self.plan.style != Style::Pidlet {
@@ -160,6 +183,35 @@ impl<'p, 'a> Settings<'p, 'a> {
     pub fn fault(&mut self, text: &str, parts: &[&[u8]]) {
         self.faulty = true;
         self.question.complain(text, parts);
+    }
+
+    /// The same for a line that is ready.
+    pub fn fault_line(&mut self, line: &mut Line) {
+        self.faulty = true;
+        (self.question.print)(Stream::Err, line.end());
+    }
+
+    /// Sets an option by its long name, as a plan's file has it; what was set before wins. An error
+    /// is what was expected, or nothing if there is no such option or it means nothing in a file.
+    pub fn named(&mut self, name: &[u8], value: &'a CStr) -> Result<(), Expected> {
+        let mut place = 0;
+        while let Some(known) = Self::option_name(place) {
+            let setting = OURS.settings[place];
+            place += 1;
+            match setting {
+                _ if known != name => (),
+                Setting::Help | Setting::Version | Setting::Config | Setting::Separator => break,
+                _ if self.given >> setting as u32 & 1 != 0 => return Ok(()),
+                _ => return self.set(setting, value),
+            }
+        }
+        Err("")
+    }
+
+    /// The long name of the option behind `n` others, while there are so many.
+    pub fn option_name(n: usize) -> Option<&'static [u8]> {
+        OURS.settings.get(n)?;
+        Some(OURS.entry(n).name())
     }
 
     /// Adds the commands.
@@ -204,15 +256,19 @@ impl<'p, 'a> Settings<'p, 'a> {
             // Whoever sets PIDLET_VERSION means something else.
             Setting::Help | Setting::Version | Setting::License => (),
             Setting::TerminationLog => plan.termination_log = Some(value),
+            Setting::Config if text.is_empty() => return Err("a path"),
+            Setting::Config => self.config = Some(value),
+            Setting::Log => {
+                let place = place(b"inherit prefix json", text);
+                plan.log = *place
+                    .and_then(|place| LOGS.get(place))
+                    .ok_or("inherit, prefix or json")?;
+            }
             Setting::Separator if text.is_empty() => return Err("a word"),
             Setting::Separator => self.separator = Some(text),
             Setting::Until => {
-                plan.until = match place(b"any all failure", text) {
-                    Some(0) => Essential::Yes,
-                    Some(1) => Essential::No,
-                    Some(_) => Essential::OnFailure,
-                    None => return Err("any, all or failure"),
-                }
+                let place = place(b"any all failure", text).ok_or("any, all or failure")?;
+                plan.until = *UNTIL.get(place).ok_or("any, all or failure")?;
             }
             Setting::Grace => plan.grace = Some(duration(text)?),
             Setting::LameDuck => plan.lame_duck = duration(text)?,
@@ -258,6 +314,7 @@ impl<'p, 'a> Settings<'p, 'a> {
         match setting {
             Setting::Group => plan.group = on,
             Setting::Hold => plan.hold = on,
+            Setting::Timestamps => plan.timestamps = on,
             Setting::DryRun => plan.dry_run = on,
             Setting::Subreaper => plan.subreaper = on,
             Setting::WarnOnReap => plan.warn_on_reap = on,
@@ -270,13 +327,14 @@ impl<'p, 'a> Settings<'p, 'a> {
 }
 
 /// How often a switch is thrown: none or one time, or up to nine.
-fn times(text: &[u8]) -> Option<u32> {
+pub fn times(text: &[u8]) -> Option<u32> {
     // After the ten digits, every other word is a no; the empty one is, too.
     let place = place(b"0 1 2 3 4 5 6 7 8 9  yes no true false on off", text)? as u32;
     Some(if place < 10 { place } else { place % 2 })
 }
 
-fn duration(text: &[u8]) -> Result<Span, Expected> {
+/// Reads a length of time.
+pub fn duration(text: &[u8]) -> Result<Span, Expected> {
     Span::parse(text).ok_or("a duration, such as 500ms, 8s, 2m or 1h")
 }
 

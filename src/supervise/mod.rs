@@ -14,7 +14,8 @@
 //!                            └─────────┴────────┴─► Killing
 //! ```
 //!
-//! - *Stopping*: the services have their stop signal. Over when the last of them ended.
+//! - *Stopping*: the services get their stop signal, each when all that is `after` it has ended. Over
+//!   when the last of them ended.
 //! - *Look*: the services are gone, and whether anything else is there is not known yet.
 //! - *Rest*: something is; orphans and left-over group members have their stop signal, too.
 //! - *Killing*: the budget ran out, or a second stop signal came; everything was killed.
@@ -23,21 +24,24 @@
 //! every zombie after the step that heard of it, so that a dead leader's group can be signalled
 //! while its number is still its own).
 
+mod life;
 mod service;
 mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timers;
+mod watch;
 
 use core::ops::Range;
 
-use crate::message::{Kind, Message, NOBODY, Place};
-use crate::plan::{Essential, Group, Plan, StartFault, Style};
+use crate::message::{Kind, Message};
+use crate::plan::{Essential, Group, NOBODY, Order, Place, Plan, StartFault, Style};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::list::{List, room};
 use crate::words::signal::{Signal, SignalSet};
-use crate::words::time::Instant;
-pub use service::{Record, State};
+use crate::words::time::{Instant, NEVER, Span};
+pub use service::{End, Record, State};
 use stop::Why;
 
 /// What happened.
@@ -74,13 +78,54 @@ pub enum Event {
     },
     /// What [`Action::Rest`] means cannot be found: there is no `/proc`.
     OutOfReach,
+    /// What [`Action::Check`] asked for has been found out.
+    Checked(Place, Finding),
+    /// A service said something on its readiness pipe or its notify socket.
+    Noticed(Place, Notice),
     /// Nothing, but time passed.
     Time,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It is as it should be.
+    Good,
+    /// It is not; of a pid file: it is not there, or not a number.
+    Bad,
+    /// The pid file names a process that is not our child.
+    Stranger,
+    /// The pid file names this child of ours.
+    Main(Pid),
+}
+
+/// What a service says of itself (s6's notification-fd, sd_notify(3)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It is ready: a newline on its descriptor, or `READY=1`.
+    Ready,
+    /// `STOPPING=1`: it ends of its own accord.
+    Stopping,
+    /// `WATCHDOG=1`: it is alive.
+    Alive,
+    /// `WATCHDOG=trigger`: it is not.
+    Trigger,
+    /// `EXTEND_TIMEOUT_USEC=`: what it does now may take this long from now on.
+    Extend(Span),
+    /// `WATCHDOG_USEC=`: from now on the watchdog waits this long.
+    Watchdog(Span),
+    /// `MAINPID=`: this child of ours is its process.
+    Main(Pid),
 }
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Check a service once, and report with [`Event::Checked`]: its pid file while it is
+    /// [`State::Launched`], its readiness before it is up, else its health.
+    Check(Place),
+    /// Give that check up: what it finds is of no interest any more.
+    Uncheck(Place),
     /// Send a signal to a child that has not been reaped.
     Signal {
         /// Its process.
@@ -111,13 +156,25 @@ pub enum Action {
     StopSelf,
     /// Say something.
     Say(Message),
+    /// Tell whoever watches us, at our own `NOTIFY_SOCKET`.
+    Announce(News),
+}
+
+/// What is told upward (sd_notify(3)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// All essential services are up.
+    Ready,
+    /// The stop has begun.
+    Stopping,
 }
 
 /// What the edge is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Next {
-    /// Start this service, and report with [`Event::Started`] or [`Event::NotStarted`].
+    /// Start this service, or its `finish` command while it is [`State::Finishing`], and report
+    /// with [`Event::Started`] or [`Event::NotStarted`].
     Start(usize),
     /// Wait for an event, at the longest until then.
     Wait(Option<Instant>),
@@ -149,9 +206,6 @@ enum Phase {
     Done,
 }
 
-/// The deadline of what has none.
-const NEVER: Instant = Instant(u64::MAX);
-
 /// Carries out a plan.
 pub struct Supervisor<'p> {
     plan: &'p Plan<'p>,
@@ -168,10 +222,20 @@ pub struct Supervisor<'p> {
     /// The last stop signal that the stop is owed to, or may be, and when it came.
     asked: Option<Signal>,
     asked_at: Instant,
+    /// What the stop sends to whoever has no stop signal of its own.
+    stop_signal: Signal,
     surroundings: Surroundings,
     phase: Phase,
-    /// The first service that was not started yet.
+    order: Order<'p>,
+    /// The services that are due some time, as a heap.
+    timers: List<'p, Place>,
+    /// The first and the last service in the queue of those to start.
     next: Place,
+    last: Place,
+    /// How many services are not gone.
+    left: usize,
+    /// How many services that it takes to be ready have not been up yet.
+    not_up: usize,
     /// The service that failed first in time.
     first_failure: Option<Place>,
     /// The services whose ends count for the exit code: from this one up to that one. All of them
@@ -193,28 +257,59 @@ impl<'p> Supervisor<'p> {
     #[inline(never)]
     pub fn new(plan: &'p Plan<'p>, surroundings: Surroundings) -> Supervisor<'p> {
         let count = plan.services.len();
-        Supervisor {
+        let mut supervisor = Supervisor {
             plan,
             services: room(Record::WAITING, count),
             running: List::with_room(0, count),
-            // The longest step is a stop whose budget is nothing: two signals for each service,
-            // then a message and a KILL.
-            actions: room(Action::Look, 4 * count + 12),
+            // The longest step is a stop whose budget is nothing: three for each service, then a
+            // message and a KILL.
+            actions: room(Action::Look, 5 * count + 16),
             acted: 0,
             limit: NEVER,
             lame_until: NEVER,
             asked: None,
             asked_at: NEVER,
+            stop_signal: Signal::TERM,
             surroundings,
             phase: Phase::Run,
-            next: 0,
+            order: Order::new(&plan.services),
+            timers: List::with_room(0, count),
+            next: NOBODY,
+            last: NOBODY,
+            left: count,
+            not_up: 0,
             first_failure: None,
             counts: 0..count as Place,
             culprit: NOBODY,
             code: 0,
             suspended: false,
             wanted: false,
+        };
+        supervisor.line_up();
+        supervisor
+    }
+
+    /// Every service knows what it waits for, and those that wait for nothing are to start.
+    fn line_up(&mut self) {
+        for place in 0..self.services.len() as Place {
+            let waits = self.order.before(place).len() as Place;
+            if let Some(record) = self.services.get_mut(usize::from(place)) {
+                record.waits = waits;
+            }
+            if waits == 0 {
+                self.enqueue(place);
+            }
+            self.not_up += usize::from(self.is_awaited(place));
         }
+    }
+
+    /// Whether it takes this service to call the container ready.
+    fn is_awaited(&self, place: Place) -> bool {
+        self.essential(place) != Essential::No || self.plan.until == Essential::No
+    }
+
+    fn essential(&self, place: Place) -> Essential {
+        self.spec(place).essential().unwrap_or(self.plan.until)
     }
 
     /// The plan that it carries out.
@@ -229,17 +324,17 @@ impl<'p> Supervisor<'p> {
 
     /// What to do next.
     pub fn next(&self) -> Next {
-        let next = usize::from(self.next);
         match self.phase {
             Phase::Done => Next::Exit(self.code),
-            Phase::Run if next < self.services.len() => Next::Start(next),
+            Phase::Run | Phase::Stopping if self.next != NOBODY => Next::Start(self.next.into()),
             _ => Next::Wait(Some(self.deadline()).filter(|deadline| *deadline != NEVER)),
         }
     }
 
     fn deadline(&self) -> Instant {
         match self.phase {
-            Phase::LameDuck => self.limit.min(self.lame_until),
+            Phase::Run | Phase::Stopping => self.limit.min(self.first_due()),
+            Phase::LameDuck => self.limit.min(self.lame_until).min(self.first_due()),
             _ => self.limit,
         }
     }
@@ -273,6 +368,8 @@ impl<'p> Supervisor<'p> {
                 self.signal(now, signal, from_kernel, parent_died);
             }
             Event::OutOfReach => self.out_of_reach(),
+            Event::Checked(place, finding) => self.checked(now, place, finding),
+            Event::Noticed(place, notice) => self.noticed(now, place, notice),
             Event::Time => (),
         }
         self.time(now);
@@ -305,7 +402,7 @@ impl<'p> Supervisor<'p> {
 
     /// Whether there is just one service, which has its signals to itself.
     fn is_only(&self) -> bool {
-        self.services.len() == 1
+        self.plan.pass_through()
     }
 
     fn act(&mut self, action: Action) {
@@ -349,95 +446,6 @@ impl<'p> Supervisor<'p> {
         self.running.binary_search_by_key(&pid, |place| {
             self.record(*place).map_or(0, |record| record.pid)
         })
-    }
-
-    fn started(&mut self, now: Instant, pid: Pid) {
-        let place = self.next;
-        let Some(record) = self.services.get_mut(usize::from(place)) else {
-            return;
-        };
-        record.pid = pid;
-        record.state = State::Running;
-        record.since = now;
-        self.next += 1;
-        if let Err(index) = self.find(pid) {
-            self.running.insert(index, place);
-        }
-        self.say_about(Kind::Started, place);
-    }
-
-    fn not_started(&mut self, now: Instant, fault: StartFault) {
-        let place = self.next;
-        if let Some(record) = self.services.get_mut(usize::from(place)) {
-            record.state = State::NotStarted(fault);
-            self.next += 1;
-            self.gone(now, place);
-        }
-    }
-
-    fn ended(&mut self, now: Instant, pid: Pid, status: Status, out_of_memory: bool) {
-        let found = self.find(pid).ok();
-        let Some((index, &place)) = found.and_then(|index| Some((index, self.running.get(index)?)))
-        else {
-            return self.say(Message::orphan(pid, status));
-        };
-        self.running.remove(index);
-        if let Some(record) = self.services.get_mut(usize::from(place)) {
-            record.end(now, status, out_of_memory);
-        }
-        self.gone(now, place);
-        self.tell_group_left_behind(place);
-    }
-
-    /// A service is gone for good.
-    fn gone(&mut self, now: Instant, place: Place) {
-        let index = usize::from(place);
-        let (Some(record), Some(service)) =
-            (self.services.get(index), self.plan.services.get(index))
-        else {
-            return;
-        };
-        let (code, failed) = record.verdict(self.plan).unwrap_or((0, false));
-        if failed {
-            self.first_failure.get_or_insert(place);
-        }
-        let essential = self.is_only()
-            || match service.essential {
-                Essential::Yes => true,
-                Essential::No => false,
-                Essential::OnFailure => failed,
-            };
-        let started = !matches!(record.state, State::NotStarted(_));
-        let alone = self.running.is_empty();
-        // A fault with which it all ends is for the last line to say.
-        if started || !alone || !essential {
-            let goes_on = self.phase == Phase::Run && !essential;
-            self.say(Message {
-                code: if failed && goes_on { code } else { 0 },
-                ..Message::about(record.reason(), place)
-            });
-        }
-        let decisive = match self.phase {
-            Phase::Run if essential => Some(place),
-            Phase::Run if alone && usize::from(self.next) == self.services.len() => {
-                self.first_failure
-            }
-            Phase::LameDuck if alone => return self.begin_stop(now, None),
-            Phase::Stopping if alone => return self.look(),
-            _ => return,
-        };
-        self.counts = decisive.map_or(0..0, |place| place..place.saturating_add(1));
-        self.judge();
-        if now >= self.budget_from(self.asked_at) {
-            // A stop signal that the service outlived by more than the budget asked for no stop.
-            self.asked = None;
-        }
-        if self.plan.hold && self.asked.is_none() && self.code != 0 {
-            self.phase = Phase::Held;
-            self.say_about(Kind::Held, self.culprit);
-        } else {
-            self.begin_stop(now, None);
-        }
     }
 
     fn stopped(&mut self, pid: Pid, signal: Signal) {
@@ -485,7 +493,7 @@ impl<'p> Supervisor<'p> {
         let stop = parent_died || SignalSet::STOP.has(signal);
         match self.phase {
             Phase::Killing => (),
-            _ if !stop => self.pass_on(signal, from_kernel),
+            _ if !stop => self.pass_on(now, signal, from_kernel),
             Phase::Run => self.stop_asked(now, signal, from_kernel),
             Phase::LameDuck => self.end_lame_duck(now),
             Phase::Held => self.begin_stop(now, Some(signal)),
@@ -504,7 +512,7 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Passes a signal on to every running service.
-    fn pass_on(&mut self, signal: Signal, from_kernel: bool) {
+    fn pass_on(&mut self, now: Instant, signal: Signal, from_kernel: bool) {
         if from_kernel && self.plan.setup.group == Group::Ours {
             // The child is in our group: the terminal has told it already.
             return;
@@ -515,19 +523,25 @@ impl<'p> Supervisor<'p> {
             self.suspended = false;
             return self.act(Action::Resume(pid));
         }
-        self.tell(signal, Why::PassedOn);
+        self.tell(now, signal, Why::PassedOn);
     }
 
-    /// Acts on the deadline, if it has come.
+    /// Acts on the deadlines that have come. One service at a time, which bounds what one step does:
+    /// as long as another one is due, [`Supervisor::next`] does not wait.
     fn time(&mut self, now: Instant) {
-        if now < self.deadline() {
-            return;
+        if let (Some(place), Phase::Run | Phase::LameDuck | Phase::Stopping) =
+            (self.overdue_service(now), self.phase)
+        {
+            self.due_now(now, place);
         }
         match self.phase {
-            Phase::LameDuck if now < self.limit => self.end_lame_duck(now),
-            Phase::Killing => self.give_up(now),
+            Phase::LameDuck if now >= self.lame_until && now < self.limit => {
+                self.end_lame_duck(now);
+            }
             // Whether anything is left over is not known before the first look.
             Phase::Look | Phase::Held | Phase::Done => (),
+            _ if now < self.limit => (),
+            Phase::Killing => self.give_up(now),
             _ => self.overdue(now),
         }
     }

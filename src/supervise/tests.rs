@@ -3,6 +3,8 @@
 //! A row says what happens and what the supervisor wants done about it, both as a person would
 //! jot them down; [`World`] knows the words.
 
+mod plan_simulation;
+mod plans;
 mod simulation;
 
 use core::ffi::CStr;
@@ -50,12 +52,8 @@ pub fn plan(count: usize, set: impl FnOnce(&mut Plan)) -> Plan<'static> {
         .collect();
     let services = (0..count).map(|index| Service {
         name: names[index].to_bytes(),
-        copy: 1,
-        first: index,
-        count: 1,
-        essential: plan.until,
-        latest: 0,
-        before: 0,
+        run: std::slice::from_ref(Box::leak(Box::new(names[index]))),
+        ..Service::NONE
     });
     let services: Vec<Service> = services.collect();
     if let Some(filler) = services.first() {
@@ -64,7 +62,6 @@ pub fn plan(count: usize, set: impl FnOnce(&mut Plan)) -> Plan<'static> {
     for service in services {
         plan.services.push(service);
     }
-    plan.words = names.leak();
     plan
 }
 
@@ -198,6 +195,9 @@ impl World {
         let mut done = Vec::new();
         for action in self.supervisor.actions() {
             done.push(match *action {
+                Action::Check(place) => format!("check {place}"),
+                Action::Uncheck(place) => format!("uncheck {place}"),
+                Action::Announce(_) => continue,
                 Action::Signal { pid, group, signal } => {
                     let dash = if group { "-" } else { "" };
                     format!("{dash}{}:{}", who(pid), named(signal))

@@ -36,7 +36,12 @@ fn said(count: usize, set: impl FnOnce(&mut Plan), rows: &str) -> Vec<String> {
 fn every_style_has_a_line_for_every_kind() {
     for (style, words) in STYLES {
         assert!(words.ends_with('\n'), "{style:?}");
-        assert_eq!(words.lines().count(), Kind::End as usize + 1, "{style:?}");
+        // The peers have no word for what only a plan's file can ask for.
+        let last = match style {
+            Style::Pidlet => Kind::NotSet,
+            _ => Kind::End,
+        };
+        assert_eq!(words.lines().count(), last as usize + 1, "{style:?}");
         for line in words.lines() {
             let level = line.chars().next();
             assert!(

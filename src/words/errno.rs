@@ -55,6 +55,8 @@ impl Errno {
     pub const AGAIN: Errno = Errno(11);
     /// Permission denied.
     pub const ACCES: Errno = Errno(13);
+    /// Invalid argument.
+    pub const INVAL: Errno = Errno(22);
     /// File name too long.
     pub const NAMETOOLONG: Errno = Errno(36);
     /// Stale file handle.

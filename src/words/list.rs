@@ -74,6 +74,19 @@ impl<'a, T: Copy> List<'a, T> {
         }
     }
 
+    /// Takes the items in front of the one at `place` out.
+    pub fn keep_from(&mut self, place: usize) {
+        if place <= self.len {
+            self.room.copy_within(place..self.len, 0);
+            self.len -= place;
+        }
+    }
+
+    /// The items, for ever.
+    pub fn into_slice(self) -> &'a [T] {
+        &self.room[..self.len]
+    }
+
     /// Takes all items out.
     pub fn clear(&mut self) {
         self.len = 0;

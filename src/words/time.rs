@@ -6,6 +6,9 @@ use super::text::leading_number;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(pub u64);
 
+/// The moment that never comes: the deadline of what has none.
+pub const NEVER: Instant = Instant(u64::MAX);
+
 /// A length of time in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub u64);

@@ -17,6 +17,7 @@ mod x86_64;
 use core::ffi::{CStr, c_char};
 
 use super::{arena, raw, relocate};
+use pidlet::words::list::List;
 use pidlet::words::signal::SignalSet;
 
 /// What the kernel put on the stack for us (`Documentation/arch/x86/..`, the ELF ABI: argc, argv,
@@ -63,6 +64,25 @@ impl Start {
             }
         }
         None
+    }
+
+    /// All variables.
+    pub fn environment<'p>(&self) -> List<'p, &'p CStr> {
+        let mut place = self.envp();
+        let mut count = 0;
+        // SAFETY: as above.
+        while unsafe { !(*place.add(count)).is_null() } {
+            count += 1;
+        }
+        let mut list = List::with_room(c"", count);
+        for _ in 0..count {
+            // SAFETY: as above; so many are there.
+            unsafe {
+                list.push(CStr::from_ptr(*place));
+                place = place.add(1);
+            }
+        }
+        list
     }
 
     /// The value of a variable, as getenv(3) finds it.

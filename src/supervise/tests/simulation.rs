@@ -22,21 +22,25 @@ const LATE_MS_MAX: u64 = 50;
 const STEPS_MAX: usize = 10_000;
 
 /// Marsaglia's xorshift64.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn from_seed(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 16) % bound
     }
 
-    fn one_in(&mut self, count: u64) -> bool {
+    pub fn one_in(&mut self, count: u64) -> bool {
         self.below(count) == 0
     }
 
-    fn status(&mut self) -> Status {
+    pub fn status(&mut self) -> Status {
         match self.below(6) {
             0 => Status::Killed(Signal::KILL),
             1 => Status::Killed(Signal::TERM),
@@ -466,7 +470,7 @@ fn expected_code(plan: &Plan, facts: &[Fact]) -> Option<u8> {
 #[test]
 fn thousands_of_containers_at_random() {
     for seed in 1..=RUNS {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Random::from_seed(seed);
         let plan = Box::leak(Box::new(random_plan(&mut random)));
         let mut simulation = Simulation::new(seed, plan, random);
         let _seed = OnPanic(seed);
@@ -476,7 +480,7 @@ fn thousands_of_containers_at_random() {
 }
 
 /// Names the run that failed.
-struct OnPanic(u64);
+pub struct OnPanic(pub u64);
 
 impl Drop for OnPanic {
     fn drop(&mut self) {

@@ -2,6 +2,12 @@
 //!
 //! Every front door makes one; the supervisor and the edge only ever see a plan.
 
+pub mod environment;
+mod keys;
+mod order;
+mod probe;
+pub mod spec;
+
 use core::ffi::CStr;
 
 use crate::words::errno::Errno;
@@ -9,6 +15,17 @@ use crate::words::exit::Codes;
 use crate::words::list::List;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::Span;
+pub use keys::{Key, capability};
+pub use order::Order;
+pub use probe::{Address, EXEC, Probe, behind};
+pub use spec::{Restart, Said, Spec, Type};
+
+/// A service by its place in the plan, which has room for just that many ([`SERVICES_MAX`]). Small,
+/// so that what speaks of services is.
+pub type Place = u16;
+
+/// The place of no service.
+pub const NOBODY: Place = Place::MAX;
 
 /// The most services that one plan may hold: enough for anybody, and every table has its limit.
 pub const SERVICES_MAX: usize = 65_535;
@@ -128,23 +145,50 @@ impl Routes {
     }
 }
 
+/// The words of a command, the program first.
+pub type Command<'a> = &'a [&'a CStr];
+
+/// What the services' standard output and error become where nothing else is said of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// What they write goes where ours goes, untouched.
+    Inherit,
+    /// Whole lines, each behind the service's name.
+    Prefix,
+    /// Whole lines as JSON objects.
+    Json,
+}
+
 /// One thing to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Service<'a> {
-    /// The last component of its program.
+    /// Its section's name, or the last component of its program.
     pub name: &'a [u8],
     /// 1 for the first of that name; the second is shown as `name-2`.
     pub copy: u32,
-    /// Its first word in [`Plan::words`], the program.
-    pub first: usize,
-    /// How many words it has; never 0.
-    pub count: usize,
-    /// Whether its end ends the container.
-    pub essential: Essential,
+    /// Its command; never empty.
+    pub run: Command<'a>,
+    /// The services that must be up or done before it starts, and that stop only when it has ended.
+    pub after: &'a [Place],
+    /// What else is said of it.
+    pub spec: Spec<'a>,
     /// The latest service whose name's hash is this one's index: see [`crate::front::commands`].
-    pub latest: u32,
+    pub latest: Place,
     /// The latest one of this one's hash before it.
-    pub before: u32,
+    pub before: Place,
+}
+
+impl Service<'_> {
+    /// Nothing yet.
+    pub const NONE: Service<'static> = Service {
+        name: b"",
+        copy: 1,
+        run: &[],
+        after: &[],
+        spec: Spec::DEFAULT,
+        latest: NOBODY,
+        before: NOBODY,
+    };
 }
 
 /// Everything about one container.
@@ -152,8 +196,6 @@ pub struct Service<'a> {
 pub struct Plan<'a> {
     /// Whose manners we have.
     pub style: Style,
-    /// All words of all commands, one command after the other.
-    pub words: &'a [&'a CStr],
     /// The services in the order given. None at all means: pause.
     pub services: List<'a, Service<'a>>,
     /// `essential` of every service that does not say it itself.
@@ -186,8 +228,14 @@ pub struct Plan<'a> {
     pub warn_on_reap: bool,
     /// Where the end's reason goes too; `None` means Kubernetes' place, if it is there and empty.
     pub termination_log: Option<&'a CStr>,
+    /// What becomes of the services' output.
+    pub log: Log,
+    /// Lines of `log` begin with the time.
+    pub timestamps: bool,
     /// Print the plan and run nothing.
     pub dry_run: bool,
+    /// It comes from a file: services may start late and again, and get nothing but what is theirs.
+    pub filed: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -199,7 +247,6 @@ impl<'a> Plan<'a> {
         let catatonit = style == Style::Catatonit;
         Plan {
             style,
-            words: &[],
             services: List::none(),
             until: Essential::Yes,
             setup: Setup {
@@ -233,22 +280,33 @@ impl<'a> Plan<'a> {
             },
             warn_on_reap: false,
             termination_log: None,
+            log: Log::Inherit,
+            timestamps: false,
             dry_run: false,
+            filed: false,
         }
     }
 
     /// The words of a service's command, the program first.
-    pub fn command(&self, service: usize) -> &[&'a CStr] {
-        let command = self.services.get(service).and_then(|service| {
-            let words = self.words.get(service.first..)?;
-            words.get(..service.count)
-        });
-        command.unwrap_or_default()
+    pub fn command(&self, service: usize) -> Command<'a> {
+        self.services
+            .get(service)
+            .map_or(&[], |service| service.run)
     }
 
-    /// Whether there is just one service: then every signal is simply passed on to it.
+    /// What is said of a service.
+    pub fn spec(&self, service: usize) -> Spec<'a> {
+        let service = self.services.get(service);
+        service.map_or(Spec::DEFAULT, |service| service.spec)
+    }
+
+    /// Whether there is just one service and nothing is said of how it starts again or stops: then
+    /// every signal is simply passed on to it.
     pub fn pass_through(&self) -> bool {
-        self.services.len() == 1
+        match *self.services {
+            [only] => !only.spec.has(Key::Restart) && !only.spec.has(Key::Stop),
+            _ => false,
+        }
     }
 
     /// Whether a stop is bounded by a budget from its signal on.
@@ -290,6 +348,8 @@ pub enum Step {
     Fork,
     /// Putting it into its own group or session.
     Group,
+    /// What this key of its section says.
+    Key(Key),
     /// Loading its program.
     Exec,
     /// Loading its program, which is there: what its `#!` line or its ELF file names is missing.

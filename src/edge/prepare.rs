@@ -1,0 +1,91 @@
+//! What a section says of its process, done in the child between its birth and its program: as whom
+//! it runs and where (DESIGN §9). The first thing that fails ends the start: it fails closed.
+
+use rustix::fs::OFlags;
+use rustix::process::{chdir, getgid, getuid};
+
+use super::{files, raw};
+use pidlet::plan::{Key, Said, Spec, spec};
+use pidlet::words::errno::Errno;
+use pidlet::words::text::number;
+
+/// The order in which it is done: what needs privileges comes before they are given up, and the
+/// directory is entered as the user. Limits and the bounding set come first of all.
+const ORDER: [Key; 8] = [
+    Key::Nice,
+    Key::OomScoreAdj,
+    Key::Umask,
+    Key::Groups,
+    Key::User,
+    Key::Caps,
+    Key::NoNewPrivs,
+    Key::Dir,
+];
+
+/// The most supplementary groups of one process.
+const GROUPS_MAX: usize = 256;
+
+/// Does all that is said. What fails is returned.
+pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
+    for said in spec.0 {
+        if let Some(resource) = said.key.resource() {
+            limit(said, resource).map_err(|errno| (said.key, errno))?;
+        }
+    }
+    if let Some(caps) = spec.get(Key::Caps) {
+        raw::bound_capabilities(caps.number).map_err(|errno| (Key::Caps, errno))?;
+    }
+    for key in ORDER {
+        let said = match spec.get(key) {
+            None if key == Key::Groups => spec.get(Key::Member),
+            said => said,
+        };
+        if let Some(said) = said {
+            one(spec, key, said).map_err(|errno| (key, errno))?;
+        }
+    }
+    Ok(())
+}
+
+fn limit(said: &Said, resource: u8) -> Result<(), Errno> {
+    let word = said.words.first().map_or(&b""[..], |word| word.to_bytes());
+    let (soft, hard) = spec::limit(word).ok_or(Errno::INVAL)?;
+    raw::set_limit(resource, soft, hard)
+}
+
+fn one(spec: Spec, key: Key, said: &Said) -> Result<(), Errno> {
+    let word = said.words.first().copied().unwrap_or(c"");
+    let number = said.number;
+    match key {
+        Key::Nice => raw::set_priority(number as i32),
+        Key::OomScoreAdj => {
+            let file = files::open(c"/proc/self/oom_score_adj", OFlags::WRONLY);
+            let write = file.and_then(|file| rustix::io::write(&file, word.to_bytes()));
+            write.map(|_| ()).map_err(files::words_errno)
+        }
+        Key::Umask => {
+            raw::set_umask(number as u32);
+            Ok(())
+        }
+        Key::Groups => groups(spec, said),
+        Key::User => raw::set_user((number >> 32) as u32, number as u32),
+        Key::Caps => raw::set_capabilities(number),
+        Key::NoNewPrivs if number > 0 => raw::no_new_privileges(),
+        Key::Dir => chdir(word).map_err(files::words_errno),
+        _ => Ok(()),
+    }
+}
+
+fn groups(spec: Spec, said: &Said) -> Result<(), Errno> {
+    let mut list = [0; GROUPS_MAX];
+    let list = list.get_mut(..said.words.len()).ok_or(Errno::INVAL)?;
+    for (place, word) in list.iter_mut().zip(said.words) {
+        *place = number(word.to_bytes()).unwrap_or(0) as u32;
+    }
+    let ids = u64::from(getuid().as_raw()) << 32 | u64::from(getgid().as_raw());
+    match raw::set_groups(list) {
+        // Somebody without privileges who is already who he is to be has the groups that he has.
+        Err(Errno::PERM) if said.key == Key::Member && spec.number(Key::User) == ids => Ok(()),
+        done => done,
+    }
+}

@@ -1,0 +1,108 @@
+//! Names of services in a plan's file → the services: who is after whom.
+
+use super::Reader;
+use super::nearest::nearest;
+use super::words::Wrong;
+use crate::front::commands;
+use crate::plan::{Key, NOBODY, Place, behind};
+use crate::words::list::room;
+use crate::words::text::Line;
+
+impl<'a> Reader<'_, '_, 'a> {
+    /// Makes what the sections say of each other the services' [`crate::plan::Service::after`].
+    pub(super) fn dependencies(&mut self) {
+        let count = self.settings.plan.services.len();
+        let counts = room(0_usize, count);
+        self.each_dependency(&mut |dependent, _| counts[usize::from(dependent)] += 1);
+        // Each service's share of one table, filled from its end.
+        let ends = room(0, count);
+        let mut end = 0;
+        for (place, count) in ends.iter_mut().zip(&*counts) {
+            end += count;
+            *place = end;
+        }
+        let edges = room::<Place>(NOBODY, end);
+        self.quiet = true;
+        self.each_dependency(&mut |dependent, before| {
+            let place = &mut ends[usize::from(dependent)];
+            *place -= 1;
+            edges[*place] = before;
+        });
+        self.quiet = false;
+        let mut rest: &'a [Place] = edges;
+        for (service, count) in self.settings.plan.services.iter_mut().zip(&*counts) {
+            (service.after, rest) = rest.split_at(*count);
+        }
+        self.circles();
+    }
+
+    /// Calls `then` with each service and each one that it is after. The programs of a directory
+    /// are after each other; whoever writes to a service is after it, so that somebody reads until
+    /// the end.
+    #[inline(never)]
+    fn each_dependency(&mut self, then: &mut dyn FnMut(Place, Place)) {
+        let mut terminals = 0;
+        for place in 0..self.settings.plan.services.len() as Place {
+            let service = self.settings.plan.services[usize::from(place)];
+            self.section = service.name;
+            if service.copy > 1 && service.spec.has(Key::RunParts) {
+                then(place, place - 1);
+            }
+            for said in service.spec.0 {
+                (self.line, self.key) = (said.line, said.key.parts().0);
+                let feeds = match said.key {
+                    Key::After | Key::Before => false,
+                    Key::Stdout | Key::Stderr if said.number == 3 => true,
+                    Key::Tty if said.number > 0 => {
+                        terminals += 1;
+                        if terminals == 2 {
+                            self.fault(Wrong::of(b"", "there is one terminal for one service"));
+                        }
+                        continue;
+                    }
+                    _ => continue,
+                };
+                for word in said.words {
+                    let name = behind(word, "service:").filter(|_| feeds).unwrap_or(word);
+                    let mut other = commands::find(&self.settings.plan.services, name.to_bytes());
+                    if other == NOBODY && service.copy == 1 {
+                        self.unknown(name.to_bytes());
+                    }
+                    while other != NOBODY {
+                        if said.key == Key::Before {
+                            then(other, place);
+                        } else {
+                            then(place, other);
+                        }
+                        other = commands::earlier(&self.settings.plan.services, other);
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown(&mut self, name: &'a [u8]) {
+        let sections = &*self.sections;
+        let near = nearest(&mut |n| sections.get(n).map(|section| section.name), name);
+        self.fault(Wrong {
+            near,
+            ..Wrong::of(name, "there is no such service, or it is disabled")
+        });
+    }
+
+    /// Services that wait for each other in a circle would wait for ever.
+    fn circles(&mut self) {
+        let Some(circle) = self.settings.plan.circle() else {
+            return;
+        };
+        let mut line = Line::new();
+        line.put("pidlet: ")
+            .put_bytes(self.path.to_bytes())
+            .put(": these wait for each other: ");
+        for (index, place) in circle.iter().enumerate() {
+            line.put(if index > 0 { " after " } else { "" });
+            line.put_service(self.settings.plan, usize::from(*place));
+        }
+        self.settings.fault_line(&mut line);
+    }
+}

@@ -1,0 +1,71 @@
+//! The name that somebody may have meant.
+
+/// Longer names are not guessed at.
+const LONGEST: usize = 24;
+
+/// Of the names that `nth` has, from 0 until there is none, the one nearest to `word`; nothing if
+/// none is near.
+pub fn nearest<'n>(nth: &mut dyn FnMut(usize) -> Option<&'n [u8]>, word: &[u8]) -> &'n [u8] {
+    // Two slips, and no more than a third of it.
+    let mut best = (word.len() / 3).min(2) + 1;
+    let mut found: &[u8] = b"";
+    let mut n = 0;
+    while let Some(name) = nth(n) {
+        n += 1;
+        let distance = distance(name, word);
+        // The word itself is known, and means nothing here.
+        if distance < best && distance > 0 {
+            (best, found) = (distance, name);
+        }
+    }
+    found
+}
+
+/// How many letters must be added, left out or changed (Levenshtein).
+fn distance(name: &[u8], word: &[u8]) -> usize {
+    if name.len() > LONGEST || word.len() > LONGEST {
+        return usize::MAX;
+    }
+    let mut row = [0_u8; LONGEST + 1];
+    for (index, place) in row.iter_mut().enumerate() {
+        *place = index as u8;
+    }
+    for (index, letter) in name.iter().enumerate() {
+        let mut diagonal = index as u8;
+        let mut left = diagonal + 1;
+        for (place, other) in row.iter_mut().skip(1).zip(word) {
+            let changed = diagonal + u8::from(letter != other);
+            diagonal = *place;
+            left = changed.min(left + 1).min(diagonal + 1);
+            *place = left;
+        }
+        row[0] = index as u8 + 1;
+    }
+    row.get(word.len())
+        .map_or(usize::MAX, |distance| usize::from(*distance))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_were_meant() {
+        for (word, meant) in [
+            ("restrat", Some("restart")),
+            ("redy", Some("ready")),
+            ("ru", None),
+            ("rum", Some("run")),
+            ("watchdogs", Some("watchdog")),
+            ("command", None),
+            ("a-name-that-is-longer-than-any", None),
+        ] {
+            let names = ["restart", "ready", "run", "type", "watchdog"];
+            let near = nearest(
+                &mut |n| names.get(n).map(|name| name.as_bytes()),
+                word.as_bytes(),
+            );
+            assert_eq!(near, meant.unwrap_or("").as_bytes(), "{word}");
+        }
+    }
+}

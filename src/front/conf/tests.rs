@@ -1,0 +1,487 @@
+//! What a plan's file says, and every fault that it may have.
+
+use std::borrow::ToOwned;
+use std::boxed::Box;
+use std::cell::RefCell;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+use std::{assert, assert_eq};
+
+use super::*;
+use crate::plan::{Essential, Log, Plan, Style};
+use crate::words::errno::Errno;
+use crate::words::signal::Signal;
+use crate::words::time::Span;
+
+/// The files of the image that the tests know.
+const FILES: [(&CStr, &[u8]); 6] = [
+    (
+        c"/etc/passwd",
+        b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n",
+    ),
+    (
+        c"/etc/group",
+        b"root:x:0:\napp:x:1001:\nweb:x:33:app,other\n",
+    ),
+    (
+        c"/env",
+        b"# one\nA=1\nB='x y' $HOME\r\n\nNAME\nNONE\n  C=3\n",
+    ),
+    (c"/wrong", b"=x\n"),
+    (c"/d/a", b"1\nmore\n"),
+    (c"/d/b", b""),
+];
+
+const VARIABLES: [(&[u8], &CStr); 3] = [(b"NAME", c"a value"), (b"EMPTY", c""), (b"P", c"80 81")];
+
+/// Reads a file; the plan and what was said.
+fn plan(text: &(impl AsRef<[u8]> + ?Sized)) -> (Plan<'static>, Vec<String>) {
+    let said: &'static RefCell<Vec<String>> = Box::leak(Box::default());
+    let print = move |_, text: &[u8]| {
+        let text = String::from_utf8_lossy(text).trim_end().to_owned();
+        said.borrow_mut().push(text);
+    };
+    let variable = |name: &[u8]| VARIABLES.iter().find(|(known, _)| *known == name);
+    let question: &'static Question = Box::leak(Box::new(Question {
+        args: &[],
+        getenv: Box::leak(Box::new(move |name: &[u8]| {
+            variable(name).map(|(_, value)| *value)
+        })),
+        own: 1,
+        read: &|path| {
+            let file = FILES.iter().find(|(known, _)| *known == path);
+            file.map(|(_, text)| *text).ok_or(Errno::NOENT)
+        },
+        list: &|path, programs, each| match (path.to_bytes(), programs) {
+            (b"/d", _) => {
+                each(b"b");
+                each(b"a");
+                Ok(())
+            }
+            (b"/empty", _) => Ok(()),
+            _ => Err(Errno::NOENT),
+        },
+        print: Box::leak(Box::new(print)),
+    }));
+    let text: &'static [u8] = Box::leak(text.as_ref().to_owned().into());
+    let mut plan = Plan::new(Style::Pidlet);
+    let mut settings = Settings::new(&mut plan, question);
+    read(&mut settings, c"f", text);
+    (plan, said.take())
+}
+
+#[track_caller]
+fn sound(text: &str) -> Plan<'static> {
+    let (plan, said) = plan(text);
+    assert_eq!(said, Vec::<String>::new(), "{text}");
+    plan
+}
+
+/// What a section with these lines says.
+#[track_caller]
+pub(crate) fn spec(text: &str) -> Spec<'static> {
+    sound(&format!("[x]\nrun = x\n{text}")).services[0].spec
+}
+
+#[track_caller]
+fn faults(text: &str, expected: &[&str]) {
+    let (_, said) = plan(text);
+    let lines: Vec<String> = expected
+        .iter()
+        .map(|line| format!("pidlet: f{line}"))
+        .collect();
+    assert_eq!(said, lines, "{text}");
+}
+
+/// The words of a value of `run`.
+#[track_caller]
+fn run(value: &str) -> Vec<&'static CStr> {
+    sound(&format!("[a]\nrun = {value}")).services[0]
+        .run
+        .to_vec()
+}
+
+#[test]
+fn words_are_split_as_a_shell_does() {
+    for (value, expected) in [
+        ("a b\tc", &[c"a", c"b", c"c"][..]),
+        ("'a b' \"c d\"'e'", &[c"a b", c"c de"]),
+        ("a\\ b \\\\ \\\"", &[c"a b", c"\\", c"\""]),
+        ("\"a\\$b \\x \\\"\"", &[c"a$b \\x \""]),
+        ("a '' \"\"", &[c"a", c"", c""]),
+        ("a # comment", &[c"a"]),
+        ("a#b '#' \\#", &[c"a#b", c"#", c"#"]),
+        ("a # c\n  b # d\n\tc", &[c"a", c"b", c"c"]),
+        ("a \\\n  b", &[c"a", c"b"]),
+        ("a *.c ~ `x`", &[c"a", c"*.c", c"~", c"`x`"]),
+        ("a\r\n", &[c"a"]),
+    ] {
+        assert_eq!(run(value), expected, "{value:?}");
+    }
+}
+
+#[test]
+fn variables_are_expanded_and_not_split_again() {
+    for (value, expected) in [
+        ("$NAME", &[c"a value"][..]),
+        ("x${NAME}y", &[c"xa valuey"]),
+        ("\"$NAME\" '$NAME'", &[c"a value", c"$NAME"]),
+        ("a $EMPTY \"$EMPTY\"", &[c"a", c"", c""]),
+        ("${NONE:-8080} ${NONE:-} ${EMPTY:-x}", &[c"8080", c"", c"x"]),
+        (
+            "$$ $$NAME \\$NAME a$ $1",
+            &[c"$", c"$NAME", c"$NAME", c"a$", c"$1"],
+        ),
+    ] {
+        // `$1` is no variable that anybody sets: it is refused below.
+        let value = value.replace(" $1", " '$1'");
+        assert_eq!(run(&value), expected, "{value:?}");
+    }
+    for (value, part) in [
+        ("$NONE", "\"NONE\": this variable is not set"),
+        ("$1", "\"1\": this variable is not set"),
+        (
+            "${NAME",
+            "\"NAME\": after ${: NAME} or NAME:-default} is expected",
+        ),
+        (
+            "${NAME-x}",
+            "\"NAME-x\": after ${: NAME} or NAME:-default} is expected",
+        ),
+        ("'a", "a ' is not closed"),
+        ("a \"b", "a \" is not closed"),
+    ] {
+        let fault = format!(":2: [a] run: {part}");
+        faults(
+            &format!("[a]\nrun = {value}"),
+            &[&fault, ":1: [a] it has one run or one run-parts"],
+        );
+    }
+}
+
+#[test]
+fn the_plan_of_the_design() {
+    let plan = sound(
+        "\u{feff}[pidlet] # container-wide\r\ngrace = 25s\r\nlog = prefix\r\nuntil=all\n\n\
+        [migrate]\ntype = oneshot\nrun = /app/migrate up\nafter = db\n\n\
+        [db]\nrun = /usr/bin/postgres -D /data\nuser = app\nready = tcp:5432\n\
+        stop = INT 20s               # signal(s) and own timeout\n\n\
+        [web]\nrun = /app/web --port ${PORT:-8080}\nafter = migrate\nuser = 1000:1000\n\
+        restart = on-failure\nready = http://127.0.0.1:8080/healthz\n\n\
+        ; the end\n[nginx]\ntype = daemon\nrun = /usr/sbin/nginx\npidfile = /run/nginx.pid",
+    );
+    assert_eq!(plan.grace, Some(Span::seconds(25)));
+    assert_eq!((plan.log, plan.until), (Log::Prefix, Essential::No));
+    let names: Vec<&[u8]> = plan.services.iter().map(|service| service.name).collect();
+    assert_eq!(names, [&b"migrate"[..], b"db", b"web", b"nginx"]);
+    let [migrate, db, web, nginx] = &*plan.services else {
+        std::panic!("four");
+    };
+    assert_eq!(
+        (migrate.after, migrate.spec.kind()),
+        (&[1][..], Type::Oneshot)
+    );
+    assert_eq!(
+        (db.after, db.spec.stop_signal(0)),
+        (&[][..], Some(Signal::INT))
+    );
+    assert_eq!(db.spec.stop_timeout(), Some(Span::seconds(20)));
+    assert_eq!(db.spec.number(Key::User), 1000 << 32 | 1001);
+    assert_eq!(db.spec.words(Key::Member), [c"1001", c"33"]);
+    let account = [
+        c"HOME=/home/app",
+        c"USER=app",
+        c"LOGNAME=app",
+        c"SHELL=/bin/sh",
+    ];
+    assert_eq!(db.spec.words(Key::Account), account);
+    assert_eq!(web.run, [c"/app/web", c"--port", c"8080"]);
+    assert_eq!(
+        (web.after, web.spec.words(Key::Member)),
+        (&[0][..], &[c"1000"][..])
+    );
+    assert_eq!((nginx.spec.kind(), nginx.after), (Type::Daemon, &[][..]));
+}
+
+#[test]
+fn what_is_said_on_the_command_line_wins() {
+    let question = Question {
+        args: &[],
+        getenv: &|name| (name == b"PIDLET_GRACE").then_some(c"3s"),
+        own: 1,
+        read: &|_| Err(Errno::NOENT),
+        list: &|_, _, _| Err(Errno::NOENT),
+        print: &|_, _| (),
+    };
+    let mut plan = Plan::new(Style::Pidlet);
+    let mut settings = Settings::new(&mut plan, &question);
+    settings.environment();
+    read(
+        &mut settings,
+        c"f",
+        b"[pidlet]\ngrace = 9s\nhold = yes\n[a]\nrun = a",
+    );
+    assert_eq!((plan.grace, plan.hold), (Some(Span::seconds(3)), true));
+}
+
+#[test]
+fn every_fault_is_said_with_its_place() {
+    faults(
+        "x = 1\n[pidlet]\ngrace = x\nhod = yes\nconfig = y\nlog = a b\n[a b]\nrun = a\nrun = b\n\
+        [c]\nredy = 1\nrun =\nnice = -21\nafter = d\nnonsense\n[d]\ndisabled = yes\nrun = x\n\
+        [c]\nrun = x\nbefore = cc\n[e\n",
+        &[
+            ":1: x: it stands before the first [section]",
+            ":3: [pidlet] grace: \"x\": expected a duration, such as 500ms, 8s, 2m or 1h",
+            ":4: [pidlet] hod: there is no such option for a file; is it \"hold\"?",
+            ":5: [pidlet] config: there is no such option for a file",
+            ":6: [pidlet] log: expected one word",
+            ":7: [a b] a name has letters, digits and _ - . @ only",
+            ":9: [a b] run: it was said before in this section",
+            ":11: [c] redy: there is no such key; is it \"ready\"?",
+            ":12: [c] run: it has no value",
+            ":13: [c] nice: \"-21\": expected a number in the range -20 19",
+            ":10: [c] it has one run or one run-parts",
+            ":15: [c] \"nonsense\": neither a [section] nor key = value",
+            ":22: [c] \"[e\": neither a [section] nor key = value",
+            ":19: [c] there is another section of this name",
+            ":14: [c] after: \"d\": there is no such service, or it is disabled",
+        ],
+    );
+}
+
+#[test]
+fn settings_that_do_not_go_together() {
+    for (said, fault) in [
+        ("type = daemon", "type = daemon and pidfile go together"),
+        ("pidfile = /x", "type = daemon and pidfile go together"),
+        (
+            "type = oneshot\nready = notify",
+            "a oneshot has no ready, health or watchdog",
+        ),
+        (
+            "type = oneshot\nhealth = tcp:1",
+            "a oneshot has no ready, health or watchdog",
+        ),
+        (
+            "type = oneshot\nwatchdog = 1s",
+            "a oneshot has no ready, health or watchdog",
+        ),
+        (
+            "type = daemon\npidfile = /x\nready = fd:3",
+            "a daemon has no ready = fd:N",
+        ),
+        (
+            "type = oneshot\nrun-parts = /d",
+            "it has one run or one run-parts",
+        ),
+    ] {
+        faults(
+            &format!("[a]\nrun = x\n{said}"),
+            &[&format!(":1: [a] {fault}")],
+        );
+    }
+    faults(
+        "[a]\nrun-parts = /d",
+        &[":1: [a] run-parts is for type = oneshot, without instances"],
+    );
+    faults(
+        "[a]\nrun = x\ntty = yes\n[b]\nrun = x\ntty = yes",
+        &[":6: [b] tty: there is one terminal for one service"],
+    );
+}
+
+#[test]
+fn users_and_files_that_are_not_there() {
+    for (said, fault) in [
+        ("user = nobody", "user: \"nobody\": not in /etc/passwd"),
+        ("user = app:none", "user: \"none\": not in /etc/group"),
+        (
+            "user = 4294967295",
+            "user: \"4294967295\": not in /etc/passwd",
+        ),
+        ("groups = web none", "groups: \"none\": not in /etc/group"),
+        (
+            "env-file = /none",
+            "env-file: cannot read it: No such file or directory",
+        ),
+        (
+            "env-file = /wrong",
+            "env-file: \"=x\": a line without a name before the =",
+        ),
+        (
+            "env-dir = /none",
+            "env-dir: cannot read it: No such file or directory",
+        ),
+    ] {
+        faults(
+            &format!("[a]\nrun = x\n{said}"),
+            &[&format!(":3: [a] {fault}")],
+        );
+    }
+    assert_eq!(spec("groups = web 7").words(Key::Groups), [c"33", c"7"]);
+    assert_eq!(spec("user = app:web").number(Key::User), 1000 << 32 | 33);
+    assert_eq!(spec("user = app:web").words(Key::Member), [c"33"]);
+}
+
+#[test]
+fn variables_from_files() {
+    let docker = [c"A=1", c"B='x y' $HOME", c"NAME=a value", c"C=3"];
+    assert_eq!(spec("env-file = /env").words(Key::EnvFile), docker);
+    assert_eq!(spec("env-dir = /d").words(Key::EnvDir), [c"a=1", c"b"]);
+}
+
+#[test]
+fn circles_are_named() {
+    faults(
+        "[a]\nrun = x\nafter = b\n[b]\nrun = x\nbefore = a\nafter = c\n[c]\nrun = x\nafter = b",
+        &[": these wait for each other: b after c after b"],
+    );
+    faults(
+        "[a]\nrun = x\nstdout = service:a",
+        &[": these wait for each other: a after a"],
+    );
+}
+
+#[test]
+fn instances_and_directories_are_several_services() {
+    let plan = sound(
+        "[w]\nrun = w --id %i 100%%\ninstances = 3\n[x]\nrun = x\nafter = w\n[one]\nrun = a %i %%",
+    );
+    assert_eq!(plan.services.len(), 5);
+    assert_eq!(plan.services[2].run, [c"w", c"--id", c"3", c"100%"]);
+    assert_eq!(plan.services[0].run[2], c"1");
+    assert_eq!(plan.services[4].run, [c"a", c"1", c"%"]);
+    let mut after = plan.services[3].after.to_vec();
+    after.sort();
+    assert_eq!(after, [0, 1, 2]);
+    let plan = sound("[init]\ntype = oneshot\nrun-parts = /d\n[x]\nrun = x\nafter = init");
+    assert_eq!(
+        (plan.services[0].run, plan.services[1].run),
+        (&[c"/d/a"][..], &[c"/d/b"][..])
+    );
+    assert_eq!(
+        (plan.services[0].after, plan.services[1].after),
+        (&[][..], &[0][..])
+    );
+    assert_eq!(plan.services[2].after.len(), 2);
+    let plan = sound("[init]\ntype = oneshot\nrun-parts = /empty\n[x]\nrun = x");
+    assert_eq!(plan.services.len(), 1);
+    faults(
+        "[a]\nrun = x\ninstances = 1001",
+        &[":3: [a] instances: \"1001\": expected a number in the range 1 1000"],
+    );
+}
+
+#[test]
+fn whoever_writes_to_a_service_is_after_it() {
+    let plan = sound("[a]\nrun = x\nstdout = service:log\n[log]\nrun = l");
+    assert_eq!(
+        (plan.services[0].after, plan.services[1].after),
+        (&[1][..], &[][..])
+    );
+    faults(
+        "[a]\nrun = x\nstderr = service:logg\n[log]\nrun = l",
+        &[":3: [a] stderr: \"logg\": there is no such service, or it is disabled; is it \"log\"?"],
+    );
+}
+
+#[test]
+fn nothing_and_too_much() {
+    faults("", &[":0: there is no service to run"]);
+    faults("# only\n\n[pidlet]\n", &[":3: there is no service to run"]);
+    faults(
+        "[a]\ndisabled = yes\nrun = x",
+        &[":3: there is no service to run"],
+    );
+    faults("[a]\nrun = x\0", &[":2: a NUL byte: this is no text"]);
+    let many: String = (0..66)
+        .map(|n| format!("[s{n}]\nrun = x\ninstances = 1000\n"))
+        .collect();
+    faults(&many, &[":198: more than 65535 services"]);
+}
+
+#[test]
+fn what_is_not_utf_8_is_text_all_the_same() {
+    let (plan, said) = plan(b"[a]\nrun = x \xff\xfe\n");
+    assert!(said.is_empty());
+    assert_eq!(plan.services[0].run[1].to_bytes(), b"\xff\xfe");
+}
+
+#[test]
+fn large_files_are_read_in_linear_time() {
+    let sections: String = (0..10_000)
+        .map(|n| format!("[s{n}]\nrun = x\nafter = s0\n"))
+        .collect();
+    let sections = sections.replace("[s0]\nrun = x\nafter = s0\n", "[s0]\nrun = x\n");
+    assert_eq!(sound(&sections).services.len(), 10_000);
+    let line = format!("[a]\nrun = x {}\n", "y".repeat(1 << 20));
+    assert_eq!(sound(&line).services[0].run[1].count_bytes(), 1 << 20);
+    let lines = "# a comment that says nothing\n".repeat(350_000);
+    assert_eq!(sound(&format!("{lines}[a]\nrun = x")).services.len(), 1);
+    let keys = "env = A=1\n".repeat(100_000);
+    assert_eq!(
+        sound(&format!("[a]\nrun = x\n{keys}")).services[0]
+            .spec
+            .0
+            .len(),
+        100_001
+    );
+}
+
+/// Texts made of what files are made of, in any order: nothing panics, and every fault is a line.
+#[test]
+fn any_text_is_read_or_refused() {
+    const PIECES: [&str; 34] = [
+        "[",
+        "]",
+        "a",
+        "=",
+        " = ",
+        "\n",
+        "\n ",
+        "\r\n",
+        "#",
+        ";",
+        "'",
+        "\"",
+        "\\",
+        "$",
+        "${",
+        "}",
+        ":-",
+        "%i",
+        "%",
+        "run",
+        "after",
+        "[a]\n",
+        "run = x\n",
+        "after = a\n",
+        "user = ",
+        "stop = ",
+        "ready = tcp:",
+        "instances = 3\n",
+        "[pidlet]\n",
+        "tries = 5 in ",
+        "backoff = 1s..",
+        "http://[::",
+        "\u{e9}",
+        "type = oneshot\n",
+    ];
+    let mut state = 1_u64;
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        for _ in 0..24 {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            text.push_str(PIECES[(state >> 33) as usize % PIECES.len()]);
+        }
+        let (_, said) = plan(&text);
+        assert!(
+            said.iter().all(|line| line.starts_with("pidlet: f:")),
+            "{text:?}: {said:?}"
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! The values of a section's keys, and what else was expected.
+
+use super::words::Wrong;
+use crate::front::settings::times;
+use crate::plan::{Command, Key, Probe, behind, capability, spec};
+use crate::words::text::{leading_integer, place, take};
+use crate::words::time::Span;
+
+/// What a kind of key expects; a `#` is for what may be chosen.
+const EXPECTED: &str = "\
+p one word
+b yes or no
+c one of: #
+d a duration of more than nothing, such as 500ms, 8s, 2m or 1h
+D a duration, such as 500ms, 8s, 2m or 1h
+n a number in the range #
+s a size, such as 64K, 10M or 1G
+r a number, unlimited, or two of them as soft:hard
+o an octal number from 0 to 777
+x a signal, such as TERM or 15, and perhaps a duration
+t N in DURATION, such as 5 in 60s
+k FIRST..LONGEST, two durations
+y fd:N, notify, tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, file:PATH or exec:COMMAND
+h tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, file:PATH or exec:COMMAND
+v capabilities, or none
+I inherit, null or file:PATH
+O inherit, null, file:PATH or service:NAME
+e NAME=VALUE, or NAME to unset it
+u NAME, UID, NAME:GROUP or UID:GID
+f a path
+F a path
+R a path
+";
+
+/// The number of a value that [`crate::plan::Said`] keeps.
+pub fn number<'a>(key: Key, words: Command<'a>) -> Result<u64, Wrong<'a>> {
+    let (_, kind, choices) = key.parts();
+    match read(kind, choices, words) {
+        Some(number) => Ok(number),
+        None => Err(expected(kind, choices, words)),
+    }
+}
+
+#[inline(never)]
+fn read(kind: u8, choices: &[u8], words: Command) -> Option<u64> {
+    let said = match kind {
+        b'w' | b'N' | b'g' => return Some(0),
+        b'x' => return spec::stop(words),
+        b't' => return spec::tries(words),
+        b'y' => return Probe::parse(words).map(|probe| probe.number()),
+        b'h' => {
+            let number = Probe::parse(words)?.number();
+            return (number == Probe::REPEATABLE).then_some(number);
+        }
+        b'e' => {
+            let named = |text: &[u8]| !matches!(text, [] | [b'=', ..]);
+            return words.iter().all(|word| named(word.to_bytes())).then_some(0);
+        }
+        b'v' => {
+            let mut set = 0;
+            for word in words {
+                match capability(word.to_bytes()) {
+                    Some(number) => set |= 1 << number,
+                    None if word.to_bytes() == b"none" => (),
+                    None => return None,
+                }
+            }
+            return Some(set);
+        }
+        _ => match words {
+            [word] if !word.is_empty() => word,
+            _ => return None,
+        },
+    };
+    let text = said.to_bytes();
+    match kind {
+        b'c' => place(choices, text).map(|place| place as u64),
+        b'b' => times(text).map(|times| u64::from(times > 0)),
+        b'd' | b'D' => Span::parse(text)
+            .map(|span| span.0)
+            .filter(|ms| *ms > 0 || kind == b'D'),
+        b'n' => {
+            let mut most = choices;
+            let least = take(&mut most, b' ');
+            let bound = |text| leading_integer(text).map_or(0, |(number, _)| number);
+            match leading_integer(text)? {
+                (number, []) if (bound(least)..=bound(most)).contains(&number) => {
+                    Some(number as u64)
+                }
+                _ => None,
+            }
+        }
+        b's' => spec::size(text),
+        b'r' => spec::limit(text).map(|_| 0),
+        b'k' => spec::backoff(text),
+        b'o' => {
+            let mut mode = 0;
+            for digit in text {
+                mode = mode << 3 | u64::from(digit.checked_sub(b'0').filter(|digit| *digit < 8)?);
+                if mode > 0o777 {
+                    return None;
+                }
+            }
+            Some(mode)
+        }
+        b'I' | b'O' => match place(b"inherit null", text) {
+            Some(place) => Some(place as u64),
+            None if behind(said, "file:").is_some() => Some(2),
+            None => behind(said, "service:").filter(|_| kind == b'O').map(|_| 3),
+        },
+        // A path, or what is looked up elsewhere.
+        _ => Some(0),
+    }
+}
+
+fn expected<'a>(kind: u8, choices: &'static [u8], words: Command<'a>) -> Wrong<'a> {
+    let mut rest = EXPECTED.as_bytes();
+    let mut text = take(&mut rest, b'\n');
+    while !rest.is_empty() && text.first() != Some(&kind) {
+        text = take(&mut rest, b'\n');
+    }
+    Wrong {
+        part: words.last().map_or(b"", |word| word.to_bytes()),
+        expected: true,
+        text: text.get(2..).unwrap_or(b""),
+        more: choices,
+        near: b"",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_says_what_it_expects() {
+        for n in 0.. {
+            let Some(name) = Key::nth_name(n) else {
+                break;
+            };
+            let Some(key) = Key::find(name) else {
+                continue;
+            };
+            let (_, kind, choices) = key.parts();
+            if b"wNg".contains(&kind) {
+                continue;
+            }
+            let wrong = expected(kind, choices, &[c"x"]);
+            let line = EXPECTED.lines().find(|line| line.as_bytes()[0] == kind);
+            assert_eq!(&line.unwrap().as_bytes()[2..], wrong.text, "{key:?}");
+            assert_eq!(wrong.text.contains(&b'#'), b"cn".contains(&kind));
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        for (key, words, expected) in [
+            (Key::Type, &[c"oneshot"][..], Some(1)),
+            (Key::Type, &[c"one"], None),
+            (Key::Essential, &[c"on-failure"], Some(2)),
+            (Key::ReadyTimeout, &[c"0"], None),
+            (Key::ReadyTimeout, &[c"1m"], Some(60_000)),
+            (Key::Stable, &[c"0"], Some(0)),
+            (Key::Nice, &[c"-20"], Some(-20_i64 as u64)),
+            (Key::Nice, &[c"20"], None),
+            (Key::Nice, &[c"1x"], None),
+            (Key::Instances, &[c"0"], None),
+            (Key::Instances, &[c"1000"], Some(1000)),
+            (Key::Umask, &[c"027"], Some(0o27)),
+            (Key::Umask, &[c"1000"], None),
+            (Key::Umask, &[c"08"], None),
+            (Key::Umask, &[c""], None),
+            (Key::Tty, &[c"yes"], Some(1)),
+            (Key::Tty, &[c"no"], Some(0)),
+            (Key::Tty, &[c"maybe"], None),
+            (Key::Ready, &[c"fd:3"], Some(0)),
+            (Key::Ready, &[c"tcp:80"], Some(1)),
+            (Key::Health, &[c"fd:3"], None),
+            (Key::Health, &[c"exec:test", c"-f", c"x"], Some(1)),
+            (Key::Caps, &[c"none"], Some(0)),
+            (
+                Key::Caps,
+                &[c"net_bind_service", c"chown"],
+                Some(1 << 10 | 1),
+            ),
+            (Key::Caps, &[c"everything"], None),
+            (Key::Stdin, &[c"service:x"], None),
+            (Key::Stdout, &[c"service:x"], Some(3)),
+            (Key::Stdout, &[c"file:"], None),
+            (Key::Stdout, &[c"file:/x"], Some(2)),
+            (Key::Stderr, &[c"null"], Some(1)),
+            (Key::Env, &[c"A=b", c"C"], Some(0)),
+            (Key::Env, &[c"=b"], None),
+            (Key::LimitFiles, &[c"1024:unlimited"], Some(0)),
+            (Key::LimitFiles, &[c"many"], None),
+            (Key::LogSize, &[c"64K"], Some(65536)),
+            (Key::Pidfile, &[c"a", c"b"], None),
+        ] {
+            assert_eq!(number(key, words).ok(), expected, "{key:?} {words:?}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The environment of a service: ours, without what is not for it, and what its section says.
+
+use core::ffi::CStr;
+
+use super::{Key, Spec};
+use crate::words::list::List;
+use crate::words::text::take;
+
+/// What belongs to us or to one service alone, and is inherited by none (sd_notify(3),
+/// sd_listen_fds(3)).
+const NOT_INHERITED: [&CStr; 4] = [
+    c"NOTIFY_SOCKET",
+    c"LISTEN_PID",
+    c"LISTEN_FDS",
+    c"LISTEN_FDNAMES",
+];
+
+/// Fills `list` with the environment of a service: what it has in it already is ours. There must
+/// be room for one more for each word of the section, and for `extra`, whose empty words are none.
+/// Of the same name the later one counts; a word without `=` takes a variable away.
+pub fn assemble<'a>(list: &mut List<'a, &'a CStr>, spec: Spec<'a>, extra: &[&'a CStr]) {
+    if spec.number(Key::ClearEnv) > 0 {
+        list.clear();
+    }
+    let listens = spec.number(Key::Sockets) > 0;
+    let private = if listens { 1 } else { NOT_INHERITED.len() };
+    put_all(list, NOT_INHERITED.get(..private).unwrap_or(&[]));
+    // Who it is comes first: what the section says of itself goes before that.
+    put_all(list, spec.words(Key::Account));
+    for said in spec.0 {
+        if (Key::Env..=Key::EnvDir).contains(&said.key) {
+            put_all(list, said.words);
+        }
+    }
+    put_all(list, extra);
+}
+
+fn put_all<'a>(list: &mut List<'a, &'a CStr>, words: &[&'a CStr]) {
+    for word in words {
+        let text = word.to_bytes();
+        let name = take(&mut { text }, b'=');
+        let same = |other: &&CStr| take(&mut other.to_bytes(), b'=') == name;
+        let place = list.iter().position(same);
+        match (place, name.len() < text.len()) {
+            (Some(place), true) => list[place] = word,
+            (Some(place), false) => list.remove(place),
+            (None, true) => _ = list.push(word),
+            (None, false) => (),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::spec;
+    use std::vec::Vec;
+
+    #[track_caller]
+    fn check(said: &'static str, extra: &[&'static CStr], expected: &[&CStr]) {
+        let mut list = List::with_room(c"", 20);
+        for word in [
+            c"PATH=/bin",
+            c"A=1",
+            c"NOTIFY_SOCKET=@x",
+            c"LISTEN_FDS=1",
+            c"LISTEN_PID=1",
+        ] {
+            list.push(word);
+        }
+        assemble(&mut list, spec(said), extra);
+        let list: Vec<&CStr> = list.to_vec();
+        assert_eq!(list, expected, "{said}");
+    }
+
+    #[test]
+    fn variables() {
+        check("", &[], &[c"PATH=/bin", c"A=1"]);
+        check("env = A=2 B=3 PATH", &[], &[c"A=2", c"B=3"]);
+        check("env = A=2\nenv = A=3", &[], &[c"PATH=/bin", c"A=3"]);
+        check("clear-env = yes\nenv = B='x y'", &[], &[c"B=x y"]);
+        let ours = [c"NOTIFY_SOCKET=@y", c""];
+        check(
+            "ready = notify",
+            &ours,
+            &[c"PATH=/bin", c"A=1", c"NOTIFY_SOCKET=@y"],
+        );
+        let sockets = [c"PATH=/bin", c"A=1", c"LISTEN_FDS=1", c"LISTEN_PID=1"];
+        check("sockets = yes", &[], &sockets);
+    }
+}

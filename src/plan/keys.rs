@@ -1,0 +1,206 @@
+//! The keys of a service's section (DESIGN §9): one table that the reader, the suggestions and the
+//! tests go by.
+
+use crate::words::text::{place, take};
+
+/// Declares each key once: its name, and a line with its name, its kind, and what may be chosen.
+macro_rules! keys {
+    ($($key:ident $line:literal)*) => {
+        /// What a section says.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Key {
+            $(#[doc = $line] $key,)*
+            /// Nothing.
+            None,
+        }
+
+        /// The lines of the keys in order.
+        const LINES: &str = concat!($($line, "\n"),*);
+
+        const ORDER: &[Key] = &[$(Key::$key),*];
+    };
+}
+
+// The kinds: `w` words, `p` a path or another single word, `c` a choice, `b` yes or no, `d` a
+// duration of more than nothing, `D` a duration, `n` an integer in a range, `s` a size, `r` a
+// resource limit, `o` an octal mode, `x` stop signals, `t` tries, `k` backoff, `y` readiness, `h`
+// health, `v` capabilities, `I` standard input, `O` an output, `N` names of services, `e`
+// variables; `u` user, `g` groups, `f` env-file, `F` env-dir and `R` run-parts need files of the
+// image. A user's variables and groups have no name, since nobody can say them.
+keys! {
+    Run "run w"
+    RunParts "run-parts R"
+    Type "type c service oneshot daemon"
+    Essential "essential c yes no on-failure"
+    After "after N"
+    Before "before N"
+    Ready "ready y"
+    ReadyTimeout "ready-timeout d"
+    Health "health h"
+    HealthEvery "health-every d"
+    HealthTries "health-tries n 1 1000"
+    Watchdog "watchdog d"
+    Restart "restart c no on-failure always"
+    Backoff "backoff k"
+    Tries "tries t"
+    Stable "stable D"
+    Stop "stop x"
+    StopTimeout "stop-timeout D"
+    Kill "kill c process group"
+    Finish "finish w"
+    User "user u"
+    Groups "groups g"
+    Dir "dir p"
+    Umask "umask o"
+    Env "env e"
+    EnvFile "env-file f"
+    EnvDir "env-dir F"
+    ClearEnv "clear-env b"
+    Nice "nice n -20 19"
+    OomScoreAdj "oom-score-adj n -1000 1000"
+    NoNewPrivs "no-new-privs b"
+    Caps "caps v"
+    Tty "tty b"
+    Stdin "stdin I"
+    Stdout "stdout O"
+    Stderr "stderr O"
+    LogSize "log-size s"
+    LogKeep "log-keep n 0 999"
+    Pidfile "pidfile p"
+    Instances "instances n 1 1000"
+    Disabled "disabled b"
+    Sockets "sockets b"
+    Account " A"
+    Member " M"
+    LimitCpu "cpu r"
+    LimitFileSize "fsize r"
+    LimitData "data r"
+    LimitStack "stack r"
+    LimitCore "core r"
+    LimitResident "rss r"
+    LimitProcesses "nproc r"
+    LimitFiles "nofile r"
+    LimitLocked "memlock r"
+    LimitMemory "as r"
+    LimitLocks "locks r"
+    LimitSignals "sigpending r"
+    LimitQueues "msgqueue r"
+}
+
+/// Capabilities by their numbers from 0 on (linux/capability.h).
+const CAPABILITIES: &[u8] = b"chown dac_override dac_read_search fowner fsetid kill setgid setuid \
+    setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner \
+    sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource \
+    sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin \
+    syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore";
+
+impl Key {
+    /// The key of this name.
+    pub fn find(name: &[u8]) -> Option<Key> {
+        let mut rest = LINES.as_bytes();
+        let mut order = ORDER.iter();
+        while !rest.is_empty() {
+            let key = order.next()?;
+            let mut line = take(&mut rest, b'\n');
+            if take(&mut line, b' ') == name && !name.is_empty() {
+                return Some(*key);
+            }
+        }
+        None
+    }
+
+    /// Its line of the table, the name first.
+    fn line(self) -> &'static [u8] {
+        let mut rest = LINES.as_bytes();
+        for _ in 0..self as u8 {
+            take(&mut rest, b'\n');
+        }
+        take(&mut rest, b'\n')
+    }
+
+    /// Its name, its kind, and what may be chosen.
+    pub fn parts(self) -> (&'static [u8], u8, &'static [u8]) {
+        let mut rest = self.line();
+        let name = take(&mut rest, b' ');
+        let kind = take(&mut rest, b' ');
+        (name, kind.first().copied().unwrap_or(0), rest)
+    }
+
+    /// The name of the key after `n` others, while there are so many.
+    pub fn nth_name(n: usize) -> Option<&'static [u8]> {
+        ORDER.get(n).map(|key| key.parts().0)
+    }
+
+    /// Whether it can be said again and again in a section.
+    pub fn repeats(self) -> bool {
+        self.parts().1 == b'N' || (Key::Env..=Key::EnvDir).contains(&self)
+    }
+
+    /// The number of the resource that it limits (asm-generic/resource.h), if it is a limit.
+    pub fn resource(self) -> Option<u8> {
+        (self as u8)
+            .checked_sub(Key::LimitCpu as u8)
+            .filter(|_| self < Key::None)
+    }
+}
+
+/// The number of a capability, with or without `CAP_`.
+pub fn capability(name: &[u8]) -> Option<usize> {
+    place(CAPABILITIES, name.strip_prefix(b"cap_").unwrap_or(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_found_by_its_name_and_has_a_kind() {
+        for key in ORDER {
+            let (name, kind, choices) = key.parts();
+            let hidden = name.is_empty();
+            assert_eq!(Key::find(name), Some(*key).filter(|_| !hidden));
+            assert!(
+                hidden || b"wpcbdDnsroxtkyhvIONeugfFR".contains(&kind),
+                "{key:?}"
+            );
+            assert_eq!(choices.is_empty(), !b"cn".contains(&kind), "{key:?}");
+        }
+        assert_eq!(ORDER.len(), Key::None as usize);
+        assert_eq!((Key::find(b""), Key::find(b"ru")), (None, None));
+    }
+
+    #[test]
+    fn limits_are_numbered_as_the_kernel_does() {
+        for (key, number) in [
+            (Key::LimitCpu, libc::RLIMIT_CPU),
+            (Key::LimitFileSize, libc::RLIMIT_FSIZE),
+            (Key::LimitData, libc::RLIMIT_DATA),
+            (Key::LimitStack, libc::RLIMIT_STACK),
+            (Key::LimitCore, libc::RLIMIT_CORE),
+            (Key::LimitResident, libc::RLIMIT_RSS),
+            (Key::LimitProcesses, libc::RLIMIT_NPROC),
+            (Key::LimitFiles, libc::RLIMIT_NOFILE),
+            (Key::LimitLocked, libc::RLIMIT_MEMLOCK),
+            (Key::LimitMemory, libc::RLIMIT_AS),
+            (Key::LimitLocks, libc::RLIMIT_LOCKS),
+            (Key::LimitSignals, libc::RLIMIT_SIGPENDING),
+            (Key::LimitQueues, libc::RLIMIT_MSGQUEUE),
+        ] {
+            assert_eq!(key.resource().map(u32::from), Some(number as u32));
+        }
+        assert_eq!(
+            (Key::Sockets.resource(), Key::None.resource()),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn capabilities_are_numbered_as_the_kernel_does() {
+        assert_eq!(capability(b"chown"), Some(0));
+        assert_eq!(capability(b"CAP_NET_BIND_SERVICE"), None);
+        assert_eq!(capability(b"cap_net_bind_service"), Some(10));
+        assert_eq!(capability(b"NET_BIND_SERVICE"), Some(10));
+        assert_eq!(capability(b"checkpoint_restore"), Some(40));
+    }
+}

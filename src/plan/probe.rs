@@ -1,0 +1,260 @@
+//! How a service is checked: `ready` and `health` (DESIGN §8).
+
+use core::ffi::CStr;
+
+use super::Command;
+use crate::words::text::{number, take};
+
+/// How to find out whether a service is ready, or healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe<'a> {
+    /// It writes a newline to this descriptor (s6's notification-fd).
+    Fd(u8),
+    /// It says `READY=1` to its `NOTIFY_SOCKET` (sd_notify(3)).
+    Notify,
+    /// A connection to this address is accepted.
+    Tcp(Address),
+    /// A GET of `path` from this address is answered with a status from 200 to 399. `host` is what
+    /// the request's Host line says.
+    Http {
+        /// Who is asked.
+        address: Address,
+        /// As it was written, with the port.
+        host: &'a [u8],
+        /// What is asked for; begins with `/`.
+        path: &'a [u8],
+    },
+    /// A connection to this socket is accepted.
+    Unix(&'a CStr),
+    /// This file exists.
+    File(&'a CStr),
+    /// This command exits with 0. Its first word has [`EXEC`] in front of the program.
+    Exec(Command<'a>),
+}
+
+/// Where a connection goes: names are not resolved, except `localhost`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// IPv6, or IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
+    pub ip: [u8; 16],
+    /// Its port, never 0.
+    pub port: u16,
+}
+
+/// What stands in front of a command that is a check.
+pub const EXEC: &str = "exec:";
+
+/// The longest path that a socket's address takes, unix(7).
+const SOCKET_PATH_MAX: usize = 107;
+
+impl<'a> Probe<'a> {
+    /// The number of a probe that can be asked again and again; the others are told once.
+    pub const REPEATABLE: u64 = 1;
+
+    /// Whether it can be asked again and again, as a number.
+    pub fn number(&self) -> u64 {
+        u64::from(!matches!(self, Probe::Fd(_) | Probe::Notify))
+    }
+
+    /// Reads a probe.
+    #[inline(never)]
+    pub fn parse(words: Command<'a>) -> Option<Probe<'a>> {
+        let [first, rest @ ..] = words else {
+            return None;
+        };
+        if behind(first, EXEC).is_some() {
+            return Some(Probe::Exec(words));
+        }
+        if !rest.is_empty() {
+            return None;
+        }
+        let text = first.to_bytes();
+        if text == b"notify" {
+            return Some(Probe::Notify);
+        }
+        if let Some(fd) = behind(first, "fd:") {
+            // Standard input is no place to write to.
+            let fd = number(fd.to_bytes()).and_then(|fd| u8::try_from(fd).ok());
+            return fd.filter(|fd| *fd > 0).map(Probe::Fd);
+        }
+        if let Some(text) = behind(first, "tcp:") {
+            return address(text.to_bytes(), 0).map(Probe::Tcp);
+        }
+        if let Some(text) = behind(first, "http://") {
+            let text = text.to_bytes();
+            let host = take(&mut { text }, b'/');
+            let path = text.get(host.len()..).filter(|path| !path.is_empty());
+            let path = path.unwrap_or(b"/");
+            let fits = path.iter().all(|byte| (b'!'..0x7f).contains(byte));
+            let address = address(host, 80).filter(|_| fits)?;
+            return Some(Probe::Http {
+                address,
+                host,
+                path,
+            });
+        }
+        if let Some(path) = behind(first, "unix:") {
+            return (path.count_bytes() <= SOCKET_PATH_MAX).then_some(Probe::Unix(path));
+        }
+        behind(first, "file:").map(Probe::File)
+    }
+}
+
+/// The text behind a prefix such as `file:`, if there is any.
+#[inline(never)]
+pub fn behind<'a>(word: &'a CStr, prefix: &str) -> Option<&'a CStr> {
+    let rest = word.to_bytes_with_nul().strip_prefix(prefix.as_bytes())?;
+    let rest = CStr::from_bytes_with_nul(rest).ok()?;
+    (!rest.is_empty()).then_some(rest)
+}
+
+/// `PORT` or `HOST:PORT`; with a default port, `HOST` or `HOST:PORT`.
+fn address(text: &[u8], default: u16) -> Option<Address> {
+    let colon = text.iter().rposition(|byte| *byte == b':');
+    let colon = colon.filter(|_| text.last() != Some(&b']'));
+    let (host, port) = match colon {
+        Some(colon) => (&text[..colon], Some(&text[colon + 1..])),
+        None if default == 0 => (&b"localhost"[..], Some(text)),
+        None => (text, None),
+    };
+    let port = match port {
+        Some(port) => u16::try_from(number(port)?).ok()?,
+        None => default,
+    };
+    let ip = ip(host).filter(|_| port != 0)?;
+    Some(Address { ip, port })
+}
+
+fn ip(host: &[u8]) -> Option<[u8; 16]> {
+    // ::ffff:127.0.0.1, RFC 4291.
+    let mut ip = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1];
+    if host == b"localhost" {
+        return Some(ip);
+    }
+    if let [b'[', six @ .., b']'] = host {
+        return ip_six(six);
+    }
+    let mut rest = host;
+    for place in &mut ip[12..] {
+        *place = number(take(&mut rest, b'.')).and_then(|part| u8::try_from(part).ok())?;
+    }
+    (rest.is_empty() && host.last() != Some(&b'.')).then_some(ip)
+}
+
+/// Groups of hexadecimal digits, with one `::` at most.
+fn ip_six(text: &[u8]) -> Option<[u8; 16]> {
+    let (mut ip, mut at, mut gap) = ([0; 16], 0, None);
+    let mut rest = text;
+    if let [b':', b':', behind @ ..] = rest {
+        (gap, rest) = (Some(0), behind);
+    }
+    while !rest.is_empty() {
+        let group = take(&mut rest, b':');
+        if group.is_empty() && at > 0 && gap.is_none() {
+            gap = Some(at);
+            continue;
+        }
+        let mut value = 0_u16;
+        for digit in group {
+            let digit = char::from(*digit).to_digit(16)?;
+            value = value << 4 | digit as u16;
+        }
+        if !(1..=4).contains(&group.len()) {
+            return None;
+        }
+        ip.get_mut(at..at + 2)?
+            .copy_from_slice(&value.to_be_bytes());
+        at += 2;
+    }
+    match gap {
+        Some(gap) if at < 16 => {
+            // What is behind the gap moves to the end.
+            ip.copy_within(gap..at, 16 - (at - gap));
+            ip.get_mut(gap..16 - (at - gap))?.fill(0);
+        }
+        None if at == 16 && text.last() != Some(&b':') => (),
+        _ => return None,
+    }
+    Some(ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv6Addr;
+
+    #[test]
+    fn addresses() {
+        for text in [
+            "::1",
+            "::",
+            "fe80::1:2",
+            "1:2:3:4:5:6:7:8",
+            "1::8",
+            "2001:db8::",
+        ] {
+            let ours = ip_six(text.as_bytes()).map(Ipv6Addr::from);
+            assert_eq!(ours, text.parse().ok(), "{text}");
+        }
+        for text in [
+            "",
+            "1",
+            "1:2",
+            "1::2::3",
+            "g::",
+            "1:2:3:4:5:6:7:8:9",
+            "12345::",
+            ":1",
+        ] {
+            assert_eq!(ip_six(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(ip(b"10.0.0.255").unwrap()[12..], [10, 0, 0, 255]);
+        for text in [
+            "10.0.0",
+            "10.0.0.256",
+            "10.0.0.1.",
+            "10.0.0.1.2",
+            "example.org",
+            "",
+        ] {
+            assert_eq!(ip(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn probes() {
+        let port = |probe: Probe| match probe {
+            Probe::Tcp(address) | Probe::Http { address, .. } => address.port,
+            _ => 0,
+        };
+        for (words, expected) in [
+            (&[c"tcp:5432"][..], 5432),
+            (&[c"tcp:127.0.0.1:80"], 80),
+            (&[c"tcp:[::1]:81"], 81),
+            (&[c"http://127.0.0.1:8080/healthz"], 8080),
+            (&[c"http://localhost"], 80),
+            (&[c"http://[::1]/x"], 80),
+            (&[c"http://[::1]:82/x"], 82),
+            (&[c"notify"], 0),
+            (&[c"fd:3"], 0),
+            (&[c"exec:test", c"-f", c"/x"], 0),
+        ] {
+            assert_eq!(Probe::parse(words).map(port), Some(expected), "{words:?}");
+        }
+        for wrong in [
+            c"tcp:",
+            c"tcp:0",
+            c"tcp:65536",
+            c"fd:0",
+            c"fd:x",
+            c"http://x/",
+            c"unix:",
+            c"exec:",
+            c"",
+        ] {
+            assert!(Probe::parse(&[wrong]).is_none(), "{wrong:?}");
+        }
+        assert!(Probe::parse(&[]).is_none());
+        assert!(Probe::parse(&[c"tcp:80", c"x"]).is_none());
+    }
+}

@@ -1,0 +1,298 @@
+//! What a plan's file says of a service beside its command (DESIGN §8 and §9): a list of what was
+//! said, read key by key. What was not said takes no room; the services of a command line have
+//! nothing said of them, and the instances of one section share one list.
+//!
+//! Every value was checked when it was read, and is kept as its words and as a number. What one
+//! number cannot hold is read from the words again.
+
+use core::ffi::CStr;
+
+use super::keys::Key;
+use super::probe::Probe;
+use super::{Command, Essential};
+use crate::words::signal::Signal;
+use crate::words::text::{leading_number, take};
+use crate::words::time::Span;
+
+/// How a service runs. In the order of the key's choices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Until it is stopped.
+    Service,
+    /// To completion.
+    Oneshot,
+    /// In the background, where it puts itself; its pid file says which process it is.
+    Daemon,
+}
+
+/// When a service that ended is started again. In the order of the key's choices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// Never.
+    No,
+    /// When it failed.
+    OnFailure,
+    /// However it ended; a oneshot that succeeded is done all the same.
+    Always,
+}
+
+/// What a line of a section says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// Of what.
+    pub key: Key,
+    /// In which line of the file.
+    pub line: u32,
+    /// The value as a number: what [`number`] makes of it.
+    pub number: u64,
+    /// The value's words, expanded.
+    pub words: Command<'a>,
+}
+
+impl Said<'_> {
+    /// Nothing.
+    pub const NOTHING: Said<'static> = Said {
+        key: Key::None,
+        line: 0,
+        number: 0,
+        words: &[],
+    };
+}
+
+/// Everything that is said of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec<'a>(pub &'a [Said<'a>]);
+
+impl<'a> Spec<'a> {
+    /// Nothing is said.
+    pub const DEFAULT: Spec<'static> = Spec(&[]);
+
+    /// What is said with this key, if anything is.
+    #[inline(never)]
+    pub fn get(self, key: Key) -> Option<&'a Said<'a>> {
+        self.0.iter().find(|said| said.key == key)
+    }
+
+    /// Whether anything is said with this key.
+    pub fn has(self, key: Key) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The number of this key, or what holds where nothing is said.
+    #[inline(never)]
+    pub fn number(self, key: Key) -> u64 {
+        match self.get(key) {
+            Some(said) => said.number,
+            None => match key {
+                Key::ReadyTimeout => 60_000,
+                Key::HealthEvery => 30_000,
+                Key::HealthTries => 3,
+                Key::Backoff => 60_000 << 32 | 1000,
+                Key::Stable => 10_000,
+                Key::LogSize => 10 << 20,
+                Key::LogKeep => 5,
+                Key::Instances => 1,
+                _ => 0,
+            },
+        }
+    }
+
+    /// The number of this key as a length of time.
+    pub fn span(self, key: Key) -> Span {
+        Span(self.number(key))
+    }
+
+    /// The words of this key.
+    pub fn words(self, key: Key) -> Command<'a> {
+        self.get(key).map_or(&[], |said| said.words)
+    }
+
+    /// The only word of this key, if it is said.
+    pub fn word(self, key: Key) -> Option<&'a CStr> {
+        self.words(key).first().copied()
+    }
+
+    /// How it runs.
+    pub fn kind(self) -> Type {
+        match self.number(Key::Type) {
+            0 => Type::Service,
+            1 => Type::Oneshot,
+            _ => Type::Daemon,
+        }
+    }
+
+    /// Whether it is started again.
+    pub fn restart(self) -> Restart {
+        match self.number(Key::Restart) {
+            0 => Restart::No,
+            1 => Restart::OnFailure,
+            _ => Restart::Always,
+        }
+    }
+
+    /// Whether its end ends the container; `None`: as the plan's `until` has it.
+    pub fn essential(self) -> Option<Essential> {
+        Some(match self.get(Key::Essential)?.number {
+            0 => Essential::Yes,
+            1 => Essential::No,
+            _ => Essential::OnFailure,
+        })
+    }
+
+    /// The delay before it is started again: at first, and at most.
+    pub fn backoff(self) -> (Span, Span) {
+        let both = self.number(Key::Backoff);
+        (Span(both & u64::from(u32::MAX)), Span(both >> 32))
+    }
+
+    /// At most so many starts within so long.
+    pub fn tries(self) -> Option<(u64, Span)> {
+        let both = self.get(Key::Tries)?.number;
+        Some((both & 0xffff, Span(both >> 16)))
+    }
+
+    /// The signals that ask it to end, by their order; none at all: TERM.
+    pub fn stop_signal(self, step: u8) -> Option<Signal> {
+        let word = self.words(Key::Stop).get(usize::from(step))?;
+        Signal::parse(word.to_bytes())
+    }
+
+    /// How long it may take to end, inside of the container's budget.
+    pub fn stop_timeout(self) -> Option<Span> {
+        let own = self.get(Key::StopTimeout).or(self.get(Key::Stop))?;
+        Some(Span(own.number)).filter(|span| span.0 != u64::MAX)
+    }
+
+    /// Whether its readiness must be looked for, and is not told.
+    pub fn is_checked(self) -> bool {
+        self.number(Key::Ready) == Probe::REPEATABLE
+    }
+}
+
+/// A resource limit, `soft` or `soft:hard`; `u64::MAX` is unlimited.
+pub fn limit(text: &[u8]) -> Option<(u64, u64)> {
+    let mut hard = text;
+    let soft = limit_part(take(&mut hard, b':'))?;
+    let hard = match hard {
+        [] => soft,
+        _ => limit_part(hard)?,
+    };
+    (soft <= hard).then_some((soft, hard))
+}
+
+fn limit_part(text: &[u8]) -> Option<u64> {
+    match text {
+        b"unlimited" | b"infinity" => Some(u64::MAX),
+        _ => size(text),
+    }
+}
+
+/// `64K`, `10M`, `1G`, or bytes.
+pub fn size(text: &[u8]) -> Option<u64> {
+    let (number, unit) = leading_number(text)?;
+    let shift = match unit {
+        b"" => 0,
+        b"K" | b"k" => 10,
+        b"M" | b"m" => 20,
+        b"G" | b"g" => 30,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+/// `1s..60s`, as [`Spec::backoff`] has it.
+pub fn backoff(text: &[u8]) -> Option<u64> {
+    let mut longest = text;
+    let first = Span::parse(take(&mut longest, b'.'))?.0;
+    let longest = match longest {
+        [] => first,
+        [b'.', longest @ ..] => Span::parse(longest)?.0,
+        _ => return None,
+    };
+    (first <= longest && longest <= u64::from(u32::MAX)).then_some(longest << 32 | first)
+}
+
+/// `5 in 60s`, as [`Spec::tries`] has it.
+pub fn tries(words: Command) -> Option<u64> {
+    let [count, between, within] = words else {
+        return None;
+    };
+    let (count, rest) = leading_number(count.to_bytes())?;
+    let within = Span::parse(within.to_bytes())?.0;
+    let fits = (1..=0xffff).contains(&count) && rest.is_empty() && within <= u64::MAX >> 16;
+    (fits && between.to_bytes() == b"in").then_some(within << 16 | count)
+}
+
+/// Signals, and perhaps behind them how long it may take: that, or `u64::MAX`.
+pub fn stop(words: Command) -> Option<u64> {
+    for (place, word) in words.iter().enumerate() {
+        let text = word.to_bytes();
+        if Signal::parse(text).is_some() {
+            continue;
+        }
+        let last = place > 0 && place + 1 == words.len();
+        return Some(Span::parse(text).filter(|_| last)?.0);
+    }
+    (words.len() <= usize::from(u8::MAX)).then_some(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_sizes() {
+        assert_eq!(limit(b"1K:unlimited"), Some((1024, u64::MAX)));
+        assert_eq!(limit(b"infinity"), Some((u64::MAX, u64::MAX)));
+        for wrong in [&b"2:1"[..], b"", b":1", b"x", b"1T", b"99999999999G"] {
+            assert_eq!(limit(wrong), None);
+        }
+    }
+
+    #[test]
+    fn restarts() {
+        let packed = backoff(b"500ms..1m").unwrap();
+        let said = Said {
+            key: Key::Backoff,
+            number: packed,
+            ..Said::NOTHING
+        };
+        assert_eq!(Spec(&[said]).backoff(), (Span(500), Span(60_000)));
+        assert_eq!(Spec::DEFAULT.backoff(), (Span(1000), Span(60_000)));
+        assert_eq!(backoff(b"2s"), Some(2000 << 32 | 2000));
+        for wrong in [&b"2s..1s"[..], b"..1s", b"1s.2s", b"", b"1s..", b"9999h"] {
+            assert_eq!(backoff(wrong), None);
+        }
+        let number = tries(&[c"5", c"in", c"60s"]).unwrap();
+        let said = Said {
+            key: Key::Tries,
+            number,
+            ..Said::NOTHING
+        };
+        assert_eq!(Spec(&[said]).tries(), Some((5, Span(60_000))));
+        for wrong in [&[c"5"][..], &[c"0", c"in", c"1s"], &[c"5", c"per", c"1s"]] {
+            assert_eq!(tries(wrong), None);
+        }
+    }
+
+    #[test]
+    fn stops() {
+        let said = |words: Command<'static>| Said {
+            key: Key::Stop,
+            number: stop(words).unwrap(),
+            words,
+            line: 0,
+        };
+        let both = [said(&[c"INT", c"15", c"20s"])];
+        let spec = Spec(&both);
+        assert_eq!(spec.stop_signal(0), Some(Signal::INT));
+        assert_eq!(spec.stop_signal(1), Some(Signal::TERM));
+        assert_eq!(spec.stop_signal(2), None);
+        assert_eq!(spec.stop_timeout(), Some(Span(20_000)));
+        let only = [said(&[c"INT"])];
+        assert_eq!(Spec(&only).stop_timeout(), None);
+        for wrong in [&[c"20s"][..], &[c"INT", c"x"], &[c"INT", c"1s", c"TERM"]] {
+            assert_eq!(stop(wrong), None);
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! Plans at random: dependencies, checks, restarts, daemons and `finish` commands, with ends, faults
+//! and signals at every point, against what must hold after every step.
+//!
+//! `SIMULATE=N` makes it N steps instead of a million; `SEED=n` plays one life again.
+
+use std::boxed::Box;
+use std::vec::Vec;
+use std::{assert, assert_eq, env, eprintln};
+
+use super::super::stop::KILL_PATIENCE;
+use super::super::{Action, End, Event, Finding, Next, Notice, State, Supervisor, Surroundings};
+use super::simulation::{OnPanic, Random};
+use super::{FIRST_PID, ORPHAN, exec_fault, plan};
+use crate::message::Kind;
+use crate::plan::{Essential, Key, Place, Plan, Probe, Said, Spec, Type};
+use crate::words::Pid;
+use crate::words::errno::Errno;
+use crate::words::exit::Status;
+use crate::words::signal::{Signal, SignalSet};
+use crate::words::time::{Instant, NEVER, Span};
+
+const STEPS: u64 = 1_000_000;
+/// No life takes more: whoever restarts for ever is stopped.
+const STEPS_OF_A_LIFE: u64 = 3000;
+const SERVICES_MAX: u64 = 50;
+fn random_spec(random: &mut Random) -> Spec<'static> {
+    let mut list = Vec::new();
+    let mut say = |key, number, words| {
+        list.push(Said {
+            key,
+            line: 0,
+            number,
+            words,
+        });
+    };
+    let kind = [0, 0, 1, 2][random.below(4) as usize];
+    say(Key::Type, kind, &[]);
+    say(Key::Restart, random.below(3), &[]);
+    say(Key::ReadyTimeout, 1 + random.below(20_000), &[]);
+    say(Key::Backoff, 5000 << 32 | random.below(2000), &[]);
+    if kind != 1 {
+        match random.below(3) {
+            1 => say(Key::Ready, 0, &[c"notify"]),
+            2 => say(Key::Ready, Probe::REPEATABLE, &[c"tcp:1"]),
+            _ => (),
+        }
+        if random.one_in(3) {
+            say(Key::Watchdog, 1 + random.below(5000), &[]);
+        }
+        if random.one_in(3) {
+            say(Key::Health, Probe::REPEATABLE, &[c"tcp:1"]);
+            say(Key::HealthEvery, 1 + random.below(5000), &[]);
+            say(Key::HealthTries, 1 + random.below(3), &[]);
+        }
+    }
+    if random.one_in(3) {
+        say(Key::Essential, 1 + random.below(2), &[]);
+    }
+    if random.one_in(3) {
+        say(Key::Tries, 60_000 << 16 | (1 + random.below(4)), &[]);
+    }
+    if random.one_in(4) {
+        say(Key::Stop, u64::MAX, &[c"INT", c"QUIT"]);
+    }
+    if random.one_in(4) {
+        say(Key::StopTimeout, random.below(3000), &[]);
+    }
+    if random.one_in(4) {
+        say(Key::Finish, 0, &[c"f"]);
+    }
+    Spec(list.leak())
+}
+
+fn random_plan(random: &mut Random) -> Plan<'static> {
+    const UNTIL: [Essential; 3] = [Essential::Yes, Essential::No, Essential::OnFailure];
+    let most = 1 + random.below(SERVICES_MAX);
+    let count = 1 + random.below(most) as usize;
+    let mut plan = plan(count, |plan| {
+        plan.until = UNTIL[random.below(3) as usize];
+        plan.hold = random.one_in(8);
+        plan.grace = Some(Span([0, 1000, 5000][random.below(3) as usize]));
+        plan.group = random.one_in(2);
+    });
+    for place in 0..count {
+        let mut after: Vec<Place> = Vec::new();
+        // Whoever comes later may be after whoever came before, so there is no cycle.
+        for before in 0..place {
+            if random.one_in(1 + place as u64) {
+                after.push(before as Place);
+            }
+        }
+        plan.services[place].spec = random_spec(random);
+        plan.services[place].after = after.leak();
+    }
+    plan
+}
+
+struct Process {
+    pid: Pid,
+    service: Option<usize>,
+    end: Option<(Instant, Status)>,
+    heeds_stop: bool,
+    told: bool,
+}
+
+struct Simulation<'p> {
+    random: Random,
+    plan: &'p Plan<'p>,
+    supervisor: Supervisor<'p>,
+    now: Instant,
+    steps: u64,
+    processes: Vec<Process>,
+    next_pid: Pid,
+    /// What was up at least once, as we see it.
+    was_up: Vec<bool>,
+    /// Those with a check under way.
+    checks: Vec<Place>,
+    /// A daemon's process, once its launcher has made it.
+    mains: Vec<Option<Pid>>,
+    stopping: Option<Instant>,
+    ends_said: usize,
+    look: bool,
+    /// Whose `finish` command is still to run.
+    owed: Vec<bool>,
+    killed: bool,
+}
+
+impl<'p> Simulation<'p> {
+    fn new(plan: &'p Plan<'p>, mut random: Random) -> Simulation<'p> {
+        let init = random.one_in(2);
+        let surroundings = Surroundings {
+            init,
+            alone: init,
+            ignore_once: SignalSet::NONE,
+        };
+        let count = plan.services.len();
+        Simulation {
+            random,
+            plan,
+            supervisor: Supervisor::new(plan, surroundings),
+            now: Instant(1),
+            steps: 0,
+            processes: Vec::new(),
+            next_pid: FIRST_PID,
+            was_up: std::vec![false; count],
+            checks: Vec::new(),
+            mains: std::vec![None; count],
+            stopping: None,
+            ends_said: 0,
+            look: false,
+            owed: std::vec![false; count],
+            killed: false,
+        }
+    }
+
+    fn run(&mut self) -> u8 {
+        loop {
+            assert!(self.steps < 20 * STEPS_OF_A_LIFE, "it does not end");
+            match self.supervisor.next() {
+                Next::Exit(code) => return code,
+                Next::Start(service) => self.start(service),
+                Next::Wait(until) => self.wait(until),
+            }
+            self.reap();
+        }
+    }
+
+    fn is(&self, service: usize, state: State) -> bool {
+        self.supervisor.record(service as Place).unwrap().state == state
+    }
+
+    fn live(&self, service: usize) -> bool {
+        self.processes
+            .iter()
+            .any(|process| process.service == Some(service))
+    }
+
+    fn start(&mut self, service: usize) {
+        let finish = self.is(service, State::Finishing);
+        self.owed[service] &= !finish;
+        assert!(!self.live(service), "two processes of service {service}");
+        if !finish {
+            assert!(self.stopping.is_none(), "a start in a stop");
+            let entry = &self.plan.services[service];
+            for before in entry.after {
+                assert!(
+                    self.was_up[usize::from(*before)],
+                    "started before what it is after"
+                );
+            }
+        }
+        if self.random.one_in(20) {
+            return self.step(Event::NotStarted(exec_fault(Errno::NOENT)));
+        }
+        let pid = self.spawn(Some(service));
+        let kind = self.plan.services[service].spec.kind();
+        if kind == Type::Daemon && !finish && !self.random.one_in(4) {
+            let after = Span(self.random.below(50));
+            let launcher = self.processes.last_mut().unwrap();
+            launcher.end = Some((self.now.after(after), Status::Exited(0)));
+        }
+        self.mains[service] = None;
+        self.step(Event::Started(pid));
+    }
+
+    fn spawn(&mut self, service: Option<usize>) -> Pid {
+        self.next_pid += 1;
+        let pid = self.next_pid;
+        let after = Span(1 + self.random.below(30_000));
+        let end = self
+            .random
+            .one_in(2)
+            .then(|| (self.now.after(after), self.random.status()));
+        self.processes.push(Process {
+            pid,
+            service,
+            end,
+            heeds_stop: !self.random.one_in(4),
+            told: false,
+        });
+        pid
+    }
+
+    fn wait(&mut self, until: Option<Instant>) {
+        let ends = self.processes.iter().filter_map(|process| process.end);
+        let mut next = self.now.after(Span(1 + self.random.below(5000)));
+        let mut other = true;
+        for at in ends.map(|(at, _)| at).chain(until) {
+            if at <= next {
+                (next, other) = (at, false);
+            }
+        }
+        self.now = next.max(self.now);
+        if other {
+            self.something();
+        } else if self.dead().is_none() {
+            self.step(Event::Time);
+        }
+    }
+
+    /// Something that comes from outside.
+    fn something(&mut self) {
+        let late = self.steps > STEPS_OF_A_LIFE;
+        let place = self.random.below(self.plan.services.len() as u64) as Place;
+        let span = Span(1 + self.random.below(5000));
+        let notice = match self.random.below(if late { 14 } else { 13 }) {
+            0..=4 => Notice::Ready,
+            5..=7 => Notice::Alive,
+            8 => Notice::Stopping,
+            9 => Notice::Extend(span),
+            10 => Notice::Watchdog(span),
+            11 if self.random.one_in(8) => Notice::Trigger,
+            12 if !self.checks.is_empty() => {
+                let index = self.random.below(self.checks.len() as u64) as usize;
+                let place = self.checks.remove(index);
+                let finding = self.finding(usize::from(place));
+                return self.step(Event::Checked(place, finding));
+            }
+            _ => {
+                let stop = late || self.random.one_in(6);
+                let signal = if stop { Signal::TERM } else { Signal::HUP };
+                if stop {
+                    self.stopping.get_or_insert(self.now);
+                }
+                let from_kernel = self.random.one_in(3);
+                return self.step(Event::Signal {
+                    signal,
+                    from_kernel,
+                    parent_died: false,
+                });
+            }
+        };
+        self.step(Event::Noticed(place, notice));
+    }
+
+    fn finding(&mut self, service: usize) -> Finding {
+        if !self.is(service, State::Launched) {
+            return [Finding::Good, Finding::Good, Finding::Bad][self.random.below(3) as usize];
+        }
+        let main = self.mains[service];
+        let alive = |pid: Pid| self.processes.iter().any(|process| process.pid == pid);
+        match main.filter(|pid| alive(*pid)) {
+            Some(pid) if !self.random.one_in(4) => {
+                let process = self.processes.iter_mut().find(|process| process.pid == pid);
+                process.unwrap().service = Some(service);
+                Finding::Main(pid)
+            }
+            _ => [Finding::Bad, Finding::Stranger][self.random.below(2) as usize],
+        }
+    }
+
+    fn dead(&self) -> Option<usize> {
+        let dead = |process: &Process| process.end.is_some_and(|(at, _)| at <= self.now);
+        self.processes.iter().position(dead)
+    }
+
+    fn reap(&mut self) {
+        let mut any = core::mem::take(&mut self.look);
+        while let Some(place) = self.dead() {
+            any = true;
+            let process = &self.processes[place];
+            let (pid, service) = (process.pid, process.service);
+            let (_, status) = process.end.unwrap();
+            let ran = service.filter(|service| self.is(*service, State::Running));
+            self.step(Event::Ended {
+                pid,
+                status,
+                out_of_memory: false,
+            });
+            if let Some(service) = ran.filter(|service| !self.is(*service, State::Launched)) {
+                self.owed[service] = self.plan.services[service].spec.has(Key::Finish);
+            }
+            // The number is free only now.
+            let place = self.processes.iter().position(|process| process.pid == pid);
+            self.processes.remove(place.unwrap());
+            if let Some(service) = service.filter(|service| self.is(*service, State::Launched)) {
+                let main = self.spawn(None);
+                self.mains[service] = Some(main);
+            }
+            if matches!(self.supervisor.next(), Next::Exit(_)) {
+                return;
+            }
+        }
+        if any {
+            let left = !self.processes.is_empty();
+            self.step(Event::Reaped { left });
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        self.steps += 1;
+        self.supervisor.step(self.now, event);
+        let actions = self.supervisor.actions().to_vec();
+        assert!(
+            actions.len() < 5 * self.plan.services.len() + 16,
+            "no room for an action"
+        );
+        for action in actions {
+            self.perform(action);
+        }
+        let mut first_due = NEVER;
+        for place in 0..self.plan.services.len() {
+            let record = self.supervisor.record(place as Place).unwrap();
+            first_due = first_due.min(record.limit).min(record.check_at);
+            self.was_up[place] |= record.up;
+            let runs = matches!(record.state, State::Running);
+            if runs {
+                assert!(
+                    self.live(place),
+                    "a process that is not there is said to run"
+                );
+            }
+            if self.stopping.is_some() {
+                assert!(record.state != State::Delayed, "a restart in a stop");
+            }
+        }
+        assert_eq!(self.supervisor.first_due(), first_due, "a timer is lost");
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Signal { pid, signal, .. } => {
+                let found = self.processes.iter().position(|process| process.pid == pid);
+                let place = found.expect("a signal for whom is no child of ours");
+                self.in_order(place, signal);
+                self.deliver(place, signal);
+            }
+            Action::Rest { signal, .. } => {
+                self.killed |= signal == Signal::KILL;
+                for place in 0..self.processes.len() {
+                    self.deliver(place, signal);
+                }
+            }
+            Action::Check(place) => {
+                assert!(!self.checks.contains(&place), "two checks at once");
+                self.checks.push(place);
+            }
+            Action::Uncheck(place) => self.checks.retain(|other| *other != place),
+            Action::Look => self.look = true,
+            Action::Say(message) if message.kind == Kind::Stopping => {
+                self.stopping.get_or_insert(self.now);
+            }
+            Action::Say(message) => self.ends_said += usize::from(message.kind == Kind::End),
+            _ => (),
+        }
+    }
+
+    /// In a stop nobody is told as long as somebody who is after him is there.
+    fn in_order(&self, place: usize, signal: Signal) {
+        let process = &self.processes[place];
+        let stop = matches!(signal, Signal::TERM | Signal::INT);
+        let (Some(service), true, true) = (process.service, stop, self.stopping.is_some()) else {
+            return;
+        };
+        let alive = process.end.is_none_or(|(at, _)| at > self.now);
+        let at_fault = self
+            .supervisor
+            .record(service as Place)
+            .unwrap()
+            .fault
+            .is_some();
+        if process.told || !alive || at_fault || self.plan.pass_through() {
+            return;
+        }
+        for (other, entry) in self.plan.services.iter().enumerate() {
+            let after = entry.after.contains(&(service as Place));
+            let running = self.is(other, State::Running) || self.is(other, State::Finishing);
+            assert!(
+                !(after && running),
+                "{service} is told before {other}, which is after it"
+            );
+        }
+    }
+
+    fn deliver(&mut self, place: usize, signal: Signal) {
+        let after = Span(self.random.below(3000));
+        let process = &mut self.processes[place];
+        let sooner = process.end.is_none_or(|(at, _)| at > self.now);
+        let stop = matches!(signal, Signal::TERM | Signal::INT);
+        process.told |= stop;
+        if signal == Signal::KILL && sooner {
+            process.end = Some((self.now.after(Span(1)), Status::Killed(signal)));
+        } else if stop && sooner && process.heeds_stop {
+            process.end = Some((self.now.after(after), Status::Killed(signal)));
+        }
+    }
+
+    fn check(&self, code: u8) {
+        assert_eq!(self.ends_said, 1, "the end is said once");
+        assert!(
+            self.processes
+                .iter()
+                .all(|process| process.service.is_none()),
+            "one lives on"
+        );
+        if let Some(since) = self.stopping.filter(|_| !self.plan.hold) {
+            let most = self.plan.budget().0 + KILL_PATIENCE.0;
+            assert!(
+                self.now.since(since) <= Span(most),
+                "the stop took too long"
+            );
+        }
+        assert!(
+            self.killed || !self.owed.contains(&true),
+            "a finish command did not run"
+        );
+        let codes = (0..self.plan.services.len()).map(|place| {
+            match self.supervisor.record(place as Place).unwrap().end {
+                End::Process(status) => status.code().max(1),
+                End::NotStarted(_) => 127,
+                End::Skipped(code) => code.max(1),
+                End::None => 0,
+            }
+        });
+        let mut codes = codes;
+        assert!(
+            code == 0 || codes.any(|other| other == code),
+            "nobody ended with {code}"
+        );
+    }
+}
+
+#[test]
+fn a_million_steps_of_plans_at_random() {
+    let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let most = number("SIMULATE").unwrap_or(STEPS);
+    let only = number("SEED");
+    let mut seed = only.unwrap_or(1);
+    let mut steps = 0;
+    while steps < most {
+        let mut random = Random::from_seed(seed);
+        let plan = Box::leak(Box::new(random_plan(&mut random)));
+        let mut simulation = Simulation::new(plan, random);
+        let _seed = OnPanic(seed);
+        let code = simulation.run();
+        simulation.check(code);
+        steps += simulation.steps;
+        seed += 1;
+        if only.is_some() {
+            break;
+        }
+    }
+    eprintln!("{steps} steps in {} lives", seed - only.unwrap_or(1));
+    assert!(FIRST_PID < ORPHAN);
+}

@@ -1,0 +1,349 @@
+//! What a plan's file can ask for: dependencies, readiness, restart, and a stop in order.
+
+use std::vec::Vec;
+use std::{assert, assert_eq};
+
+use super::super::{Finding, Next, Notice};
+use super::{Event, PID_1, World, plan, span};
+use crate::front::spec;
+use crate::plan::{Place, Plan};
+use crate::words::Pid;
+
+/// What a section says beside its command.
+type Said = &'static str;
+
+/// A container with these services, each with the places of those that it is after.
+fn planned(services: &[(&[Place], Said)], set: impl FnOnce(&mut Plan)) -> World {
+    let mut plan = plan(services.len(), set);
+    for (place, (after, said)) in services.iter().enumerate() {
+        plan.services[place].spec = spec(said);
+        plan.services[place].after = after.to_vec().leak();
+    }
+    World::new(plan, PID_1)
+}
+
+impl World {
+    fn says(&mut self, who: &str, notice: Notice) -> std::string::String {
+        self.step(Event::Noticed(super::index(who) as Place, notice))
+    }
+
+    fn finds(&mut self, who: &str, finding: Finding) -> std::string::String {
+        self.step(Event::Checked(super::index(who) as Place, finding))
+    }
+
+    #[track_caller]
+    fn last_line(&self, expected: &str) {
+        assert_eq!(
+            self.lines.last().unwrap(),
+            &std::format!("pidlet: {expected}")
+        );
+    }
+
+    #[track_caller]
+    fn waits(&self) {
+        assert!(
+            matches!(self.supervisor.next(), Next::Wait(_)),
+            "{:?}",
+            self.supervisor.next()
+        );
+    }
+}
+
+const SERVICE: Said = "";
+const ONESHOT: Said = "type = oneshot";
+const OPTIONAL: Said = "type = oneshot\nessential = no";
+const NOTIFY: Said = "ready = notify";
+const TCP: Said = "ready = tcp:1";
+const ALWAYS: Said = "restart = always";
+const DAEMON: Said = "type = daemon\npidfile = /run/a.pid";
+
+fn nothing(_: &mut Plan) {}
+
+#[test]
+fn nothing_starts_before_what_it_is_after_is_up() {
+    let mut world = planned(
+        &[(&[1, 2], SERVICE), (&[], NOTIFY), (&[1], ONESHOT)],
+        nothing,
+    );
+    world.play("start b");
+    world.waits();
+    assert_eq!(world.says("b", Notice::Ready), "");
+    world.play("start c");
+    world.waits();
+    world.play("c exits 0");
+    world.play("start a");
+    world.waits();
+}
+
+#[test]
+fn a_oneshot_that_succeeds_ends_nothing_and_the_last_one_everything() {
+    let mut world = planned(&[(&[], ONESHOT), (&[0], ONESHOT)], nothing);
+    world.play("start a\na exits 0\nstart b\nb exits 0 => look\ngone => exit 0");
+    world.last_line("all services have ended; container exits 0");
+}
+
+#[test]
+fn a_oneshot_that_fails_ends_everything_and_nothing_after_it_starts() {
+    let mut world = planned(&[(&[], ONESHOT), (&[0], SERVICE), (&[], SERVICE)], nothing);
+    world.play("start a\nstart c\na exits 7 => c:TERM c:CONT\nc killed TERM => look");
+    world.play("gone => exit 7");
+    world.last_line("a (pid 100) exited with code 7 after 0.0s; container exits 7");
+}
+
+#[test]
+fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so() {
+    let mut world = planned(&[(&[], OPTIONAL), (&[0], SERVICE), (&[], SERVICE)], nothing);
+    world.play("start a\nstart c\na exits 7 => c:TERM c:CONT\nc killed TERM => look");
+    world.play("gone => exit 7");
+    world.last_line("b is not started: a, which it is after, will never be up; container exits 7");
+    // A chain of those that do not matter, and one that goes on.
+    let chain: [(&[Place], Said); 4] = [
+        (&[], OPTIONAL),
+        (&[0], OPTIONAL),
+        (&[1], OPTIONAL),
+        (&[], SERVICE),
+    ];
+    let mut world = planned(&chain, nothing);
+    world.play("start a\nstart d\na exits 7\n0s\n0s\n0s");
+    world.waits();
+    world.play("d exits 0 => look\ngone => exit 0");
+}
+
+#[test]
+fn the_stop_goes_backwards_through_what_has_ended_meanwhile() {
+    // c after b after a; b is a oneshot that is done. d is on its own.
+    let mut world = planned(
+        &[
+            (&[], SERVICE),
+            (&[0], ONESHOT),
+            (&[1], SERVICE),
+            (&[], SERVICE),
+        ],
+        nothing,
+    );
+    world.play("start a\nstart d\nstart b\nb exits 0\nstart c");
+    world.play("TERM => c:TERM c:CONT d:TERM d:CONT\nd killed TERM");
+    world.play("c killed TERM => a:TERM a:CONT\na killed TERM => look\ngone => exit 143");
+    // A diamond: the bottom one goes when both have gone.
+    let diamond: [(&[Place], Said); 3] = [(&[], SERVICE), (&[0], SERVICE), (&[0], SERVICE)];
+    let mut world = planned(&diamond, nothing);
+    world.play("start a\nstart b\nstart c\nTERM => b:TERM b:CONT c:TERM c:CONT");
+    world.play("c exits 0\nb exits 0 => a:TERM a:CONT\na exits 0 => look\ngone => exit 0");
+}
+
+#[test]
+fn a_stop_before_all_has_started_passes_over_what_never_ran() {
+    let chain: [(&[Place], Said); 3] = [(&[], SERVICE), (&[0], NOTIFY), (&[1], SERVICE)];
+    let mut world = planned(&chain, nothing);
+    world.play("start a\nstart b\nTERM => b:TERM b:CONT\nb killed TERM => a:TERM a:CONT");
+    world.play("a killed TERM => look\ngone => exit 143");
+    let mut world = planned(&chain, nothing);
+    world.play("TERM => look\ngone => exit 0");
+}
+
+#[test]
+fn a_killed_one_in_the_stop_makes_way_for_those_before_it() {
+    const HURRIED: Said = "stop-timeout = 2s";
+    let mut world = planned(&[(&[], SERVICE), (&[0], HURRIED)], nothing);
+    world.play("start a\nstart b\nTERM => b:TERM b:CONT\n1999ms\n1ms => -b:KILL");
+    world.play("b killed KILL => a:TERM a:CONT\na killed TERM => look\ngone => exit 137");
+}
+
+#[test]
+fn stop_signals_of_its_own_one_after_the_other() {
+    const PICKY: Said = "stop = INT QUIT\nstop-timeout = 1s";
+    let mut world = planned(&[(&[], PICKY)], nothing);
+    world.play("start a\nTERM => a:INT a:CONT\n1s => a:QUIT\n1s => -a:KILL");
+    world.play("a killed KILL => look\ngone => exit 137");
+    let mut world = planned(&[(&[], PICKY)], nothing);
+    world.play("start a\nTERM => a:INT a:CONT\na killed INT => look\ngone => exit 130");
+    world.last_line(
+        "stopped by TERM: a (pid 100) was killed by signal 2 (INT) after 0.0s; \
+        container exits 130",
+    );
+}
+
+#[test]
+fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
+    let mut world = planned(&[(&[], ALWAYS), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b");
+    let mut delays = Vec::new();
+    for _ in 0..8 {
+        world.happens("a exits 1");
+        world.waits();
+        let before = world.now;
+        while !matches!(world.supervisor.next(), Next::Start(_)) {
+            let Next::Wait(Some(until)) = world.supervisor.next() else {
+                panic!("it waits for ever");
+            };
+            world.now = until;
+            world.step(Event::Time);
+        }
+        delays.push(world.now.since(before).0);
+        world.play("start a");
+    }
+    for (index, delay) in delays.iter().enumerate() {
+        let full = (1000 << index).min(60_000);
+        assert!((full - full / 4..=full).contains(delay), "{delays:?}");
+    }
+    world.play("10s a exits 0 => -a:TERM");
+    assert!(world.supervisor.record(0).unwrap().delay <= span("1s"));
+    // What waits to be started again is simply not started any more, and did not fail.
+    world.play("TERM => b:TERM b:CONT\nb killed TERM => look\ngone => exit 143");
+}
+
+#[test]
+fn on_failure_starts_again_only_what_failed() {
+    const ON_FAILURE: Said = "restart = on-failure";
+    let mut world = planned(&[(&[], ON_FAILURE)], nothing);
+    world.play("start a\na exits 1 => -a:TERM\n1s\nstart a\na exits 0 => -a:TERM look");
+    world.play("gone => exit 0");
+}
+
+#[test]
+fn tries_bound_the_starts() {
+    const BOUNDED: Said = "restart = always\ntries = 3 in 60s";
+    let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
+    world.play("start a\na exits 3 => -a:TERM b:TERM b:CONT\nb exits 0 => look\ngone => exit 3");
+    // Long ago is forgotten.
+    let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
+    world.play("start a\n60s a exits 3 => -a:TERM");
+    world.waits();
+}
+
+#[test]
+fn not_ready_in_time_is_a_failure() {
+    let mut world = planned(&[(&[], NOTIFY), (&[0], SERVICE)], nothing);
+    world.play("start a\n59999ms\n1ms => a:TERM a:CONT\na exits 0 => look\ngone => exit 1");
+    world.last_line("a (pid 100) was not ready within 60s: stopped; container exits 1");
+    // It may ask for more time.
+    let mut world = planned(&[(&[], NOTIFY)], nothing);
+    world.play("start a\n59s");
+    world.says("a", Notice::Extend(span("10s")));
+    world.play("9999ms\n1ms => a:TERM a:CONT\n8s => -a:KILL");
+}
+
+#[test]
+fn checks_are_repeated_only_until_it_is_up() {
+    let mut world = planned(&[(&[], TCP), (&[0], SERVICE)], nothing);
+    world.play("start a => check 0");
+    assert_eq!(world.finds("a", Finding::Bad), "");
+    world.play("19ms\n1ms => check 0");
+    world.finds("a", Finding::Bad);
+    world.play("39ms\n1ms => check 0");
+    // One that takes too long is a bad one.
+    world.play("5s => uncheck 0");
+    assert_eq!(world.finds("a", Finding::Good), "");
+    world.play("1s => check 0");
+    world.finds("a", Finding::Good);
+    world.play("start b");
+    assert_eq!(world.supervisor.next(), Next::Wait(None));
+}
+
+#[test]
+fn a_check_ends_with_its_service() {
+    let mut world = planned(&[(&[], TCP)], nothing);
+    world.play("start a => check 0\na exits 0 => uncheck 0 look\ngone => exit 0");
+}
+
+#[test]
+fn an_unhealthy_service_is_stopped_and_has_failed() {
+    const HEALTHY: Said =
+        "health = tcp:1\nhealth-every = 10s\nhealth-tries = 2\nrestart = on-failure";
+    let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\n10s => check 0");
+    world.finds("a", Finding::Bad);
+    world.play("10s => check 0");
+    world.finds("a", Finding::Good);
+    world.play("10s => check 0");
+    world.finds("a", Finding::Bad);
+    world.play("10s => check 0");
+    assert_eq!(world.finds("a", Finding::Bad), "a:TERM a:CONT");
+    world.play("a exits 0 => -a:TERM\n1s\nstart a");
+}
+
+#[test]
+fn a_watchdog_must_be_fed() {
+    const WATCHED: Said = "ready = notify\nwatchdog = 5s";
+    let mut world = planned(&[(&[], WATCHED)], nothing);
+    world.play("start a\n10s");
+    world.says("a", Notice::Ready);
+    world.play("4s");
+    world.says("a", Notice::Alive);
+    world.play("4999ms\n1ms => a:TERM a:CONT\na killed TERM => look\ngone => exit 143");
+    world.last_line("a (pid 100) let its watchdog wait: stopped; container exits 143");
+    let mut world = planned(&[(&[], WATCHED)], nothing);
+    world.play("start a");
+    assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
+}
+
+const MAIN: Pid = 777;
+
+#[test]
+fn a_daemon_is_the_process_that_its_pid_file_names() {
+    let mut world = planned(&[(&[], DAEMON), (&[0], SERVICE)], nothing);
+    world.play("start a\na exits 0 => check 0");
+    world.finds("a", Finding::Bad);
+    world.play("20ms => check 0");
+    world.finds("a", Finding::Main(MAIN));
+    world.play("start b");
+    assert_eq!(world.supervisor.record(0).unwrap().pid, MAIN);
+    world.step(super::ended(
+        MAIN,
+        crate::words::exit::Status::Exited(4),
+        false,
+    ));
+    world.play("b killed TERM => look\ngone => exit 4");
+}
+
+#[test]
+fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
+    for (finding, line) in [
+        (
+            Finding::Bad,
+            "a left no pid file within 60s; container exits 1",
+        ),
+        (
+            Finding::Stranger,
+            "a: its pid file names a process that is not its own; container exits 1",
+        ),
+    ] {
+        let mut world = planned(&[(&[], DAEMON)], nothing);
+        world.play("start a\na exits 0 => check 0");
+        world.finds("a", finding);
+        loop {
+            let Next::Wait(Some(until)) = world.supervisor.next() else {
+                panic!("it waits for ever");
+            };
+            world.now = until;
+            match &*world.step(Event::Time) {
+                "check 0" => _ = world.finds("a", finding),
+                "look" => break,
+                done => assert_eq!(done, ""),
+            }
+        }
+        world.play("gone => exit 1");
+        world.last_line(line);
+    }
+    let mut world = planned(&[(&[], DAEMON)], nothing);
+    world.play("start a\na exits 3 => look\ngone => exit 3");
+}
+
+#[test]
+fn a_finish_command_runs_after_each_end_and_delays_the_next() {
+    const FINISHED: Said = "restart = always\nfinish = f";
+    let mut world = planned(&[(&[], FINISHED), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\na exits 1 => -a:TERM\nstart a\na exits 0\n1s\nstart a");
+    // In the stop, too, and it is waited for; but not for ever.
+    world.play("TERM => a:TERM a:CONT b:TERM b:CONT\na killed TERM\nb exits 0\nstart a");
+    world.play("5s => -a:KILL\na killed KILL => look\ngone => exit 143");
+}
+
+#[test]
+fn essential_counts_as_the_section_says() {
+    const NO: Said = "essential = no";
+    let mut world = planned(&[(&[], NO), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\na exits 3\nb exits 0 => look\ngone => exit 0");
+}
