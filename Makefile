@@ -16,7 +16,7 @@ TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace re
 SIZE_BUDGET ?= 43008
 SIZE_LIMIT := 65536
 
-.PHONY: help demo test simulate build size fmt lint install clean rust build-needs
+.PHONY: help demo test simulate build size dictionary fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -51,6 +51,10 @@ size: build  ## print the binary's size and its sections'; fail over the budget
 	echo "$(BIN): $$bytes bytes; budget $(SIZE_BUDGET), limit $(SIZE_LIMIT)"; \
 	test $$bytes -le $(SIZE_LIMIT) || { echo "size: over the limit, which may not be raised" >&2; exit 1; }; \
 	test $$bytes -le $(SIZE_BUDGET) || { echo "size: over the budget" >&2; exit 1; }
+
+# After texts have changed by much: the pairs that pack them best are others then.
+dictionary:  ## make the dictionary that packs the program's texts anew
+	@python3 docs/dictionary.py
 
 fmt: rust  ## format the code
 	$(CARGO) fmt

@@ -21,9 +21,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[macro_use]
+pub mod words;
+
 pub mod front;
 pub mod message;
 pub mod plan;
 pub mod supervise;
 pub mod voice;
-pub mod words;

@@ -24,6 +24,7 @@ use pidlet::front::{self, Question};
 use pidlet::message::{Kind, Message, Stream};
 use pidlet::plan::{self, Place, Plan, Style};
 use pidlet::supervise::{Action, End, Event, Next, State, Supervisor, Surroundings};
+use pidlet::text;
 use pidlet::voice;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -350,9 +351,9 @@ impl<'p> Init<'p> {
             voice::describe(message, &self.supervisor, self.own.pid, &mut line);
             if let (Err(error), Some(path)) = (say::termination_log(log, line.end()), log) {
                 line.clear();
-                line.put("pidlet: cannot write \"")
+                line.put(text!("pidlet: cannot write \""))
                     .put_bytes(path.to_bytes())
-                    .put("\": ");
+                    .put(text!("\": "));
                 line.put_errno(Errno(error.raw_os_error() as u16));
                 self.voice.say(Stream::Err, line.end(), patience);
             }

@@ -26,12 +26,14 @@ use crate::supervise::{End, Record, Supervisor};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
+use crate::words::packed::{Reader, Text};
 use crate::words::signal::Signal;
-use crate::words::text::{Line, cut};
+use crate::words::text::Line;
 use crate::words::time::Span;
 
 /// Our own style.
-const PIDLET: &str = "\
+const PIDLET: Text = text!(
+    "\
 3%s (pid %p) runs
 0%s: cannot make a process for \"%g\": %e
 0%s: cannot make a process group for \"%g\": %e
@@ -70,7 +72,8 @@ const PIDLET: &str = "\
 3%s is not started: %a, which it is after, will never be up
 1%s: cannot run its finish command: %e
 0%s: %j: %e
-";
+"
+);
 
 /// The codes of all numbers: those that are said as such, signals by their names, an error by its
 /// text, and lengths of time.
@@ -133,34 +136,26 @@ fn write_in(
         Kind::OrphanExited | Kind::OrphanKilled if tini && !facts.plan.warn_on_reap => return None,
         kind => kind,
     };
-    let (mut level, template) = line_of(text, kind)?;
+    let mut template = text.line(kind as usize).read();
+    let mut level = template.next()? - b'0';
     if ours && fault {
         level = 0;
     } else if ours && message.code != 0 && kind != Kind::OrphanExited {
         level = 1;
     }
-    if verbosity < level {
+    if verbosity < level.into() {
         return None;
     }
     if ours {
-        line.put("pidlet: ");
+        line.put(text!("pidlet: "));
     }
-    facts.fill(line, template);
+    facts.fill(line, &mut template);
     // tini's own words about its work are on standard output; whatever may be a fault is not.
     Some(if tini && level > 1 {
         Stream::Out
     } else {
         Stream::Err
     })
-}
-
-fn line_of(text: &'static str, kind: Kind) -> Option<(u32, &'static [u8])> {
-    let mut rest = text.as_bytes();
-    for _ in 0..kind as u8 {
-        rest = cut(rest, b'\n').1;
-    }
-    let (level, template) = cut(rest, b'\n').0.split_first()?;
-    Some((u32::from(level - b'0'), template))
 }
 
 impl<'p> Facts<'p> {
@@ -213,16 +208,15 @@ impl<'p> Facts<'p> {
         }
     }
 
-    fn fill(&self, line: &mut Line, mut template: &[u8]) {
+    fn fill(&self, line: &mut Line, template: &mut Reader) {
         let service = usize::from(self.message.service);
-        while let [byte, rest @ ..] = template {
-            template = rest;
-            let (b'%', [code, rest @ ..]) = (*byte, rest) else {
-                line.push(*byte);
+        while let Some(byte) = template.next() {
+            if byte != b'%' {
+                line.push(byte);
                 continue;
-            };
-            template = rest;
-            let place = NUMBERS.iter().position(|known| known == code);
+            }
+            let code = template.next().unwrap_or(b'n');
+            let place = NUMBERS.iter().position(|known| *known == code);
             let number = place.and_then(|place| self.numbers.get(place)).copied();
             let number = number.unwrap_or(0);
             match code {
@@ -235,12 +229,15 @@ impl<'p> Facts<'p> {
                 b't' => _ = line.put_span(Span(number)),
                 b'n' => line.push(b'\n'),
                 b'b' | b'l' | b'y' | b'd' => _ = line.put_setting(Span(number)),
-                b'i' if self.message.to != 0 => self.fill(line, b"stopped by %T: "),
+                b'i' if self.message.to != 0 => {
+                    self.fill(line, &mut text!("stopped by %T: ").read());
+                }
                 b'i' => (),
                 b'r' => {
-                    if let Some((_, reason)) = line_of(PIDLET, self.reason) {
-                        self.fill(line, reason);
-                    }
+                    let mut reason = PIDLET.line(self.reason as usize).read();
+                    // Its level.
+                    reason.next();
+                    self.fill(line, &mut reason);
                 }
                 _ => _ = line.put_number(number),
             }
@@ -255,7 +252,9 @@ impl Facts<'_> {
         if let (Some(key), Some(service)) = (self.key, service) {
             line.put_bytes(key.parts().0);
             for word in service.spec.words(key) {
-                line.put(" \"").put_bytes(word.to_bytes()).put("\"");
+                line.put(text!(" \""))
+                    .put_bytes(word.to_bytes())
+                    .put(text!("\""));
             }
         }
     }
@@ -267,7 +266,7 @@ impl Line {
         if let Some(service) = plan.services.get(service) {
             self.put_bytes(service.name);
             if service.copy > 1 {
-                self.put("-").put_number(service.copy.into());
+                self.put(text!("-")).put_number(service.copy.into());
             }
         }
         self

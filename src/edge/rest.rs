@@ -8,7 +8,9 @@ use core::mem::MaybeUninit;
 
 use super::{files, raw};
 use pidlet::supervise::Supervisor;
+use pidlet::text;
 use pidlet::words::Pid;
+use pidlet::words::packed::Text;
 use pidlet::words::signal::Signal;
 use pidlet::words::text::{self, Line, cut};
 
@@ -93,7 +95,9 @@ impl Farewell<'_, '_> {
 /// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)).
 fn stat(pid: Pid) -> Option<(Pid, Pid)> {
     let mut path = Line::new();
-    path.put("/proc/").put_number(pid.into()).put("/stat\0");
+    path.put(text!("/proc/"))
+        .put_number(pid.into())
+        .put(Text::plain("/stat\0"));
     // SAFETY: it ends with a NUL.
     let path = unsafe { CStr::from_bytes_with_nul_unchecked(path.text()) };
     let mut buffer = [0; 256];

@@ -12,6 +12,7 @@ use rustix::io::{Errno, IoSlice, ReadWriteFlags, pwritev2};
 
 use super::raw;
 use pidlet::message::Stream;
+use pidlet::text;
 use pidlet::words::text::Line;
 
 /// How long the last line waits for a reader that is only slow.
@@ -36,8 +37,8 @@ impl Voice {
     pub fn say(&mut self, stream: Stream, text: &[u8], patience_ms: u64) {
         if self.dropped > 0 {
             let mut line = Line::new();
-            line.put("pidlet: ").put_number(self.dropped);
-            line.put(" lines were dropped: nobody took them");
+            line.put(text!("pidlet: ")).put_number(self.dropped);
+            line.put(text!(" lines were dropped: nobody took them"));
             if !write(stream, line.end(), patience_ms) {
                 self.dropped += 1;
                 return;

@@ -22,9 +22,11 @@ use super::{arena, files, raw, settle};
 use pidlet::plan::environment::assemble;
 use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Terminal, behind};
 use pidlet::supervise::Event;
+use pidlet::text;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::list::List;
+use pidlet::words::packed::Text;
 use pidlet::words::signal::{Signal, SignalSet};
 use pidlet::words::text::{self, Line};
 
@@ -222,10 +224,10 @@ impl<'p> Spawner<'p> {
             self.variables.push(word);
         }
         if spec.has(Key::Watchdog) {
-            watchdog.put("WATCHDOG_USEC=");
+            watchdog.put(text!("WATCHDOG_USEC="));
             watchdog.put_number(spec.number(Key::Watchdog).saturating_mul(1000));
         }
-        watchdog.put("\0");
+        watchdog.put(Text::plain("\0"));
         // SAFETY: it ends with a NUL. It and the gift's live until the program runs, and nobody
         // looks at the list after that.
         let extra = unsafe {
@@ -325,9 +327,9 @@ impl<'p> Spawner<'p> {
     ) -> StartFault {
         let mut variable = Line::new();
         variable
-            .put("LISTEN_PID=")
+            .put(text!("LISTEN_PID="))
             .put_number(own_pid().into())
-            .put("\0");
+            .put(Text::plain("\0"));
         // SAFETY: the place is one of the environment's, which is ours. What it leads to ends with
         // a NUL and lives until the kernel has copied it; in vain, and nobody reads it any more.
         unsafe { place.write(variable.text().as_ptr().cast()) };
@@ -355,8 +357,12 @@ impl<'p> Spawner<'p> {
         }
         let mut numbers = Line::new();
         if let What::Finish(code, signal) = what {
-            let code_len = numbers.put_number(code.into()).put("\0").text().len();
-            numbers.put_number(signal.into()).put("\0");
+            let code_len = numbers
+                .put_number(code.into())
+                .put(Text::plain("\0"))
+                .text()
+                .len();
+            numbers.put_number(signal.into()).put(Text::plain("\0"));
             // What it leads to lives until the kernel has copied it.
             let text = numbers.text();
             for (text, place) in [text, &text[code_len..]].iter().zip(places.by_ref()) {

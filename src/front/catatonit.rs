@@ -1,13 +1,15 @@
 //! catatonit 0.2.1 and podman-init: `peers.md` §1.3 of the design has the contract.
 
-use super::getopt::{Names, Table};
+use super::getopt::Names;
 use super::settings::Setting;
 use super::{Door, Question, tini};
 use crate::message::Stream;
 use crate::plan::Plan;
+use crate::words::packed::Text;
 use crate::words::signal::Signal;
 
-const HELP: &str = " [-ghLPV] [--] <progname> [<arguments>...]
+const HELP: Text = text!(
+    " [-ghLPV] [--] <progname> [<arguments>...]
 
   -g  signals go to the child's process group
   -P  run nothing, reap, and end on TERM or INT
@@ -16,31 +18,33 @@ const HELP: &str = " [-ghLPV] [--] <progname> [<arguments>...]
   -V, --version  the version
 
 CATATONIT_DEBUG: say what happens.
-";
+"
+);
 
 /// catatonit's door.
 pub const DOOR: Door = Door {
-    table: Table {
-        help: HELP,
-        settings: &[
-            Setting::Group,
-            Setting::Pause,
-            Setting::Help,
-            Setting::License,
-            Setting::Version,
-        ],
-    },
+    help: HELP,
+    settings: &[
+        Setting::Group,
+        Setting::Pause,
+        Setting::Help,
+        Setting::License,
+        Setting::Version,
+    ],
     names: Names::Shortened,
     help_to: Stream::Err,
     // Podman and Docker look for this form.
-    version: "tini version 0.2.1_catatonit\n",
+    version: text!("tini version 0.2.1_catatonit\n"),
     version_to: Stream::Out,
-    no_command: "ERROR (catatonit:#): missing program name\n\
-        usage: catatonit [-ghLPV] [--] <progname> [<arguments>...]",
+    no_command: text!(
+        "ERROR (catatonit:#): missing program name\n\
+        usage: catatonit [-ghLPV] [--] <progname> [<arguments>...]"
+    ),
 };
 
 /// The lines that catatonit has, in the order of [`crate::message::Kind`].
-pub const WORDS: &str = "\
+pub const WORDS: Text = text!(
+    "\
 1DEBUG (catatonit:%o): spawned pid1 as %p
 0ERROR (catatonit:%o): failed to fork child: %e
 0ERROR (catatonit:%o): failed to set process group: %e
@@ -68,13 +72,16 @@ pub const WORDS: &str = "\
 0WARN (catatonit:%o): cannot become a child subreaper
 1DEBUG (catatonit:%o): cannot signal process %p: %e
 
-";
+"
+);
 
 /// What comes before the options: catatonit's own environment.
 pub fn before(question: &Question, plan: &mut Plan) -> Result<(), u8> {
     if question.variable(b"CATATONIT_LOG").is_some() {
-        let text = "\
-            ERROR (catatonit:#): CATATONIT_LOG is no longer supported; CATATONIT_DEBUG is; see -h";
+        let text = text!(
+            "\
+            ERROR (catatonit:#): CATATONIT_LOG is no longer supported; CATATONIT_DEBUG is; see -h"
+        );
         question.complain(text, &[]);
         return Err(1);
     }

@@ -119,7 +119,7 @@ mod tests {
             let mut line = Line::new();
             line.put_service(&plan, service);
             for word in &plan.command(service)[1..] {
-                line.put(" ").put_bytes(word.to_bytes());
+                line.put(text!(" ")).put_bytes(word.to_bytes());
             }
             String::from_utf8(line.text().to_vec()).unwrap()
         });

@@ -1,14 +1,16 @@
 //! dumb-init 1.2.5: `peers.md` §1.2 of the design has the contract.
 
-use super::getopt::{Names, Table};
+use super::getopt::Names;
 use super::settings::Setting;
 use super::{Door, Question};
 use crate::message::Stream;
 use crate::plan::{Group, Plan, Terminal};
+use crate::words::packed::Text;
 use crate::words::signal::Signal;
 use crate::words::text::leading_integer;
 
-const HELP: &str = " [option] command [[arg] ...]
+const HELP: Text = text!(
+    " [option] command [[arg] ...]
 
   -c, --single-child  no session; signals go to the child only
   -r, --rewrite s:r  pass signal s on as r, 0 to drop it; repeatable
@@ -17,36 +19,38 @@ const HELP: &str = " [option] command [[arg] ...]
   -V, --version  the version
 
 DUMB_INIT_DEBUG=1 means --verbose, DUMB_INIT_SETSID=0 --single-child.
-";
+"
+);
 
 /// What is said about a `-r` that cannot be read.
-pub const MISSPELT: &str = "\
+pub const MISSPELT: Text = text!(
+    "\
 Usage: -r option takes <signum>:<signum>, where <signum> is between 1 and 31.
 The second may be 0: then the signal is not passed on.
 This option can be given more than once.
-See --help for the rest.";
+See --help for the rest."
+);
 
 /// dumb-init's door.
 pub const DOOR: Door = Door {
-    table: Table {
-        help: HELP,
-        settings: &[
-            Setting::SingleChild,
-            Setting::DumbInitRewrite,
-            Setting::Verbose,
-            Setting::Help,
-            Setting::Version,
-        ],
-    },
+    help: HELP,
+    settings: &[
+        Setting::SingleChild,
+        Setting::DumbInitRewrite,
+        Setting::Verbose,
+        Setting::Help,
+        Setting::Version,
+    ],
     names: Names::Shortened,
     help_to: Stream::Err,
-    version: "dumb-init v1.2.5\n",
+    version: text!("dumb-init v1.2.5\n"),
     version_to: Stream::Err,
-    no_command: "Usage: % [option] program [args]\nTry --help for full usage.",
+    no_command: text!("Usage: % [option] program [args]\nTry --help for full usage."),
 };
 
 /// The lines that dumb-init has, in the order of [`crate::message::Kind`].
-pub const WORDS: &str = "\
+pub const WORDS: Text = text!(
+    "\
 1[dumb-init] Child spawned with PID %p.
 0[dumb-init] Unable to fork: %e
 0[dumb-init] Unable to setsid: %e
@@ -74,13 +78,14 @@ pub const WORDS: &str = "\
 
 1[dumb-init] Cannot signal process %p: %e
 1[dumb-init] Child exited with status %k. Goodbye.
-";
+"
+);
 
 /// What comes after the options: dumb-init's own environment, and its ways.
 pub fn after(question: &Question, plan: &mut Plan) {
     if question.variable(b"DUMB_INIT_DEBUG") == Some(b"1") {
         plan.verbosity = 1;
-        question.complain("[dumb-init] Running in debug mode.", &[]);
+        question.complain(text!("[dumb-init] Running in debug mode."), &[]);
     }
     if question.variable(b"DUMB_INIT_SETSID") == Some(b"0") {
         plan.setup.group = Group::Ours;

@@ -9,6 +9,7 @@
 use core::ffi::CStr;
 
 use super::settings::Setting;
+use crate::words::packed::Text;
 use crate::words::text::take;
 
 /// How long names are read.
@@ -24,17 +25,17 @@ pub enum Names {
 
 /// The options that a help text declares, and what each of them sets, in the same order.
 #[derive(Clone, Copy)]
-pub struct Table {
+pub struct Table<'t> {
     /// The help.
-    pub help: &'static str,
+    pub help: &'t [u8],
     /// What the options set.
     pub settings: &'static [Setting],
 }
 
-impl Table {
+impl<'t> Table<'t> {
     /// The option at this place, counted from 0.
-    pub fn entry(&self, mut place: usize) -> Entry {
-        let mut rest = self.help.as_bytes();
+    pub fn entry(&self, mut place: usize) -> Entry<'t> {
+        let mut rest = self.help;
         loop {
             let line = take(&mut rest, b'\n');
             if line.starts_with(b"  ") {
@@ -52,9 +53,9 @@ impl Table {
 /// One option: its line of the help, `  -s, --long VALUE  text`, `  -s VALUE  text` or
 /// `      --long VALUE  text`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry(&'static [u8]);
+pub struct Entry<'t>(&'t [u8]);
 
-impl Entry {
+impl<'t> Entry<'t> {
     /// The letter, or 0.
     fn short(self) -> u8 {
         match self.0 {
@@ -64,7 +65,7 @@ impl Entry {
     }
 
     /// The long name, or the letter if there is none.
-    pub fn name(self) -> &'static [u8] {
+    pub fn name(self) -> &'t [u8] {
         take(&mut self.declared(), b' ')
     }
 
@@ -76,7 +77,7 @@ impl Entry {
     }
 
     /// The line from the name on.
-    fn declared(self) -> &'static [u8] {
+    fn declared(self) -> &'t [u8] {
         match self.0 {
             [_, _, _, _, _, _, b'-', b'-', declared @ ..] => declared,
             [_, _, _, declared @ ..] => declared,
@@ -87,36 +88,39 @@ impl Entry {
 
 /// An option that was given.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Given<'a> {
+pub struct Given<'t, 'a> {
     /// What it sets.
     pub setting: Setting,
     /// Which it is.
-    pub entry: Entry,
+    pub entry: Entry<'t>,
     /// Its value; "1" if it takes none.
     pub value: &'a CStr,
 }
 
 /// What is wrong with an option, in getopt's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Complaint<'a> {
+pub struct Complaint<'t> {
     /// The words: the first `%` stands for the program's name, the second for `what`.
-    pub text: &'static str,
+    pub text: Text,
     /// What was given.
-    pub what: &'a [u8],
+    pub what: &'t [u8],
 }
 
+/// The next option, or what is wrong with it.
+type Answer<'t, 'a> = Result<Given<'t, 'a>, Complaint<'t>>;
+
 /// Reads options off the front of the arguments.
-pub struct Options<'a> {
+pub struct Options<'t, 'a> {
     args: &'a [&'a CStr],
     names: Names,
-    table: &'static Table,
+    table: &'t Table<'t>,
     /// What is left of a cluster of letters, with the argument's NUL.
     cluster: &'a [u8],
 }
 
-impl<'a> Options<'a> {
+impl<'t, 'a: 't> Options<'t, 'a> {
     /// Reads `args`, of which the first is `argv[0]`, by a table.
-    pub fn new(args: &'a [&'a CStr], names: Names, table: &'static Table) -> Self {
+    pub fn new(args: &'a [&'a CStr], names: Names, table: &'t Table<'t>) -> Self {
         Options {
             args: args.get(1..).unwrap_or(&[]),
             names,
@@ -130,7 +134,7 @@ impl<'a> Options<'a> {
         self.args
     }
 
-    fn letter(&mut self) -> Result<Given<'a>, Complaint<'a>> {
+    fn letter(&mut self) -> Answer<'t, 'a> {
         let (letter, rest) = self.cluster.split_at(1);
         self.cluster = rest;
         for place in 0..self.table.settings.len() {
@@ -141,15 +145,15 @@ impl<'a> Options<'a> {
                     self.cluster = b"";
                     attached = argument(rest);
                 }
-                let missing = "%: option requires an argument -- '%'";
+                let missing = text!("%: option requires an argument -- '%'");
                 return self.given(place, attached, missing, letter);
             }
         }
-        complaint("%: invalid option -- '%'", letter)
+        complaint(text!("%: invalid option -- '%'"), letter)
     }
 
     /// The option that `word`, with the argument's NUL, names behind two dashes.
-    fn long(&mut self, word: &'a [u8]) -> Result<Given<'a>, Complaint<'a>> {
+    fn long(&mut self, word: &'a [u8]) -> Answer<'t, 'a> {
         let what = take(&mut { word }, 0);
         let name = take(&mut { what }, b'=');
         let mut found = None;
@@ -164,17 +168,17 @@ impl<'a> Options<'a> {
             }
             if self.names == Names::Shortened {
                 if found.is_some() {
-                    return complaint("%: option '--%' is ambiguous", what);
+                    return complaint(text!("%: option '--%' is ambiguous"), what);
                 }
                 found = Some(place);
             }
         }
         let Some(place) = found else {
-            return complaint("%: unrecognized option '--%'", what);
+            return complaint(text!("%: unrecognized option '--%'"), what);
         };
         let mut attached = word;
         take(&mut attached, b'=');
-        let missing = "%: option '--%' requires an argument";
+        let missing = text!("%: option '--%' requires an argument");
         let known = self.table.entry(place).name();
         self.given(place, argument(attached), missing, known)
     }
@@ -184,9 +188,9 @@ impl<'a> Options<'a> {
         &mut self,
         place: usize,
         attached: Option<&'a CStr>,
-        missing: &'static str,
-        what: &'a [u8],
-    ) -> Result<Given<'a>, Complaint<'a>> {
+        missing: Text,
+        what: &'t [u8],
+    ) -> Answer<'t, 'a> {
         let entry = self.table.entry(place);
         let value = match (entry.takes_value(), attached, self.args) {
             (true, Some(value), _) => value,
@@ -197,7 +201,7 @@ impl<'a> Options<'a> {
             (true, None, []) => return complaint(missing, what),
             (false, None, _) => c"1",
             (false, Some(_), _) => {
-                return complaint("%: option '--%' doesn't allow an argument", what);
+                return complaint(text!("%: option '--%' doesn't allow an argument"), what);
             }
         };
         Ok(Given {
@@ -209,8 +213,8 @@ impl<'a> Options<'a> {
 }
 
 /// The options, or what is wrong with them.
-impl<'a> Iterator for Options<'a> {
-    type Item = Result<Given<'a>, Complaint<'a>>;
+impl<'t, 'a: 't> Iterator for Options<'t, 'a> {
+    type Item = Answer<'t, 'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.cluster.len() < 2 {
@@ -233,7 +237,7 @@ impl<'a> Iterator for Options<'a> {
     }
 }
 
-fn complaint<'a>(text: &'static str, what: &'a [u8]) -> Result<Given<'a>, Complaint<'a>> {
+fn complaint<'t, 'a>(text: Text, what: &'t [u8]) -> Answer<'t, 'a> {
     Err(Complaint { text, what })
 }
 
@@ -260,7 +264,7 @@ text - with a dash
 ";
 
     const TABLE: Table = Table {
-        help: HELP,
+        help: HELP.as_bytes(),
         settings: &[Setting::Help; 6],
     };
 
@@ -274,8 +278,7 @@ text - with a dash
                     std::format!("{}={}", text(entry.name()), value.to_str().unwrap())
                 }
                 Ok(Given { entry, .. }) => text(entry.name()),
-                Err(wrong) => wrong
-                    .text
+                Err(wrong) => text(wrong.text.unpack(&mut [0; 80]))
                     .replacen('%', "x", 1)
                     .replace('%', &text(wrong.what)),
             });

@@ -20,6 +20,7 @@ use crate::message::Stream;
 use crate::plan::{Plan, Style};
 use crate::words::Pid;
 use crate::words::errno::Errno;
+use crate::words::packed::Text;
 use crate::words::text::{Line, place};
 #[cfg(test)]
 pub(crate) use conf::tests::spec;
@@ -46,32 +47,40 @@ pub struct Question<'a> {
 
 /// The command line of one program.
 pub struct Door {
-    /// The options. Their help is what comes behind `Usage: NAME`.
-    table: Table,
+    /// The help: what comes behind `Usage: NAME`. It is the table of the options, too.
+    help: Text,
+    /// What the options set.
+    settings: &'static [Setting],
     /// How long names are read.
     names: Names,
     /// Where the help goes when it is asked for.
     help_to: Stream,
     /// What is printed for the version, and where.
-    version: &'static str,
+    version: Text,
     version_to: Stream,
     /// What is said where no command is given, `%` being `argv[0]`; empty: the help.
-    no_command: &'static str,
+    no_command: Text,
 }
 
 /// The doors in the order of [`Style`].
 static DOORS: [Door; 4] = [pidlet::DOOR, tini::DOOR, dumb_init::DOOR, catatonit::DOOR];
 
 /// Our licence, for those who are asked for it.
-const LICENSE: &str = include_str!("../../LICENSE-MIT");
+const LICENSE: Text = text!(include_str!("../../LICENSE-MIT"));
 
 /// The end of every peer's help.
-const ABOUT: &str =
-    "This is pidlet, an init for containers. PIDLET_GRACE and so on: 'pidlet --help'.\n";
+const ABOUT: Text =
+    text!("This is pidlet, an init for containers. PIDLET_GRACE and so on: 'pidlet --help'.\n");
+
+/// The longest text that is printed as a whole: the help, or the licence.
+const PRINTED_BYTES_MAX: usize = 2560;
+
+/// Room for such a text. It is on the stack, which is given back when all has been started.
+const ROOM: [u8; PRINTED_BYTES_MAX] = [0; PRINTED_BYTES_MAX];
 
 /// Whose manners we have under this name.
 pub fn style(question: &Question) -> Style {
-    let names = b"tini tini-static docker-init dumb-init catatonit podman-init";
+    let names = text!("tini tini-static docker-init dumb-init catatonit podman-init");
     match place(names, question.name()) {
         Some(0..=2) => Style::Tini,
         Some(3) => Style::DumbInit,
@@ -97,8 +106,10 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
         Style::Pidlet | Style::DumbInit => (),
     }
     let mut settings = Settings::new(plan, question);
-    settings.environment();
-    let mut options = Options::new(question.args, door.names, &door.table);
+    let mut room = ROOM;
+    settings.environment(&pidlet::DOOR.table(&mut room));
+    let table = door.table(&mut room);
+    let mut options = Options::new(question.args, door.names, &table);
     for option in options.by_ref() {
         match option {
             Ok(given) => match given.setting {
@@ -136,9 +147,9 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
             None => (),
         }
     }
-    match (words, door.no_command) {
-        ([], "") => return door.usage(question, style, Stream::Err, 1),
-        ([], text) => settings.fault(text, &[question.argv0()]),
+    match words {
+        [] if door.no_command.is_empty() => return door.usage(question, style, Stream::Err, 1),
+        [] => settings.fault(door.no_command, &[question.argv0()]),
         _ => settings.commands(words),
     }
     settings.finish()
@@ -149,7 +160,7 @@ fn file<'a>(settings: &mut Settings<'_, 'a>, words: &[&CStr]) -> Option<Result<(
     let named = settings.config;
     let path = named.unwrap_or(conf::DEFAULT_PATH);
     if !words.is_empty() {
-        let text = "pidlet: a command and a plan's file (\"%\"): it is one or the other";
+        let text = text!("pidlet: a command and a plan's file (\"%\"): it is one or the other");
         settings.fault(text, &[path.to_bytes()]);
         return Some(Err(1));
     }
@@ -158,9 +169,9 @@ fn file<'a>(settings: &mut Settings<'_, 'a>, words: &[&CStr]) -> Option<Result<(
         Err(Errno::NOENT) if named.is_none() => return None,
         Err(errno) => {
             let mut line = Line::new();
-            line.put("pidlet: cannot read \"")
+            line.put(text!("pidlet: cannot read \""))
                 .put_bytes(path.to_bytes());
-            line.put("\": ").put_errno(errno);
+            line.put(text!("\": ")).put_errno(errno);
             settings.fault_line(&mut line);
             return Some(Err(1));
         }
@@ -169,17 +180,27 @@ fn file<'a>(settings: &mut Settings<'_, 'a>, words: &[&CStr]) -> Option<Result<(
 }
 
 impl Door {
+    /// The table of the options, which is the help, unpacked into `room`.
+    #[inline(never)]
+    fn table<'r>(&self, room: &'r mut [u8; PRINTED_BYTES_MAX]) -> Table<'r> {
+        Table {
+            help: self.help.unpack(room),
+            settings: self.settings,
+        }
+    }
+
     /// Says how we are called; `code` is the exit code.
     fn usage(&self, question: &Question, style: Style, stream: Stream, code: u8) -> Result<(), u8> {
         let name = match style {
             Style::Pidlet | Style::Tini => question.name(),
             Style::DumbInit | Style::Catatonit => question.argv0(),
         };
-        let about = if style == Style::Pidlet { "" } else { ABOUT };
         (question.print)(stream, b"Usage: ");
         (question.print)(stream, name);
-        (question.print)(stream, self.table.help.as_bytes());
-        (question.print)(stream, about.as_bytes());
+        question.print_text(stream, self.help);
+        if style != Style::Pidlet {
+            question.print_text(stream, ABOUT);
+        }
         Err(code)
     }
 }
@@ -210,24 +231,36 @@ impl<'a> Question<'a> {
     }
 
     /// Prints what was asked for instead of running anything.
-    fn answer(&self, stream: Stream, text: &str) -> Result<(), u8> {
-        (self.print)(stream, text.as_bytes());
+    fn answer(&self, stream: Stream, text: Text) -> Result<(), u8> {
+        self.print_text(stream, text);
         Err(0)
+    }
+
+    /// Prints a text as a whole.
+    #[inline(never)]
+    fn print_text(&self, stream: Stream, text: Text) {
+        let mut room = ROOM;
+        (self.print)(stream, text.unpack(&mut room));
     }
 
     /// Prints a line that says what is wrong: in `text`, each `%` stands for the next of `parts`
     /// and `#` for our process id.
-    fn complain(&self, text: &str, parts: &[&[u8]]) {
+    fn complain(&self, text: Text, parts: &[&[u8]]) {
+        self.complain_of(text, parts, Text::plain(""));
+    }
+
+    /// The same, with `what` behind it.
+    fn complain_of(&self, text: Text, parts: &[&[u8]], what: Text) {
         let mut line = Line::new();
         let mut parts = parts.iter();
-        for byte in text.bytes() {
+        for byte in text.read() {
             match byte {
                 b'%' => _ = parts.next().map(|part| line.put_bytes(part)),
                 b'#' => _ = line.put_number(self.own.into()),
                 _ => line.push(byte),
             }
         }
-        (self.print)(Stream::Err, line.end());
+        (self.print)(Stream::Err, line.put(what).end());
     }
 }
 
@@ -238,9 +271,20 @@ mod tests {
     #[test]
     fn every_option_of_a_help_sets_something() {
         for door in &DOORS {
-            let count = door.table.settings.len();
-            assert!(!door.table.entry(count - 1).name().is_empty());
-            assert!(door.table.entry(count).name().is_empty());
+            let mut room = ROOM;
+            let table = door.table(&mut room);
+            let count = table.settings.len();
+            assert!(!table.entry(count - 1).name().is_empty());
+            assert!(table.entry(count).name().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_printed_as_a_whole_has_room() {
+        for text in DOORS.iter().map(|door| door.help).chain([LICENSE, ABOUT]) {
+            let mut room = ROOM;
+            let text = text.unpack(&mut room);
+            assert!(text.ends_with(b"\n") && text.len() < PRINTED_BYTES_MAX);
         }
     }
 
@@ -257,7 +301,8 @@ mod tests {
             (Style::Catatonit, "P", Setting::Pause),
             (Style::Catatonit, "version", Setting::Version),
         ] {
-            let table = &DOORS[style as usize].table;
+            let mut room = ROOM;
+            let table = DOORS[style as usize].table(&mut room);
             let place = (0..table.settings.len())
                 .find(|place| table.entry(*place).name() == name.as_bytes())
                 .unwrap();

@@ -1,11 +1,13 @@
 //! pidlet's own command line.
 
 use super::Door;
-use super::getopt::{Names, Table};
+use super::getopt::Names;
 use super::settings::Setting;
 use crate::message::Stream;
+use crate::words::packed::Text;
 
-const HELP: &str = " [OPTIONS] [--] COMMAND [ARG]... [--- COMMAND [ARG]...]...
+const HELP: Text = text!(
+    " [OPTIONS] [--] COMMAND [ARG]... [--- COMMAND [ARG]...]...
 or: pidlet [OPTIONS] -c FILE
 
 PID 1 for containers: runs commands, reaps zombies, passes signals on, stops everything
@@ -35,36 +37,35 @@ Environment: --lame-duck is PIDLET_LAME_DUCK, and so on; options win.
 Exit code: the command's; 128+n killed by signal n; 127 not found; 126 not executable;
 125 set-up failed; 1 usage.
 Named tini, docker-init, dumb-init, catatonit or podman-init, it is that program.
-";
+"
+);
 
 /// Our own door. Its options have twins in the environment under every name.
 pub const DOOR: Door = Door {
-    table: Table {
-        help: HELP,
-        settings: &[
-            Setting::Config,
-            Setting::Until,
-            Setting::Grace,
-            Setting::LameDuck,
-            Setting::Group,
-            Setting::Rewrite,
-            Setting::Expect,
-            Setting::ParentDeath,
-            Setting::Hold,
-            Setting::Separator,
-            Setting::TerminationLog,
-            Setting::Log,
-            Setting::Timestamps,
-            Setting::Quiet,
-            Setting::Verbose,
-            Setting::DryRun,
-            Setting::Help,
-            Setting::Version,
-        ],
-    },
+    help: HELP,
+    settings: &[
+        Setting::Config,
+        Setting::Until,
+        Setting::Grace,
+        Setting::LameDuck,
+        Setting::Group,
+        Setting::Rewrite,
+        Setting::Expect,
+        Setting::ParentDeath,
+        Setting::Hold,
+        Setting::Separator,
+        Setting::TerminationLog,
+        Setting::Log,
+        Setting::Timestamps,
+        Setting::Quiet,
+        Setting::Verbose,
+        Setting::DryRun,
+        Setting::Help,
+        Setting::Version,
+    ],
     names: Names::Exact,
     help_to: Stream::Out,
-    version: concat!("pidlet ", env!("CARGO_PKG_VERSION"), "\n"),
+    version: text!(concat!("pidlet ", env!("CARGO_PKG_VERSION"), "\n")),
     version_to: Stream::Out,
-    no_command: "pidlet: no command given; 'pidlet --help' says more",
+    no_command: text!("pidlet: no command given; 'pidlet --help' says more"),
 };

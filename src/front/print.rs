@@ -13,34 +13,35 @@ pub type Put<'p> = &'p dyn Fn(&[u8]);
 #[inline(never)]
 pub fn plan(plan: &Plan, put: Put) {
     let mut line = Line::new();
-    line.put("[pidlet]\nuntil = ").put(match plan.until {
-        Essential::Yes => "any",
-        Essential::No => "all",
-        Essential::OnFailure => "failure",
+    line.put(text!("[pidlet]\nuntil = ")).put(match plan.until {
+        Essential::Yes => text!("any"),
+        Essential::No => text!("all"),
+        Essential::OnFailure => text!("failure"),
     });
     if plan.bounded() {
-        line.put("\ngrace = ").put_setting(plan.budget());
+        line.put(text!("\ngrace = ")).put_setting(plan.budget());
     }
     if plan.lame_duck > Span::ZERO {
-        line.put("\nlame-duck = ").put_setting(plan.lame_duck);
+        line.put(text!("\nlame-duck = "))
+            .put_setting(plan.lame_duck);
     }
     if plan.group {
-        line.put("\ngroup = yes");
+        line.put(text!("\ngroup = yes"));
     }
     if plan.hold {
-        line.put("\nhold = yes");
+        line.put(text!("\nhold = yes"));
     }
     if let Some(signal) = plan.parent_death {
-        line.put("\nparent-death = ").put_signal(signal);
+        line.put(text!("\nparent-death = ")).put_signal(signal);
     }
     if plan.log != Log::Inherit {
-        line.put("\nlog = ").put(match plan.log {
-            Log::Json => "json",
-            _ => "prefix",
+        line.put(text!("\nlog = ")).put(match plan.log {
+            Log::Json => text!("json"),
+            _ => text!("prefix"),
         });
     }
     if plan.timestamps {
-        line.put("\ntimestamps = yes");
+        line.put(text!("\ntimestamps = yes"));
     }
     // What follows can be more than one line holds.
     let flush = |line: &mut Line| {
@@ -53,29 +54,40 @@ pub fn plan(plan: &Plan, put: Put) {
         };
         let to = plan.routes.get(from);
         if to != Some(from) {
-            flush(line.put("\nrewrite = ").put_signal(from).put(":"));
+            flush(
+                line.put(text!("\nrewrite = "))
+                    .put_signal(from)
+                    .put(text!(":")),
+            );
             match to {
                 Some(to) => line.put_signal(to),
-                None => line.put("0"),
+                None => line.put(text!("0")),
             };
         }
     }
     for code in 0..256_u32 {
         if plan.expect.has(code as u8) {
-            flush(line.put("\nexpect = ").put_number(code.into()));
+            flush(line.put(text!("\nexpect = ")).put_number(code.into()));
         }
     }
     for &service in &*Order::new(&plan.services).sequence() {
         let service = usize::from(service);
-        flush(line.put("\n\n[").put_service(plan, service).put("]"));
+        flush(
+            line.put(text!("\n\n["))
+                .put_service(plan, service)
+                .put(text!("]")),
+        );
         print_words(b"run", plan.command(service), put);
         for said in plan.spec(service).0 {
             let (name, ..) = said.key.parts();
             match said.key {
                 Key::Run | Key::RunParts | Key::Instances | Key::Account | Key::Member => (),
                 Key::User => {
-                    line.put("\nuser = ").put_number(said.number >> 32);
-                    flush(line.put(":").put_number(said.number & u64::from(u32::MAX)));
+                    line.put(text!("\nuser = ")).put_number(said.number >> 32);
+                    flush(
+                        line.put(text!(":"))
+                            .put_number(said.number & u64::from(u32::MAX)),
+                    );
                 }
                 _ => print_words(name, said.words, put),
             }

@@ -6,11 +6,12 @@
 use core::ffi::CStr;
 use core::mem::replace;
 
-use super::getopt::Given;
-use super::{DOORS, Question, commands, dumb_init, print, tini};
+use super::getopt::{Given, Table};
+use super::{Question, commands, dumb_init, print, tini};
 use crate::message::Stream;
 use crate::plan::{Essential, Group, Log, Plan, Routes, Style, Terminal};
 use crate::words::exit::Codes;
+use crate::words::packed::Text;
 use crate::words::signal::Signal;
 use crate::words::text::{self, Line, cut, place, take};
 use crate::words::time::Span;
@@ -97,13 +98,10 @@ pub struct Settings<'p, 'a> {
 /// What `any`, `all` and `failure` mean; and `yes`, `no` and `on-failure`.
 pub const UNTIL: [Essential; 3] = [Essential::Yes, Essential::No, Essential::OnFailure];
 
-/// Our own options.
-static OURS: &super::getopt::Table = &DOORS[Style::Pidlet as usize].table;
-
 const LOGS: [Log; 3] = [Log::Inherit, Log::Prefix, Log::Json];
 
-/// What a value should have been; of a peer's option the whole complaint.
-pub type Expected = &'static str;
+/// What is wrong with a value: what was expected; of a peer's option the whole complaint.
+pub type Expected = Text;
 
 impl<'p, 'a> Settings<'p, 'a> {
     /// Nothing is set yet.
@@ -125,13 +123,12 @@ impl<'p, 'a> Settings<'p, 'a> {
         }
     }
 
-    /// Takes what the environment asks for.
+    /// Takes what the environment asks for, by our own table.
     #[inline(never)]
-    pub fn environment(&mut self) {
-        let table = OURS;
+    pub fn environment(&mut self, table: &Table) {
         for (place, setting) in table.settings.iter().enumerate() {
             let mut name = Line::new();
-            name.put("PIDLET_");
+            name.put(text!("PIDLET_"));
             for byte in table.entry(place).name() {
                 name.push(match byte {
                     b'-' => b'_',
@@ -141,8 +138,8 @@ impl<'p, 'a> Settings<'p, 'a> {
             if let Some(value) = (self.question.getenv)(name.text()) {
                 self.given |= 1 << *setting as u32;
                 if let Err(expected) = self.set(*setting, value) {
-                    let parts = [name.text(), value.to_bytes(), expected.as_bytes()];
-                    self.fault("pidlet: %: \"%\": expected %", &parts);
+                    let parts = [name.text(), value.to_bytes()];
+                    self.fault_of(text!("pidlet: %: \"%\": "), &parts, expected);
                 }
             }
         }
@@ -150,7 +147,7 @@ impl<'p, 'a> Settings<'p, 'a> {
 
     /// Takes an option. An error is the exit code, after it has been said why: only pidlet itself
     /// goes on to find what else is wrong.
-    pub fn option(&mut self, given: Given<'a>) -> Result<(), u8> {
+    pub fn option(&mut self, given: Given<'_, 'a>) -> Result<(), u8> {
         let Given {
             setting,
             entry,
@@ -172,17 +169,21 @@ impl<'p, 'a> Settings<'p, 'a> {
                 self.question.complain(expected, &[entry.name(), value]);
                 return Err(1);
             }
-            let parts = [entry.name(), value, expected.as_bytes()];
-            self.fault("pidlet: --%: \"%\": expected %", &parts);
+            let text = text!("pidlet: --%: \"%\": ");
+            self.fault_of(text, &[entry.name(), value], expected);
         }
         Ok(())
     }
 
     /// Says what is wrong: see [`Question::complain`].
+    pub fn fault(&mut self, text: Text, parts: &[&[u8]]) {
+        self.fault_of(text, parts, Text::plain(""));
+    }
+
     #[inline(never)]
-    pub fn fault(&mut self, text: &str, parts: &[&[u8]]) {
+    fn fault_of(&mut self, text: Text, parts: &[&[u8]], what: Text) {
         self.faulty = true;
-        self.question.complain(text, parts);
+        self.question.complain_of(text, parts, what);
     }
 
     /// The same for a line that is ready.
@@ -191,27 +192,19 @@ impl<'p, 'a> Settings<'p, 'a> {
         (self.question.print)(Stream::Err, line.end());
     }
 
-    /// Sets an option by its long name, as a plan's file has it; what was set before wins. An error
-    /// is what was expected, or nothing if there is no such option or it means nothing in a file.
-    pub fn named(&mut self, name: &[u8], value: &'a CStr) -> Result<(), Expected> {
-        let mut place = 0;
-        while let Some(known) = Self::option_name(place) {
-            let setting = OURS.settings[place];
-            place += 1;
+    /// Sets an option by its long name in our own table, as a plan's file has it; what was set
+    /// before wins. An error is what was expected, or nothing if there is no such option or it means
+    /// nothing in a file.
+    pub fn named(&mut self, table: &Table, name: &[u8], value: &'a CStr) -> Result<(), Expected> {
+        for (place, &setting) in table.settings.iter().enumerate() {
             match setting {
-                _ if known != name => (),
+                _ if table.entry(place).name() != name => (),
                 Setting::Help | Setting::Version | Setting::Config | Setting::Separator => break,
                 _ if self.given >> setting as u32 & 1 != 0 => return Ok(()),
                 _ => return self.set(setting, value),
             }
         }
-        Err("")
-    }
-
-    /// The long name of the option behind `n` others, while there are so many.
-    pub fn option_name(n: usize) -> Option<&'static [u8]> {
-        OURS.settings.get(n)?;
-        Some(OURS.entry(n).name())
+        Err(Text::plain(""))
     }
 
     /// Adds the commands.
@@ -220,7 +213,7 @@ impl<'p, 'a> Settings<'p, 'a> {
         if let Err(empty) = commands::add(self.plan, words, self.separator) {
             let mut number = Line::new();
             number.put_number(empty as u64 + 1);
-            let text = "pidlet: command % is empty: a separator too many";
+            let text = text!("pidlet: command % is empty: a separator too many");
             self.fault(text, &[number.text()]);
         }
     }
@@ -228,7 +221,8 @@ impl<'p, 'a> Settings<'p, 'a> {
     /// Checks the whole: the end of every door that runs something.
     pub fn finish(self) -> Result<(), u8> {
         if let Err(wrong) = self.plan.check() {
-            self.question.complain("pidlet: %", &[wrong.as_bytes()]);
+            self.question
+                .complain(text!("pidlet: %"), &[wrong.as_bytes()]);
             return Err(1);
         }
         if self.faulty {
@@ -256,24 +250,28 @@ impl<'p, 'a> Settings<'p, 'a> {
             // Whoever sets PIDLET_VERSION means something else.
             Setting::Help | Setting::Version | Setting::License => (),
             Setting::TerminationLog => plan.termination_log = Some(value),
-            Setting::Config if text.is_empty() => return Err("a path"),
+            Setting::Config if text.is_empty() => return Err(text!("expected a path")),
             Setting::Config => self.config = Some(value),
             Setting::Log => {
-                let place = place(b"inherit prefix json", text);
+                let place = place(text!("inherit prefix json"), text);
                 plan.log = *place
                     .and_then(|place| LOGS.get(place))
-                    .ok_or("inherit, prefix or json")?;
+                    .ok_or(text!("expected inherit, prefix or json"))?;
             }
-            Setting::Separator if text.is_empty() => return Err("a word"),
+            Setting::Separator if text.is_empty() => return Err(text!("expected a word")),
             Setting::Separator => self.separator = Some(text),
             Setting::Until => {
-                let place = place(b"any all failure", text).ok_or("any, all or failure")?;
-                plan.until = *UNTIL.get(place).ok_or("any, all or failure")?;
+                let place = place(text!("any all failure"), text)
+                    .ok_or(text!("expected any, all or failure"))?;
+                plan.until = *UNTIL
+                    .get(place)
+                    .ok_or(text!("expected any, all or failure"))?;
             }
             Setting::Grace => plan.grace = Some(duration(text)?),
             Setting::LameDuck => plan.lame_duck = duration(text)?,
             Setting::ParentDeath => {
-                let signal = Signal::parse(text).ok_or("a signal, such as TERM or 15")?;
+                let signal =
+                    Signal::parse(text).ok_or(text!("expected a signal, such as TERM or 15"))?;
                 plan.parent_death = Some(signal);
             }
             Setting::TiniParentDeath => {
@@ -302,7 +300,7 @@ impl<'p, 'a> Settings<'p, 'a> {
                     rest = behind;
                 }
             }
-            _ => self.switch(setting, times(text).ok_or("yes or no")?),
+            _ => self.switch(setting, times(text).ok_or(text!("expected yes or no"))?),
         }
         Ok(())
     }
@@ -329,18 +327,18 @@ impl<'p, 'a> Settings<'p, 'a> {
 /// How often a switch is thrown: none or one time, or up to nine.
 pub fn times(text: &[u8]) -> Option<u32> {
     // After the ten digits, every other word is a no; the empty one is, too.
-    let place = place(b"0 1 2 3 4 5 6 7 8 9  yes no true false on off", text)? as u32;
+    let place = place(text!("0 1 2 3 4 5 6 7 8 9  yes no true false on off"), text)? as u32;
     Some(if place < 10 { place } else { place % 2 })
 }
 
 /// Reads a length of time.
 pub fn duration(text: &[u8]) -> Result<Span, Expected> {
-    Span::parse(text).ok_or("a duration, such as 500ms, 8s, 2m or 1h")
+    Span::parse(text).ok_or(text!("expected a duration, such as 500ms, 8s, 2m or 1h"))
 }
 
 #[inline(never)]
 fn rewrite(routes: &mut Routes, item: &[u8]) -> Result<(), Expected> {
-    const EXPECTED: Expected = "FROM:TO, two signals, or FROM:0 to drop one";
+    const EXPECTED: Expected = text!("expected FROM:TO, two signals, or FROM:0 to drop one");
     let mut to = item;
     let from = Signal::parse(take(&mut to, b':')).ok_or(EXPECTED)?;
     let to = if to == b"0" {
@@ -354,6 +352,6 @@ fn rewrite(routes: &mut Routes, item: &[u8]) -> Result<(), Expected> {
 
 fn expect(codes: &mut Codes, item: &[u8]) -> Result<(), Expected> {
     let code = text::number(item).and_then(|code| u8::try_from(code).ok());
-    codes.add(code.ok_or("an exit code from 0 to 255")?);
+    codes.add(code.ok_or(text!("expected an exit code from 0 to 255"))?);
     Ok(())
 }

@@ -1,14 +1,16 @@
 //! tini 0.19.0, tini-static and docker-init: `peers.md` §1.1 of the design has the contract.
 
-use super::getopt::{Names, Table};
+use super::getopt::Names;
 use super::settings::Setting;
 use super::{Door, Question};
 use crate::message::Stream;
 use crate::plan::Plan;
+use crate::words::packed::Text;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::text::leading_integer;
 
-const HELP: &str = " [OPTIONS] PROGRAM -- [ARGS] | --version
+const HELP: Text = text!(
+    " [OPTIONS] PROGRAM -- [ARGS] | --version
 
   -h  this text
   -s  become a child subreaper
@@ -21,36 +23,36 @@ const HELP: &str = " [OPTIONS] PROGRAM -- [ARGS] | --version
 
 TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP: present means -s, -g.
 TINI_VERBOSITY: how much is said (1).
-";
+"
+);
 
 /// What is said about a value that cannot be read.
-pub const INVALID: &str = "[FATAL tini (#)] Not a valid option for -%: %";
+pub const INVALID: Text = text!("[FATAL tini (#)] Not a valid option for -%: %");
 
 /// tini's door.
 pub const DOOR: Door = Door {
-    table: Table {
-        help: HELP,
-        settings: &[
-            Setting::Help,
-            Setting::Subreaper,
-            Setting::TiniParentDeath,
-            Setting::Verbose,
-            Setting::WarnOnReap,
-            Setting::Group,
-            Setting::TiniExpect,
-            Setting::License,
-        ],
-    },
+    help: HELP,
+    settings: &[
+        Setting::Help,
+        Setting::Subreaper,
+        Setting::TiniParentDeath,
+        Setting::Verbose,
+        Setting::WarnOnReap,
+        Setting::Group,
+        Setting::TiniExpect,
+        Setting::License,
+    ],
     names: Names::None,
     help_to: Stream::Out,
     // `docker info` takes the commit from behind `git.`.
-    version: concat!("tini version 0.19.0", env!("PIDLET_COMMIT"), "\n"),
+    version: text!(concat!("tini version 0.19.0", env!("PIDLET_COMMIT"), "\n")),
     version_to: Stream::Out,
-    no_command: "",
+    no_command: text!(""),
 };
 
 /// The lines that tini has, in the order of [`crate::message::Kind`].
-pub const WORDS: &str = "\
+pub const WORDS: Text = text!(
+    "\
 2[INFO  tini (%o)] Spawned child process '%g' with pid '%p'
 0[FATAL tini (%o)] fork failed: %e
 0[FATAL tini (%o)] setpgid failed: %e
@@ -81,7 +83,8 @@ To fix the problem, use the -s option or set the environment variable TINI_SUBRE
 Tini as a child subreaper, or run Tini as PID 1.
 1[WARN  tini (%o)] Cannot signal process %p: %e
 
-";
+"
+);
 
 /// What tini leaves to the kernel or ignores: faults of its own, and its terminal (tini.c:201).
 pub const NOT_PASSED_ON: SignalSet = SignalSet(

@@ -1,6 +1,7 @@
 //! The keys of a service's section (DESIGN §9): one table that the reader, the suggestions and the
 //! tests go by.
 
+use crate::words::packed::Text;
 use crate::words::text::{place, take};
 
 /// Declares each key once: its name, and a line with its name, its kind, and what may be chosen.
@@ -89,11 +90,13 @@ keys! {
 }
 
 /// Capabilities by their numbers from 0 on (linux/capability.h).
-const CAPABILITIES: &[u8] = b"chown dac_override dac_read_search fowner fsetid kill setgid setuid \
-    setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner \
-    sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource \
-    sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin \
-    syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore";
+const CAPABILITIES: Text = text!(
+    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable \
+    net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio \
+    sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time \
+    sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog \
+    wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
+);
 
 impl Key {
     /// The key of this name.

@@ -10,7 +10,7 @@ use crate::supervise::Surroundings;
 use crate::supervise::tests::{World, nothing, persona, plan, until};
 use crate::words::signal::SignalSet;
 
-const STYLES: [(Style, &str); 4] = [
+const STYLES: [(Style, Text); 4] = [
     (Style::Pidlet, PIDLET),
     (Style::Tini, tini::WORDS),
     (Style::DumbInit, dumb_init::WORDS),
@@ -35,6 +35,7 @@ fn said(count: usize, set: impl FnOnce(&mut Plan), rows: &str) -> Vec<String> {
 #[test]
 fn every_style_has_a_line_for_every_kind() {
     for (style, words) in STYLES {
+        let words = String::from_utf8(words.read().collect()).unwrap();
         assert!(words.ends_with('\n'), "{style:?}");
         // The peers have no word for what only a plan's file can ask for.
         let last = match style {
@@ -50,7 +51,11 @@ fn every_style_has_a_line_for_every_kind() {
             );
         }
     }
-    assert!(PIDLET.lines().all(|line| line.len() > 1));
+    let all = 0..=Kind::NotFinished as usize;
+    assert!(
+        all.into_iter()
+            .all(|kind| PIDLET.line(kind).read().count() > 1)
+    );
 }
 
 /// The last line for so many services and what happens to them.

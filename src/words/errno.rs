@@ -1,42 +1,59 @@
 //! The kernel's error numbers that an init meets, in words.
 
-use super::text::{leading_number, take};
+use super::packed::Text;
 
 /// An error number as the kernel gives it, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub u16);
 
-/// The texts of strerror(3), one a line behind the number. A number that is not here is shown as
-/// a number. One string, because a table of string slices would cost 40 bytes of pointers and
-/// relocations a row.
-const TEXTS: &str = "1 Operation not permitted
-2 No such file or directory
-3 No such process
-4 Interrupted system call
-5 Input/output error
-6 No such device or address
-7 Argument list too long
-8 Exec format error
-9 Bad file descriptor
-11 Resource temporarily unavailable
-12 Cannot allocate memory
-13 Permission denied
-14 Bad address
-16 Device or resource busy
-20 Not a directory
-21 Is a directory
-22 Invalid argument
-23 Too many open files in system
-24 Too many open files
-25 Inappropriate ioctl for device
-26 Text file busy
-28 No space left on device
-30 Read-only file system
-36 File name too long
-38 Function not implemented
-40 Too many levels of symbolic links
-80 Accessing a corrupted shared library
-116 Stale file handle";
+/// The texts of strerror(3) in the order of the numbers, a line each; a number without a text is
+/// shown as a number. Behind 40 come 80 and 116. One text, because a table of them would cost
+/// 16 bytes of pointers and lengths and a relocation a row.
+const TEXTS: Text = text!(
+    "\
+Operation not permitted
+No such file or directory
+No such process
+Interrupted system call
+Input/output error
+No such device or address
+Argument list too long
+Exec format error
+Bad file descriptor
+
+Resource temporarily unavailable
+Cannot allocate memory
+Permission denied
+Bad address
+
+Device or resource busy
+
+
+
+Not a directory
+Is a directory
+Invalid argument
+Too many open files in system
+Too many open files
+Inappropriate ioctl for device
+Text file busy
+
+No space left on device
+
+Read-only file system
+
+
+
+
+
+File name too long
+
+Function not implemented
+
+Too many levels of symbolic links
+Accessing a corrupted shared library
+Stale file handle"
+);
 
 impl Errno {
     /// Operation not permitted.
@@ -65,24 +82,21 @@ impl Errno {
     pub const NOTDIR: Errno = Errno(20);
 
     /// What strerror(3) says of it, where we have the text.
-    pub fn text(self) -> Option<&'static [u8]> {
-        let mut rest = TEXTS.as_bytes();
-        while !rest.is_empty() {
-            let line = take(&mut rest, b'\n');
-            if let Some((number, [b' ', text @ ..])) = leading_number(line) {
-                if number == u64::from(self.0) {
-                    return Some(text);
-                }
-            }
-        }
-        None
+    pub fn text(self) -> Option<Text> {
+        let place = match self.0 {
+            number @ 1..=40 => number - 1,
+            80 => 40,
+            116 => 41,
+            _ => return None,
+        };
+        Some(TEXTS.line(place.into())).filter(|text| !text.is_empty())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::String;
+    use crate::words::text::Line;
 
     #[test]
     fn texts_are_those_of_the_system() {
@@ -92,11 +106,16 @@ mod tests {
                 continue;
             };
             let system = std::io::Error::from_raw_os_error(i32::from(number));
-            let mut expected = String::from_utf8(text.to_vec()).unwrap();
-            expected.push_str(&std::format!(" (os error {number})"));
-            assert_eq!(std::format!("{system}"), expected);
+            let mut line = Line::new();
+            line.put(text)
+                .put(text!(" (os error "))
+                .put_number(number.into());
+            assert_eq!(
+                std::format!("{system}\n").as_bytes(),
+                line.put(text!(")")).end()
+            );
             seen += 1;
         }
-        assert_eq!(seen, TEXTS.lines().count());
+        assert_eq!(seen, 28);
     }
 }

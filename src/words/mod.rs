@@ -1,5 +1,9 @@
 //! The words that everybody uses: time, signals, exits, errors, lines of text.
 
+#[macro_use]
+pub mod packed;
+
+mod dictionary;
 pub mod errno;
 pub mod exit;
 pub mod list;

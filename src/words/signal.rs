@@ -3,6 +3,7 @@
 //! Numbers are those of asm-generic/signal.h, which x86, arm, riscv, powerpc, s390 and loongarch
 //! share; of the architectures that Linux still has only mips, parisc, sparc and alpha differ.
 
+use super::packed::Text;
 use super::text::{leading_integer, number, place, same, take};
 
 /// A signal's number, 1 to 64.
@@ -84,11 +85,11 @@ impl Signal {
             Some((prefix, name)) if same(prefix, b"SIG") => name,
             _ => text,
         };
-        if let Some(place) = place(NAMES.as_bytes(), name) {
+        if let Some(place) = place(Text::plain(NAMES), name) {
             return Signal::new(place as u32 + 1);
         }
         let (base, offset) = name.split_at_checked(5)?;
-        let base = match place(b"RTMIN RTMAX", base)? {
+        let base = match place(text!("RTMIN RTMAX"), base)? {
             0 => RTMIN,
             _ => RTMAX,
         };

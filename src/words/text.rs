@@ -1,6 +1,7 @@
 //! Numbers from text and lines of text, without `core::fmt`, which would cost more than all else.
 
 use super::errno::Errno;
+use super::packed::Text;
 use super::signal::Signal;
 use super::time::Span;
 
@@ -44,16 +45,27 @@ pub fn leading_integer(value: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// The place of `word` among `words`, which stand between single spaces; in either case.
-pub fn place(words: &[u8], word: &[u8]) -> Option<usize> {
-    let mut rest = words;
+pub fn place(words: Text, word: &[u8]) -> Option<usize> {
+    let mut words = words.read();
     let mut place = 0;
-    while !rest.is_empty() {
-        if same(take(&mut rest, b' '), word) {
-            return Some(place);
-        }
-        place += 1;
+    let mut rest = word;
+    loop {
+        let next = words.next();
+        let Some(letter) = next.filter(|letter| *letter != b' ') else {
+            if rest.is_empty() {
+                return Some(place);
+            }
+            next?;
+            place += 1;
+            rest = word;
+            continue;
+        };
+        rest = match rest {
+            [first, behind @ ..] if letter.eq_ignore_ascii_case(first) => behind,
+            // No word has a space, so nothing more of this one is the same.
+            _ => b" ",
+        };
     }
-    None
 }
 
 /// Whether both texts are the same but for the case of letters.
@@ -107,8 +119,8 @@ impl Line {
     }
 
     /// Our own words, as they are.
-    pub fn put(&mut self, text: &str) -> &mut Line {
-        for byte in text.bytes() {
+    pub fn put(&mut self, text: Text) -> &mut Line {
+        for byte in text.read() {
             self.push(byte);
         }
         self
@@ -118,7 +130,7 @@ impl Line {
     pub fn put_bytes(&mut self, bytes: &[u8]) -> &mut Line {
         for &byte in bytes {
             if byte < b' ' || byte == 0x7f {
-                self.put("\\x").push(hex(byte >> 4));
+                self.put(text!("\\x")).push(hex(byte >> 4));
                 self.push(hex(byte & 15));
             } else {
                 self.push(byte);
@@ -140,7 +152,7 @@ impl Line {
     pub fn put_signal(&mut self, signal: Signal) -> &mut Line {
         match (signal.name(), signal.real_time()) {
             (Some(name), _) => self.put_bytes(name),
-            (None, Some(offset)) => self.put("RTMIN+").put_number(u64::from(offset)),
+            (None, Some(offset)) => self.put(text!("RTMIN+")).put_number(u64::from(offset)),
             (None, None) => self.put_number(u64::from(signal.number())),
         }
     }
@@ -148,8 +160,8 @@ impl Line {
     /// An error in the words of strerror(3), or `error N`.
     pub fn put_errno(&mut self, errno: Errno) -> &mut Line {
         match errno.text() {
-            Some(text) => self.put_bytes(text),
-            None => self.put("error ").put_number(u64::from(errno.0)),
+            Some(text) => self.put(text),
+            None => self.put(text!("error ")).put_number(u64::from(errno.0)),
         }
     }
 
@@ -173,8 +185,8 @@ impl Line {
     /// A length of time as [`Span::parse`] reads it back.
     pub fn put_setting(&mut self, span: Span) -> &mut Line {
         match span.0 % 1000 {
-            0 => self.put_number(span.0 / 1000).put("s"),
-            _ => self.put_number(span.0).put("ms"),
+            0 => self.put_number(span.0 / 1000).put(text!("s")),
+            _ => self.put_number(span.0).put(text!("ms")),
         }
     }
 
@@ -229,7 +241,7 @@ mod tests {
 
     #[test]
     fn lines() {
-        check(|line| _ = line.put("pid ").put_number(0), "pid 0\n");
+        check(|line| _ = line.put(text!("pid ")).put_number(0), "pid 0\n");
         check(
             |line| _ = line.put_number(u64::MAX),
             "18446744073709551615\n",
@@ -262,7 +274,7 @@ mod tests {
     fn a_long_line_is_cut_and_says_so() {
         let mut line = Line::new();
         for _ in 0..2000 {
-            line.put("x");
+            line.put(text!("x"));
         }
         let text = line.end();
         assert_eq!(text.len(), LINE_BYTES_MAX);

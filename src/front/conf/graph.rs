@@ -56,7 +56,10 @@ impl<'a> Reader<'_, '_, 'a> {
                     Key::Tty if said.number > 0 => {
                         terminals += 1;
                         if terminals == 2 {
-                            self.fault(Wrong::of(b"", "there is one terminal for one service"));
+                            self.fault(Wrong::of(
+                                b"",
+                                text!("there is one terminal for one service"),
+                            ));
                         }
                         continue;
                     }
@@ -86,7 +89,7 @@ impl<'a> Reader<'_, '_, 'a> {
         let near = nearest(&mut |n| sections.get(n).map(|section| section.name), name);
         self.fault(Wrong {
             near,
-            ..Wrong::of(name, "there is no such service, or it is disabled")
+            ..Wrong::of(name, text!("there is no such service, or it is disabled"))
         });
     }
 
@@ -96,11 +99,13 @@ impl<'a> Reader<'_, '_, 'a> {
             return;
         };
         let mut line = Line::new();
-        line.put("pidlet: ")
+        line.put(text!("pidlet: "))
             .put_bytes(self.path.to_bytes())
-            .put(": these wait for each other: ");
+            .put(text!(": these wait for each other: "));
         for (index, place) in circle.iter().enumerate() {
-            line.put(if index > 0 { " after " } else { "" });
+            if index > 0 {
+                line.put(text!(" after "));
+            }
             line.put_service(self.settings.plan, usize::from(*place));
         }
         self.settings.fault_line(&mut line);

@@ -13,11 +13,13 @@ mod words;
 
 use core::ffi::CStr;
 
-use super::Question;
 use super::commands::number_copies;
+use super::getopt::Table;
 use super::settings::Settings;
+use super::{Question, ROOM, pidlet};
 use crate::plan::{Key, NOBODY, Place, Probe, SERVICES_MAX, Said, Service, Spec, Type};
 use crate::words::list::{List, room};
+use crate::words::packed::Text;
 use crate::words::text::Line;
 use lines::{Entry, Lines};
 use nearest::nearest;
@@ -83,7 +85,7 @@ impl<'a> Reader<'_, '_, 'a> {
         let mut line = 1;
         for byte in text {
             match byte {
-                0 => return self.fault_at(line, "a NUL byte: this is no text"),
+                0 => return self.fault_at(line, text!("a NUL byte: this is no text")),
                 b'\n' => line += 1,
                 _ => (),
             }
@@ -109,11 +111,14 @@ impl<'a> Reader<'_, '_, 'a> {
                 }
                 Entry::Pair(key, _) if self.section.is_empty() => {
                     self.key = key;
-                    self.fault_at(line, "it stands before the first [section]");
+                    self.fault_at(line, text!("it stands before the first [section]"));
                 }
                 Entry::Neither(part) => {
                     (self.key, self.line) = (b"", line);
-                    self.fault(Wrong::of(part, "neither a [section] nor key = value"));
+                    self.fault(Wrong::of(
+                        part,
+                        text!("neither a [section] nor key = value"),
+                    ));
                 }
                 Entry::Pair(..) => (),
             }
@@ -128,32 +133,42 @@ impl<'a> Reader<'_, '_, 'a> {
             return;
         }
         let mut line = Line::new();
-        line.put("pidlet: ").put_bytes(self.path.to_bytes());
-        line.put(":").put_number(self.line.into()).put(": ");
+        line.put(text!("pidlet: ")).put_bytes(self.path.to_bytes());
+        line.put(text!(":"))
+            .put_number(self.line.into())
+            .put(text!(": "));
         if !self.section.is_empty() {
-            line.put("[").put_bytes(self.section).put("] ");
+            line.put(text!("["))
+                .put_bytes(self.section)
+                .put(text!("] "));
         }
         if !self.key.is_empty() {
-            line.put_bytes(self.key).put(": ");
+            line.put_bytes(self.key).put(text!(": "));
         }
         if !wrong.part.is_empty() {
-            line.put("\"").put_bytes(wrong.part).put("\": ");
+            line.put(text!("\""))
+                .put_bytes(wrong.part)
+                .put(text!("\": "));
         }
-        line.put(if wrong.expected { "expected " } else { "" });
-        for byte in wrong.text {
+        for byte in wrong.text.read() {
             match byte {
                 b'#' => _ = line.put_bytes(wrong.more),
-                _ => line.push(*byte),
+                _ => line.push(byte),
             }
         }
+        if wrong.errno.0 > 0 {
+            line.put_errno(wrong.errno);
+        }
         if !wrong.near.is_empty() {
-            line.put("; is it \"").put_bytes(wrong.near).put("\"?");
+            line.put(text!("; is it \""))
+                .put_bytes(wrong.near)
+                .put(text!("\"?"));
         }
         self.settings.fault_line(&mut line);
     }
 
     #[inline(never)]
-    fn fault_at(&mut self, line: u32, text: &'static str) {
+    fn fault_at(&mut self, line: u32, text: Text) {
         self.line = line;
         self.fault(Wrong::of(b"", text));
     }
@@ -178,32 +193,34 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// `[pidlet]`: the options by their long names.
     fn container(&mut self, mut lines: Lines<'a>) {
+        let mut room = ROOM;
+        let table = pidlet::DOOR.table(&mut room);
         while let Some(value) = self.pair(&mut lines) {
-            let words = Splitter::new(self.question(), None).split(value);
-            let word = match words {
-                Ok([word]) => word,
-                Ok(_) => {
-                    self.fault(Wrong::of(b"", "expected one word"));
-                    continue;
-                }
-                Err(wrong) => {
-                    self.fault(wrong);
-                    continue;
-                }
-            };
-            if let Err(expected) = self.settings.named(self.key, word) {
-                self.fault(match expected {
-                    "" => Wrong {
-                        near: nearest(&mut |n| Settings::option_name(n), self.key),
-                        ..Wrong::of(b"", "there is no such option for a file")
-                    },
-                    _ => Wrong {
-                        expected: true,
-                        ..Wrong::of(word.to_bytes(), expected)
-                    },
-                });
+            if let Err(wrong) = self.option(&table, value) {
+                self.fault(wrong);
             }
         }
+    }
+
+    fn option<'t>(&mut self, table: &Table<'t>, value: &'a [u8]) -> Result<(), Wrong<'t>>
+    where
+        'a: 't,
+    {
+        let words = Splitter::new(self.question(), None).split(value)?;
+        let [word] = words else {
+            return Err(Wrong::of(b"", text!("expected one word")));
+        };
+        let Err(expected) = self.settings.named(table, self.key, word) else {
+            return Ok(());
+        };
+        if !expected.is_empty() {
+            return Err(Wrong::of(word.to_bytes(), expected));
+        }
+        let name = &mut |n| table.settings.get(n).map(|_| table.entry(n).name());
+        Err(Wrong {
+            near: nearest(name, self.key),
+            ..Wrong::of(b"", text!("there is no such option for a file"))
+        })
     }
 
     /// A section that is a service.
@@ -212,7 +229,7 @@ impl<'a> Reader<'_, '_, 'a> {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.@".contains(byte);
         if name.is_empty() || !name.iter().all(plain) {
             self.key = b"";
-            self.fault_at(line, "a name has letters, digits and _ - . @ only");
+            self.fault_at(line, text!("a name has letters, digits and _ - . @ only"));
         }
         let spec = self.draft(lines, 1);
         self.key = b"";
@@ -240,10 +257,10 @@ impl<'a> Reader<'_, '_, 'a> {
         (self.section, self.key) = (b"", b"");
         let total: u32 = self.sections.iter().map(|section| section.count).sum();
         if total == 0 {
-            return self.fault_at(end, "there is no service to run");
+            return self.fault_at(end, text!("there is no service to run"));
         }
         if total as usize > SERVICES_MAX {
-            return self.fault_at(end, "more than 65535 services");
+            return self.fault_at(end, text!("more than 65535 services"));
         }
         let mut services = List::with_room(Service::NONE, total as usize);
         for index in 0..self.sections.len() {
@@ -275,7 +292,7 @@ impl<'a> Reader<'_, '_, 'a> {
             let first = services.get(usize::from(section.first));
             if section.count > 0 && first.is_some_and(|service| service.copy > 1) {
                 self.section = section.name;
-                self.fault_at(section.line, "there is another section of this name");
+                self.fault_at(section.line, text!("there is another section of this name"));
             }
         }
         self.settings.plan.services = services;
@@ -312,15 +329,15 @@ impl<'a> Reader<'_, '_, 'a> {
         let Some(key) = Key::find(self.key) else {
             return Err(Wrong {
                 near: nearest(&mut |n| Key::nth_name(n), self.key),
-                ..Wrong::of(b"", "there is no such key")
+                ..Wrong::of(b"", text!("there is no such key"))
             });
         };
         let words = Splitter::new(self.question(), Some(instance)).split(value)?;
         if words.is_empty() {
-            return Err(Wrong::of(b"", "it has no value"));
+            return Err(Wrong::of(b"", text!("it has no value")));
         }
         if list.iter().any(|said| said.key == key) && !key.repeats() {
-            return Err(Wrong::of(b"", "it was said before in this section"));
+            return Err(Wrong::of(b"", text!("it was said before in this section")));
         }
         let mut said = Said {
             key,
@@ -341,19 +358,25 @@ impl<'a> Reader<'_, '_, 'a> {
         let by_descriptor = matches!(Probe::parse(spec.words(Key::Ready)), Some(Probe::Fd(_)));
         let parts = says(Key::RunParts);
         let checks = [
-            (says(Key::Run) == parts, "it has one run or one run-parts"),
+            (
+                says(Key::Run) == parts,
+                text!("it has one run or one run-parts"),
+            ),
             (
                 daemon != says(Key::Pidfile),
-                "type = daemon and pidfile go together",
+                text!("type = daemon and pidfile go together"),
             ),
             (
                 oneshot && (says(Key::Ready) || says(Key::Health) || says(Key::Watchdog)),
-                "a oneshot has no ready, health or watchdog",
+                text!("a oneshot has no ready, health or watchdog"),
             ),
-            (daemon && by_descriptor, "a daemon has no ready = fd:N"),
+            (
+                daemon && by_descriptor,
+                text!("a daemon has no ready = fd:N"),
+            ),
             (
                 parts && (!oneshot || says(Key::Instances)),
-                "run-parts is for type = oneshot, without instances",
+                text!("run-parts is for type = oneshot, without instances"),
             ),
         ];
         for (wrong, text) in checks {

@@ -9,12 +9,13 @@ use super::{Reader, joined};
 use crate::plan::{Command, Key, Said};
 use crate::words::errno::Errno;
 use crate::words::list::{List, room};
+use crate::words::packed::Text;
 use crate::words::text::{Line, take};
 
 /// The most programs that one directory may have.
 const PARTS_MAX: usize = 1000;
 
-const NO_GROUP: &str = "not in /etc/group";
+const NO_GROUP: Text = text!("not in /etc/group");
 
 impl<'a> Reader<'_, '_, 'a> {
     /// Looks up what a value names in the files of the image, and says what there is.
@@ -40,7 +41,7 @@ impl<'a> Reader<'_, '_, 'a> {
             Key::RunParts => {
                 let names = self.names(first, true)?;
                 if names.len() > PARTS_MAX {
-                    return Err(Wrong::of(b"", "more than 1000 programs"));
+                    return Err(Wrong::of(b"", text!("more than 1000 programs")));
                 }
                 said.words = names;
             }
@@ -67,7 +68,7 @@ impl<'a> Reader<'_, '_, 'a> {
         } else {
             let passwd = self.file(c"/etc/passwd", false);
             let Some(user) = accounts::user(passwd, name) else {
-                return Err(Wrong::of(name, "not in /etc/passwd"));
+                return Err(Wrong::of(name, text!("not in /etc/passwd")));
             };
             ids.0 = user.uid;
             ids.1 = user.gid;
@@ -134,7 +135,7 @@ impl<'a> Reader<'_, '_, 'a> {
             }
             let name = take(&mut { line }, b'=');
             if name.is_empty() || line.contains(&0) {
-                return Err(Wrong::of(line, "a line without a name before the ="));
+                return Err(Wrong::of(line, text!("a line without a name before the =")));
             }
             if name.len() < line.len() {
                 words.push(joined(&[line]));
@@ -184,8 +185,8 @@ impl<'a> Reader<'_, '_, 'a> {
 
 fn unreadable<'a>(errno: Errno) -> Wrong<'a> {
     Wrong {
-        more: errno.text().unwrap_or(b"an error without a name"),
-        ..Wrong::of(b"", "cannot read it: #")
+        errno,
+        ..Wrong::of(b"", text!("cannot read it: "))
     }
 }
 

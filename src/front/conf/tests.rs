@@ -216,7 +216,8 @@ fn what_is_said_on_the_command_line_wins() {
     };
     let mut plan = Plan::new(Style::Pidlet);
     let mut settings = Settings::new(&mut plan, &question);
-    settings.environment();
+    let mut room = ROOM;
+    settings.environment(&pidlet::DOOR.table(&mut room));
     read(
         &mut settings,
         c"f",

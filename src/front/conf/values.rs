@@ -3,34 +3,38 @@
 use super::words::Wrong;
 use crate::front::settings::times;
 use crate::plan::{Command, Key, Probe, behind, capability, spec};
+use crate::words::packed::Text;
 use crate::words::text::{leading_integer, place, take};
 use crate::words::time::Span;
 
-/// What a kind of key expects; a `#` is for what may be chosen.
-const EXPECTED: &str = "\
-p one word
-b yes or no
-c one of: #
-d a duration of more than nothing, such as 500ms, 8s, 2m or 1h
-D a duration, such as 500ms, 8s, 2m or 1h
-n a number in the range #
-s a size, such as 64K, 10M or 1G
-r a number, unlimited, or two of them as soft:hard
-o an octal number from 0 to 777
-x a signal, such as TERM or 15, and perhaps a duration
-t N in DURATION, such as 5 in 60s
-k FIRST..LONGEST, two durations
-y fd:N, notify, tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, file:PATH or exec:COMMAND
-h tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, file:PATH or exec:COMMAND
-v capabilities, or none
-I inherit, null or file:PATH
-O inherit, null, file:PATH or service:NAME
-e NAME=VALUE, or NAME to unset it
-u NAME, UID, NAME:GROUP or UID:GID
-f a path
-F a path
-R a path
-";
+/// The kinds that expect something, and what, a line each; a `#` is for what may be chosen.
+const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeufFR";
+const EXPECTED: Text = text!(
+    "\
+expected one word
+expected yes or no
+expected one of: #
+expected a duration of more than nothing, such as 500ms, 8s, 2m or 1h
+expected a duration, such as 500ms, 8s, 2m or 1h
+expected a number in the range #
+expected a size, such as 64K, 10M or 1G
+expected a number, unlimited, or two of them as soft:hard
+expected an octal number from 0 to 777
+expected a signal, such as TERM or 15, and perhaps a duration
+expected N in DURATION, such as 5 in 60s
+expected FIRST..LONGEST, two durations
+expected fd:N, notify, tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, file:PATH or exec:COMMAND
+expected tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, file:PATH or exec:COMMAND
+expected capabilities, or none
+expected inherit, null or file:PATH
+expected inherit, null, file:PATH or service:NAME
+expected NAME=VALUE, or NAME to unset it
+expected NAME, UID, NAME:GROUP or UID:GID
+expected a path
+expected a path
+expected a path
+"
+);
 
 /// The number of a value that [`crate::plan::Said`] keeps.
 pub fn number<'a>(key: Key, words: Command<'a>) -> Result<u64, Wrong<'a>> {
@@ -42,7 +46,7 @@ pub fn number<'a>(key: Key, words: Command<'a>) -> Result<u64, Wrong<'a>> {
 }
 
 #[inline(never)]
-fn read(kind: u8, choices: &[u8], words: Command) -> Option<u64> {
+fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
     let said = match kind {
         b'w' | b'N' | b'g' => return Some(0),
         b'x' => return spec::stop(words),
@@ -74,7 +78,7 @@ fn read(kind: u8, choices: &[u8], words: Command) -> Option<u64> {
     };
     let text = said.to_bytes();
     match kind {
-        b'c' => place(choices, text).map(|place| place as u64),
+        b'c' => place(Text::packed(choices), text).map(|place| place as u64),
         b'b' => times(text).map(|times| u64::from(times > 0)),
         b'd' | b'D' => Span::parse(text)
             .map(|span| span.0)
@@ -103,7 +107,7 @@ fn read(kind: u8, choices: &[u8], words: Command) -> Option<u64> {
             }
             Some(mode)
         }
-        b'I' | b'O' => match place(b"inherit null", text) {
+        b'I' | b'O' => match place(text!("inherit null"), text) {
             Some(place) => Some(place as u64),
             None if behind(said, "file:").is_some() => Some(2),
             None => behind(said, "service:").filter(|_| kind == b'O').map(|_| 3),
@@ -114,17 +118,11 @@ fn read(kind: u8, choices: &[u8], words: Command) -> Option<u64> {
 }
 
 fn expected<'a>(kind: u8, choices: &'static [u8], words: Command<'a>) -> Wrong<'a> {
-    let mut rest = EXPECTED.as_bytes();
-    let mut text = take(&mut rest, b'\n');
-    while !rest.is_empty() && text.first() != Some(&kind) {
-        text = take(&mut rest, b'\n');
-    }
+    let place = KINDS.iter().position(|known| *known == kind);
+    let part = words.last().map_or(&b""[..], |word| word.to_bytes());
     Wrong {
-        part: words.last().map_or(b"", |word| word.to_bytes()),
-        expected: true,
-        text: text.get(2..).unwrap_or(b""),
         more: choices,
-        near: b"",
+        ..Wrong::of(part, EXPECTED.line(place.unwrap_or(0)))
     }
 }
 
@@ -146,9 +144,9 @@ mod tests {
                 continue;
             }
             let wrong = expected(kind, choices, &[c"x"]);
-            let line = EXPECTED.lines().find(|line| line.as_bytes()[0] == kind);
-            assert_eq!(&line.unwrap().as_bytes()[2..], wrong.text, "{key:?}");
-            assert_eq!(wrong.text.contains(&b'#'), b"cn".contains(&kind));
+            assert!(KINDS.contains(&kind), "{key:?}");
+            let chosen = wrong.text.read().any(|byte| byte == b'#');
+            assert_eq!(chosen, b"cn".contains(&kind));
         }
     }
 

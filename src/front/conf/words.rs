@@ -6,7 +6,9 @@ use core::ffi::CStr;
 
 use super::super::Question;
 use crate::plan::Command;
+use crate::words::errno::Errno;
 use crate::words::list::room;
+use crate::words::packed::Text;
 use crate::words::text::{Line, take};
 
 /// What is wrong.
@@ -14,24 +16,24 @@ use crate::words::text::{Line, take};
 pub struct Wrong<'a> {
     /// With what; nothing where the key says it all.
     pub part: &'a [u8],
-    /// Something else was expected: that is what the text says.
-    pub expected: bool,
     /// The words; a `#` stands for `more`.
-    pub text: &'static [u8],
+    pub text: Text,
     /// What one can choose from.
     pub more: &'a [u8],
+    /// What the kernel answered; 0 where it was not asked.
+    pub errno: Errno,
     /// The name that may have been meant.
     pub near: &'a [u8],
 }
 
 impl<'a> Wrong<'a> {
     /// These words are what is wrong with `part`.
-    pub const fn of(part: &'a [u8], text: &'static str) -> Wrong<'a> {
+    pub const fn of(part: &'a [u8], text: Text) -> Wrong<'a> {
         Wrong {
             part,
-            expected: false,
-            text: text.as_bytes(),
+            text,
             more: b"",
+            errno: Errno(0),
             near: b"",
         }
     }
@@ -142,7 +144,7 @@ impl<'q, 'a> Splitter<'q, 'a> {
                     let len = rest.len();
                     let text = take(&mut rest, b'\'');
                     if text.len() == len {
-                        return Err(Wrong::of(b"", "a ' is not closed"));
+                        return Err(Wrong::of(b"", text!("a ' is not closed")));
                     }
                     taker.extend(text);
                 }
@@ -163,7 +165,7 @@ impl<'q, 'a> Splitter<'q, 'a> {
             }
         }
         if quoted {
-            return Err(Wrong::of(b"", "a \" is not closed"));
+            return Err(Wrong::of(b"", text!("a \" is not closed")));
         }
         taker.end();
         Ok(())
@@ -190,7 +192,7 @@ impl<'q, 'a> Splitter<'q, 'a> {
                     _ => {
                         return Err(Wrong::of(
                             inner,
-                            "after ${: NAME} or NAME:-default} is expected",
+                            text!("after ${: NAME} or NAME:-default} is expected"),
                         ));
                     }
                 };
@@ -213,7 +215,7 @@ impl<'q, 'a> Splitter<'q, 'a> {
         {
             Some(value) => taker.extend(value),
             None => {
-                return Err(Wrong::of(name, "this variable is not set"));
+                return Err(Wrong::of(name, text!("this variable is not set")));
             }
         }
         Ok(behind)
