@@ -143,12 +143,17 @@ impl<'p> Init<'p> {
     }
 
     fn start(&mut self, service: usize) {
-        let fd = self.terminal.as_ref().and_then(Terminal::ours);
+        let what = self.what(service);
+        let foreground = match self.plan.services.len() {
+            1 => true,
+            _ => service == usize::from(self.plan.foreground) && what == What::Run,
+        };
+        let terminal = self.terminal.as_ref().filter(|_| foreground);
+        let fd = terminal.and_then(Terminal::ours);
         let gift = Gift {
             terminal: fd,
             ..Gift::NONE
         };
-        let what = self.what(service);
         let event = self.spawner.start(service, what, &gift);
         if let (Some(_), Event::Started(pid), Some(terminal)) = (fd, event, &mut self.terminal) {
             terminal.given_to(pid);
@@ -228,7 +233,7 @@ impl<'p> Init<'p> {
                     });
                     reap::reap(pid);
                     if let (None, Some(terminal)) =
-                        (self.supervisor.only_child(), &mut self.terminal)
+                        (self.supervisor.foreground_child(), &mut self.terminal)
                     {
                         // From now on Ctrl-C is for us.
                         terminal.take_back();
@@ -242,7 +247,7 @@ impl<'p> Init<'p> {
             }
         };
         self.step(Event::Reaped { left });
-        if let (Some(pid), Some(_)) = (self.supervisor.only_child(), &self.terminal) {
+        if let (Some(pid), Some(_)) = (self.supervisor.foreground_child(), &self.terminal) {
             // Whoever sends STOP itself is no terminal, and knows how to send CONT.
             let by_terminal = |signal: &Signal| SignalSet::TERMINAL_STOPS.has(*signal);
             if let Some(signal) = reap::stopped(pid).filter(by_terminal) {
@@ -281,7 +286,9 @@ impl<'p> Init<'p> {
                 return Farewell { own, signal, told }.send();
             }
             Action::Look => self.look = true,
-            Action::Check(_) | Action::Uncheck(_) | Action::Announce(_) => (),
+            Action::Check(_) | Action::Uncheck(_) | Action::Announce(_) | Action::CloseInput(_) => {
+                ()
+            }
             Action::Foreground(pid) => {
                 if self.give_terminal(pid) {
                     self.signal(pid, true, Signal::CONT);

@@ -274,7 +274,9 @@ impl<'p> Spawner<'p> {
         } else if let Some(fd) = gift.terminal {
             raw::set_foreground(fd, own_pid());
         }
-        if let Some(fd) = self.null {
+        let spec = self.plan.spec(service);
+        let asks = spec.has(Key::Stdin) || spec.number(Key::Tty) > 0;
+        if let Some(fd) = self.null.filter(|_| !asks) {
             raw::dup_to(fd, STDIN);
         }
         if self.plan.filed {

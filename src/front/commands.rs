@@ -2,7 +2,8 @@
 
 use core::ffi::CStr;
 
-use crate::plan::{NOBODY, Place, Plan, SERVICES_MAX, Service};
+use crate::plan::names::number_copies;
+use crate::plan::{Plan, SERVICES_MAX, Service};
 use crate::words::list::List;
 
 /// What separates commands where nothing else is said.
@@ -52,58 +53,6 @@ pub fn last_component(path: &[u8]) -> &[u8] {
     }
 }
 
-/// Numbers services of the same name 1, 2, 3 in the order given.
-///
-/// The services themselves are a hash table of their names, which keeps this linear: the one whose
-/// index is the hash has the latest service of that hash, which has the one before it.
-pub fn number_copies(services: &mut [Service]) {
-    for index in 0..services.len() {
-        let name = services[index].name;
-        let slot = hash(name) as usize % services.len();
-        let latest = core::mem::replace(&mut services[slot].latest, index as Place);
-        services[index].before = latest;
-        let earlier = of_name(services, latest, name);
-        if let Some(service) = services.get(usize::from(earlier)) {
-            services[index].copy = service.copy + 1;
-        }
-    }
-}
-
-/// The last service of this name, after [`number_copies`], or [`NOBODY`].
-pub fn find(services: &[Service], name: &[u8]) -> Place {
-    let slot = hash(name) as usize % services.len().max(1);
-    let latest = services.get(slot).map_or(NOBODY, |service| service.latest);
-    of_name(services, latest, name)
-}
-
-/// The service before this one that has the same name, or [`NOBODY`].
-pub fn earlier(services: &[Service], place: Place) -> Place {
-    let service = services.get(usize::from(place));
-    service.map_or(NOBODY, |service| {
-        of_name(services, service.before, service.name)
-    })
-}
-
-/// Of those of one hash, from the latest one on, the first of this name.
-fn of_name(services: &[Service], mut place: Place, name: &[u8]) -> Place {
-    while let Some(service) = services.get(usize::from(place)) {
-        if service.name == name {
-            break;
-        }
-        place = service.before;
-    }
-    place
-}
-
-/// FNV-1a.
-fn hash(name: &[u8]) -> u32 {
-    let mut hash: u32 = 0x811c_9dc5;
-    for byte in name {
-        hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    }
-    hash
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,25 +99,5 @@ mod tests {
         assert_eq!(services(&[c"---", c"a"]), Err(0));
         assert_eq!(services(&[c"a", c"---"]), Err(1));
         assert_eq!(services(&[c"a", c"---", c"---", c"b"]), Err(1));
-    }
-
-    #[test]
-    fn many_names_stay_apart() {
-        let names: Vec<_> = (0..3000)
-            .map(|n| std::ffi::CString::new(std::format!("p{}", n % 1000)).unwrap())
-            .collect();
-        let mut words = Vec::new();
-        for name in &names {
-            words.extend([name.as_c_str(), c"---"]);
-        }
-        words.pop();
-        let mut plan = Plan::new(Style::Pidlet);
-        add(&mut plan, &words, Some(SEPARATOR)).unwrap();
-        let copies = plan.services.iter().enumerate();
-        assert!(
-            copies
-                .into_iter()
-                .all(|(index, service)| service.copy == index as u32 / 1000 + 1)
-        );
     }
 }

@@ -23,7 +23,7 @@ use crate::words::errno::Errno;
 use crate::words::packed::Text;
 use crate::words::text::{Line, place};
 #[cfg(test)]
-pub(crate) use conf::tests::spec;
+pub(crate) use conf::tests::{sound, spec};
 use getopt::{Names, Options, Table};
 use settings::{Setting, Settings};
 

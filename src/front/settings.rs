@@ -9,7 +9,7 @@ use core::mem::replace;
 use super::getopt::{Given, Table};
 use super::{Question, commands, dumb_init, print, tini};
 use crate::message::Stream;
-use crate::plan::{Essential, Group, Log, Plan, Routes, Style, Terminal};
+use crate::plan::{Essential, Group, Key, Log, Place, Plan, Routes, Service, Style, Terminal};
 use crate::words::exit::Codes;
 use crate::words::packed::Text;
 use crate::words::signal::Signal;
@@ -230,8 +230,13 @@ impl<'p, 'a> Settings<'p, 'a> {
         }
         let plan = self.plan;
         if !plan.pass_through() {
-            // A terminal has one foreground group: none of several commands may take it.
-            plan.setup.terminal = Terminal::None;
+            // A terminal has one foreground group: none of several commands may take it, unless it
+            // is said which.
+            let tty = |service: &Service| service.spec.number(Key::Tty) > 0;
+            match plan.services.iter().position(tty) {
+                Some(place) => plan.foreground = place as Place,
+                None => plan.setup.terminal = Terminal::None,
+            }
             plan.setup.listen_pid = false;
         }
         // What was asked for in the environment or what several commands need goes before manners.

@@ -4,6 +4,7 @@
 
 pub mod environment;
 mod keys;
+pub mod names;
 mod order;
 mod probe;
 pub mod spec;
@@ -172,7 +173,7 @@ pub struct Service<'a> {
     pub after: &'a [Place],
     /// What else is said of it.
     pub spec: Spec<'a>,
-    /// The latest service whose name's hash is this one's index: see [`crate::front::commands`].
+    /// The latest service whose name's hash is this one's index: see [`names`].
     pub latest: Place,
     /// The latest one of this one's hash before it.
     pub before: Place,
@@ -232,6 +233,8 @@ pub struct Plan<'a> {
     pub log: Log,
     /// Lines of `log` begin with the time.
     pub timestamps: bool,
+    /// The one of several services that gets the terminal, or [`NOBODY`].
+    pub foreground: Place,
     /// Print the plan and run nothing.
     pub dry_run: bool,
     /// It comes from a file: services may start late and again, and get nothing but what is theirs.
@@ -282,6 +285,7 @@ impl<'a> Plan<'a> {
             termination_log: None,
             log: Log::Inherit,
             timestamps: false,
+            foreground: NOBODY,
             dry_run: false,
             filed: false,
         }

@@ -8,7 +8,7 @@
 use core::ffi::CStr;
 
 use super::keys::Key;
-use super::probe::Probe;
+use super::probe::{Probe, behind};
 use super::{Command, Essential};
 use crate::words::signal::Signal;
 use crate::words::text::{leading_number, take};
@@ -47,6 +47,15 @@ pub struct Said<'a> {
     pub number: u64,
     /// The value's words, expanded.
     pub words: Command<'a>,
+}
+
+impl<'a> Said<'a> {
+    /// The service that it writes to, if it is an output that says so.
+    pub fn feeds(&self) -> Option<&'a CStr> {
+        let output = self.key == Key::Stdout || self.key == Key::Stderr;
+        let word = self.words.first().filter(|_| output)?;
+        behind(word, "service:")
+    }
 }
 
 impl Said<'_> {

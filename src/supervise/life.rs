@@ -341,6 +341,9 @@ impl<'p> Supervisor<'p> {
                 self.send(pid, true, Signal::KILL);
             }
             State::Running if record.told.is_some() => self.insist(now, place),
+            State::Running if record.unfed => {
+                self.tell_one(now, place, self.stop_signal, Why::Stop);
+            }
             State::Running | State::Launched => self.patience_ends(now, place),
             State::Waiting | State::Gone => self.schedule(place),
         }

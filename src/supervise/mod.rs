@@ -35,7 +35,7 @@ mod watch;
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Group, NOBODY, Order, Place, Plan, StartFault, Style};
+use crate::plan::{Essential, Group, NOBODY, Order, Place, Plan, StartFault, Style, names};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::list::{List, room};
@@ -60,7 +60,7 @@ pub enum Event {
         /// The kernel has killed something for memory since the last time.
         out_of_memory: bool,
     },
-    /// The only service's process was stopped by a signal of the terminal.
+    /// The process of the service that has the terminal was stopped by a signal of the terminal.
     Stopped(Pid, Signal),
     /// Every zombie there was has been reaped.
     Reaped {
@@ -135,6 +135,8 @@ pub enum Action {
         /// Which signal.
         signal: Signal,
     },
+    /// Close the standard input that other services had: whoever reads it comes to its end.
+    CloseInput(Place),
     /// Send CONT to a child if it is stopped: it would never see its stop signal.
     Wake(Pid),
     /// Send a signal to everything that is left: as PID 1 that is everybody, else our descendants.
@@ -300,6 +302,15 @@ impl<'p> Supervisor<'p> {
                 self.enqueue(place);
             }
             self.not_up += usize::from(self.is_awaited(place));
+            for said in self.spec(place).0 {
+                let Some(name) = said.feeds() else {
+                    continue;
+                };
+                let reader = names::find(&self.plan.services, name.to_bytes());
+                if let Some(record) = self.services.get_mut(usize::from(reader)) {
+                    record.fed = true;
+                }
+            }
         }
     }
 
@@ -392,12 +403,15 @@ impl<'p> Supervisor<'p> {
             .any(|record| record.pid == group && record.group_told)
     }
 
-    /// The process of the only service, while it runs.
-    pub fn only_child(&self) -> Option<Pid> {
-        match *self.services {
-            [only] if only.state == State::Running => Some(only.pid),
-            _ => None,
-        }
+    /// The process of the service that has the terminal if there is one: the only service, or the
+    /// one that the plan gives it; while it runs.
+    pub fn foreground_child(&self) -> Option<Pid> {
+        let place = match self.services.len() {
+            1 => 0,
+            _ => self.plan.foreground,
+        };
+        let record = self.record(place)?;
+        (record.state == State::Running).then_some(record.pid)
     }
 
     /// Whether there is just one service, which has its signals to itself.
@@ -518,7 +532,7 @@ impl<'p> Supervisor<'p> {
             return;
         }
         self.say_signal(Kind::PassedOn, signal);
-        let only = self.only_child();
+        let only = self.foreground_child();
         if let (Some(pid), Signal::CONT, true) = (only, signal, self.suspended) {
             self.suspended = false;
             return self.act(Action::Resume(pid));

@@ -73,6 +73,10 @@ pub struct Record {
     pub(super) was_up: bool,
     /// A check of it goes on.
     pub(super) checking: bool,
+    /// Others write to its standard input: it ends when that ends.
+    pub(super) fed: bool,
+    /// We have closed it.
+    pub(super) unfed: bool,
     /// It said that it is ready before we know its process.
     pub(super) said_ready: bool,
     /// Its process is the one that its pid file or it itself named.
@@ -123,6 +127,8 @@ impl Record {
         cause: NOBODY,
         was_up: false,
         checking: false,
+        fed: false,
+        unfed: false,
         said_ready: false,
         has_main: false,
         stranger: false,

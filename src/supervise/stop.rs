@@ -52,7 +52,7 @@ impl Supervisor<'_> {
     }
 
     fn obey(&mut self, now: Instant, signal: Signal, from_kernel: bool) {
-        let Some(pid) = self.only_child().filter(|_| self.is_only()) else {
+        let Some(pid) = self.foreground_child().filter(|_| self.is_only()) else {
             return self.begin_stop(now, Some(signal));
         };
         // The only service: its signals are its own business, and its end is the end.
@@ -221,11 +221,20 @@ impl Supervisor<'_> {
         if why != Why::Stop {
             return self.send(pid, group, signal);
         }
+        let in_stop = self.phase == Phase::Stopping;
+        if record.fed && !record.unfed && in_stop {
+            // Whoever wrote to it is gone: when it has read all it ends by itself, and nothing is
+            // lost. It has half of the time for that.
+            record.unfed = true;
+            record.limit = now.after(spec.stop_timeout().unwrap_or(Span(budget.0 / 2)));
+            self.uncheck(place);
+            self.schedule(place);
+            return self.act(Action::CloseInput(place));
+        }
         let signal = spec.stop_signal(0).unwrap_or(signal);
         record.told = Some(signal);
         record.group_told |= group;
         record.steps = 1;
-        let in_stop = self.phase == Phase::Stopping;
         record.limit = match spec.stop_timeout() {
             Some(timeout) => now.after(timeout),
             None if spec.stop_signal(1).is_some() => now.after(share(spec, budget)),

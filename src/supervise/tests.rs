@@ -197,6 +197,7 @@ impl World {
             done.push(match *action {
                 Action::Check(place) => format!("check {place}"),
                 Action::Uncheck(place) => format!("uncheck {place}"),
+                Action::CloseInput(place) => format!("close {place}"),
                 Action::Announce(_) => continue,
                 Action::Signal { pid, group, signal } => {
                     let dash = if group { "-" } else { "" };
@@ -1222,14 +1223,14 @@ fn a_child_that_the_terminal_stopped() {
 #[test]
 fn the_only_child_is_only_one_and_only_while_it_runs() {
     let mut world = starting(1, nothing);
-    assert_eq!(world.supervisor.only_child(), None);
+    assert_eq!(world.supervisor.foreground_child(), None);
     world.happens("start");
-    assert_eq!(world.supervisor.only_child(), Some(pid("a")));
+    assert_eq!(world.supervisor.foreground_child(), Some(pid("a")));
     world.happens("a exits 0");
-    assert_eq!(world.supervisor.only_child(), None);
+    assert_eq!(world.supervisor.foreground_child(), None);
     let mut world = running(2, until(Essential::No));
     world.happens("b exits 0");
-    assert_eq!(world.supervisor.only_child(), None);
+    assert_eq!(world.supervisor.foreground_child(), None);
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use super::Reader;
 use super::nearest::nearest;
 use super::words::Wrong;
-use crate::front::commands;
-use crate::plan::{Key, NOBODY, Place, behind};
+use crate::plan::{Key, NOBODY, Place, names};
 use crate::words::list::room;
 use crate::words::text::Line;
 
@@ -50,9 +49,9 @@ impl<'a> Reader<'_, '_, 'a> {
             }
             for said in service.spec.0 {
                 (self.line, self.key) = (said.line, said.key.parts().0);
-                let feeds = match said.key {
-                    Key::After | Key::Before => false,
-                    Key::Stdout | Key::Stderr if said.number == 3 => true,
+                match said.key {
+                    Key::After | Key::Before => (),
+                    Key::Stdout | Key::Stderr if said.feeds().is_some() => (),
                     Key::Tty if said.number > 0 => {
                         terminals += 1;
                         if terminals == 2 {
@@ -64,10 +63,10 @@ impl<'a> Reader<'_, '_, 'a> {
                         continue;
                     }
                     _ => continue,
-                };
+                }
                 for word in said.words {
-                    let name = behind(word, "service:").filter(|_| feeds).unwrap_or(word);
-                    let mut other = commands::find(&self.settings.plan.services, name.to_bytes());
+                    let name = said.feeds().unwrap_or(word);
+                    let mut other = names::find(&self.settings.plan.services, name.to_bytes());
                     if other == NOBODY && service.copy == 1 {
                         self.unknown(name.to_bytes());
                     }
@@ -77,7 +76,7 @@ impl<'a> Reader<'_, '_, 'a> {
                         } else {
                             then(place, other);
                         }
-                        other = commands::earlier(&self.settings.plan.services, other);
+                        other = names::earlier(&self.settings.plan.services, other);
                     }
                 }
             }

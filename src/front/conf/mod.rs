@@ -13,10 +13,10 @@ mod words;
 
 use core::ffi::CStr;
 
-use super::commands::number_copies;
 use super::getopt::Table;
 use super::settings::Settings;
 use super::{Question, ROOM, pidlet};
+use crate::plan::names::number_copies;
 use crate::plan::{Key, NOBODY, Place, Probe, SERVICES_MAX, Said, Service, Spec, Type};
 use crate::words::list::{List, room};
 use crate::words::packed::Text;

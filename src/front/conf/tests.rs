@@ -71,8 +71,9 @@ fn plan(text: &(impl AsRef<[u8]> + ?Sized)) -> (Plan<'static>, Vec<String>) {
     (plan, said.take())
 }
 
+/// The plan of a file that has no fault.
 #[track_caller]
-fn sound(text: &str) -> Plan<'static> {
+pub(crate) fn sound(text: &str) -> Plan<'static> {
     let (plan, said) = plan(text);
     assert_eq!(said, Vec::<String>::new(), "{text}");
     plan

@@ -5,7 +5,7 @@ use std::{assert, assert_eq};
 
 use super::super::{Finding, Next, Notice};
 use super::{Event, PID_1, World, plan, span};
-use crate::front::spec;
+use crate::front::{sound, spec};
 use crate::plan::{Place, Plan};
 use crate::words::Pid;
 
@@ -346,4 +346,14 @@ fn essential_counts_as_the_section_says() {
     const NO: Said = "essential = no";
     let mut world = planned(&[(&[], NO), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 3\nb exits 0 => look\ngone => exit 0");
+}
+
+#[test]
+fn who_reads_what_others_write_ends_with_them_and_is_asked_later() {
+    let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b");
+    let mut world = World::new(plan, PID_1);
+    world.play("start b\nstart a\nTERM => a:TERM a:CONT\na killed TERM => close 1\n3999ms");
+    world.play(
+        "1ms => b:TERM b:CONT\n4s => -b:KILL rest:KILL look\nb killed KILL\ngone => exit 137",
+    );
 }

@@ -1,0 +1,81 @@
+//! Services by their names.
+
+use super::{NOBODY, Place, Service};
+
+/// Numbers services of the same name 1, 2, 3 in the order given.
+///
+/// The services themselves are a hash table of their names, which keeps this linear: the one whose
+/// index is the hash has the latest service of that hash, which has the one before it.
+pub fn number_copies(services: &mut [Service]) {
+    for index in 0..services.len() {
+        let name = services[index].name;
+        let slot = hash(name) as usize % services.len();
+        let latest = core::mem::replace(&mut services[slot].latest, index as Place);
+        services[index].before = latest;
+        let earlier = of_name(services, latest, name);
+        if let Some(service) = services.get(usize::from(earlier)) {
+            services[index].copy = service.copy + 1;
+        }
+    }
+}
+
+/// The last service of this name, after [`number_copies`], or [`NOBODY`].
+pub fn find(services: &[Service], name: &[u8]) -> Place {
+    let slot = hash(name) as usize % services.len().max(1);
+    let latest = services.get(slot).map_or(NOBODY, |service| service.latest);
+    of_name(services, latest, name)
+}
+
+/// The service before this one that has the same name, or [`NOBODY`].
+pub fn earlier(services: &[Service], place: Place) -> Place {
+    let service = services.get(usize::from(place));
+    service.map_or(NOBODY, |service| {
+        of_name(services, service.before, service.name)
+    })
+}
+
+/// Of those of one hash, from the latest one on, the first of this name.
+fn of_name(services: &[Service], mut place: Place, name: &[u8]) -> Place {
+    while let Some(service) = services.get(usize::from(place)) {
+        if service.name == name {
+            break;
+        }
+        place = service.before;
+    }
+    place
+}
+
+/// FNV-1a.
+fn hash(name: &[u8]) -> u32 {
+    let mut hash: u32 = 0x811c_9dc5;
+    for byte in name {
+        hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn many_names_stay_apart() {
+        let names: Vec<_> = (0..1000).map(|n| std::format!("p{n}")).collect();
+        let mut services = std::vec![Service::NONE; 3000];
+        for (index, service) in services.iter_mut().enumerate() {
+            service.name = names[index % 1000].as_bytes();
+        }
+        number_copies(&mut services);
+        let last = find(&services, b"p7");
+        assert_eq!((last, earlier(&services, last)), (2007, 1007));
+        assert_eq!(earlier(&services, 7), NOBODY);
+        assert_eq!(find(&services, b"q"), NOBODY);
+        let copies = services.iter().enumerate();
+        assert!(
+            copies
+                .into_iter()
+                .all(|(index, service)| service.copy == index as u32 / 1000 + 1)
+        );
+    }
+}
