@@ -10,8 +10,9 @@
 //! runs under plain `cargo test`. The edge, with every system call, belongs to the program.
 //!
 //! In reading order: [`words`] that everybody uses, the [`plan`], the [`front`] doors that make
-//! one, the supervisor in [`supervise`] that carries it out, the [`message`]s that it has to say,
-//! and their words in [`voice`].
+//! one, the supervisor in [`supervise`] that carries it out, what services and servers say of
+//! themselves in [`notify`] and [`http`], the [`message`]s that we have to say, and their words in
+//! [`voice`].
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,7 +26,9 @@ extern crate std;
 pub mod words;
 
 pub mod front;
+pub mod http;
 pub mod message;
+pub mod notify;
 pub mod plan;
 pub mod supervise;
 pub mod voice;

@@ -9,11 +9,19 @@ extern crate alloc;
 
 mod edge;
 
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use rustix::fd::AsRawFd;
+use rustix::io::IoSlice;
+
+use edge::check::{self, Checks};
 use edge::entry::Start;
 use edge::memory_events::MemoryEvents;
+use edge::notify::{self, Notify};
 use edge::process::Own;
 use edge::raw;
-use edge::reactor::{self, NO_SIGNALS, Reactor, now};
+use edge::reactor::{self, NO_SIGNALS, Reactor, Token, now};
 use edge::reap::{self, Look};
 use edge::rest::Farewell;
 use edge::say::{self, Voice};
@@ -22,8 +30,10 @@ use edge::terminal::{self, Terminal};
 use edge::{arena, files, settle};
 use pidlet::front::{self, Question};
 use pidlet::message::{Kind, Message, Stream};
-use pidlet::plan::{self, Place, Plan, Style};
-use pidlet::supervise::{Action, End, Event, Next, State, Supervisor, Surroundings};
+use pidlet::plan::{self, Key, NOBODY, Place, Plan, Probe, Style};
+use pidlet::supervise::{
+    Action, End, Event, Finding, News, Next, Notice, State, Supervisor, Surroundings,
+};
 use pidlet::text;
 use pidlet::voice;
 use pidlet::words::Pid;
@@ -35,6 +45,9 @@ use pidlet::words::time::Instant;
 
 /// si_code of what the kernel itself sends (siginfo.h).
 const SI_KERNEL: i32 = 0x80;
+
+/// How many messages are heard before everybody else has his turn again.
+const HEARD_MAX: u32 = 64;
 
 /// Everything after the kernel's start; what is returned is the exit code.
 fn main(start: Start) -> u8 {
@@ -64,6 +77,10 @@ struct Init<'p> {
     reactor: Reactor,
     terminal: Option<Terminal>,
     memory: Option<MemoryEvents>,
+    checks: Checks,
+    notify: Notify,
+    /// Where services reach us with sd_notify(3), if any does.
+    variable: &'static CStr,
     voice: Voice,
     /// The supervisor wants to know what is left.
     look: bool,
@@ -99,6 +116,9 @@ impl<'p> Init<'p> {
             reactor: Reactor::new(start.constants),
             terminal,
             memory: None,
+            checks: Checks::new(plan),
+            notify: Notify::new(plan, start),
+            variable: c"",
             voice: Voice::new(),
             look: false,
         }
@@ -111,11 +131,17 @@ impl<'p> Init<'p> {
         if let Some(signal) = self.plan.parent_death {
             self.own.watch_parent(signal);
         }
+        if self.plan.services.iter().any(|one| one.spec.notifies()) {
+            self.variable = self.notify.open(&mut self.reactor).unwrap_or(c"");
+        }
         arena::seal();
         // ---- From here on nothing may end us but the supervisor's word: every fault is a message
         // ---- and a later deadline.
         let mut settled = false;
         loop {
+            while let Some((place, finding)) = self.checks.fetch() {
+                self.step(Event::Checked(place, finding));
+            }
             match self.supervisor.next() {
                 Next::Exit(code) => {
                     if let Some(terminal) = &mut self.terminal {
@@ -150,17 +176,32 @@ impl<'p> Init<'p> {
         };
         let terminal = self.terminal.as_ref().filter(|_| foreground);
         let fd = terminal.and_then(Terminal::ours);
-        let gift = Gift {
-            terminal: fd,
-            ..Gift::NONE
-        };
+        let mut gift = self.gift(service);
+        gift.terminal = fd;
+        let mut pipe = None;
+        let ready = self.plan.spec(service).probe(Key::Ready);
+        if let (Some(Probe::Fd(to)), What::Run) = (ready, what) {
+            pipe = self.checks.pipe(service as Place, &mut self.reactor);
+            gift.ready = pipe.as_ref().map(|pipe| (pipe.as_raw_fd(), to.into()));
+        }
         let event = self.spawner.start(service, what, &gift);
+        // Nobody else may hold the end to write to.
+        drop(pipe);
         if let (Some(_), Event::Started(pid), Some(terminal)) = (fd, event, &mut self.terminal) {
             terminal.given_to(pid);
         } else if let (Some(_), Some(terminal)) = (fd, &mut self.terminal) {
             terminal.take();
         }
         self.step(event);
+    }
+
+    /// What every process of a service gets.
+    fn gift(&self, service: usize) -> Gift<'static> {
+        let notifies = self.plan.spec(service).notifies();
+        Gift {
+            notify: if notifies { self.variable } else { c"" },
+            ..Gift::NONE
+        }
     }
 
     /// What is to be started of a service: itself, or its `finish` command with how it ended.
@@ -183,7 +224,8 @@ impl<'p> Init<'p> {
         let signals = self.reactor.open();
         let terminal = self.terminal.as_ref().map_or(reactor::NONE, Terminal::fd);
         if !self.plan.filed {
-            settle::settle([signals.min(terminal), signals.max(terminal)]);
+            let keep = [signals.min(terminal), signals.max(terminal)];
+            settle::settle(keep, self.reactor.watches());
         }
         if self.plan.style == Style::Pidlet {
             self.memory = Some(MemoryEvents::new());
@@ -212,10 +254,99 @@ impl<'p> Init<'p> {
                 parent_died,
             });
         }
+        while let Some(token) = self.reactor.woken() {
+            self.woken(token);
+        }
         if signals.is_empty() {
             self.step(Event::Time);
         }
         !signals.is_empty()
+    }
+
+    /// A descriptor that we watch is ready.
+    fn woken(&mut self, token: Token) {
+        match token {
+            Token::Notify => self.hear(),
+            Token::Check(number) => {
+                let place = number as Place;
+                if let Some(probe) = self.probe(place) {
+                    self.checks.woken(place, &probe);
+                }
+            }
+            Token::ReadyPipe(number) => {
+                let place = number as Place;
+                if self.checks.heard(place) {
+                    self.step(Event::Noticed(place, Notice::Ready));
+                }
+            }
+            Token::Signals | Token::Output(_) | Token::Sink(_) => (),
+        }
+    }
+
+    /// Hears what services say by sd_notify(3): so much of it at a time that nobody can keep us.
+    #[inline(never)]
+    fn hear(&mut self) {
+        let mut buffer = [MaybeUninit::uninit(); notify::MESSAGE_BYTES_MAX];
+        for _ in 0..HEARD_MAX {
+            let Some((pid, message)) = self.notify.receive(&mut buffer) else {
+                return;
+            };
+            let place = notify::owner(pid, &|pid| self.supervisor.service_of(pid));
+            let Some(service) = self.plan.services.get(usize::from(place)) else {
+                continue;
+            };
+            let status = pidlet::notify::parse(message, &mut |notice| {
+                if let Notice::Main(pid) = notice {
+                    if !reap::is_child(pid) || self.supervisor.service_of(pid) != NOBODY {
+                        return;
+                    }
+                }
+                self.step(Event::Noticed(place, notice));
+            });
+            if let Some(status) = status {
+                self.notify.tell(&[
+                    IoSlice::new(b"STATUS="),
+                    IoSlice::new(service.name),
+                    IoSlice::new(b": "),
+                    IoSlice::new(status),
+                ]);
+            }
+        }
+    }
+
+    /// Which key says how a service is checked now.
+    fn checked(&self, place: Place) -> Key {
+        match self.supervisor.record(place) {
+            Some(record) if record.up => Key::Health,
+            _ => Key::Ready,
+        }
+    }
+
+    fn probe(&self, place: Place) -> Option<Probe<'p>> {
+        self.plan.spec(place.into()).probe(self.checked(place))
+    }
+
+    /// Checks a service once. What comes of it is fetched later: we are in the midst of a step.
+    fn check(&mut self, place: Place) {
+        let state = self.supervisor.record(place).map(|record| record.state);
+        let pidfile = self.plan.spec(place.into()).word(Key::Pidfile);
+        let finding = match (pidfile, self.probe(place)) {
+            (Some(path), _) if state == Some(State::Launched) => {
+                let is_other = |pid| self.supervisor.service_of(pid) != NOBODY;
+                check::pid_file(path, &is_other)
+            }
+            (_, Some(Probe::Exec(_))) => {
+                let what = What::Check(self.checked(place));
+                let gift = self.gift(place.into());
+                match self.spawner.start(place.into(), what, &gift) {
+                    Event::Started(pid) => return self.checks.started(place, pid),
+                    _ => Finding::Bad,
+                }
+            }
+            (_, Some(probe)) => return self.checks.begin(place, &probe, &mut self.reactor),
+            _ => Finding::Bad,
+        };
+        self.checks.found(place, Some(finding));
     }
 
     /// Reaps every zombie there is, each after the supervisor has heard of it.
@@ -223,6 +354,12 @@ impl<'p> Init<'p> {
         let left = loop {
             match reap::look() {
                 Look::Zombie(pid, status) => {
+                    // What it said before its end comes before its end.
+                    self.hear();
+                    if self.checks.ended(pid, status) {
+                        reap::reap(pid);
+                        continue;
+                    }
                     let killed = status == Status::Killed(Signal::KILL);
                     let memory = self.memory.as_mut().filter(|_| killed);
                     let out_of_memory = memory.is_some_and(MemoryEvents::grown);
@@ -286,9 +423,20 @@ impl<'p> Init<'p> {
                 return Farewell { own, signal, told }.send();
             }
             Action::Look => self.look = true,
-            Action::Check(_) | Action::Uncheck(_) | Action::Announce(_) | Action::CloseInput(_) => {
-                ()
+            Action::Check(place) => self.check(place),
+            Action::Uncheck(place) => {
+                if let Some(pid) = self.checks.give_up(place) {
+                    _ = raw::kill_child(pid, true, Signal::KILL);
+                }
             }
+            Action::Announce(news) => {
+                let text: &[u8] = match news {
+                    News::Ready => b"READY=1",
+                    News::Stopping => b"STOPPING=1",
+                };
+                self.notify.tell(&[IoSlice::new(text)]);
+            }
+            Action::CloseInput(_) => (),
             Action::Foreground(pid) => {
                 if self.give_terminal(pid) {
                     self.signal(pid, true, Signal::CONT);

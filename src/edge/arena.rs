@@ -79,7 +79,7 @@ unsafe impl GlobalAlloc for Arena {
 
 /// `count` times `value`, for as long as we live. As `vec![value; count].leak()`, without all that
 /// a vector can do beside.
-pub fn array<T: Copy>(value: T, count: usize) -> &'static mut [T] {
+pub fn array<'a, T: Copy + 'a>(value: T, count: usize) -> &'a mut [T] {
     let layout = Layout::array::<T>(count).expect("too large for any memory");
     // SAFETY: the layout is the array's, which is all there when it becomes a slice. An array
     // of nothing is never written to.

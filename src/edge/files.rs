@@ -15,9 +15,9 @@ pub fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// The beginning of a file: as much as `buffer` takes.
+/// The beginning of a file: as much as `buffer` takes. A pipe is not waited for.
 pub fn read<'b>(path: &CStr, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-    let file = open(path, OFlags::RDONLY).ok()?;
+    let file = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).ok()?;
     let len = rustix::io::read(&file, &mut *buffer).ok()?;
     buffer.get(..len)
 }

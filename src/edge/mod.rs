@@ -1,10 +1,13 @@
 //! The thin edge: everything that touches the kernel, and nothing that decides.
 
+pub mod address;
 pub mod arena;
+pub mod check;
 pub mod entry;
 pub mod files;
 pub mod mem;
 pub mod memory_events;
+pub mod notify;
 pub mod prepare;
 pub mod process;
 pub mod raw;

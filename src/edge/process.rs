@@ -1,11 +1,20 @@
-//! The process that we are: who we are, whose child, and who comes to us.
+//! The process that we are: who we are, whose child, and who comes to us; and who descends from
+//! whom.
+
+use core::ffi::CStr;
 
 use rustix::process::{getppid, set_child_subreaper, set_parent_process_death_signal};
 
-use super::raw;
+use super::{files, raw};
 use pidlet::plan::Plan;
+use pidlet::text;
 use pidlet::words::Pid;
+use pidlet::words::packed::Text;
 use pidlet::words::signal::Signal;
+use pidlet::words::text::{self, Line, cut};
+
+/// How deep a family tree is followed: a loop of numbers that change hands must end.
+const DEPTH_MAX: u32 = 1024;
 
 /// Our own process.
 pub struct Own {
@@ -70,4 +79,37 @@ impl Own {
 
 fn parent() -> Pid {
     getppid().map_or(0, |pid| pid.as_raw_pid() as Pid)
+}
+
+/// Whether this is true of a process, or of one that it descends from.
+pub fn is_or_descends(pid: Pid, is: &mut dyn FnMut(Pid) -> bool) -> bool {
+    let mut pid = pid;
+    for _ in 0..DEPTH_MAX {
+        if is(pid) {
+            return true;
+        }
+        match stat(pid) {
+            Some((parent, _)) if parent != 0 => pid = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)).
+pub fn stat(pid: Pid) -> Option<(Pid, Pid)> {
+    let mut path = Line::new();
+    path.put(text!("/proc/"))
+        .put_number(pid.into())
+        .put(Text::plain("/stat\0"));
+    // SAFETY: it ends with a NUL.
+    let path = unsafe { CStr::from_bytes_with_nul_unchecked(path.text()) };
+    let mut buffer = [0; 256];
+    let text = files::read(path, &mut buffer)?;
+    // The name in parentheses may hold anything, further parentheses included. The state is next.
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let (_, rest) = cut(text.get(end + 2..)?, b' ');
+    let (parent, rest) = cut(rest, b' ');
+    let (group, _) = cut(rest, b' ');
+    Some((text::number(parent)? as Pid, text::number(group)? as Pid))
 }

@@ -6,12 +6,14 @@
 
 use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;
-use core::ptr::null;
+use core::ptr::{null, null_mut};
 
 use linux_raw_sys::general as sys;
 use linux_raw_sys::ioctl::{TIOCGPGRP, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP};
+use linux_raw_sys::net;
 use linux_raw_sys::prctl;
 use rustix::event::epoll::Event;
+use rustix::io::IoSlice;
 
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -274,16 +276,26 @@ pub fn is_group(group: Pid) -> bool {
     group < 2 || answer(result) != Err(Errno::SRCH)
 }
 
-/// Our process group, getpgid(2). Unlike rustix's, it can say 0: outside of our PID namespace.
+/// Our process group. Unlike rustix's, it can say 0: outside of our PID namespace.
 pub fn own_group() -> Pid {
-    // SAFETY: no pointers; asking about ourselves cannot fail.
-    unsafe { syscall(sys::__NR_getpgid, 0, 0, 0, 0, 0) as Pid }
+    group_of(0)
 }
 
-/// Our session, getsid(2); 0 if its leader is outside of our PID namespace.
+/// Our session; 0 if its leader is outside of our PID namespace.
 pub fn own_session() -> Pid {
-    // SAFETY: no pointers; asking about ourselves cannot fail.
-    unsafe { syscall(sys::__NR_getsid, 0, 0, 0, 0, 0) as Pid }
+    session_of(0)
+}
+
+/// getpgid(2), of ourselves for 0. An error is no process's number.
+pub fn group_of(pid: Pid) -> Pid {
+    // SAFETY: no pointers.
+    unsafe { syscall(sys::__NR_getpgid, pid as usize, 0, 0, 0, 0) as Pid }
+}
+
+/// getsid(2), as [`group_of`].
+pub fn session_of(pid: Pid) -> Pid {
+    // SAFETY: no pointers.
+    unsafe { syscall(sys::__NR_getsid, pid as usize, 0, 0, 0, 0) as Pid }
 }
 
 /// A process as a descriptor, where the kernel has pidfd_open(2) and lets us.
@@ -535,6 +547,109 @@ pub fn clock_ms() -> u64 {
         time.assume_init()
     };
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
+/// socket(2), closed on exec, and never waiting. Not through rustix, here and below: its addresses
+/// and ancillary messages know more families and kinds than an init meets.
+pub fn socket(family: u32, kind: u32) -> Result<c_int, Errno> {
+    // SOCK_CLOEXEC and SOCK_NONBLOCK are the same numbers by definition.
+    let kind = (kind | sys::O_CLOEXEC | sys::O_NONBLOCK) as usize;
+    // SAFETY: no pointers.
+    let fd = unsafe { syscall(sys::__NR_socket, family as usize, kind, 0, 0, 0) };
+    answer(fd).map(|fd| fd as c_int)
+}
+
+/// connect(2).
+pub fn connect(fd: c_int, address: &[u8]) -> Result<(), Errno> {
+    let (place, len) = (address.as_ptr() as usize, address.len());
+    // SAFETY: the kernel reads an address of this length.
+    answer(unsafe { syscall(sys::__NR_connect, fd as usize, place, len, 0, 0) }).map(|_| ())
+}
+
+/// bind(2).
+pub fn bind(fd: c_int, address: &[u8]) -> Result<(), Errno> {
+    let (place, len) = (address.as_ptr() as usize, address.len());
+    // SAFETY: the kernel reads an address of this length.
+    answer(unsafe { syscall(sys::__NR_bind, fd as usize, place, len, 0, 0) }).map(|_| ())
+}
+
+/// getsockname(2): as much of a socket's own address as there is room for, and how long it is.
+pub fn own_address(fd: c_int, address: &mut [u8]) -> usize {
+    let mut len = address.len() as u32;
+    // SAFETY: the kernel writes no more than this, and an int.
+    unsafe {
+        let (place, size) = (address.as_mut_ptr() as usize, &raw mut len as usize);
+        syscall(sys::__NR_getsockname, fd as usize, place, size, 0, 0);
+    }
+    len as usize
+}
+
+/// From now on every message of this socket comes with its sender (unix(7), SO_PASSCRED).
+pub fn pass_credentials(fd: c_int) {
+    let yes: c_int = 1;
+    let (level, option) = (net::SOL_SOCKET as usize, net::SO_PASSCRED as usize);
+    // SAFETY: the kernel reads an int.
+    unsafe {
+        let place = &raw const yes as usize;
+        syscall(sys::__NR_setsockopt, fd as usize, level, option, place, 4);
+    }
+}
+
+/// sendmsg(2) to `address`, or over a connection if that is empty; as much as there is room for. It
+/// never waits, and nobody who listens no more sends us SIGPIPE.
+pub fn send(fd: c_int, address: &[u8], parts: &[IoSlice]) {
+    let message = net::msghdr {
+        msg_name: address.as_ptr().cast_mut().cast(),
+        msg_namelen: address.len() as c_int,
+        msg_iov: parts.as_ptr().cast_mut().cast(),
+        msg_iovlen: parts.len(),
+        msg_control: null_mut(),
+        msg_controllen: 0,
+        msg_flags: 0,
+    };
+    let flags = (net::MSG_DONTWAIT | net::MSG_NOSIGNAL) as usize;
+    // SAFETY: the structures are the kernel's, which only reads them. `IoSlice` is an iovec.
+    unsafe {
+        let place = &raw const message as usize;
+        syscall(sys::__NR_sendmsg, fd as usize, place, flags, 0, 0);
+    }
+}
+
+/// recvmsg(2) on a socket that has [`pass_credentials`]: a message and its sender, 0 if that is
+/// outside of our PID namespace. The rest of a longer one is lost.
+///
+/// There is room for the sender, which comes first, and for nothing else: the kernel closes
+/// descriptors that it cannot tell of (unix(7)).
+pub fn receive(fd: c_int, buffer: &mut [MaybeUninit<u8>]) -> Result<(Pid, &[u8]), Errno> {
+    #[repr(C)]
+    struct Sender {
+        header: net::cmsghdr,
+        credentials: net::ucred,
+    }
+    let mut sender = MaybeUninit::<Sender>::zeroed();
+    let mut part = sys::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len() as _,
+    };
+    let mut message = net::msghdr {
+        msg_name: null_mut(),
+        msg_namelen: 0,
+        msg_iov: (&raw mut part).cast(),
+        msg_iovlen: 1,
+        msg_control: sender.as_mut_ptr().cast(),
+        msg_controllen: size_of::<Sender>(),
+        msg_flags: 0,
+    };
+    // SAFETY: the structures are the kernel's, which writes no more than there is room for; the
+    // beginning of the buffer, as long as it says, is written to then.
+    unsafe {
+        let place = &raw mut message as usize;
+        let len = answer(syscall(sys::__NR_recvmsg, fd as usize, place, 0, 0, 0))?;
+        let text = core::slice::from_raw_parts(buffer.as_ptr().cast(), len.min(buffer.len()));
+        let sender = sender.assume_init();
+        let known = sender.header.cmsg_type as u32 == net::SCM_CREDENTIALS;
+        Ok((if known { sender.credentials.pid } else { 0 }, text))
+    }
 }
 
 /// ioctl(2) of a terminal; whether it succeeded.

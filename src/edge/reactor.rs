@@ -131,6 +131,11 @@ impl Reactor {
         }
     }
 
+    /// Whether anything is watched, or was.
+    pub fn watches(&self) -> bool {
+        self.epoll != NONE
+    }
+
     /// Whose descriptor became ready in the last wait; again and again until there is none.
     pub fn woken(&mut self) -> Option<Token> {
         self.ready = self.ready.checked_sub(1)?;
@@ -197,8 +202,9 @@ pub type Batch = [Pending; BATCH];
 /// An empty batch.
 pub const NO_SIGNALS: Batch = [Pending::NONE; BATCH];
 
-/// One of the three was closed. What is written to standard error must not come here.
-fn away_from_the_three(fd: c_int) -> c_int {
+/// A descriptor of ours, moved if it is one of the three that every program knows, which was closed
+/// then: what is written to standard error must not come here.
+pub fn away_from_the_three(fd: c_int) -> c_int {
     if fd >= FIRST_OWN {
         return fd;
     }

@@ -37,6 +37,11 @@ pub fn reap(pid: Pid) {
     let _ = raw::waitid(pid, sys::WEXITED);
 }
 
+/// Whether a process is a child of ours that has not ended.
+pub fn is_child(pid: Pid) -> bool {
+    raw::waitid(pid, sys::WEXITED | sys::WNOWAIT).is_some_and(|child| child.pid == 0)
+}
+
 /// The signal that a child is stopped by just now, if it is.
 pub fn stopped(pid: Pid) -> Option<Signal> {
     // Left unreported, so that it can be asked for again.

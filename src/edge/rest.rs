@@ -3,19 +3,14 @@
 //! from each process up to us, and signalled through a descriptor where the kernel has them, so
 //! that a number that changed hands meanwhile hits nobody.
 
-use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
+use super::process::{is_or_descends, stat};
 use super::{files, raw};
 use pidlet::supervise::Supervisor;
-use pidlet::text;
 use pidlet::words::Pid;
-use pidlet::words::packed::Text;
 use pidlet::words::signal::Signal;
-use pidlet::words::text::{self, Line, cut};
-
-/// How deep a family tree is followed: a loop of numbers that change hands must end.
-const DEPTH_MAX: u32 = 1024;
+use pidlet::words::text;
 
 /// What is sent, by whom, and who is spared.
 pub struct Farewell<'s, 'p> {
@@ -73,41 +68,12 @@ impl Farewell<'_, '_> {
 
     /// Whether a process descends from us and is not in a group that is spared.
     fn concerns(&self, pid: Pid) -> bool {
-        let Some((mut parent, group)) = stat(pid) else {
+        let Some((parent, group)) = stat(pid) else {
             return false;
         };
-        if self.told.is_some_and(|told| told.was_told(group)) {
-            return false;
-        }
-        for _ in 0..DEPTH_MAX {
-            if parent == self.own {
-                return true;
-            }
-            match stat(parent) {
-                Some((next, _)) if next != 0 => parent = next,
-                _ => return false,
-            }
-        }
-        false
+        let spared = self.told.is_some_and(|told| told.was_told(group));
+        !spared && is_or_descends(parent, &mut |pid| pid == self.own)
     }
-}
-
-/// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)).
-fn stat(pid: Pid) -> Option<(Pid, Pid)> {
-    let mut path = Line::new();
-    path.put(text!("/proc/"))
-        .put_number(pid.into())
-        .put(Text::plain("/stat\0"));
-    // SAFETY: it ends with a NUL.
-    let path = unsafe { CStr::from_bytes_with_nul_unchecked(path.text()) };
-    let mut buffer = [0; 256];
-    let text = files::read(path, &mut buffer)?;
-    // The name in parentheses may hold anything, further parentheses included. The state is next.
-    let end = text.iter().rposition(|byte| *byte == b')')?;
-    let (_, rest) = cut(text.get(end + 2..)?, b' ');
-    let (parent, rest) = cut(rest, b' ');
-    let (group, _) = cut(rest, b' ');
-    Some((text::number(parent)? as Pid, text::number(group)? as Pid))
 }
 
 /// Whether `/proc` shows our own PID namespace, and not the one that it was mounted in.

@@ -46,7 +46,10 @@ const SOCKETS_MAX: u64 = 1000;
 /// RLIMIT_NOFILE.
 const FILES: u8 = 7;
 /// Variables of a service beside ours and those of its section.
-const EXTRA_VARIABLES: usize = 4;
+const EXTRA_VARIABLES: usize = 3;
+
+/// The variables that name the process that they are for.
+const PIDS: [&[u8]; 2] = [b"LISTEN_PID=", b"WATCHDOG_PID="];
 
 /// What of a service is started.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,8 +90,8 @@ impl Gift<'_> {
 pub struct Spawner<'p> {
     plan: &'p Plan<'p>,
     attempt: Attempt<'p>,
-    /// Where LISTEN_PID is in the environment, if it is for us.
-    listen: Option<*mut *const c_char>,
+    /// Where LISTEN_PID and WATCHDOG_PID are in the environment, if they are for a child.
+    pids: [Option<*mut *const c_char>; 2],
     path: &'p CStr,
     /// Our own environment, and room for a service's: as words, and as execve(2) takes it. For
     /// plans that come from a file.
@@ -147,7 +150,7 @@ impl<'p> Spawner<'p> {
                 envp: start.envp(),
                 shell_fallback: plan.setup.shell_fallback,
             },
-            listen: listen.filter(|_| plan.setup.listen_pid),
+            pids: [listen.filter(|_| plan.setup.listen_pid), None],
             path,
             ours: List::none(),
             variables: List::none(),
@@ -173,7 +176,7 @@ impl<'p> Spawner<'p> {
             for fd in FIRST_SOCKET..first_other {
                 inherit(fd, FdFlags::CLOEXEC);
             }
-            settle::close_from(first_other, [-1; 2]);
+            settle::close_from(first_other, [-1; 2], false);
         }
         spawner
     }
@@ -228,20 +231,27 @@ impl<'p> Spawner<'p> {
             watchdog.put_number(spec.number(Key::Watchdog).saturating_mul(1000));
         }
         watchdog.put(Text::plain("\0"));
+        let pid = if spec.has(Key::Watchdog) {
+            c"WATCHDOG_PID="
+        } else {
+            c""
+        };
         // SAFETY: it ends with a NUL. It and the gift's live until the program runs, and nobody
         // looks at the list after that.
         let extra = unsafe {
             let watchdog = CStr::from_ptr(watchdog.text().as_ptr().cast());
-            [CStr::from_ptr(gift.notify.as_ptr()), watchdog]
+            [CStr::from_ptr(gift.notify.as_ptr()), watchdog, pid]
         };
         assemble(&mut self.variables, spec, &extra);
-        self.listen = None;
+        self.pids = [None; 2];
         self.path = DEFAULT_PATH;
         let mut slots = self.envp.iter_mut();
         for (word, slot) in self.variables.iter().zip(slots.by_ref()) {
             *slot = word.as_ptr();
-            if word.to_bytes().starts_with(b"LISTEN_PID=") {
-                self.listen = Some(slot);
+            for (name, place) in PIDS.iter().zip(&mut self.pids) {
+                if word.to_bytes().starts_with(name) {
+                    *place = Some(slot);
+                }
             }
             if let Some(path) = behind(word, "PATH=") {
                 self.path = path;
@@ -290,10 +300,7 @@ impl<'p> Spawner<'p> {
             // of user would clear it.
             let _ = set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
         }
-        match self.listen {
-            Some(place) => self.execute_as_listener(service, what, place),
-            None => self.execute(service, what),
-        }
+        self.execute(service, what)
     }
 
     /// Descriptors, and what else its section says.
@@ -318,24 +325,6 @@ impl<'p> Spawner<'p> {
             let _ = raw::set_limit(FILES, soft, hard);
         }
         prepare(spec)
-    }
-
-    /// Names the child as the one that LISTEN_PID is for.
-    fn execute_as_listener(
-        &mut self,
-        service: usize,
-        what: What,
-        place: *mut *const c_char,
-    ) -> StartFault {
-        let mut variable = Line::new();
-        variable
-            .put(text!("LISTEN_PID="))
-            .put_number(own_pid().into())
-            .put(Text::plain("\0"));
-        // SAFETY: the place is one of the environment's, which is ours. What it leads to ends with
-        // a NUL and lives until the kernel has copied it; in vain, and nobody reads it any more.
-        unsafe { place.write(variable.text().as_ptr().cast()) };
-        self.execute(service, what)
     }
 
     /// execvp(3), with the error that it gives.
@@ -373,6 +362,18 @@ impl<'p> Spawner<'p> {
         }
         if let Some(place) = places.next() {
             *place = null();
+        }
+        // Names the child as the one that these are for. What they lead to lives, as above.
+        let mut own = Line::new();
+        for (name, place) in PIDS.iter().zip(self.pids) {
+            if let Some(place) = place {
+                let start = own.text().len();
+                own.put_bytes(name).put_number(own_pid().into());
+                own.put(Text::plain("\0"));
+                // SAFETY: one of the environment's places, which is ours; if the program cannot be
+                // executed nobody reads it any more.
+                unsafe { place.write(own.text()[start..].as_ptr().cast()) };
+            }
         }
         self.restore_signals();
         let errno = self.search(program, true);

@@ -7,9 +7,11 @@ use crate::words::list::List;
 use crate::words::text::take;
 
 /// What belongs to us or to one service alone, and is inherited by none (sd_notify(3),
-/// sd_listen_fds(3)).
-const NOT_INHERITED: [&CStr; 4] = [
+/// sd_watchdog_enabled(3), sd_listen_fds(3)).
+const NOT_INHERITED: [&CStr; 6] = [
     c"NOTIFY_SOCKET",
+    c"WATCHDOG_USEC",
+    c"WATCHDOG_PID",
     c"LISTEN_PID",
     c"LISTEN_FDS",
     c"LISTEN_FDNAMES",
@@ -23,7 +25,7 @@ pub fn assemble<'a>(list: &mut List<'a, &'a CStr>, spec: Spec<'a>, extra: &[&'a 
         list.clear();
     }
     let listens = spec.number(Key::Sockets) > 0;
-    let private = if listens { 1 } else { NOT_INHERITED.len() };
+    let private = if listens { 3 } else { NOT_INHERITED.len() };
     put_all(list, NOT_INHERITED.get(..private).unwrap_or(&[]));
     // Who it is comes first: what the section says of itself goes before that.
     put_all(list, spec.words(Key::Account));

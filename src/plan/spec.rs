@@ -172,6 +172,16 @@ impl<'a> Spec<'a> {
         Some(Span(own.number)).filter(|span| span.0 != u64::MAX)
     }
 
+    /// Whether it says anything by sd_notify(3).
+    pub fn notifies(self) -> bool {
+        self.has(Key::Watchdog) || matches!(self.probe(Key::Ready), Some(Probe::Notify))
+    }
+
+    /// The probe of this key.
+    pub fn probe(self, key: Key) -> Option<Probe<'a>> {
+        Probe::parse(self.words(key))
+    }
+
     /// Whether its readiness must be looked for, and is not told.
     pub fn is_checked(self) -> bool {
         self.number(Key::Ready) == Probe::REPEATABLE

@@ -403,6 +403,14 @@ impl<'p> Supervisor<'p> {
             .any(|record| record.pid == group && record.group_told)
     }
 
+    /// The service whose process this is, or [`NOBODY`].
+    pub fn service_of(&self, pid: Pid) -> Place {
+        match self.find(pid) {
+            Ok(index) => self.running.get(index).copied().unwrap_or(NOBODY),
+            Err(_) => NOBODY,
+        }
+    }
+
     /// The process of the service that has the terminal if there is one: the only service, or the
     /// one that the plan gives it; while it runs.
     pub fn foreground_child(&self) -> Option<Pid> {

@@ -1,0 +1,386 @@
+//! Plans from a file: as whom services run and where, in which order they start and stop, and when
+//! they start again (DESIGN §5 to §9). What the file may say at all is tested without processes, in
+//! `src/front/conf/tests.rs`.
+
+mod support;
+use std::os::fd::AsRawFd;
+use support::*;
+
+/// A plan's file in a directory of its own.
+struct Plan {
+    directory: Temp,
+    file: String,
+}
+
+impl Plan {
+    fn new(text: &str) -> Plan {
+        let directory = Temp::new();
+        let text = text.replace("PROBE", probe());
+        let text = text.replace("DIR", directory.path().to_str().unwrap());
+        let file = directory.write("pidlet.conf", text, 0o644);
+        Plan { directory, file }
+    }
+
+    fn run(&self, mode: Mode) -> Run {
+        Run::pidlet().mode(mode).args(["-c", &self.file])
+    }
+}
+
+/// What `text` prints and how it ends, in both modes.
+#[track_caller]
+fn ends(text: &str, code: i32) -> Vec<Ended> {
+    Mode::BOTH
+        .into_iter()
+        .map(|mode| {
+            let ended = Plan::new(text).run(mode).output();
+            assert_eq!(ended.exit, Exit::Code(code), "{ended}");
+            ended
+        })
+        .collect()
+}
+
+#[track_caller]
+fn last_line_has(ended: &Ended, text: &str) {
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.contains(text),
+        "no {text:?} in the last line of {ended}"
+    );
+}
+
+fn is_root() -> bool {
+    // SAFETY: no arguments.
+    unsafe { libc::getuid() == 0 }
+}
+
+#[test]
+fn starts_in_order_and_stops_in_reverse() {
+    let plan = Plan::new(
+        "[web]\nrun = sh -c 'trap \"echo web stops; exit 0\" TERM; echo web; while :; do sleep 0.01; done'\n\
+        after = app\n\
+        [app]\nrun = sh -c 'trap \"sleep 0.1; echo app stops; exit 0\" TERM; echo app; while :; do sleep 0.01; done'\n\
+        after = init\n\
+        [init]\ntype = oneshot\nrun = sh -c 'sleep 0.1; echo init'\n",
+    );
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).start();
+        init.wait_line(Out, |line| line == "web");
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(
+            ended.stdout, "init\napp\nweb\nweb stops\napp stops\n",
+            "{ended}"
+        );
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_failed_oneshot_is_not_started() {
+    for ended in ends(
+        "[m]\ntype = oneshot\nrun = sh -c 'exit 7'\n[w]\nrun = echo no\nafter = m",
+        7,
+    ) {
+        assert_eq!(ended.stdout, "", "{ended}");
+        last_line_has(&ended, "m (pid ");
+    }
+    let text = "[m]\ntype = oneshot\nessential = no\nrun = false\n[w]\nrun = echo no\nafter = m";
+    for ended in ends(text, 1) {
+        assert_eq!(ended.stdout, "", "{ended}");
+        last_line_has(
+            &ended,
+            "w is not started: m, which it is after, will never be up",
+        );
+    }
+}
+
+#[test]
+fn runs_again_until_it_has_failed_too_often() {
+    let text = "[a]\nrun = sh -c 'echo run; exit 4'\nrestart = on-failure\nbackoff = 10ms..20ms\n\
+        tries = 3 in 60s\nfinish = sh -c 'echo finish $0 $1'";
+    for ended in ends(text, 4) {
+        assert_eq!(ended.stdout, "run\nfinish 4 0\n".repeat(3), "{ended}");
+        assert!(ended.stderr.contains("a was started too often"), "{ended}");
+    }
+    let text = "[a]\nrun = sh -c 'kill -9 $$'\nfinish = echo";
+    for ended in ends(text, 137) {
+        assert_eq!(ended.stdout, "256 9\n", "{ended}");
+    }
+}
+
+#[test]
+fn each_part_is_set_up_as_its_section_says() {
+    let text = "[a]\ntype = oneshot\ndir = /tmp\numask = 027\nnice = 3\nnofile = 50:60\ncore = 0\n\
+        no-new-privs = yes\nclear-env = yes\nenv = A=1 'B=x y'\n\
+        run = /bin/sh -c 'pwd; umask; /usr/bin/nice; ulimit -n; ulimit -Hn; /usr/bin/env; \
+        /bin/grep NoNewPrivs /proc/self/status; echo $(ls /proc/$$/fd)'";
+    for ended in ends(text, 0) {
+        let mut lines: Vec<&str> = ended.stdout.lines().collect();
+        lines.retain(|line| {
+            !["PWD", "_=", "SHLVL"]
+                .iter()
+                .any(|name| line.starts_with(name))
+        });
+        let expected = [
+            "/tmp",
+            "0027",
+            "3",
+            "50",
+            "60",
+            "A=1",
+            "B=x y",
+            "NoNewPrivs:\t1",
+            "0 1 2",
+        ];
+        assert_eq!(lines, expected, "{ended}");
+    }
+}
+
+#[test]
+fn services_run_as_their_users() {
+    if !is_root() {
+        skip!("only root may change users");
+    }
+    let status = "run = sh -c 'id -u; id -g; id -G; echo $HOME $USER; grep -E \"^Cap(Prm|Eff|Bnd|Amb)\" /proc/self/status'";
+    for (said, expected) in [
+        ("user = daemon", vec!["1", "1", "1", "/usr/sbin daemon"]),
+        (
+            "user = daemon:games",
+            vec!["1", "60", "60", "/usr/sbin daemon"],
+        ),
+        ("user = 12345", vec!["12345", "12345", "12345"]),
+        (
+            "user = 12345:54321\ngroups = games 7",
+            vec!["12345", "54321", "54321 60 7"],
+        ),
+        (
+            "user = daemon\nenv = HOME=/h",
+            vec!["1", "1", "1", "/h daemon"],
+        ),
+    ] {
+        for ended in ends(&format!("[a]\n{said}\n{status}"), 0) {
+            let lines: Vec<&str> = ended.stdout.lines().take(expected.len()).collect();
+            assert_eq!(lines, expected, "{said}: {ended}");
+            assert!(
+                ended.stdout.contains("CapEff:\t0000000000000000"),
+                "{ended}"
+            );
+        }
+    }
+    let text = format!("[a]\nuser = daemon\ncaps = net_bind_service chown\n{status}");
+    for ended in ends(&text, 0) {
+        for set in ["Prm", "Eff", "Bnd", "Amb"] {
+            assert!(
+                ended
+                    .stdout
+                    .contains(&format!("Cap{set}:\t0000000000000401")),
+                "{ended}"
+            );
+        }
+    }
+    for ended in ends(&format!("[a]\nuser = root\ncaps = none\n{status}"), 0) {
+        assert!(
+            ended.stdout.contains("CapEff:\t0000000000000000"),
+            "{ended}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_set_up_is_not_run() {
+    for (said, reason) in [
+        ("dir = /none", "a: dir \"/none\": No such file or directory"),
+        (
+            "dir = /etc/passwd",
+            "a: dir \"/etc/passwd\": Not a directory",
+        ),
+        (
+            "stdin = file:/none",
+            "a: stdin \"file:/none\": No such file or directory",
+        ),
+    ] {
+        for ended in ends(&format!("[a]\nrun = echo no\n{said}"), 125) {
+            assert_eq!(ended.stdout, "", "{ended}");
+            last_line_has(&ended, reason);
+        }
+    }
+    if is_root() {
+        // Who may not change his user does not run as somebody else.
+        let text = "[outer]\nuser = daemon\nrun = PIDLET -c DIR/inner";
+        let plan = Plan::new(&text.replace("PIDLET", pidlet().to_str().unwrap()));
+        plan.directory
+            .write("inner", "[a]\nuser = games\nrun = echo no", 0o644);
+        std::os::unix::fs::chown(plan.directory.path(), Some(1), Some(1)).unwrap();
+        let ended = plan.run(Mode::Pid1).output();
+        assert_eq!(
+            (ended.exit, &*ended.stdout),
+            (Exit::Code(125), ""),
+            "{ended}"
+        );
+        assert!(ended.stderr.contains("Operation not permitted"), "{ended}");
+    }
+}
+
+#[test]
+fn an_ordinary_user_may_say_who_he_is() {
+    // SAFETY: no arguments.
+    let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
+    let text = format!("[a]\nuser = {uid}:{gid}\nrun = sh -c 'id -u'");
+    for ended in ends(&text, 0) {
+        assert_eq!(ended.stdout, format!("{uid}\n"), "{ended}");
+    }
+}
+
+#[test]
+fn late_services_start_where_we_were_started() {
+    let text = "[a]\ntype = oneshot\nrun = sh -c 'sleep 0.1'\n[b]\ntype = oneshot\nafter = a\nrun = pwd\n\
+        [c]\ntype = oneshot\nafter = b\nrun = pwd\ndir = sub";
+    let plan = Plan::new(text);
+    std::fs::create_dir(plan.directory.join("sub")).unwrap();
+    for mode in Mode::BOTH {
+        let ended = plan.run(mode).cwd(plan.directory.path()).output();
+        let here = plan.directory.path().to_str().unwrap();
+        assert_eq!(ended.stdout, format!("{here}\n{here}/sub\n"), "{ended}");
+    }
+}
+
+#[test]
+fn passed_sockets_go_to_whom_they_are_for() {
+    let listens = "echo $LISTEN_FDS; test \"$LISTEN_PID\" = $$ && echo me; echo $(ls /proc/$$/fd)";
+    let text = format!(
+        "[a]\ntype = oneshot\nsockets = yes\nrun = sh -c '{listens}'\n\
+        [b]\ntype = oneshot\nafter = a\nrun = sh -c 'echo none $LISTEN_FDS$LISTEN_PID; echo $(ls /proc/$$/fd)'"
+    );
+    let plan = Plan::new(&text);
+    let (one, two) = pipe();
+    assert!(one.as_raw_fd() != two.as_raw_fd());
+    // The process that is told must be the one that is started: only PID 1 knows its number before.
+    let run = plan
+        .run(Mode::Pid1)
+        .env("LISTEN_PID", "1")
+        .env("LISTEN_FDS", "1");
+    let ended = run.fd(one, 3).fd(two, 4).output();
+    assert_eq!(ended.stdout, "1\nme\n0 1 2 3\nnone\n0 1 2\n", "{ended}");
+}
+
+#[test]
+fn the_programs_of_a_directory_run_in_order() {
+    let plan = Plan::new(
+        "[init]\ntype = oneshot\nrun-parts = DIR/init.d\n[main]\nrun = echo main\nafter = init\n",
+    );
+    std::fs::create_dir(plan.directory.join("init.d")).unwrap();
+    for (name, mode) in [
+        ("20-b", 0o755),
+        ("10-a", 0o755),
+        ("15-no", 0o644),
+        (".hidden", 0o755),
+    ] {
+        let script = format!("#!/bin/sh\nsleep 0.02; echo {name}\n");
+        plan.directory
+            .write(&format!("init.d/{name}"), script, mode);
+    }
+    for mode in Mode::BOTH {
+        let ended = plan.run(mode).output();
+        assert_eq!(ended.stdout, "10-a\n20-b\nmain\n", "{ended}");
+    }
+    plan.directory
+        .write("init.d/12-fails", "#!/bin/sh\nexit 9\n", 0o755);
+    let ended = plan.run(Mode::Pid1).output();
+    assert_eq!(
+        (ended.exit, &*ended.stdout),
+        (Exit::Code(9), "10-a\n"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn every_fault_is_said_and_nothing_runs() {
+    let text = "[a]\nrun = echo no\nredy = 1\nafter = b\n[c]\nuser = nobody-here\nrun = echo no";
+    for ended in ends(text, 1) {
+        assert_eq!(ended.stdout, "", "{ended}");
+        let lines: Vec<&str> = ended.stderr.lines().collect();
+        assert_eq!(lines.len(), 3, "{ended}");
+        assert!(lines[0].ends_with(":3: [a] redy: there is no such key; is it \"ready\"?"));
+        assert!(lines[1].ends_with(":6: [c] user: \"nobody-here\": not in /etc/passwd"));
+        assert!(lines[2].ends_with("after: \"b\": there is no such service, or it is disabled"));
+    }
+}
+
+#[test]
+fn a_file_that_is_none() {
+    for (file, reason) in [
+        ("/none", "cannot read \"/none\": No such file or directory"),
+        ("/etc", "cannot read \"/etc\": Is a directory"),
+        ("/dev/null", "cannot read \"/dev/null\": Invalid argument"),
+    ] {
+        let ended = Run::pidlet().args(["-c", file]).output();
+        assert_eq!(ended.exit, Exit::Code(1), "{ended}");
+        assert_eq!(ended.stderr, format!("pidlet: {reason}\n"), "{ended}");
+    }
+    let ended = Run::pidlet().args(["-c", "/none", "--", "true"]).output();
+    assert_eq!(ended.exit, Exit::Code(1), "{ended}");
+}
+
+#[test]
+fn the_plan_is_printed_in_the_order_of_its_start() {
+    let text = "[pidlet]\ngrace = 3s\nlog = json\n[w]\nrun = w ${NONE:-8080} 'x y'\nafter = d\nuser = 7\n\
+        [d]\nrun = d\nready = tcp:5432\nstop = INT 2s\n";
+    let plan = Plan::new(text);
+    let ended = plan.run(Mode::Child).arg("--dry-run").output();
+    let expected = "[pidlet]\nuntil = any\ngrace = 3s\nlog = json\n\n\
+        [d]\nrun = d\nready = tcp:5432\nstop = INT 2s\n\n\
+        [w]\nrun = w 8080 'x y'\nafter = d\nuser = 7:7\n";
+    assert_eq!(ended.stdout, expected, "{ended}");
+    // What is printed is a plan itself.
+    let again = Plan::new(&ended.stdout);
+    let twice = again.run(Mode::Child).arg("--dry-run").output();
+    assert_eq!(twice.stdout, expected, "{twice}");
+}
+
+#[test]
+fn stop_signals_and_times_of_its_own() {
+    let text = "[a]\nrun = PROBE signals --exit-on 3=0\nstop = INT QUIT 100ms\n\
+        [b]\nrun = PROBE signals\nstop-timeout = 100ms\nafter = a";
+    let plan = Plan::new(text);
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).start();
+        init.until("both run", || {
+            init.lines(Out)
+                .iter()
+                .filter(|line| *line == "ready")
+                .count()
+                == 2
+        });
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+        for said in ["got 2 ", "got 3 ", "got 15 "] {
+            assert!(ended.stdout.contains(said), "{ended}");
+        }
+        assert!(ended.stderr.contains("b (pid "), "{ended}");
+    }
+}
+
+#[test]
+fn the_terminal_is_for_the_one_that_asks() {
+    let text = "[a]\nrun = sh -c 'test -t 0 || echo none; exec PROBE signals --exit-on 15=0'\n\
+        [b]\ntty = yes\nrun = sh -c 'test -t 0 && echo terminal; exec PROBE signals --exit-on 2=5'";
+    let plan = Plan::new(text);
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).tty().start();
+        init.until("both run", || {
+            init.lines(Out)
+                .iter()
+                .filter(|line| *line == "ready")
+                .count()
+                == 2
+        });
+        init.send("\x03");
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(5), "{ended}");
+        assert!(
+            ended.stdout.contains("none") && ended.stdout.contains("terminal"),
+            "{ended}"
+        );
+    }
+}

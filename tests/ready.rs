@@ -1,0 +1,572 @@
+//! When a service is up, and whether it stays well (DESIGN §8): every kind of check, what services
+//! say by sd_notify(3), daemons with pid files, and what is said to whoever watches the container.
+
+mod support;
+use support::*;
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+
+/// What every Python service begins with. It goes on line by line of standard input.
+const PRELUDE: &str = "#!/usr/bin/python3
+import array, os, signal, socket, sys, time
+def say(text): print(text, flush=True)
+def go(): return sys.stdin.readline()
+def channel():
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.connect('\\0' + os.environ['NOTIFY_SOCKET'][1:])
+    return s
+def notify(text): channel().send(text.encode())
+def barrier():
+    r, w = os.pipe()
+    socket.send_fds(channel(), [b'BARRIER=1'], [w])
+    os.close(w)
+    assert os.read(r, 1) == b''
+def orphan(code):
+    r, w = os.pipe()
+    if os.fork() == 0:
+        if os.fork() == 0:
+            os.write(w, str(os.getpid()).encode())
+            os.setsid()
+            code()
+            os._exit(0)
+        os._exit(0)
+    os.wait()
+    return int(os.read(r, 20))
+";
+
+/// A container of one service, `web`, and a oneshot after it, which says `next`.
+struct Web {
+    temp: Temp,
+    keys: String,
+}
+
+impl Web {
+    /// A service that is a Python script.
+    fn python(script: &str) -> Web {
+        let temp = Temp::new();
+        let path = temp.write("web", format!("{PRELUDE}{script}"), 0o755);
+        Web {
+            temp,
+            keys: format!("run = {path}\n"),
+        }
+    }
+
+    /// A service that is a shell script.
+    fn shell(script: &str) -> Web {
+        let temp = Temp::new();
+        let path = temp.write("web", format!("#!/bin/sh\n{script}"), 0o755);
+        Web {
+            temp,
+            keys: format!("run = {path}\n"),
+        }
+    }
+
+    /// With these keys, too; `TEMP` in them is the directory of its own.
+    fn keys(mut self, keys: &str) -> Web {
+        let directory = self.temp.join("");
+        self.keys += &keys.replace("TEMP/", &directory);
+        self.keys += "\n";
+        self
+    }
+
+    fn run(&self, mode: Mode) -> Run {
+        let plan = format!(
+            "[web]\n{}\n[next]\ntype = oneshot\nrun = /bin/echo next\nafter = web\n",
+            self.keys.replace("TEMP/", &self.temp.join(""))
+        );
+        let plan = self.temp.write("plan", plan, 0o644);
+        let run = Run::pidlet().mode(mode).args(["-vv", "-c", &plan]);
+        run.cwd(self.temp.path()).stdin(Input::Pipe)
+    }
+
+    fn start(&self, mode: Mode) -> Proc {
+        self.run(mode).start()
+    }
+}
+
+#[track_caller]
+fn is_not_up(init: &Proc) {
+    let up = init.lines(Out).iter().any(|line| line == "next");
+    assert!(!up, "up too early: {}", init.describe());
+}
+
+/// Waits for what comes after the service, and stops all.
+#[track_caller]
+fn is_up_and_stops(init: Proc) {
+    init.wait_says("next");
+    init.wait_line(ErrOut, |line| line.contains(") is up after "));
+    init.kill(libc::SIGTERM);
+    let ended = init.finish();
+    assert_eq!(ended.exit, Exit::Code(143), "{ended}");
+}
+
+/// Waits for the end of a container whose service had this fault.
+#[track_caller]
+fn ends_for(init: Proc, fault: &str) {
+    init.wait_line(ErrOut, |line| line.contains(fault));
+    let ended = init.finish();
+    assert_ne!(ended.exit, Exit::Code(0), "{ended}");
+}
+
+#[test]
+fn a_newline_on_a_descriptor_is_readiness() {
+    for mode in Mode::BOTH {
+        for fd in [1, 2, 3, 4, 5, 6, 7, 8, 9] {
+            let script = format!("echo begin >&9\nread x\nprintf 'all is\\n more' >&{fd}\n");
+            // Where it is not the descriptor itself, 9 is another name for standard output.
+            let script = match fd {
+                9 => script.replace("echo begin >&9", "echo begin"),
+                1 => format!("exec 9>&2\n{script}"),
+                _ => format!("exec 9>&1\n{script}"),
+            };
+            let web = Web::shell(&format!("{script}exec sleep 1000\n"));
+            let web = web.keys(&format!("ready = fd:{fd}"));
+            let init = web.start(mode);
+            let stream = if fd == 1 { ErrOut } else { Out };
+            init.wait_line(stream, |line| line == "begin");
+            is_not_up(&init);
+            init.send("\n");
+            is_up_and_stops(init);
+        }
+    }
+}
+
+#[test]
+fn an_end_without_a_newline_is_no_readiness() {
+    let script = "printf 'no line' >&3\nexec 3>&-\nexec sleep 1000\n";
+    let web = Web::shell(script).keys("ready = fd:3\nready-timeout = 300ms");
+    for mode in Mode::BOTH {
+        ends_for(web.start(mode), "was not ready within 300ms: stopped");
+    }
+}
+
+#[test]
+fn the_descriptor_is_made_anew_for_each_start() {
+    let script = "os.write(200, b'\\n'); go(); os._exit(1)";
+    let keys = "ready = fd:200\nrestart = always\nbackoff = 1ms..1ms";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys(keys);
+        let init = web.start(mode);
+        for count in 1..=5 {
+            init.until("it is up once more", || {
+                let lines = init.lines(ErrOut);
+                let up = |line: &&String| line.contains(") is up after ");
+                lines.iter().filter(up).count() == count
+            });
+            init.send("\n");
+        }
+        let pipes = |(_, target): &&(i32, String)| target.starts_with("pipe:");
+        let own = init.fds();
+        let own = own.iter().filter(pipes).filter(|(fd, _)| *fd > 2);
+        assert!(own.count() <= 1, "{:?}", init.fds());
+    }
+}
+
+#[test]
+fn ready_1_is_heard_from_the_process_and_its_family_only() {
+    for mode in Mode::BOTH {
+        for (who, script) in [
+            ("itself", "notify('READY=1')"),
+            (
+                "its child",
+                "if os.fork() == 0: notify('X_A=b\\nREADY=1\\n'); os._exit(0)",
+            ),
+            (
+                "a grandchild in a session of its own",
+                "if os.fork() == 0:
+    if os.fork() == 0: os.setsid(); notify('READY=1'); barrier(); os._exit(0)
+    os.wait(); os._exit(0)",
+            ),
+            (
+                "an orphan in its group",
+                "
+if os.fork() == 0:
+    if os.fork() == 0: time.sleep(0.05); notify('READY=1'); barrier(); os._exit(0)
+    os._exit(0)",
+            ),
+        ] {
+            let script = format!("say('begin')\ngo()\n{script}\ntime.sleep(1000)\n");
+            let web = Web::python(&script).keys("ready = notify");
+            let init = web.start(mode);
+            init.wait_says("begin");
+            is_not_up(&init);
+            init.send("\n");
+            eprintln!("{who}");
+            is_up_and_stops(init);
+        }
+    }
+}
+
+#[test]
+fn strangers_are_not_heard() {
+    let script = "say(os.environ['NOTIFY_SOCKET'])
+go()
+barrier()
+say('handled')
+go()
+orphan(lambda: (notify('READY=1'), barrier(), say('orphan')))
+go()
+notify('READY=1')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.start(mode);
+        let name = init.wait_line(Out, |line| line.starts_with('@'));
+        let address = SocketAddr::from_abstract_name(&name[1..]).unwrap();
+        let socket = UnixDatagram::unbound().unwrap();
+        socket.send_to_addr(b"READY=1", &address).unwrap();
+        init.send("\n");
+        init.wait_says("handled");
+        is_not_up(&init);
+        init.send("\n");
+        init.wait_says("orphan");
+        is_not_up(&init);
+        init.send("\n");
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn descriptors_that_come_with_a_message_are_closed() {
+    let script = "
+fds = [os.dup(0) for _ in range(200)]
+socket.send_fds(channel(), [b'FDSTORE=1'], fds)
+barrier()
+notify('READY=1')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.start(mode);
+        init.wait_says("next");
+        assert!(init.fds().len() < 10, "{:?}", init.fds());
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn a_connection_is_readiness() {
+    let tcp = "say('begin'); go(); s = socket.create_server(('127.0.0.1', PORT)); time.sleep(1000)";
+    let six = "say('begin'); go(); s = socket.create_server(('::1', PORT), \
+        family=socket.AF_INET6); time.sleep(1000)";
+    let unix = "say('begin'); go(); s = socket.socket(socket.AF_UNIX); s.bind('TEMP/socket'); \
+        s.listen(); time.sleep(1000)";
+    for mode in Mode::BOTH {
+        for (script, ready) in [
+            (tcp, "tcp:PORT"),
+            (tcp, "tcp:127.0.0.1:PORT"),
+            (six, "tcp:[::1]:PORT"),
+            (unix, "unix:TEMP/socket"),
+        ] {
+            let port = free_port().to_string();
+            let web = Web::python("").keys(&format!("ready = {}", ready.replace("PORT", &port)));
+            let script = script.replace("PORT", &port);
+            let script = script.replace("TEMP/", &web.temp.join(""));
+            web.temp.write("web", format!("{PRELUDE}{script}\n"), 0o755);
+            let init = web.start(mode);
+            init.wait_says("begin");
+            is_not_up(&init);
+            init.send("\n");
+            is_up_and_stops(init);
+        }
+    }
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[test]
+fn an_answer_of_http_is_readiness_if_it_is_a_good_one() {
+    // Each request is answered with the next of these, piece by piece; the last one is good.
+    let script = "
+s = socket.create_server(('127.0.0.1', PORT))
+for answer in [[], [b'HTTP/1.1 500 no\\r\\n\\r\\n'], [b'HTT', b'P/1.1 4', b'04 no'], [b'SSH-2.0-x\\r\\n'],
+        [b'HTTP/1.1 20'], [b'H', b'TTP/1', b'.0 ', b'20', b'4']]:
+    c, _ = s.accept()
+    request = b''
+    while not request.endswith(b'\\r\\n\\r\\n'): request += c.recv(1000)
+    say(request.decode().split('\\r\\n'))
+    for piece in answer:
+        c.send(piece)
+        time.sleep(0.05)
+    c.close()
+say('last')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let port = free_port().to_string();
+        let web = Web::python(&script.replace("PORT", &port));
+        let web = web.keys(&format!("ready = http://127.0.0.1:{port}/a?b"));
+        let init = web.start(mode);
+        init.wait_says("last");
+        let request = format!(
+            "['GET /a?b HTTP/1.0', 'Host: 127.0.0.1:{port}', 'User-Agent: pidlet', \
+             'Connection: close', '', '']"
+        );
+        let lines = init.lines(Out);
+        assert_eq!(lines.iter().filter(|line| **line == request).count(), 6);
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_holds_nobody_up() {
+    let script = "
+s = socket.create_server(('127.0.0.1', PORT))
+c, _ = s.accept()
+say('begin')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let port = free_port().to_string();
+        let web = Web::python(&script.replace("PORT", &port));
+        let web = web.keys(&format!(
+            "ready = http://127.0.0.1:{port}/\nready-timeout = 400ms"
+        ));
+        let init = web.start(mode);
+        init.wait_says("begin");
+        ends_for(init, "was not ready within 400ms: stopped");
+    }
+}
+
+#[test]
+fn a_file_is_readiness_and_so_is_a_command_that_succeeds() {
+    for mode in Mode::BOTH {
+        for ready in ["file:TEMP/there", "exec:test -e TEMP/there"] {
+            let web = Web::shell("echo begin\nread x\n: >there\nexec sleep 1000\n");
+            let web = web.keys(&format!("ready = {ready}"));
+            let init = web.start(mode);
+            init.wait_says("begin");
+            is_not_up(&init);
+            init.send("\n");
+            is_up_and_stops(init);
+        }
+    }
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_killed_with_its_group() {
+    let check = "#!/bin/sh\nsleep 1001 & echo checks\nwait\n";
+    for mode in Mode::BOTH {
+        let web = Web::shell("exec sleep 1000\n");
+        web.temp.write("check", check, 0o755);
+        let web = web.keys("health = exec:TEMP/check\nhealth-every = 100ms\nhealth-tries = 6");
+        let init = web.start(mode);
+        let mut checks = 0;
+        init.until("there were five checks", || {
+            checks = init
+                .lines(Out)
+                .iter()
+                .filter(|line| *line == "checks")
+                .count();
+            checks >= 5
+        });
+        // The service's own, and that of the check that goes on.
+        let sleeps = init
+            .others()
+            .iter()
+            .filter(|info| info.comm == "sleep")
+            .count();
+        assert!(sleeps <= 2, "{}", init.describe());
+        ends_for(init, "is not well: stopped");
+    }
+}
+
+#[test]
+fn a_command_that_is_not_there_is_no_readiness() {
+    let web = Web::shell("exec sleep 1000\n").keys("ready = exec:/no/such\nready-timeout = 200ms");
+    for mode in Mode::BOTH {
+        ends_for(web.start(mode), "was not ready within 200ms: stopped");
+    }
+}
+
+#[test]
+fn who_is_not_well_any_more_is_stopped() {
+    for mode in Mode::BOTH {
+        for health in ["file:TEMP/well", "exec:test -e TEMP/well", "unix:TEMP/well"] {
+            let web = Web::shell("read x\nrm -f well\nexec sleep 1000\n");
+            let _listener = match health.starts_with("unix") {
+                true => Some(UnixListener::bind(web.temp.join("well")).unwrap()),
+                false => {
+                    web.temp.write("well", "", 0o644);
+                    None
+                }
+            };
+            let keys = format!("health = {health}\nhealth-every = 20ms\nhealth-tries = 3");
+            let web = web.keys(&keys);
+            let init = web.start(mode);
+            init.wait_says("next");
+            init.send("\n");
+            ends_for(init, "is not well: stopped");
+        }
+    }
+}
+
+#[test]
+fn a_watchdog_that_hears_nothing_stops_the_service() {
+    let script = "
+assert os.environ['WATCHDOG_PID'] == str(os.getpid())
+assert os.environ['WATCHDOG_USEC'] == '400000'
+for count in range(8):
+    notify('WATCHDOG=1')
+    time.sleep(0.1)
+say('silent')
+time.sleep(1000)
+";
+    let trigger = "notify('WATCHDOG=trigger'); time.sleep(1000)";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("watchdog = 400ms");
+        let init = web.start(mode);
+        init.wait_says("silent");
+        ends_for(init, "let its watchdog wait: stopped");
+        let web = Web::python(trigger).keys("watchdog = 1h");
+        let init = web.start(mode);
+        ends_for(init, "let its watchdog wait: stopped");
+    }
+}
+
+#[test]
+fn the_environment_has_what_is_the_services_own() {
+    let script = "say(sorted(n for n in os.environ if n[:3] in ('NOT', 'WAT', 'ONE'))); go()";
+    for (keys, names) in [
+        ("ready = notify", "['NOTIFY_SOCKET', 'ONE']"),
+        (
+            "watchdog = 1h",
+            "['NOTIFY_SOCKET', 'ONE', 'WATCHDOG_PID', 'WATCHDOG_USEC']",
+        ),
+    ] {
+        let web = Web::python(script).keys(keys);
+        let run = web.run(Mode::Child).env("NOTIFY_SOCKET", "/outside");
+        let run = run.env("WATCHDOG_USEC", "1").env("WATCHDOG_PID", "1");
+        let init = run.env("ONE", "1").start();
+        init.wait_says(names);
+    }
+}
+
+#[test]
+fn a_process_that_is_named_is_the_services_own() {
+    let script = "
+pid = orphan(lambda: (go(), os._exit(7)))
+notify(f'MAINPID={pid}\\nREADY=1')
+";
+    // Not its own, not a child of pidlet's: not believed.
+    let wrong = "
+pid = os.fork()
+if pid == 0: time.sleep(1000)
+for other in (1, os.getppid(), pid, 999999, 0): notify(f'MAINPID={other}')
+barrier()
+os._exit(8)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.start(mode);
+        init.wait_says("next");
+        init.send("\n");
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+        let web = Web::python(wrong).keys("ready = notify");
+        let ended = web.start(mode).finish();
+        assert_eq!(ended.exit, Exit::Code(8), "{ended}");
+    }
+}
+
+/// A launcher: its daemon writes a pid file and waits for a line.
+const DAEMON: &str = "
+def daemon():
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    with open('pid.new', 'w') as f: f.write(f'{os.getpid()}\\n')
+    os.rename('pid.new', 'pid')
+    go()
+    os._exit(6)
+orphan(daemon)
+";
+
+#[test]
+fn a_daemon_is_found_by_its_pid_file() {
+    for mode in Mode::BOTH {
+        for stale in [None, Some("1\n"), Some("999999"), Some(""), Some("x")] {
+            let web = Web::python(DAEMON).keys("type = daemon\npidfile = TEMP/pid");
+            if let Some(stale) = stale {
+                std::fs::write(web.temp.join("pid"), stale).unwrap();
+            }
+            let init = web.start(mode);
+            init.wait_says("next");
+            init.send("\n");
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(6), "{stale:?} {ended}");
+            let init = web.start(mode);
+            init.wait_says("next");
+            init.kill(libc::SIGTERM);
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(0), "{stale:?} {ended}");
+        }
+    }
+}
+
+#[test]
+fn a_daemon_without_a_good_pid_file_is_a_failure() {
+    let nothing = "left no pid file within 300ms";
+    let stranger = "its pid file names a process that is not its own";
+    for mode in Mode::BOTH {
+        for (script, fault) in [
+            ("", nothing),
+            ("open('pid', 'w')", nothing),
+            ("os.mkfifo('pid')", nothing),
+            ("os.mkdir('pid')", nothing),
+            ("open('pid', 'w').write('12x')", nothing),
+            ("open('pid', 'w').write('0')", nothing),
+            ("open('pid', 'w').write('-1')", nothing),
+            ("open('pid', 'w').write('4294967296')", nothing),
+            ("open('pid', 'w').write('1')", stranger),
+            ("open('pid', 'w').write(str(os.getppid()))", stranger),
+            ("open('pid', 'w').write('999999')", stranger),
+        ] {
+            let web = Web::python(script).keys("type = daemon\npidfile = TEMP/pid");
+            let web = web.keys("ready-timeout = 300ms");
+            eprintln!("{script}");
+            let init = web.start(mode);
+            ends_for(init, fault);
+        }
+    }
+}
+
+#[test]
+fn whoever_watches_the_container_is_told() {
+    let script =
+        "notify('STATUS=begins'); go(); notify('READY=1\\nSTATUS=works'); time.sleep(1000)";
+    for mode in Mode::BOTH {
+        for is_abstract in [false, true] {
+            let web = Web::python(script).keys("ready = notify");
+            let path = web.temp.join("upward");
+            let (socket, name) = match is_abstract {
+                false => (UnixDatagram::bind(&path).unwrap(), path),
+                true => {
+                    let address = SocketAddr::from_abstract_name(&path).unwrap();
+                    let socket = UnixDatagram::bind_addr(&address).unwrap();
+                    (socket, format!("@{path}"))
+                }
+            };
+            socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+            let heard = || {
+                let mut buffer = [0; 100];
+                let len = socket.recv(&mut buffer).expect("nothing was said upward");
+                String::from_utf8_lossy(&buffer[..len]).into_owned()
+            };
+            let init = web.run(mode).env("NOTIFY_SOCKET", name).start();
+            assert_eq!(heard(), "STATUS=web: begins");
+            init.send("\n");
+            init.wait_says("next");
+            let mut both = [heard(), heard()];
+            both.sort();
+            assert_eq!(both, ["READY=1", "STATUS=web: works"]);
+            init.kill(libc::SIGTERM);
+            assert_eq!(heard(), "STOPPING=1");
+            init.wait_exit();
+        }
+    }
+}
