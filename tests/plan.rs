@@ -55,13 +55,16 @@ fn is_root() -> bool {
 
 #[test]
 fn starts_in_order_and_stops_in_reverse() {
-    let plan = Plan::new(
-        "[web]\nrun = sh -c 'trap \"echo web stops; exit 0\" TERM; echo web; while :; do sleep 0.01; done'\n\
-        after = app\n\
-        [app]\nrun = sh -c 'trap \"sleep 0.1; echo app stops; exit 0\" TERM; echo app; while :; do sleep 0.01; done'\n\
-        after = init\n\
+    let script = |name: &str, ready: &str| {
+        format!(
+            "sh -c 'trap \"echo {name} stops; exit 0\" TERM; echo {name}; {ready}; while :; do sleep 0.01; done'"
+        )
+    };
+    let (app, web) = (script("app", "echo >&3"), script("web", ":"));
+    let plan = Plan::new(&format!(
+        "[web]\nrun = {web}\nafter = app\n[app]\nrun = {app}\nready = fd:3\nafter = init\n\
         [init]\ntype = oneshot\nrun = sh -c 'sleep 0.1; echo init'\n",
-    );
+    ));
     for mode in Mode::BOTH {
         let init = plan.run(mode).start();
         init.wait_line(Out, |line| line == "web");
@@ -113,7 +116,7 @@ fn each_part_is_set_up_as_its_section_says() {
     let text = "[a]\ntype = oneshot\ndir = /tmp\numask = 027\nnice = 3\nnofile = 50:60\ncore = 0\n\
         no-new-privs = yes\nclear-env = yes\nenv = A=1 'B=x y'\n\
         run = /bin/sh -c 'pwd; umask; /usr/bin/nice; ulimit -n; ulimit -Hn; /usr/bin/env; \
-        /bin/grep NoNewPrivs /proc/self/status; echo $(ls /proc/$$/fd)'";
+        /bin/grep NoNewPrivs /proc/self/status; exec PROBE fds'";
     for ended in ends(text, 0) {
         let mut lines: Vec<&str> = ended.stdout.lines().collect();
         lines.retain(|line| {
@@ -130,7 +133,7 @@ fn each_part_is_set_up_as_its_section_says() {
             "A=1",
             "B=x y",
             "NoNewPrivs:\t1",
-            "0 1 2",
+            "fds=0 1 2",
         ];
         assert_eq!(lines, expected, "{ended}");
     }
@@ -151,7 +154,7 @@ fn services_run_as_their_users() {
         ("user = 12345", vec!["12345", "12345", "12345"]),
         (
             "user = 12345:54321\ngroups = games 7",
-            vec!["12345", "54321", "54321 60 7"],
+            vec!["12345", "54321", "54321 7 60"],
         ),
         (
             "user = daemon\nenv = HOME=/h",
@@ -246,10 +249,10 @@ fn late_services_start_where_we_were_started() {
 
 #[test]
 fn passed_sockets_go_to_whom_they_are_for() {
-    let listens = "echo $LISTEN_FDS; test \"$LISTEN_PID\" = $$ && echo me; echo $(ls /proc/$$/fd)";
+    let listens = "echo $LISTEN_FDS; test \"$LISTEN_PID\" = $$ && echo me; exec PROBE fds";
     let text = format!(
         "[a]\ntype = oneshot\nsockets = yes\nrun = sh -c '{listens}'\n\
-        [b]\ntype = oneshot\nafter = a\nrun = sh -c 'echo none $LISTEN_FDS$LISTEN_PID; echo $(ls /proc/$$/fd)'"
+        [b]\ntype = oneshot\nafter = a\nrun = sh -c 'echo none $LISTEN_FDS$LISTEN_PID; exec PROBE fds'"
     );
     let plan = Plan::new(&text);
     let (one, two) = pipe();
@@ -260,7 +263,7 @@ fn passed_sockets_go_to_whom_they_are_for() {
         .env("LISTEN_PID", "1")
         .env("LISTEN_FDS", "1");
     let ended = run.fd(one, 3).fd(two, 4).output();
-    assert_eq!(ended.stdout, "1\nme\n0 1 2 3\nnone\n0 1 2\n", "{ended}");
+    assert_eq!(ended.stdout, "1\nme\nfds=0 1 2 3\nnone\nfds=0 1 2\n", "{ended}");
 }
 
 #[test]
@@ -375,7 +378,7 @@ fn the_terminal_is_for_the_one_that_asks() {
                 .count()
                 == 2
         });
-        init.send("\x03");
+        init.pty().type_in(b"\x03");
         let ended = init.finish();
         assert_eq!(ended.exit, Exit::Code(5), "{ended}");
         assert!(
