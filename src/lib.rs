@@ -29,6 +29,7 @@ pub mod front;
 pub mod http;
 pub mod message;
 pub mod notify;
+pub mod output;
 pub mod plan;
 pub mod supervise;
 pub mod voice;

@@ -19,7 +19,8 @@ use edge::check::{self, Checks};
 use edge::entry::Start;
 use edge::memory_events::MemoryEvents;
 use edge::notify::{self, Notify};
-use edge::process::Own;
+use edge::output::Outputs;
+use edge::process::{self, Own};
 use edge::raw;
 use edge::reactor::{self, NO_SIGNALS, Reactor, Token, now};
 use edge::reap::{self, Look};
@@ -30,21 +31,23 @@ use edge::terminal::{self, Terminal};
 use edge::{arena, files, settle};
 use pidlet::front::{self, Question};
 use pidlet::message::{Kind, Message, Stream};
-use pidlet::plan::{self, Key, NOBODY, Place, Plan, Probe, Style};
+use pidlet::plan::{self, Key, NOBODY, Place, Plan, Probe, StartFault, Style};
 use pidlet::supervise::{
     Action, End, Event, Finding, News, Next, Notice, State, Supervisor, Surroundings,
 };
-use pidlet::text;
 use pidlet::voice;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 use pidlet::words::signal::{Signal, SignalSet};
 use pidlet::words::text::Line;
-use pidlet::words::time::Instant;
+use pidlet::words::time::{Instant, Span};
 
 /// si_code of what the kernel itself sends (siginfo.h).
 const SI_KERNEL: i32 = 0x80;
+
+/// How long the end waits for whoever reads what the services have said.
+const LAST_OUTPUT: Span = Span::seconds(1);
 
 /// How many messages are heard before everybody else has his turn again.
 const HEARD_MAX: u32 = 64;
@@ -74,6 +77,7 @@ struct Init<'p> {
     own: Own,
     supervisor: Supervisor<'p>,
     spawner: Spawner<'p>,
+    outputs: Outputs<'p>,
     reactor: Reactor,
     terminal: Option<Terminal>,
     memory: Option<MemoryEvents>,
@@ -104,15 +108,18 @@ impl<'p> Init<'p> {
         };
         let supervisor = Supervisor::new(plan, surroundings);
         let mut spawner = Spawner::new(plan, start, &own);
+        let mut outputs = Outputs::new(plan);
+        spawner.files = process::raise_files(outputs.needed());
         if several && on_terminal {
-            // A terminal has one reader, and none of several is it.
-            spawner.close_stdin();
+            // A terminal has one reader, and of several it is who asks for it or none.
+            outputs.close_stdin();
         }
         Init {
             plan,
             own,
             supervisor,
             spawner,
+            outputs,
             reactor: Reactor::new(start.constants),
             terminal,
             memory: None,
@@ -176,7 +183,10 @@ impl<'p> Init<'p> {
         };
         let terminal = self.terminal.as_ref().filter(|_| foreground);
         let fd = terminal.and_then(Terminal::ours);
-        let mut gift = self.gift(service);
+        let mut gift = match self.gift(service) {
+            Ok(gift) => gift,
+            Err(fault) => return self.step(Event::NotStarted(fault)),
+        };
         gift.terminal = fd;
         let mut pipe = None;
         let ready = self.plan.spec(service).probe(Key::Ready);
@@ -185,6 +195,7 @@ impl<'p> Init<'p> {
             gift.ready = pipe.as_ref().map(|pipe| (pipe.as_raw_fd(), to.into()));
         }
         let event = self.spawner.start(service, what, &gift);
+        self.outputs.started();
         // Nobody else may hold the end to write to.
         drop(pipe);
         if let (Some(_), Event::Started(pid), Some(terminal)) = (fd, event, &mut self.terminal) {
@@ -196,12 +207,13 @@ impl<'p> Init<'p> {
     }
 
     /// What every process of a service gets.
-    fn gift(&self, service: usize) -> Gift<'static> {
+    fn gift(&mut self, service: usize) -> Result<Gift<'static>, StartFault> {
         let notifies = self.plan.spec(service).notifies();
-        Gift {
+        Ok(Gift {
+            streams: self.outputs.ends(service, &mut self.reactor)?,
             notify: if notifies { self.variable } else { c"" },
             ..Gift::NONE
-        }
+        })
     }
 
     /// What is to be started of a service: itself, or its `finish` command with how it ended.
@@ -221,11 +233,11 @@ impl<'p> Init<'p> {
 
     /// Everything runs: from now on there is time.
     fn settle(&mut self) {
-        let signals = self.reactor.open();
-        let terminal = self.terminal.as_ref().map_or(reactor::NONE, Terminal::fd);
+        self.reactor.open();
         if !self.plan.filed {
-            let keep = [signals.min(terminal), signals.max(terminal)];
-            settle::settle(keep, self.reactor.watches());
+            let terminal = self.terminal.as_ref().map_or(reactor::NONE, Terminal::fd);
+            let last = self.reactor.last().max(self.outputs.last);
+            settle::settle(last.max(terminal));
         }
         if self.plan.style == Style::Pidlet {
             self.memory = Some(MemoryEvents::new());
@@ -257,6 +269,9 @@ impl<'p> Init<'p> {
         while let Some(token) = self.reactor.woken() {
             self.woken(token);
         }
+        if self.outputs.due {
+            self.complain(false);
+        }
         if signals.is_empty() {
             self.step(Event::Time);
         }
@@ -279,7 +294,7 @@ impl<'p> Init<'p> {
                     self.step(Event::Noticed(place, Notice::Ready));
                 }
             }
-            Token::Signals | Token::Output(_) | Token::Sink(_) => (),
+            _ => self.outputs.woken(token, &mut self.reactor),
         }
     }
 
@@ -337,8 +352,12 @@ impl<'p> Init<'p> {
             }
             (_, Some(Probe::Exec(_))) => {
                 let what = What::Check(self.checked(place));
-                let gift = self.gift(place.into());
-                match self.spawner.start(place.into(), what, &gift) {
+                let started = match self.gift(place.into()) {
+                    Ok(gift) => self.spawner.start(place.into(), what, &gift),
+                    Err(fault) => Event::NotStarted(fault),
+                };
+                self.outputs.started();
+                match started {
                     Event::Started(pid) => return self.checks.started(place, pid),
                     _ => Finding::Bad,
                 }
@@ -360,6 +379,9 @@ impl<'p> Init<'p> {
                         reap::reap(pid);
                         continue;
                     }
+                    // What it said comes before what is said of it.
+                    let place = self.supervisor.service_of(pid);
+                    self.outputs.ended(place.into(), &mut self.reactor);
                     let killed = status == Status::Killed(Signal::KILL);
                     let memory = self.memory.as_mut().filter(|_| killed);
                     let out_of_memory = memory.is_some_and(MemoryEvents::grown);
@@ -436,7 +458,7 @@ impl<'p> Init<'p> {
                 };
                 self.notify.tell(&[IoSlice::new(text)]);
             }
-            Action::CloseInput(_) => (),
+            Action::CloseInput(place) => self.outputs.close_input(place.into()),
             Action::Foreground(pid) => {
                 if self.give_terminal(pid) {
                     self.signal(pid, true, Signal::CONT);
@@ -490,12 +512,34 @@ impl<'p> Init<'p> {
         }
     }
 
+    /// Says a line, or has it said behind lines of services that wait.
+    fn say_line(&mut self, stream: Stream, line: &mut Line, patience_ms: u64) {
+        let text = line.end();
+        if stream == Stream::Out || !self.outputs.defer(text) {
+            self.voice.say(stream, text, patience_ms);
+        }
+    }
+
+    /// Says which lines of services were lost; `at_the_end` all of them.
+    fn complain(&mut self, at_the_end: bool) {
+        let mut line = Line::new();
+        while self.outputs.complain(at_the_end, &mut line) {
+            self.say_line(Stream::Err, &mut line, 0);
+            line.clear();
+        }
+    }
+
     fn say(&mut self, message: Message) {
         let mut line = Line::new();
         let last = message.kind == Kind::End;
         let patience = if last { say::LAST_LINE_MS } else { 0 };
+        if last {
+            self.outputs
+                .finish(now().after(LAST_OUTPUT), &mut self.reactor);
+            self.complain(true);
+        }
         if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
-            self.voice.say(stream, line.end(), patience);
+            self.say_line(stream, &mut line, patience);
         }
         if !last {
             return;
@@ -506,10 +550,7 @@ impl<'p> Init<'p> {
             voice::describe(message, &self.supervisor, self.own.pid, &mut line);
             if let (Err(error), Some(path)) = (say::termination_log(log, line.end()), log) {
                 line.clear();
-                line.put(text!("pidlet: cannot write \""))
-                    .put_bytes(path.to_bytes())
-                    .put(text!("\": "));
-                line.put_errno(Errno(error.raw_os_error() as u16));
+                line.put_cannot_write(path.to_bytes(), files::words_errno(error));
                 self.voice.say(Stream::Err, line.end(), patience);
             }
         }

@@ -263,7 +263,10 @@ fn passed_sockets_go_to_whom_they_are_for() {
         .env("LISTEN_PID", "1")
         .env("LISTEN_FDS", "1");
     let ended = run.fd(one, 3).fd(two, 4).output();
-    assert_eq!(ended.stdout, "1\nme\nfds=0 1 2 3\nnone\nfds=0 1 2\n", "{ended}");
+    assert_eq!(
+        ended.stdout, "1\nme\nfds=0 1 2 3\nnone\nfds=0 1 2\n",
+        "{ended}"
+    );
 }
 
 #[test]

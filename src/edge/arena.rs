@@ -92,3 +92,26 @@ pub fn array<'a, T: Copy + 'a>(value: T, count: usize) -> &'a mut [T] {
         from_raw_parts_mut(array, count)
     }
 }
+
+/// `count` items of nothing but zeroes, for as long as we live. They cost nothing until they are
+/// touched.
+///
+/// # Safety
+///
+/// All zeroes must be a valid item.
+pub unsafe fn zeroes<'a, T: Copy + 'a>(count: usize) -> &'a mut [T] {
+    let size = count.saturating_mul(size_of::<T>());
+    // SAFETY: of this size and no smaller alignment. What the arena hands out is fresh from the
+    // kernel, which gives zeroes, and is handed out once. The rest is the caller's.
+    unsafe { from_raw_parts_mut(fresh(size).cast(), count) }
+}
+
+/// So many bytes that can become anything.
+#[inline(never)]
+fn fresh(size: usize) -> *mut u8 {
+    let layout = Layout::from_size_align(size, align_of::<u64>());
+    // SAFETY: the arena takes a layout of any size.
+    let place = layout.map_or(null_mut(), |layout| unsafe { ARENA.alloc(layout) });
+    assert!(!place.is_null(), "no memory");
+    place
+}

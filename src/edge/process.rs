@@ -3,7 +3,10 @@
 
 use core::ffi::CStr;
 
-use rustix::process::{getppid, set_child_subreaper, set_parent_process_death_signal};
+use rustix::process::{
+    Resource, Rlimit, getppid, getrlimit, set_child_subreaper, set_parent_process_death_signal,
+    setrlimit,
+};
 
 use super::{files, raw};
 use pidlet::plan::Plan;
@@ -75,6 +78,30 @@ impl Own {
     pub fn parent_died(&self) -> bool {
         self.parent == 0 || parent() != self.parent
     }
+}
+
+/// Descriptors that we need whatever the plan says.
+const FILES: u64 = 64;
+
+/// Lets us have so many descriptors more than those that we need anyway, as far as we may. The limit
+/// that our children are to have back, if it had to be raised.
+pub fn raise_files(more: usize) -> Option<Rlimit> {
+    let old = getrlimit(Resource::Nofile);
+    let wanted = more as u64 + FILES;
+    if more == 0 || old.current.is_none_or(|current| current >= wanted) {
+        return None;
+    }
+    let most = old.maximum.unwrap_or(u64::MAX);
+    limit_files(Rlimit {
+        current: Some(wanted.min(most)),
+        ..old
+    });
+    Some(old)
+}
+
+/// Sets that limit. Where it cannot be, descriptors run out later, which is said then.
+pub fn limit_files(limit: Rlimit) {
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn parent() -> Pid {

@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 
 use linux_raw_sys::general as sys;
-use linux_raw_sys::ioctl::{TIOCGPGRP, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP};
+use linux_raw_sys::ioctl::{TIOCGPGRP, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP};
 use linux_raw_sys::net;
 use linux_raw_sys::prctl;
 use rustix::event::epoll::Event;
@@ -312,6 +312,7 @@ pub fn pidfd_send_signal(fd: usize, signal: Signal) -> Result<(), Errno> {
 }
 
 /// close(2), for a descriptor that rustix never saw.
+#[inline(never)]
 pub fn close(fd: usize) {
     // SAFETY: the caller owns it; nothing else is done to it later.
     unsafe { syscall(sys::__NR_close, fd, 0, 0, 0, 0) };
@@ -321,6 +322,23 @@ pub fn close(fd: usize) {
 pub fn dup_to(fd: c_int, to: c_int) {
     // SAFETY: no pointers.
     unsafe { syscall(sys::__NR_dup3, fd as usize, to as usize, 0, 0, 0) };
+}
+
+/// A pipe, both ends closed on exec: the one to read from first.
+pub fn pipe(ends: &mut [c_int; 2]) -> Result<usize, Errno> {
+    let flags = sys::O_CLOEXEC as usize;
+    // SAFETY: the kernel writes two descriptors.
+    answer(unsafe { syscall(sys::__NR_pipe2, ends.as_mut_ptr() as usize, flags, 0, 0, 0) })
+}
+
+/// Sets the flags of an open file, of which fcntl(2) changes those that it can: O_NONBLOCK.
+#[inline(never)]
+pub fn set_flags(fd: c_int, flags: u32) {
+    // SAFETY: no pointers.
+    unsafe {
+        let command = sys::F_SETFL as usize;
+        syscall(sys::__NR_fcntl, fd as usize, command, flags as usize, 0, 0);
+    }
 }
 
 /// close_range(2), Linux 5.9; whether the kernel has it and lets us.
@@ -486,6 +504,20 @@ pub fn wait_signal(signal: &mut Pending, timeout_ms: Option<u64>) -> bool {
     result > 0
 }
 
+/// Takes a pending signal, if there is one, and forgets it.
+pub fn forget(signal: Signal) {
+    let set = SignalSet::NONE.with(signal).0;
+    // The kernel's set is two words on 32-bit architectures, the low one first.
+    let set = [set as u32, (set >> 32) as u32];
+    let time = timespec(0);
+    // SAFETY: the set is eight bytes, on little-endian architectures in the kernel's layout; it is
+    // not asked what it was.
+    unsafe {
+        let (set, time) = (set.as_ptr() as usize, &raw const time as usize);
+        syscall(sys::__NR_rt_sigtimedwait, set, 0, time, 8, 0);
+    }
+}
+
 /// poll(2) of one descriptor for at most `timeout_ms`: whether there is any of `events`. Not
 /// through rustix, which is ready for more kinds of time than an init has.
 pub fn poll(fd: c_int, events: u32, timeout_ms: u64) -> Result<bool, Errno> {
@@ -532,21 +564,21 @@ fn timespec(ms: u64) -> sys::__kernel_old_timespec {
 /// The monotonic clock in milliseconds. Not through rustix, which would bring a parser of the vDSO
 /// for a call that an init makes a few times an hour.
 pub fn clock_ms() -> u64 {
+    let (seconds, micros) = clock(sys::CLOCK_MONOTONIC);
+    seconds * 1000 + u64::from(micros / 1000)
+}
+
+/// A clock: seconds, and microseconds of the second. It must be one that every kernel has.
+pub fn clock(clock: u32) -> (u64, u32) {
     let mut time = MaybeUninit::<sys::__kernel_old_timespec>::zeroed();
-    // SAFETY: the structure is the one of this call; it cannot fail for this clock.
+    // SAFETY: the structure is the one of this call; it cannot fail for such a clock.
     let time = unsafe {
         let place = time.as_mut_ptr() as usize;
-        syscall(
-            sys::__NR_clock_gettime,
-            sys::CLOCK_MONOTONIC as usize,
-            place,
-            0,
-            0,
-            0,
-        );
+        syscall(sys::__NR_clock_gettime, clock as usize, place, 0, 0, 0);
         time.assume_init()
     };
-    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+    // Never negative: in 32 bits that is the time after 2038.
+    (time.tv_sec as usize as u64, time.tv_nsec as u32 / 1000)
 }
 
 /// socket(2), closed on exec, and never waiting. Not through rustix, here and below: its addresses
@@ -680,6 +712,13 @@ pub fn foreground(fd: c_int) -> Option<Pid> {
     if known { Some(group) } else { None }
 }
 
+/// Whether this is a terminal.
+pub fn is_terminal(fd: c_int) -> bool {
+    let mut size = [0_u16; 4];
+    // SAFETY: the kernel writes a winsize, which is four short integers.
+    unsafe { ioctl(fd, TIOCGWINSZ, &raw mut size as usize) }
+}
+
 /// Makes a process group of our session the foreground group of our terminal.
 pub fn set_foreground(fd: c_int, group: Pid) -> bool {
     // SAFETY: the kernel reads an int.
@@ -722,22 +761,6 @@ pub fn set_limit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno> {
             0,
         )
     }
-}
-
-/// The soft and the hard limit of a resource.
-pub fn limit(resource: u8) -> [u64; 2] {
-    let mut limits = [u64::MAX; 2];
-    // SAFETY: as in [`set_limit`]; the kernel writes to the fourth argument.
-    let _ = unsafe {
-        set(
-            sys::__NR_prlimit64,
-            0,
-            resource.into(),
-            0,
-            limits.as_mut_ptr() as usize,
-        )
-    };
-    limits
 }
 
 /// setpriority(2) of this process.

@@ -124,6 +124,13 @@ impl Reactor {
         epoll::add(self.instance(), fd, token.data(), flags).is_ok()
     }
 
+    /// Watches a descriptor that is watched for these flags from now on, or for nothing if there
+    /// are none.
+    pub fn change(&self, fd: BorrowedFd, token: Token, flags: EventFlags) {
+        // It takes nothing of the kernel, so that it cannot fail.
+        let _ = epoll::modify(self.instance(), fd, token.data(), flags);
+    }
+
     /// This descriptor is watched no more.
     pub fn unwatch(&mut self, fd: BorrowedFd) {
         if self.epoll != NONE {
@@ -131,16 +138,16 @@ impl Reactor {
         }
     }
 
-    /// Whether anything is watched, or was.
-    pub fn watches(&self) -> bool {
-        self.epoll != NONE
-    }
-
     /// Whose descriptor became ready in the last wait; again and again until there is none.
     pub fn woken(&mut self) -> Option<Token> {
         self.ready = self.ready.checked_sub(1)?;
         let event = self.events.get(self.ready)?;
         Some(Token::of(event.data))
+    }
+
+    /// The highest descriptor that we hold.
+    pub fn last(&self) -> c_int {
+        self.fd.max(self.epoll)
     }
 
     fn instance(&self) -> BorrowedFd<'static> {

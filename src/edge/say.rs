@@ -13,6 +13,7 @@ use rustix::io::{Errno, IoSlice, ReadWriteFlags, pwritev2};
 use super::raw;
 use pidlet::message::Stream;
 use pidlet::text;
+use pidlet::words::signal::Signal;
 use pidlet::words::text::Line;
 
 /// How long the last line waits for a reader that is only slow.
@@ -72,22 +73,41 @@ fn fd(stream: Stream) -> BorrowedFd<'static> {
 
 fn write(stream: Stream, text: &[u8], patience_ms: u64) -> bool {
     let fd = fd(stream);
+    if patience_ms > 0 {
+        let _ = raw::poll(fd.as_raw_fd(), POLLOUT, patience_ms);
+    }
+    // A closed or broken stream takes nothing ever: that is not worth counting.
+    offer(fd, text, text.len()) != Err(Errno::AGAIN)
+}
+
+/// Writes what a stream takes just now, without waiting: how much that was, [`Errno::AGAIN`] if
+/// nothing. Where the kernel only knows whether it takes anything, no more than `blind` bytes; with
+/// [`usize::MAX`] it need not be asked, since the stream is a file or does not wait anyway.
+pub fn offer(fd: BorrowedFd, text: &[u8], blind: usize) -> Result<usize, Errno> {
+    if blind == usize::MAX {
+        return write_to(fd, text);
+    }
     // Setting O_NONBLOCK would set it for everybody who shares the pipe. A write that does not
     // wait needs a kernel that knows it for this kind of file.
-    if patience_ms == 0 {
-        match pwritev2(fd, &[IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT) {
-            Ok(_) => return true,
-            Err(Errno::AGAIN) => return false,
-            Err(_) => (),
-        }
+    let mut result = pwritev2(fd, &[IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT);
+    if !matches!(result, Ok(_) | Err(Errno::AGAIN)) {
+        // A pipe that polls as writable takes a line of ours whole (pipe(7): PIPE_BUF).
+        result = match raw::poll(fd.as_raw_fd(), POLLOUT, 0) {
+            Ok(false) => Err(Errno::AGAIN),
+            _ => write_to(fd, text.get(..blind).unwrap_or(text)),
+        };
     }
-    // A pipe that polls as writable takes a line of ours whole (pipe(7): PIPE_BUF). A closed or
-    // broken stream takes nothing ever: that is not worth counting.
-    let ready = raw::poll(fd.as_raw_fd(), POLLOUT, patience_ms) != Ok(false);
-    if ready {
-        let _ = rustix::io::write(fd, text);
+    result
+}
+
+/// write(2), without the signal that comes with a broken pipe: nobody has sent it, and the services
+/// must not be told of it.
+fn write_to(fd: BorrowedFd, text: &[u8]) -> Result<usize, Errno> {
+    let result = rustix::io::write(fd, text);
+    if result == Err(Errno::PIPE) {
+        raw::forget(Signal::PIPE);
     }
-    ready
+    result
 }
 
 /// Writes the end's reason to the termination log: the one that was set, or Kubernetes' if it is

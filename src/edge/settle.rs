@@ -3,7 +3,6 @@
 use core::ffi::c_int;
 
 use rustix::fd::BorrowedFd;
-use rustix::io::FdFlags;
 
 use super::{files, raw};
 
@@ -11,39 +10,35 @@ use super::{files, raw};
 const FIRST_INHERITED: c_int = 3;
 
 /// Changes to `/` and closes every descriptor from 3 on that we were born with: a directory that we
-/// were started in can be unmounted, and a pipe that we were given comes to its end. `keep` are
-/// those of our own, in ascending order; where there are `more`, each descriptor is looked at.
-pub fn settle(keep: [c_int; 2], more: bool) {
+/// were started in can be unmounted, and a pipe comes to its end. None of our own is above `last`.
+pub fn settle(last: c_int) {
     // A root that may not be entered is no reason to die.
     let _ = rustix::process::chdir(c"/");
-    close_from(FIRST_INHERITED, keep, more);
+    close_inherited(last);
 }
 
-/// Closes every descriptor from `first` on, at least 3, that we were born with.
-pub fn close_from(mut first: c_int, keep: [c_int; 2], more: bool) {
-    let from = first;
-    let mut closed = !more;
-    for fd in keep {
-        if fd >= first {
-            closed = closed && (fd == first || raw::close_range(first, fd - 1));
-            first = fd + 1;
-        }
+/// Closes every descriptor from 3 on that we were born with, and that nobody has made ours since.
+/// None of ours is above `last`.
+pub fn close_inherited(last: c_int) {
+    let behind = last.max(FIRST_INHERITED - 1) + 1;
+    for fd in FIRST_INHERITED..behind {
+        close_if_inherited(fd);
     }
-    if !closed || !raw::close_range(first, c_int::MAX) {
-        close_each(from);
+    if !raw::close_range(behind, c_int::MAX) {
+        // Before Linux 5.9, and where a seccomp profile knows no close_range(2): only what is open,
+        // never every number up to the limit, which may be a billion.
+        files::numbers(c"/proc/self/fd", &mut |fd, _| {
+            close_if_inherited(fd as c_int)
+        });
     }
 }
 
-/// Before Linux 5.9, and where a seccomp profile knows no close_range(2): only what is open, never
-/// every number up to the limit, which may be a billion. What we were born with has survived an
-/// exec; what we opened ourselves would not.
-fn close_each(from: c_int) {
-    files::numbers(c"/proc/self/fd", &mut |fd, _| {
-        let fd = fd as c_int;
-        // SAFETY: it is open.
-        let flags = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(fd) });
-        if fd >= from && flags == Ok(FdFlags::empty()) {
-            raw::close(fd as usize);
-        }
-    });
+/// Closes a descriptor that is not one of the three and not our own: ours are all closed on exec,
+/// and one that came through an exec is not.
+fn close_if_inherited(fd: c_int) {
+    // SAFETY: only asked about. If it is not open this fails, and that is all.
+    let flags = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(fd) });
+    if fd >= FIRST_INHERITED && flags.is_ok_and(|flags| flags.is_empty()) {
+        raw::close(fd as usize);
+    }
 }

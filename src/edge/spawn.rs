@@ -9,16 +9,17 @@ use core::ffi::{CStr, c_char, c_int};
 use core::mem::replace;
 use core::ptr::null;
 
-use rustix::fd::{BorrowedFd, IntoRawFd};
-use rustix::fs::{Access, OFlags, access};
+use rustix::fd::BorrowedFd;
+use rustix::fs::{Access, access};
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{getpid, set_parent_process_death_signal, setpgid, setsid};
+use rustix::process::{Rlimit, getpid, set_parent_process_death_signal, setpgid, setsid};
 
 use super::entry::Start;
 use super::prepare::prepare;
-use super::process::Own;
+use super::process::{self, Own};
+use super::reactor::NONE;
 use super::terminal::STDIN;
-use super::{arena, files, raw, settle};
+use super::{arena, raw, settle};
 use pidlet::plan::environment::assemble;
 use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Terminal, behind};
 use pidlet::supervise::Event;
@@ -43,8 +44,6 @@ const PATH_MAX: usize = 4096;
 pub const FIRST_SOCKET: c_int = 3;
 /// More are passed on by nobody.
 const SOCKETS_MAX: u64 = 1000;
-/// RLIMIT_NOFILE.
-const FILES: u8 = 7;
 /// Variables of a service beside ours and those of its section.
 const EXTRA_VARIABLES: usize = 3;
 
@@ -66,7 +65,7 @@ pub enum What {
 /// What a child gets besides.
 #[derive(Clone, Copy)]
 pub struct Gift<'g> {
-    /// What its standard streams are to be: descriptors of ours, or -1 for the one that we have.
+    /// What its standard streams are to be: descriptors of ours, or [`NONE`] for the one that we have.
     pub streams: [c_int; 3],
     /// Its `ready = fd:N`: our end of the pipe, and N.
     pub ready: Option<(c_int, c_int)>,
@@ -79,7 +78,7 @@ pub struct Gift<'g> {
 impl Gift<'_> {
     /// Nothing.
     pub const NONE: Gift<'static> = Gift {
-        streams: [-1; 3],
+        streams: [NONE; 3],
         ready: None,
         notify: c"",
         terminal: None,
@@ -98,8 +97,8 @@ pub struct Spawner<'p> {
     ours: List<'p, &'p CStr>,
     variables: List<'p, &'p CStr>,
     envp: &'p mut [*const c_char],
-    /// The limits of open files that we were started with, if ours are others.
-    pub files: Option<[u64; 2]>,
+    /// The limit of descriptors that a service has, where we have another one.
+    pub files: Option<Rlimit>,
     /// How many sockets were passed to us, from descriptor 3 on (sd_listen_fds(3)).
     pub sockets: c_int,
     /// Room for the longest path that is tried, with its NUL.
@@ -107,8 +106,6 @@ pub struct Spawner<'p> {
     mask: SignalSet,
     /// SIGCHLD was ignored when we were started.
     chld_ignored: bool,
-    /// `/dev/null`, for standard input in place of a terminal that belongs to none of several.
-    null: Option<c_int>,
 }
 
 /// What a child is told, and what it leaves behind if it fails.
@@ -160,7 +157,6 @@ impl<'p> Spawner<'p> {
             candidate: arena::array(0, path.count_bytes() + NAME_MAX + 2),
             mask: start.mask,
             chld_ignored: own.chld_ignored,
-            null: None,
         };
         if plan.filed {
             spawner.ours = start.environment();
@@ -172,20 +168,13 @@ impl<'p> Spawner<'p> {
             let sockets = sockets.and_then(|number| text::number(number.to_bytes()));
             spawner.sockets = sockets.unwrap_or(0).min(SOCKETS_MAX) as c_int;
             // Services get what is theirs and nothing else, however late they start.
-            let first_other = FIRST_SOCKET + spawner.sockets;
-            for fd in FIRST_SOCKET..first_other {
+            let last = FIRST_SOCKET + spawner.sockets - 1;
+            for fd in FIRST_SOCKET..=last {
                 inherit(fd, FdFlags::CLOEXEC);
             }
-            settle::close_from(first_other, [-1; 2], false);
+            settle::close_inherited(last);
         }
         spawner
-    }
-
-    /// From now on standard input is `/dev/null` for every service, as a shell has it for what
-    /// runs in the background. Where there is none it stays what it is.
-    pub fn close_stdin(&mut self) {
-        let null = files::open(c"/dev/null", OFlags::RDONLY);
-        self.null = null.ok().map(IntoRawFd::into_raw_fd);
     }
 
     /// Starts a service or what belongs to it, and tells what came of it.
@@ -284,10 +273,13 @@ impl<'p> Spawner<'p> {
         } else if let Some(fd) = gift.terminal {
             raw::set_foreground(fd, own_pid());
         }
-        let spec = self.plan.spec(service);
-        let asks = spec.has(Key::Stdin) || spec.number(Key::Tty) > 0;
-        if let Some(fd) = self.null.filter(|_| !asks) {
-            raw::dup_to(fd, STDIN);
+        for (to, fd) in gift.streams.into_iter().enumerate() {
+            if fd != NONE {
+                raw::dup_to(fd, to as c_int);
+            }
+        }
+        if let Some(limit) = self.files {
+            process::limit_files(limit);
         }
         if self.plan.filed {
             if let Err((key, errno)) = self.furnish(service, gift) {
@@ -303,14 +295,9 @@ impl<'p> Spawner<'p> {
         self.execute(service, what)
     }
 
-    /// Descriptors, and what else its section says.
+    /// Further descriptors, and what else its section says.
     fn furnish(&self, service: usize, gift: &Gift) -> Result<(), (Key, Errno)> {
         let spec = self.plan.spec(service);
-        for (to, fd) in gift.streams.iter().enumerate() {
-            if *fd >= 0 {
-                raw::dup_to(*fd, to as c_int);
-            }
-        }
         if spec.number(Key::Sockets) > 0 {
             for fd in FIRST_SOCKET..FIRST_SOCKET + self.sockets {
                 inherit(fd, FdFlags::empty());
@@ -320,9 +307,6 @@ impl<'p> Spawner<'p> {
             Some((fd, to)) if fd == to => inherit(fd, FdFlags::empty()),
             Some((fd, to)) => raw::dup_to(fd, to),
             None => (),
-        }
-        if let Some([soft, hard]) = self.files {
-            let _ = raw::set_limit(FILES, soft, hard);
         }
         prepare(spec)
     }

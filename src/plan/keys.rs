@@ -190,7 +190,7 @@ mod tests {
             (Key::LimitSignals, libc::RLIMIT_SIGPENDING),
             (Key::LimitQueues, libc::RLIMIT_MSGQUEUE),
         ] {
-            assert_eq!(key.resource().map(u32::from), Some(number as u32));
+            assert_eq!(key.resource().map(u32::from), Some(number));
         }
         assert_eq!(
             (Key::Sockets.resource(), Key::None.resource()),

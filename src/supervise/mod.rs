@@ -463,6 +463,12 @@ impl<'p> Supervisor<'p> {
         });
     }
 
+    /// The service whose process this is, if it is one's.
+    pub fn place_of(&self, pid: Pid) -> Option<Place> {
+        let index = self.find(pid).ok()?;
+        self.running.get(index).copied()
+    }
+
     /// Where in the list of running services the one with this process is, or would be.
     fn find(&self, pid: Pid) -> Result<usize, usize> {
         self.running.binary_search_by_key(&pid, |place| {

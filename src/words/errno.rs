@@ -7,7 +7,7 @@ use super::packed::Text;
 pub struct Errno(pub u16);
 
 /// The texts of strerror(3) in the order of the numbers, a line each; a number without a text is
-/// shown as a number. Behind 40 come 80 and 116. One text, because a table of them would cost
+/// shown as a number. Behind 40 come 80, 116 and 122. One text, because a table of them would cost
 /// 16 bytes of pointers and lengths and a relocation a row.
 const TEXTS: Text = text!(
     "\
@@ -37,12 +37,12 @@ Too many open files in system
 Too many open files
 Inappropriate ioctl for device
 Text file busy
-
+File too large
 No space left on device
 
 Read-only file system
 
-
+Broken pipe
 
 
 
@@ -52,7 +52,8 @@ Function not implemented
 
 Too many levels of symbolic links
 Accessing a corrupted shared library
-Stale file handle"
+Stale file handle
+Disk quota exceeded"
 );
 
 impl Errno {
@@ -70,6 +71,8 @@ impl Errno {
     pub const CHILD: Errno = Errno(10);
     /// Resource temporarily unavailable.
     pub const AGAIN: Errno = Errno(11);
+    /// Too many open files.
+    pub const MFILE: Errno = Errno(24);
     /// Permission denied.
     pub const ACCES: Errno = Errno(13);
     /// Invalid argument.
@@ -87,6 +90,7 @@ impl Errno {
             number @ 1..=40 => number - 1,
             80 => 40,
             116 => 41,
+            122 => 42,
             _ => return None,
         };
         Some(TEXTS.line(place.into())).filter(|text| !text.is_empty())
@@ -116,6 +120,6 @@ mod tests {
             );
             seen += 1;
         }
-        assert_eq!(seen, 28);
+        assert_eq!(seen, 31);
     }
 }

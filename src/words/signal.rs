@@ -28,6 +28,8 @@ impl Signal {
     pub const QUIT: Signal = Signal(3);
     /// The one that cannot be caught.
     pub const KILL: Signal = Signal(9);
+    /// A pipe that is written to has no reader.
+    pub const PIPE: Signal = Signal(13);
     /// The one that asks to end.
     pub const TERM: Signal = Signal(15);
     /// A child ended or stopped.

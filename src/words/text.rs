@@ -165,6 +165,12 @@ impl Line {
         }
     }
 
+    /// That something cannot be written to a file, and why.
+    pub fn put_cannot_write(&mut self, path: &[u8], errno: Errno) -> &mut Line {
+        self.put(text!("pidlet: cannot write \"")).put_bytes(path);
+        self.put(text!("\": ")).put_errno(errno)
+    }
+
     /// A length of time for people: `0.5s`, `12.4s`, `3m07s`, `5h02m`.
     #[inline(never)]
     pub fn put_span(&mut self, span: Span) -> &mut Line {
@@ -220,7 +226,8 @@ impl Line {
     }
 }
 
-fn hex(nibble: u8) -> u8 {
+/// A hexadecimal digit.
+pub(crate) fn hex(nibble: u8) -> u8 {
     if nibble < 10 {
         b'0' + nibble
     } else {

@@ -1,0 +1,423 @@
+//! What services write, on its way through us (DESIGN §11): whole lines, none lost, torn or out of
+//! order; and whoever does not read holds nobody up but those who write.
+
+mod support;
+use support::*;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Shells, each a service, in a container that ends when all of them have ended.
+fn shells(mode: Mode, options: &[&str], scripts: &[&str]) -> Run {
+    let commands: Vec<[&str; 3]> = scripts.iter().map(|script| ["sh", "-c", script]).collect();
+    let words = commands.join(&"---");
+    let run = Run::pidlet().mode(mode).args(["--until", "all"]);
+    run.args(options).arg("--").args(words)
+}
+
+/// A container that a file describes.
+fn described(temp: &Temp, text: &str) -> Run {
+    let path = temp.write("pidlet.conf", text, 0o644);
+    Run::pidlet().args(["-c", &path])
+}
+
+/// What stands behind `name | ` on lines that begin so.
+fn of<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let head = format!("{name} | ");
+    let lines = text.lines();
+    lines.filter_map(|line| line.strip_prefix(&head)).collect()
+}
+
+#[test]
+fn lines_of_several_services_are_neither_torn_nor_lost_nor_out_of_order() {
+    const COUNT: usize = 30_000;
+    let script = format!("seq {COUNT}; seq {COUNT} >&2");
+    for mode in Mode::BOTH {
+        let scripts = [script.as_str(); 4];
+        let ended = shells(mode, &["--log", "prefix"], &scripts).output();
+        assert_eq!(ended.exit, Exit::Code(0), "{:?}", ended.exit);
+        for (text, more) in [(&ended.stdout, 0), (&ended.stderr, 1)] {
+            for name in ["sh", "sh-2", "sh-3", "sh-4"] {
+                let numbers = of(text, name);
+                assert_eq!(numbers.len(), COUNT, "{name}");
+                let right = |(index, number): (usize, &&str)| **number == (index + 1).to_string();
+                assert!(numbers.iter().enumerate().all(right), "{name}");
+            }
+            assert_eq!(text.lines().count(), 4 * COUNT + more);
+        }
+    }
+}
+
+#[test]
+fn a_last_line_without_newline_is_completed_before_the_end_is_said() {
+    for mode in Mode::BOTH {
+        let ended = shells(mode, &["--log", "prefix"], &["printf 'a\nb'; printf c >&2"]).output();
+        assert_eq!(ended.stdout, "sh | a\nsh | b\n", "{ended}");
+        let mut lines = ended.stderr.lines();
+        assert_eq!(lines.next(), Some("sh | c"), "{ended}");
+        assert!(
+            lines.next().unwrap().starts_with("pidlet: sh (pid "),
+            "{ended}"
+        );
+    }
+}
+
+#[test]
+fn a_line_of_a_mebibyte_comes_in_marked_pieces() {
+    let script = "head -c 1048576 /dev/zero | tr '\\0' x; echo; echo end";
+    let ended = shells(Mode::Pid1, &["--log", "prefix"], &[script]).output();
+    let mut pieces = of(&ended.stdout, "sh");
+    assert_eq!(pieces.pop(), Some("end"));
+    let last = pieces.pop().unwrap();
+    assert!(pieces.iter().all(|piece| piece.len() == 8193));
+    let whole: String = pieces
+        .iter()
+        .map(|piece| piece.strip_suffix('\\').unwrap())
+        .collect();
+    assert!(whole + last == "x".repeat(1 << 20));
+}
+
+#[test]
+fn json_lines_are_json_whatever_is_written() {
+    let check = "import json, sys\n\
+        for line in sys.stdin.buffer:\n\
+        \x20   o = json.loads(line.decode('utf-8'))\n\
+        \x20   assert list(o)[:4] == ['time', 'service', 'stream', 'message'], o\n\
+        \x20   assert o['service'] == 'sh' and len(o['time']) == 27, o\n\
+        \x20   sys.stdout.write(o['message'] + ('' if o.get('partial') else '\\n'))\n";
+    let options = ["--log", "json", "--timestamps"];
+    // As much of anything as the kernel has, and every byte once.
+    let script = "head -c 100000 /dev/urandom; echo; printf '\\001\\t\"\\\\\\303\\244\\377z'";
+    let run = shells(Mode::Pid1, &options, &[script]);
+    let ended = run.output();
+    let mut python = Command::new("python3");
+    python.args(["-c", check]).stdin(Stdio::piped());
+    let python = python.stdout(Stdio::piped()).spawn();
+    let Ok(mut python) = python else {
+        skip!("there is no python3");
+    };
+    let mut stdin = python.stdin.take().unwrap();
+    let text = ended.stdout.clone();
+    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    let output = python.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success(), "{ended}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.ends_with("\u{1}\t\"\\ä\u{fffd}z\n"), "{text:?}");
+}
+
+#[test]
+fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
+    for mode in Mode::BOTH {
+        let run = Run::pidlet().mode(mode);
+        let run = run.args(["-v", "--log", "prefix", "--"]);
+        let run = run.args(["sh", "-c", "trap '' USR1; exec yes", "---"]);
+        let script = "trap 'echo usr1 >&2' USR1; echo trapped >&2; while :; do sleep 0.01; done";
+        let run = run.args(["sh", "-c", script]);
+        let init = run.stdout(Output::Full).start();
+        init.wait_line(ErrOut, |line| line == "sh-2 | trapped");
+        init.until("yes ignores USR1", || init.find("yes").is_some());
+        init.until("USR1 is passed on", || {
+            init.kill(libc::SIGUSR1);
+            init.lines(ErrOut).iter().any(|line| line == "sh-2 | usr1")
+        });
+        init.until("nobody is left unreaped", || {
+            init.others().iter().all(|info| !info.is_zombie())
+        });
+        let begin = Instant::now();
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert!(begin.elapsed() < Duration::from_secs(6), "{ended}");
+        assert_eq!(ended.exit, Exit::Code(128 + libc::SIGTERM), "{ended}");
+        let lost =
+            "pidlet: cannot write \"standard output or error\": Resource temporarily unavailable; ";
+        assert!(
+            ended.stderr.lines().any(|line| line.starts_with(lost)),
+            "{ended}"
+        );
+    }
+}
+
+#[test]
+fn a_slow_reader_gets_everything() {
+    let (mut reader, writer) = pipe();
+    let init = shells(
+        Mode::Pid1,
+        &["--log", "prefix"],
+        &["seq 100000", "seq 100000"],
+    );
+    let init = init.stdout(Output::File(writer)).start();
+    let mut text = String::new();
+    let mut buffer = [0; 3000];
+    loop {
+        let read = reader.read(&mut buffer).unwrap();
+        text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        if read == 0 {
+            break;
+        }
+        if text.len() % 7 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    assert_eq!(init.wait_exit(), Exit::Code(0));
+    for name in ["sh", "sh-2"] {
+        let numbers = of(&text, name);
+        assert_eq!(numbers.len(), 100_000, "{name}");
+        assert_eq!(numbers.last(), Some(&"100000"));
+    }
+}
+
+#[test]
+fn our_own_lines_do_not_tear_those_of_services() {
+    let (mut reader, writer) = pipe();
+    let script = "trap '' USR1; x=$(printf '%05000d' 0); for i in $(seq 200); do echo $x >&2; done";
+    let run = shells(Mode::Pid1, &["-vv", "--log", "prefix"], &[script]);
+    let init = run.stderr(Output::File(writer)).start();
+    let mut text = String::new();
+    let mut buffer = [0; 1500];
+    loop {
+        // Its trap is set once it writes.
+        if text.contains("sh | 0") {
+            init.kill(libc::SIGUSR1);
+        }
+        let read = reader.read(&mut buffer).unwrap();
+        if read == 0 {
+            break;
+        }
+        text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+    }
+    assert_eq!(init.wait_exit(), Exit::Code(0));
+    let whole = format!("sh | {}", "0".repeat(5000));
+    let mut counts = [0, 0];
+    for line in text.lines() {
+        match line {
+            _ if line == whole => counts[0] += 1,
+            _ if line.starts_with("pidlet: ") => counts[1] += 1,
+            _ => panic!("{line:?}"),
+        }
+    }
+    assert_eq!(counts[0], 200);
+    assert!(counts[1] > 10, "{counts:?}");
+}
+
+#[test]
+fn whoever_keeps_the_pipe_and_writes_does_not_hold_up_the_end() {
+    for mode in Mode::BOTH {
+        let script = "(trap '' TERM; while :; do echo y; done) & echo x; exit 3";
+        let run = Run::pidlet()
+            .mode(mode)
+            .args(["--grace", "1s", "--log", "prefix", "--"]);
+        let begin = Instant::now();
+        let init = run
+            .args(["sh", "-c", script, "---", "sleep", "100"])
+            .start();
+        assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.stderr());
+        assert!(begin.elapsed() < Duration::from_secs(6));
+        assert!(of(&init.stdout(), "sh").contains(&"x"));
+    }
+}
+
+#[test]
+fn a_standard_output_that_nobody_can_read_costs_lines_and_nothing_else() {
+    let lost = |ended: &Ended, why: &str| {
+        let line = format!("pidlet: cannot write \"standard output or error\": {why}; ");
+        ended.stderr.lines().any(|said| said.starts_with(&line))
+    };
+    for mode in Mode::BOTH {
+        let script = "seq 10; echo b >&2; exit 4";
+        let run = || shells(mode, &["--log", "prefix"], &[script]);
+        let ended = run().stdout(Output::Closed).output();
+        assert_eq!(ended.exit, Exit::Code(4), "{ended}");
+        assert!(lost(&ended, "Bad file descriptor"), "{ended}");
+        assert_eq!(of(&ended.stderr, "sh"), ["b"], "{ended}");
+        let (reader, writer) = pipe();
+        drop(reader);
+        // The signal that comes with a broken pipe is not the services'.
+        let signals = [probe(), "signals", "--exit-on", "15=0"];
+        let other = ["---", "sh", "-c", "seq 100000; sleep 0.2"];
+        let run = Run::pidlet()
+            .mode(mode)
+            .args(["-v", "--log", "prefix", "--"]);
+        let ended = run
+            .args(signals)
+            .args(other)
+            .stdout(Output::File(writer))
+            .output();
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        assert!(lost(&ended, "Broken pipe"), "{ended}");
+        assert!(!ended.stderr.contains("PIPE"), "{ended}");
+    }
+}
+
+#[test]
+fn a_terminal_gets_lines_as_well() {
+    let run = shells(
+        Mode::Pid1,
+        &["--log", "prefix"],
+        &["seq 1000; seq 1000 >&2"],
+    );
+    let init = run.tty().stdout(Output::Pty).stderr(Output::Pty).start();
+    assert_eq!(init.wait_exit(), Exit::Code(0));
+    init.until("all of it is there", || {
+        of(&init.stdout(), "sh").len() == 2000
+    });
+}
+
+#[test]
+fn files_are_rotated_by_size_at_ends_of_lines() {
+    let temp = Temp::new();
+    let log = temp.join("log");
+    let text = format!(
+        "[pidlet]\nuntil = all\n[a]\nrun = seq 100 999\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 2\n"
+    );
+    let ended = described(&temp, &text).output();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    let size = |path: &str| std::fs::metadata(path).map(|data| data.len()).ok();
+    assert_eq!(size(&log), Some(600));
+    for (number, expected) in [(1, Some(1000)), (2, Some(1000)), (3, None)] {
+        assert_eq!(size(&format!("{log}.{number}")), expected);
+    }
+    let last = lines_of(&log);
+    assert_eq!(last.first().unwrap(), "850");
+    assert_eq!(last.last().unwrap(), "999");
+    // Nothing is kept: it begins anew.
+    let temp = Temp::new();
+    let log = temp.join("log");
+    let text =
+        format!("[a]\nrun = seq 100 999\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 0\n");
+    described(&temp, &text).output();
+    assert_eq!(lines_of(&log).len(), 150);
+    assert_eq!(size(&format!("{log}.1")), None);
+}
+
+#[test]
+fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
+    let temp = Temp::new();
+    let (log, sub) = (temp.join("log"), temp.join("missing/log"));
+    let text = format!(
+        "[pidlet]\nuntil = all\n\
+        [a]\nrun = seq 20000\nstdout = file:{log}\nstderr = file:{log}\n\
+        [b]\nrun = sh -c \"seq 20000; seq 20000 >&2\"\nstdout = file:{log}\nstderr = file:{log}\n\
+        [c]\nrun = seq 7\nstdout = file:/dev/full\n\
+        [d]\nrun = seq 8\nstdout = file:{sub}\n\
+        [e]\nrun = sh -c \"echo shown; cat\"\nstdin = file:/etc/passwd\nstderr = null\n"
+    );
+    let ended = described(&temp, &text).output();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    let mut numbers: Vec<u32> = lines_of(&log)
+        .iter()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    numbers.sort_unstable();
+    let expected: Vec<u32> = (1..=20_000).flat_map(|number| [number; 3]).collect();
+    assert!(numbers == expected);
+    let full = "pidlet: cannot write \"/dev/full\": No space left on device; 7 lines were dropped";
+    let missing =
+        format!("pidlet: cannot write \"{sub}\": No such file or directory; 8 lines were dropped");
+    for line in [full, &missing] {
+        assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
+    }
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
+    assert_eq!(ended.stdout, format!("shown\n{passwd}"));
+}
+
+#[test]
+fn a_file_that_somebody_moves_away_is_opened_anew() {
+    let temp = Temp::new();
+    let log = temp.join("log");
+    let text = format!(
+        "[a]\nrun = sh -c 'while :; do echo x; sleep 0.05; done'\nstdout = file:{log}\ntimestamps = yes\n"
+    );
+    let init = described(&temp, &text.replace("timestamps = yes\n", "")).start();
+    init.until("there are lines", || !lines_of(&log).is_empty());
+    std::fs::rename(&log, format!("{log}.old")).unwrap();
+    init.until("there are lines again", || !lines_of(&log).is_empty());
+    init.kill(libc::SIGTERM);
+    assert_eq!(init.wait_exit(), Exit::Code(143));
+}
+
+#[test]
+fn a_service_reads_what_others_write() {
+    let temp = Temp::new();
+    let text = "[pidlet]\nuntil = all\n[a]\nrun = seq 1 1000\nstdout = service:c\n\
+        [b]\nrun = seq 1001 2000\nstdout = service:c\n\
+        [c]\nrun = sh -c 'head -n 2000 | sort -n | tail -n 1'\n";
+    let ended = described(&temp, text).output();
+    assert_eq!(ended.stdout, "2000\n", "{ended}");
+}
+
+#[test]
+fn nothing_captured_costs_nothing() {
+    let init = Run::pidlet().args(["--", probe(), "signals"]).start();
+    init.wait_says("ready");
+    init.until("we have settled", || {
+        init.cwd() == "/" && init.fds().len() == 4
+    });
+    assert!(init.fds().iter().all(|(_, to)| !to.contains("eventpoll")));
+}
+
+#[test]
+fn descriptors_that_we_were_born_with_do_not_outlive_the_start() {
+    let file = || File::open("/dev/null").unwrap();
+    assert!(file().as_raw_fd() > 2);
+    let run = shells(Mode::Pid1, &["--log", "prefix"], &["echo hi; sleep 100"]);
+    let init = run.fd(file(), 5).fd(file(), 100).fd(file(), 7).start();
+    init.wait_says("sh | hi");
+    init.until("they are closed", || {
+        let fds = init.fds();
+        let inherited = |(fd, to): &(i32, String)| *fd > 2 && to == "/dev/null";
+        !fds.iter().any(inherited)
+    });
+    init.kill(libc::SIGUSR1);
+    assert_eq!(init.wait_exit(), Exit::Code(128 + libc::SIGUSR1));
+}
+
+#[test]
+fn many_services_need_many_descriptors_and_have_their_own_limit() {
+    let scripts = ["ulimit -n"; 60];
+    let run = shells(Mode::Pid1, &["--log", "prefix"], &scripts);
+    let ended = run.limit(libc::RLIMIT_NOFILE, 100, 4096).output();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    let right = ended.stdout.lines().filter(|line| line.ends_with(" | 100"));
+    assert_eq!(right.count(), 60, "{ended}");
+    // Where there are not enough the start says so.
+    let run = shells(Mode::Pid1, &["--log", "prefix"], &scripts);
+    let ended = run.limit(libc::RLIMIT_NOFILE, 100, 100).output();
+    assert!(ended.stderr.contains("Too many open files"), "{ended}");
+}
+
+#[test]
+fn both_outputs_in_one_pipe_or_file_do_not_tear_each_other() {
+    let script = "seq 20000; seq 20000 >&2";
+    let run = || shells(Mode::Pid1, &["-q", "--log", "prefix"], &[script, script]);
+    let whole = |text: &str| {
+        let right = |line: &&str| {
+            let (_, number) = line.split_once(" | ").unwrap_or_default();
+            number.parse::<u32>().is_ok()
+        };
+        assert_eq!(text.lines().filter(right).count(), 80_000);
+        assert_eq!(text.lines().count(), 80_000);
+    };
+    let (mut reader, writer) = pipe();
+    let both = writer.try_clone().unwrap();
+    let init = run()
+        .stdout(Output::File(writer))
+        .stderr(Output::File(both))
+        .start();
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(init.wait_exit(), Exit::Code(0));
+    whole(&text);
+    let temp = Temp::new();
+    let file = File::create(temp.join("out")).unwrap();
+    let both = file.try_clone().unwrap();
+    let init = run()
+        .stdout(Output::File(file))
+        .stderr(Output::File(both))
+        .start();
+    assert_eq!(init.wait_exit(), Exit::Code(0));
+    whole(&std::fs::read_to_string(temp.join("out")).unwrap());
+}
