@@ -8,7 +8,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/release/pidlet
 
 # What the commands need beside Rust: a command or a file, and the Debian package that has it.
 BUILD_NEEDS := cc=gcc /usr/include/stdlib.h=libc6-dev
-DEMO_NEEDS := unshare=util-linux python3=python3 nginx=nginx redis-server=redis-server
+DEMO_NEEDS := unshare=util-linux python3=python3 nginx=nginx redis-server=redis-server redis-cli=redis-tools
 TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace readelf=binutils mandoc=mandoc
 
 # The binary's size on x86-64 in bytes: what it may have with what exists today (a ratchet on the way down to 28 KiB), and
@@ -16,14 +16,14 @@ TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace re
 SIZE_BUDGET ?= 43008
 SIZE_LIMIT := 65536
 
-.PHONY: help demo test simulate build size dictionary fmt lint install clean rust build-needs
+.PHONY: help demo test simulate build size man dictionary fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 # First of all as a person sees it: three programs in one container, and how it ends.
-demo: rust  ## install what it needs, build, and run nginx, Python and Redis under pidlet as PID 1
+demo: rust  ## install what it needs, build, and run Redis, Python and nginx under pidlet as PID 1
 	@.ci/packages 'The demo' $(BUILD_NEEDS) $(DEMO_NEEDS)
 	$(CARGO) build --release
 	@echo
@@ -52,6 +52,11 @@ size: build  ## print the binary's size and its sections'; fail over the budget
 	test $$bytes -le $(SIZE_LIMIT) || { echo "size: over the limit, which may not be raised" >&2; exit 1; }; \
 	test $$bytes -le $(SIZE_BUDGET) || { echo "size: over the budget" >&2; exit 1; }
 
+# What tests/docs.rs demands as well, without building anything; `man -l docs/pidlet.8` shows a page.
+man:  ## check the manual pages
+	@.ci/packages 'The check of the manual pages' mandoc=mandoc
+	mandoc -Tlint -Wwarning docs/pidlet.8 docs/pidlet.conf.5
+
 # After texts have changed by much: the pairs that pack them best are others then.
 dictionary:  ## make the dictionary that packs the program's texts anew
 	@python3 docs/dictionary.py
@@ -64,9 +69,11 @@ lint: rust build-needs  ## check formatting, and clippy without a warning
 	$(CARGO) lint
 
 # Not built here: `sudo make install` should neither need cargo nor leave root's files in target/.
-install:  ## install the built binary to $(DESTDIR)$(PREFIX)/bin
+install:  ## install the built binary and the manual pages below $(DESTDIR)$(PREFIX)
 	@test -x $(BIN) || { echo 'install: nothing is built yet; run "make build" first' >&2; exit 1; }
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/pidlet
+	install -D -m 644 docs/pidlet.8 $(DESTDIR)$(PREFIX)/share/man/man8/pidlet.8
+	install -D -m 644 docs/pidlet.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/pidlet.conf.5
 
 clean: rust  ## remove what was built
 	$(CARGO) clean

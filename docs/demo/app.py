@@ -76,5 +76,4 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 with Server("app.sock", Handler) as server:
-    os.chmod("app.sock", 0o666)  # where nginx starts as root, its worker is somebody else
     server.serve_forever()

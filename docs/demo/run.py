@@ -3,9 +3,10 @@
 
     python3 docs/demo/run.py PATH/TO/pidlet        (`make demo` installs, builds and then does this)
 
-Starts redis-server, a Python application and nginx in a fresh PID namespace where pidlet is PID 1, asks the application
-for a few pages through nginx, lets it fail with exit code 3, and checks that the whole container ends with that code
-and that the other two programs were stopped properly. Exit code 0: everything was as it should be.
+Runs the plan in pidlet.conf (redis-server, a command that prepares it, a Python application, nginx) in a fresh PID
+namespace where pidlet is PID 1, asks the application for a few pages through nginx, lets it fail with exit code 3, and
+checks that the whole container ends with that code and that the other two programs were stopped properly, nginx before
+Redis. Exit code 0: everything was as it should be.
 """
 
 import http.client
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -26,9 +28,7 @@ EXIT_CODE = 3
 START_SECONDS = 30  # both bounds are for very slow machines: the demo goes on the moment that something happens
 END_SECONDS = 30
 
-REDIS = "redis-server --port 0 --unixsocket redis.sock --unixsocketperm 700 --appendonly no".split() + ["--save", ""]
-APP = "python3 app.py".split()
-NGINX = "nginx -e stderr -p . -c nginx.conf".split()
+FIRST_VISITOR = 1001  # the plan prepares Redis with a thousand visits
 
 
 class Unexpected(Exception):
@@ -70,12 +70,14 @@ def ask(url):
         return answer.read().decode().rstrip()
 
 
-def ask_until_answered(url, container):
-    """The first answer. Until then nginx, the application or Redis are still starting."""
+def ask_once_listening(url, container):
+    """The first answer. nginx starts last, when all else is up: once it listens, the first request must succeed."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             return ask(url)
+        except urllib.error.HTTPError as error:
+            raise Unexpected(f"nginx ran before what it is after was up: {error}") from None
         except OSError as error:
             last = error
         if container.poll() is not None:
@@ -86,16 +88,7 @@ def ask_until_answered(url, container):
 
 
 def show(text):
-    print("".join(f"     {line}\n" for line in text.splitlines()))
-
-
-def as_typed(outside, inside):
-    """The command line as one would type it: a line for each program."""
-    words = " ".join(word or "''" for word in ["pidlet", *inside])
-    lines = words.replace(" -- ", " --\n    ", 1).replace(" --- ", "\n--- ").splitlines()
-    if outside:
-        lines.insert(0, " ".join(outside))
-    return "$ " + " \\\n  ".join(lines)
+    print("".join(f"     {line}".rstrip() + "\n" for line in text.splitlines()))
 
 
 def demo(pidlet, state, log):
@@ -103,24 +96,32 @@ def demo(pidlet, state, log):
     base = f"http://127.0.0.1:{port}"
     conf = (HERE / "nginx.conf").read_text()
     (state / "nginx.conf").write_text(conf.replace("127.0.0.1:8080", f"127.0.0.1:{port}"))
-    shutil.copy(HERE / "app.py", state)
+    for name in ("app.py", "pidlet.conf"):
+        shutil.copy(HERE / name, state)
 
     outside = namespaces()
-    inside = ["--grace", "10s", "--", *REDIS, "---", *APP, "---", *NGINX]
+    inside = ["-c", "pidlet.conf"]
     print("1. Start a container: nginx passes requests to a Python application, which counts them in Redis.")
-    print(f"   pidlet starts all three{' and is PID 1' if outside else ''}; `---` stands between the commands.\n")
-    show(as_typed(outside, inside))
+    print(f"   pidlet{' is PID 1 and' if outside else ''} starts each when the one that it is after is up. The plan:\n")
+    show((state / "pidlet.conf").read_text())
+    show("$ " + " ".join([*outside, "pidlet", *inside]))
 
     with open(log, "wb") as output:
         container = subprocess.Popen(
-            [*outside, pidlet, *inside], cwd=state, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            [*outside, pidlet, *inside],
+            cwd=state,
+            env={**os.environ, "PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
     try:
         print(f"2. Ask through nginx, at {base}/\n")
-        answers = [ask_until_answered(base, container), ask(base), ask(base)]
+        answers = [ask_once_listening(base, container), ask(base), ask(base)]
         show("\n".join(answers))
-        if answers != [f"Hello, visitor number {n}" for n in (1, 2, 3)]:
-            raise Unexpected("Redis did not count the visitors 1, 2, 3")
+        expected = range(FIRST_VISITOR, FIRST_VISITOR + len(answers))
+        if answers != [f"Hello, visitor number {number}" for number in expected]:
+            raise Unexpected(f"Redis was not prepared, or did not count the visitors from {FIRST_VISITOR} on")
 
         print("3. The processes inside: who is who\n")
         show(ask(f"{base}/processes"))
@@ -164,12 +165,19 @@ def stop(container, in_namespace):
 def check(code, said, took):
     """Compares the end with the promise, line by line; true if all of it holds."""
     last = said.rstrip().rpartition("\n")[2]
-    reason = rf"pidlet: python3 \(pid \d+\) exited with code {EXIT_CODE} after .*; container exits {EXIT_CODE}"
+    reason = rf"pidlet: app \(pid \d+\) exited with code {EXIT_CODE} after .*; container exits {EXIT_CODE}"
+    nginx = re.search(r"^nginx \| .*\[notice\] [0-9#]+: exit$", said, re.MULTILINE)
+    redis = re.search(r"^redis \| .*bye bye", said, re.MULTILINE)
+    asked = re.search(r"^redis \| .*SIGTERM", said, re.MULTILINE)
+    lines = said.splitlines()
+    named = all(re.match(r"(redis|app|nginx) \| |pidlet: ", line) for line in lines)
     promises = [
         (f"the container ended with the application's exit code: {code}", code == EXIT_CODE),
         ("pidlet's last line says who ended it, and why", re.fullmatch(reason, last)),
-        ("Redis was stopped gracefully (\"bye bye\")", "bye bye" in said),
-        ("nginx was stopped gracefully (\"exit\")", re.search(r"\[notice\] [0-9#]+: exit$", said, re.MULTILINE)),
+        ("nginx was stopped gracefully (\"exit\")", nginx),
+        ("Redis was stopped gracefully (\"bye bye\")", redis),
+        ("Redis was told to stop only when nginx had ended", nginx and asked and nginx.end() < asked.start()),
+        ("every line says whose it is", named),
         (f"all that took {took:.2f} s of the 10 s that --grace allows", took < 10),
     ]
     print("5. As promised?\n")

@@ -1,0 +1,179 @@
+//! What the documents promise: the manual pages are sound and complete, and the plans that they and
+//! README show are plans that pidlet takes.
+
+mod support;
+use support::*;
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::process::Command;
+
+use pidlet::plan::Key;
+
+/// The manual page of the program.
+const PROGRAM: &str = "docs/pidlet.8";
+/// The manual page of the plan's file.
+const FILE: &str = "docs/pidlet.conf.5";
+
+/// The options that a plan's file may not have.
+const NOT_IN_FILES: [&str; 4] = ["config", "help", "separator", "version"];
+
+fn path(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), name].iter().collect()
+}
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The long options of `--help`, in its order.
+fn options() -> Vec<String> {
+    let ended = Run::pidlet().arg("--help").output();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    let lines = ended.stdout.lines().filter_map(|line| {
+        let (short, long) = line.split_once("--")?;
+        let named = line.starts_with("  ") && short.trim().trim_end_matches(',').len() <= 2;
+        let end = long.find(' ').unwrap_or(long.len());
+        named.then(|| long[..end].to_owned())
+    });
+    lines.collect()
+}
+
+/// The texts between a line `begin` and the next line `end` that are plans: they have a section.
+fn plans(text: &str, begin: &str, end: &str) -> Vec<String> {
+    let mut plans = Vec::new();
+    let mut lines = text.lines();
+    while lines.any(|line| line == begin) {
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != end).collect();
+        if block.iter().any(|line| line.starts_with('[')) {
+            plans.push(block.join("\n") + "\n");
+        }
+    }
+    plans
+}
+
+#[test]
+fn the_manual_pages_are_sound() {
+    for page in [PROGRAM, FILE] {
+        let mut lint = Command::new("mandoc");
+        lint.args(["-Tlint", "-Wwarning"]).arg(path(page));
+        match lint.output() {
+            Err(error) if error.kind() == ErrorKind::NotFound => skip!("mandoc is not here"),
+            Err(error) => panic!("cannot run mandoc: {error}"),
+            Ok(done) => {
+                let said = String::from_utf8_lossy(&done.stdout);
+                assert!(done.status.success() && said.is_empty(), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_option_is_in_its_manual_page() {
+    let page = document(PROGRAM);
+    let options = options();
+    assert!(options.len() >= 18, "{options:?}");
+    for option in options {
+        let item = format!("Fl -{option}");
+        let heading = |line: &str| {
+            let mut behind = line.split(&item).skip(1);
+            line.starts_with(".It ") && behind.any(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        assert!(page.lines().any(heading), "{PROGRAM} lacks --{option}");
+        let variable = format!("PIDLET_{}", option.replace('-', "_").to_uppercase());
+        let has_twin = option != "help" && option != "version";
+        let row = format!(".It Ev {variable} Ta ");
+        assert_eq!(page.contains(&row), has_twin, "{PROGRAM}: {variable}");
+    }
+}
+
+#[test]
+fn every_key_is_in_its_manual_page_once() {
+    let page = document(FILE);
+    let headings: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It Ic ")?.split(' ').next())
+        .collect();
+    // Two keys have no name: nobody can say them.
+    let names = (0..)
+        .map_while(Key::nth_name)
+        .filter(|name| !name.is_empty());
+    let mut names: Vec<String> = names
+        .map(|name| String::from_utf8(name.to_vec()).expect("names are ASCII"))
+        .collect();
+    let mut headings: Vec<String> = headings.into_iter().map(str::to_owned).collect();
+    names.sort();
+    headings.sort();
+    assert_eq!(headings, names);
+}
+
+#[test]
+fn readme_has_every_key_but_the_limits() {
+    let text = document("README.md");
+    let rows = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| keys |"));
+    let rows = rows.skip(2).take_while(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    // What is between backquotes is every second piece.
+    let said: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    for word in &said {
+        assert!(Key::find(word.as_bytes()).is_some(), "{word} is no key");
+    }
+    for name in (0..)
+        .map_while(Key::nth_name)
+        .filter(|name| !name.is_empty())
+    {
+        let limit = Key::find(name).is_some_and(|key| key.resource().is_some());
+        let name = std::str::from_utf8(name).expect("names are ASCII");
+        assert!(limit || said.contains(&name), "README.md lacks {name}");
+    }
+}
+
+#[test]
+fn every_plan_that_is_shown_is_a_plan() {
+    let mut shown = vec![("docs/demo/pidlet.conf", document("docs/demo/pidlet.conf"))];
+    for (name, begin, end, least) in [
+        ("README.md", "```ini", "```", 1),
+        (FILE, ".Bd -literal -offset indent", ".Ed", 4),
+    ] {
+        let found = plans(&document(name), begin, end);
+        assert!(found.len() >= least, "{name} shows too few plans");
+        shown.extend(found.into_iter().map(|plan| (name, plan)));
+    }
+    let temp = Temp::new();
+    for (number, (name, mut text)) in shown.into_iter().enumerate() {
+        if !text.contains("run =") {
+            // Settings of the container alone.
+            text += "[x]\nrun = true\n";
+        }
+        let file = temp.write(&format!("{number}.conf"), &text, 0o644);
+        let ended = Run::pidlet().args(["--dry-run", "-c", &file]).output();
+        let taken = (ended.exit, ended.stderr.as_str());
+        assert_eq!(taken, (Exit::Code(0), ""), "{name}: {text}{ended}");
+    }
+}
+
+#[test]
+fn options_that_no_file_has_are_refused_there() {
+    let temp = Temp::new();
+    let page = document(FILE);
+    for option in options() {
+        // What is there at all complains about its value only.
+        let text = format!("[pidlet]\n{option} = '~'\n[x]\nrun = true\n");
+        let file = temp.write("pidlet.conf", text, 0o644);
+        let ended = Run::pidlet().args(["--dry-run", "-c", &file]).output();
+        let refused = ended.stderr.contains("there is no such option for a file");
+        assert_eq!(
+            refused,
+            NOT_IN_FILES.contains(&option.as_str()),
+            "{option}: {ended}"
+        );
+        assert!(
+            !refused || page.contains(&format!(".Ic {option}")),
+            "{option}"
+        );
+    }
+}
