@@ -56,9 +56,8 @@ fn is_root() -> bool {
 #[test]
 fn starts_in_order_and_stops_in_reverse() {
     let script = |name: &str, ready: &str| {
-        format!(
-            "sh -c 'trap \"echo {name} stops; exit 0\" TERM; echo {name}; {ready}; while :; do sleep 0.01; done'"
-        )
+        let trap = format!("trap \"echo {name} stops; exit 0\" TERM");
+        format!("sh -c '{trap}; echo {name}; {ready}; while :; do sleep 0.01; done'")
     };
     let (app, web) = (script("app", "echo >&3"), script("web", ":"));
     let plan = Plan::new(&format!(
@@ -144,7 +143,8 @@ fn services_run_as_their_users() {
     if !is_root() {
         skip!("only root may change users");
     }
-    let status = "run = sh -c 'id -u; id -g; id -G; echo $HOME $USER; grep -E \"^Cap(Prm|Eff|Bnd|Amb)\" /proc/self/status'";
+    let status = "run = sh -c 'id -u; id -g; id -G; echo $HOME $USER; \
+        grep -E \"^Cap(Prm|Eff|Bnd|Amb)\" /proc/self/status'";
     for (said, expected) in [
         ("user = daemon", vec!["1", "1", "1", "/usr/sbin daemon"]),
         (

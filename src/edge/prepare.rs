@@ -41,7 +41,11 @@ pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
             said => said,
         };
         if let Some(said) = said {
-            one(spec, key, said).map_err(|errno| (key, errno))?;
+            one(spec, key, said).map_err(|errno| match said.key {
+                // Nobody has said that: it comes with the user.
+                Key::Member => (Key::User, errno),
+                _ => (key, errno),
+            })?;
         }
     }
     Ok(())

@@ -86,9 +86,12 @@ const FILES: u64 = 64;
 /// Lets us have so many descriptors more than those that we need anyway, as far as we may. The limit
 /// that our children are to have back, if it had to be raised.
 pub fn raise_files(more: usize) -> Option<Rlimit> {
+    if more == 0 {
+        return None;
+    }
     let old = getrlimit(Resource::Nofile);
     let wanted = more as u64 + FILES;
-    if more == 0 || old.current.is_none_or(|current| current >= wanted) {
+    if old.current.is_none_or(|current| current >= wanted) {
         return None;
     }
     let most = old.maximum.unwrap_or(u64::MAX);

@@ -55,11 +55,20 @@ fn put_all<'a>(list: &mut List<'a, &'a CStr>, words: &[&'a CStr]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::spec;
+    use crate::plan::Said;
     use std::vec::Vec;
 
+    fn said(key: Key, number: u64, words: &'static [&'static CStr]) -> Said<'static> {
+        Said {
+            key,
+            line: 0,
+            number,
+            words,
+        }
+    }
+
     #[track_caller]
-    fn check(said: &'static str, extra: &[&'static CStr], expected: &[&CStr]) {
+    fn check(said: &[Said<'static>], extra: &[&'static CStr], expected: &[&CStr]) {
         let mut list = List::with_room(c"", 20);
         for word in [
             c"PATH=/bin",
@@ -70,24 +79,25 @@ mod tests {
         ] {
             list.push(word);
         }
-        assemble(&mut list, spec(said), extra);
+        assemble(&mut list, Spec(said.to_vec().leak()), extra);
         let list: Vec<&CStr> = list.to_vec();
-        assert_eq!(list, expected, "{said}");
+        assert_eq!(list, expected, "{said:?}");
     }
 
     #[test]
     fn variables() {
-        check("", &[], &[c"PATH=/bin", c"A=1"]);
-        check("env = A=2 B=3 PATH", &[], &[c"A=2", c"B=3"]);
-        check("env = A=2\nenv = A=3", &[], &[c"PATH=/bin", c"A=3"]);
-        check("clear-env = yes\nenv = B='x y'", &[], &[c"B=x y"]);
+        check(&[], &[], &[c"PATH=/bin", c"A=1"]);
+        let set = said(Key::Env, 0, &[c"A=2", c"B=3", c"PATH"]);
+        check(&[set], &[], &[c"A=2", c"B=3"]);
+        let file = said(Key::EnvFile, 0, &[c"A=3"]);
+        check(&[set, file], &[], &[c"A=3", c"B=3"]);
+        let clear = said(Key::ClearEnv, 1, &[]);
+        check(&[clear, set], &[], &[c"A=2", c"B=3"]);
+        let account = said(Key::Account, 0, &[c"A=home", c"B=home"]);
+        check(&[set, account], &[], &[c"A=2", c"B=3"]);
         let ours = [c"NOTIFY_SOCKET=@y", c""];
-        check(
-            "ready = notify",
-            &ours,
-            &[c"PATH=/bin", c"A=1", c"NOTIFY_SOCKET=@y"],
-        );
+        check(&[], &ours, &[c"PATH=/bin", c"A=1", c"NOTIFY_SOCKET=@y"]);
         let sockets = [c"PATH=/bin", c"A=1", c"LISTEN_FDS=1", c"LISTEN_PID=1"];
-        check("sockets = yes", &[], &sockets);
+        check(&[said(Key::Sockets, 1, &[])], &[], &sockets);
     }
 }

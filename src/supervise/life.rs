@@ -3,7 +3,7 @@
 use super::stop::Why;
 use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Key, NOBODY, Place, Restart, Spec, StartFault, Type};
+use crate::plan::{Essential, Key, NOBODY, Place, Restart, Spec, StartFault, Type, names};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
@@ -180,8 +180,11 @@ impl<'p> Supervisor<'p> {
         record.state = State::Delayed;
         record.limit = now.after(record.delay);
         let reason = record.reason();
+        let said = record.fault.is_some() && record.told.is_some();
         self.schedule(place);
-        self.say_about(reason, place);
+        if !said {
+            self.say_about(reason, place);
+        }
         self.say_about(Kind::Again, place);
     }
 
@@ -197,6 +200,7 @@ impl<'p> Supervisor<'p> {
         self.left -= 1;
         let (code, failed) = record.verdict(plan).unwrap_or((0, false));
         let (end, reason, never_up) = (record.end, record.reason(), !record.was_up);
+        let stopped_for = record.fault.is_some() && record.told.is_some();
         if failed {
             self.first_failure.get_or_insert(place);
         }
@@ -210,13 +214,25 @@ impl<'p> Supervisor<'p> {
                 });
         let started = !matches!(end, End::NotStarted(_));
         let alone = self.running.is_empty();
-        // A fault with which it all ends is for the last line to say.
-        if started || !alone || !essential {
+        // A fault with which it all ends is for the last line to say, and one for which we stopped
+        // it has been said.
+        if (started || !alone || !essential) && !stopped_for {
             let goes_on = self.phase == Phase::Run && !essential;
             self.say(Message {
                 code: if failed && goes_on { code } else { 0 },
                 ..Message::about(reason, place)
             });
+        }
+        for said in spec.0 {
+            let Some(reader) = self.reader(said) else {
+                continue;
+            };
+            reader.feeders -= 1;
+            if reader.feeders == 0 {
+                let name = said.feeds().map_or(&b""[..], |name| name.to_bytes());
+                let reader = names::find(&self.plan.services, name);
+                self.act(Action::CloseInput(reader));
+            }
         }
         if self.phase == Phase::Run && done {
             self.up(now, place);
@@ -341,7 +357,7 @@ impl<'p> Supervisor<'p> {
                 self.send(pid, true, Signal::KILL);
             }
             State::Running if record.told.is_some() => self.insist(now, place),
-            State::Running if record.unfed => {
+            State::Running if record.ending => {
                 self.tell_one(now, place, self.stop_signal, Why::Stop);
             }
             State::Running | State::Launched => self.patience_ends(now, place),

@@ -35,7 +35,7 @@ mod watch;
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Group, NOBODY, Order, Place, Plan, StartFault, Style, names};
+use crate::plan::{Essential, Group, NOBODY, Order, Place, Plan, Said, StartFault, Style, names};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::list::{List, room};
@@ -303,15 +303,19 @@ impl<'p> Supervisor<'p> {
             }
             self.not_up += usize::from(self.is_awaited(place));
             for said in self.spec(place).0 {
-                let Some(name) = said.feeds() else {
-                    continue;
-                };
-                let reader = names::find(&self.plan.services, name.to_bytes());
-                if let Some(record) = self.services.get_mut(usize::from(reader)) {
-                    record.fed = true;
+                if let Some(reader) = self.reader(said) {
+                    reader.fed = true;
+                    reader.feeders += 1;
                 }
             }
         }
+    }
+
+    /// The service that a line says to write to, if it does.
+    fn reader(&mut self, said: &Said) -> Option<&mut Record> {
+        let name = said.feeds()?.to_bytes();
+        let place = names::find(&self.plan.services, name);
+        self.services.get_mut(usize::from(place))
     }
 
     /// Whether it takes this service to call the container ready.

@@ -75,8 +75,10 @@ pub struct Record {
     pub(super) checking: bool,
     /// Others write to its standard input: it ends when that ends.
     pub(super) fed: bool,
-    /// We have closed it.
-    pub(super) unfed: bool,
+    /// It has been given the time to read all of it.
+    pub(super) ending: bool,
+    /// How many of those others are not gone.
+    pub(super) feeders: Place,
     /// It said that it is ready before we know its process.
     pub(super) said_ready: bool,
     /// Its process is the one that its pid file or it itself named.
@@ -128,7 +130,8 @@ impl Record {
         was_up: false,
         checking: false,
         fed: false,
-        unfed: false,
+        ending: false,
+        feeders: 0,
         said_ready: false,
         has_main: false,
         stranger: false,

@@ -222,14 +222,19 @@ impl Supervisor<'_> {
             return self.send(pid, group, signal);
         }
         let in_stop = self.phase == Phase::Stopping;
-        if record.fed && !record.unfed && in_stop {
+        if record.fed && !record.ending && in_stop {
             // Whoever wrote to it is gone: when it has read all it ends by itself, and nothing is
             // lost. It has half of the time for that.
-            record.unfed = true;
+            record.ending = true;
+            // Some may never have run.
+            let open = record.feeders > 0;
             record.limit = now.after(spec.stop_timeout().unwrap_or(Span(budget.0 / 2)));
             self.uncheck(place);
             self.schedule(place);
-            return self.act(Action::CloseInput(place));
+            if open {
+                self.act(Action::CloseInput(place));
+            }
+            return;
         }
         let signal = spec.stop_signal(0).unwrap_or(signal);
         record.told = Some(signal);

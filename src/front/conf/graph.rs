@@ -1,8 +1,8 @@
 //! Names of services in a plan's file → the services: who is after whom.
 
-use super::Reader;
 use super::nearest::nearest;
 use super::words::Wrong;
+use super::{Reader, Section};
 use crate::plan::{Key, NOBODY, Place, names};
 use crate::words::list::room;
 use crate::words::text::Line;
@@ -69,6 +69,8 @@ impl<'a> Reader<'_, '_, 'a> {
                     let mut other = names::find(&self.settings.plan.services, name.to_bytes());
                     if other == NOBODY && service.copy == 1 {
                         self.unknown(name.to_bytes());
+                    } else if said.feeds().is_some() && self.copy_of(other) > 1 {
+                        self.fault(Wrong::of(name.to_bytes(), text!("it is several services")));
                     }
                     while other != NOBODY {
                         if said.key == Key::Before {
@@ -83,8 +85,18 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
+    fn copy_of(&self, place: Place) -> u32 {
+        let service = self.settings.plan.services.get(usize::from(place));
+        service.map_or(0, |service| service.copy)
+    }
+
     fn unknown(&mut self, name: &'a [u8]) {
         let sections = &*self.sections;
+        let empty = |section: &Section| section.name == name && !section.disabled();
+        if sections.iter().any(empty) {
+            // The directory of its programs is empty: there is nothing to wait for.
+            return;
+        }
         let near = nearest(&mut |n| sections.get(n).map(|section| section.name), name);
         self.fault(Wrong {
             near,

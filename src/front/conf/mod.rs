@@ -45,6 +45,12 @@ struct Section<'a> {
     differ: bool,
 }
 
+impl Section<'_> {
+    fn disabled(&self) -> bool {
+        self.spec.number(Key::Disabled) > 0
+    }
+}
+
 /// Reads one file.
 struct Reader<'r, 'p, 'a> {
     settings: &'r mut Settings<'p, 'a>,

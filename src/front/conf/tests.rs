@@ -368,7 +368,7 @@ fn instances_and_directories_are_several_services() {
         (&[][..], &[0][..])
     );
     assert_eq!(plan.services[2].after.len(), 2);
-    let plan = sound("[init]\ntype = oneshot\nrun-parts = /empty\n[x]\nrun = x");
+    let plan = sound("[init]\ntype = oneshot\nrun-parts = /empty\n[x]\nrun = x\nafter = init");
     assert_eq!(plan.services.len(), 1);
     faults(
         "[a]\nrun = x\ninstances = 1001",
@@ -386,6 +386,10 @@ fn whoever_writes_to_a_service_is_after_it() {
     faults(
         "[a]\nrun = x\nstderr = service:logg\n[log]\nrun = l",
         &[":3: [a] stderr: \"logg\": there is no such service, or it is disabled; is it \"log\"?"],
+    );
+    faults(
+        "[a]\nrun = x\nstdout = service:log\n[log]\nrun = l\ninstances = 2",
+        &[":3: [a] stdout: \"log\": it is several services"],
     );
 }
 

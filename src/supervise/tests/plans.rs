@@ -357,3 +357,12 @@ fn who_reads_what_others_write_ends_with_them_and_is_asked_later() {
         "1ms => b:TERM b:CONT\n4s => -b:KILL rest:KILL look\nb killed KILL\ngone => exit 137",
     );
 }
+
+#[test]
+fn who_reads_what_others_write_ends_when_they_are_gone() {
+    let text = "[pidlet]\nuntil = all\n[a]\nrun = a\nstdout = service:c\n[b]\nrun = b\n\
+        stderr = service:c\n[c]\nrun = c";
+    let mut world = World::new(sound(text), PID_1);
+    world.play("start c\nstart a\nstart b\na exits 0\nb exits 0 => close 2\nc exits 0 => look");
+    world.play("gone => exit 0");
+}
