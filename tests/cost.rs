@@ -454,6 +454,87 @@ fn a_thousand_commands_need_no_further_process_and_256_bytes_each() {
     }
 }
 
+/// A plan's file with so many services in groups of ten: each is after the one before it. None of
+/// them is missed when it ends.
+fn plan_of(count: usize, temp: &Temp) -> String {
+    let end = temp.write(
+        "s",
+        format!("#!/bin/sh\nexec {} signals --exit-on 15=0\n", probe()),
+        0o755,
+    );
+    let mut text = String::from("[pidlet]\nuntil = all\n");
+    for n in 0..count {
+        writeln!(text, "[s{n}]\nrun = {end}").unwrap();
+        if n % 10 > 0 {
+            writeln!(text, "after = s{}", n - 1).unwrap();
+        }
+    }
+    temp.write("plan", text, 0o644)
+}
+
+#[test]
+fn a_thousand_services_of_a_file_need_no_further_process_and_little_memory() {
+    let temp = Temp::new();
+    let file = plan_of(MANY, &temp);
+    for mode in Mode::BOTH {
+        let init = Run::pidlet().mode(mode).args(["-c", &file]).start();
+        wait_ready(&init, MANY);
+        init.until("it sleeps", || {
+            init.info().is_some_and(|info| info.state == 'S')
+        });
+        let others = init.others();
+        assert_eq!(others.len(), MANY, "{mode:?}: {:#?}", others.last());
+        let all = Memory::of(&init);
+        println!(
+            "{mode:?}: {} bytes resident for {MANY} services",
+            all.resident
+        );
+        if RELEASE {
+            let budget = 64 * KIB + 256 * MANY as u64;
+            assert!(
+                all.resident <= budget,
+                "{} over {budget} bytes\n{}",
+                all.resident,
+                all.text
+            );
+        }
+        init.kill(libc::SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(0), "{mode:?}");
+        assert!(init.others().is_empty());
+    }
+}
+
+#[test]
+fn an_event_costs_the_same_with_ten_services_and_with_a_thousand() {
+    let strace = strace_or_skip!();
+    for mode in Mode::BOTH {
+        let count = |services: usize| {
+            let temp = Temp::new();
+            let file = plan_of(services, &temp);
+            let init = Run::pidlet().mode(mode).args(["-v", "-c", &file]).start();
+            wait_ready(&init, services);
+            init.until("it sleeps", || {
+                init.info().is_some_and(|info| info.state == 'S')
+            });
+            let attached = Attached::to(&init, &strace, &temp);
+            let victim = init.others().last().expect("a service").pid;
+            // SAFETY: a process of the namespace that is this test's own.
+            unsafe { libc::kill(victim, libc::SIGKILL) };
+            init.wait_line(ErrOut, |line| line.contains("was killed by signal 9"));
+            init.until("it sleeps again", || {
+                init.info().is_some_and(|info| info.state != 'R')
+            });
+            let mut calls = attached.calls();
+            // Whether the trace begins with the call that it woke up in is a matter of luck.
+            calls.retain(|call| !call.starts_with("read("));
+            calls
+        };
+        let (few, many) = (count(10), count(MANY));
+        println!("{mode:?}: {} and {} system calls", few.len(), many.len());
+        assert_eq!(few.len(), many.len(), "{few:#?}\n{many:#?}");
+    }
+}
+
 // ---- memory ------------------------------------------------------------------------------------
 
 /// What a process has of memory, in bytes.
