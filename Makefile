@@ -6,10 +6,13 @@ DESTDIR ?=
 
 BIN := $(or $(CARGO_TARGET_DIR),target)/release/pidlet
 
-# What the commands need beside Rust: a command or a file, and the Debian package that has it.
+# What the commands need beside Rust: a command or a file (a `*` stands for any version), and the Debian package that
+# has it.
 BUILD_NEEDS := cc=gcc /usr/include/stdlib.h=libc6-dev
 DEMO_NEEDS := unshare=util-linux python3=python3 nginx=nginx redis-server=redis-server redis-cli=redis-tools
-TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace readelf=binutils mandoc=mandoc
+TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace readelf=binutils mandoc=mandoc \
+	unshare=util-linux mount=mount python3=python3 nginx=nginx redis-server=redis-server etcd=etcd-server \
+	etcdctl=etcd-client '/usr/lib/postgresql/*/bin/postgres=postgresql' '/usr/sbin/php-fpm*=php-fpm'
 
 # The binary's size on x86-64 in bytes: what it may have with what exists today (a ratchet on the way down to 28 KiB), and
 # what it may never exceed (64 KiB).

@@ -390,3 +390,88 @@ fn the_terminal_is_for_the_one_that_asks() {
         );
     }
 }
+
+#[test]
+fn without_a_command_it_is_the_plan_in_etc() {
+    let plan = Plan::new("[a]\nrun = echo it is\n");
+    let etc = plan.directory.path().to_str().unwrap();
+    let script = format!("mount --bind {etc} /etc && exec \"$0\" $1");
+    let user: &[&str] = if is_root() {
+        &[]
+    } else {
+        &["--user", "--map-root-user"]
+    };
+    let run = |argument: &str| {
+        let run = Run::new("/usr/bin/unshare")
+            .mode(Mode::Pid1)
+            .arg("--mount")
+            .args(user);
+        run.args(["sh", "-c", &script, pidlet().to_str().unwrap(), argument])
+            .output()
+    };
+    let ended = run("");
+    assert_eq!(
+        (ended.exit, &*ended.stdout),
+        (Exit::Code(0), "it is\n"),
+        "{ended}"
+    );
+    let ended = run("--dry-run");
+    assert_eq!(
+        ended.stdout, "[pidlet]\nuntil = any\n\n[a]\nrun = echo it is\n",
+        "{ended}"
+    );
+    // Without a file there it is a mistake.
+    std::fs::remove_file(&plan.file).unwrap();
+    let ended = run("");
+    assert_eq!(ended.exit, Exit::Code(1), "{ended}");
+    assert!(ended.stderr.contains("no command given"), "{ended}");
+}
+
+#[test]
+fn who_reads_others_lines_loses_none_of_them() {
+    let text = "[b]\nrun = PROBE signals --exit-on 15=0\n\
+        [a]\nrun = sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo line $i; done'\n\
+        essential = no\nstdout = service:log\n\
+        [log]\nrun = sh -c 'sleep 0.3; cat > DIR/log; echo all read'\n";
+    let plan = Plan::new(text);
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).start();
+        init.wait_line(Out, |line| line == "ready");
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        assert!(ended.stdout.contains("all read"), "{ended}");
+        let log = std::fs::read_to_string(plan.directory.join("log")).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        assert!(
+            lines
+                .iter()
+                .enumerate()
+                .all(|(n, line)| *line == format!("line {}", n + 1))
+        );
+        assert!(!lines.is_empty());
+    }
+    // When all that write are gone it is at its end, too.
+    let text = "[pidlet]\nuntil = all\n[a]\nrun = echo one\nstdout = service:log\n\
+        [log]\nrun = sed 's/^/read: /'\n";
+    for ended in ends(text, 0) {
+        assert_eq!(ended.stdout, "read: one\n", "{ended}");
+    }
+}
+
+#[test]
+fn who_reads_is_started_again_and_goes_on_where_it_was() {
+    let text = "[a]\nrun = sh -c 'for i in 1 2 3 4; do echo $i; done; exec sleep 1000'\n\
+        stdout = service:log\n\
+        [log]\nrun = sh -c 'read x; echo read $x; test $x != 4 || exec sleep 1000'\n\
+        restart = always\nbackoff = 1ms\nessential = no\n";
+    let plan = Plan::new(text);
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).start();
+        init.wait_line(Out, |line| line == "read 4");
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        let read = ["read 1\n", "read 2\n", "read 3\n", "read 4\n"].concat();
+        assert_eq!(ended.stdout, read, "{ended}");
+    }
+}

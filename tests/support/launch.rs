@@ -35,6 +35,8 @@ struct Orders {
     envp: Vec<*const c_char>,
     cwd: CString,
     empty_proc: bool,
+    /// `CLONE_NEWNET` for a network of its own, or nothing.
+    network: c_int,
     new_session: bool,
     terminal: bool,
     moves: Vec<(RawFd, RawFd)>,
@@ -68,6 +70,11 @@ pub fn launch(run: &Run, stdio: &[(RawFd, RawFd)], terminal: bool) -> Result<Sta
         envp: pointers(&envp),
         cwd: c_string(run.cwd.as_os_str().as_bytes()),
         empty_proc: run.proc_fs == ProcFs::Empty,
+        network: if run.own_network {
+            libc::CLONE_NEWNET
+        } else {
+            0
+        },
         new_session: run.session == Session::New || terminal,
         terminal,
         moves: moves
@@ -120,7 +127,7 @@ pub fn launch(run: &Run, stdio: &[(RawFd, RawFd)], terminal: bool) -> Result<Sta
 
 /// `Mode::Pid1`: the program and its keeper outside.
 fn start_first(orders: &Orders, lifeline: &File) -> Result<(i32, i32), String> {
-    let new = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+    let new = libc::CLONE_NEWPID | libc::CLONE_NEWNS | orders.network;
     // SAFETY: the child goes on in `program` alone, which never returns.
     let pid = unsafe { clone(new | user_namespace()) };
     match pid {
@@ -128,7 +135,7 @@ fn start_first(orders: &Orders, lifeline: &File) -> Result<(i32, i32), String> {
         1.. => be_somebody(pid)?,
         _ => {
             return Err(format!(
-                "no PID and mount namespace for us: {}",
+                "no PID, mount and network namespace for us: {}",
                 io::Error::last_os_error()
             ));
         }
@@ -258,7 +265,7 @@ fn stage(orders: &Orders, user: Option<RawFd>, pid_namespace: RawFd) -> ! {
         let entered = user.is_none_or(|fd| libc::setns(fd, libc::CLONE_NEWUSER) == 0)
             && libc::setns(pid_namespace, libc::CLONE_NEWPID) == 0;
         let pid = if entered {
-            clone(libc::CLONE_PARENT | libc::CLONE_NEWNS)
+            clone(libc::CLONE_PARENT | libc::CLONE_NEWNS | orders.network)
         } else {
             -1
         };
@@ -276,7 +283,7 @@ fn stage(orders: &Orders, user: Option<RawFd>, pid_namespace: RawFd) -> ! {
 }
 
 /// Names of the steps of `program`, for its report.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "private mounts",
     "/proc",
     "session",
@@ -285,6 +292,7 @@ const STEPS: [&str; 8] = [
     "directory",
     "limits",
     "exec",
+    "network",
 ];
 
 /// The program's side: takes its surroundings on, and execs.
@@ -314,6 +322,9 @@ fn program(orders: &Orders) -> ! {
                 none.cast(),
             ),
         );
+        if orders.network != 0 {
+            must(orders, 8, bring_loopback_up());
+        }
         must(
             orders,
             2,
@@ -345,6 +356,20 @@ fn program(orders: &Orders) -> ! {
         );
         must(orders, 7, -1);
         libc::_exit(125)
+    }
+}
+
+/// Makes 127.0.0.1 and ::1 of a fresh network usable.
+unsafe fn bring_loopback_up() -> c_int {
+    // SAFETY: zero is a valid request, and the kernel reads and writes no more than one. The descriptor is
+    // closed by exec.
+    unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l' as c_char;
+        request.ifr_name[1] = b'o' as c_char;
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        libc::ioctl(socket, libc::SIOCSIFFLAGS, &raw const request)
     }
 }
 

@@ -77,6 +77,7 @@ pub struct Run {
     pub(super) stderr: Output,
     pub(super) session: Session,
     pub(super) proc_fs: ProcFs,
+    pub(super) own_network: bool,
     pub(super) blocked: Vec<i32>,
     pub(super) ignored: Vec<i32>,
     pub(super) limits: Vec<(i32, u64, u64)>,
@@ -105,6 +106,7 @@ impl Run {
             stderr: Output::Capture,
             session: Session::New,
             proc_fs: ProcFs::Own,
+            own_network: false,
             blocked: Vec::new(),
             ignored: Vec::new(),
             limits: vec![(libc::RLIMIT_CORE as i32, 0, 0)],
@@ -183,6 +185,12 @@ impl Run {
 
     pub fn proc_fs(mut self, proc_fs: ProcFs) -> Run {
         self.proc_fs = proc_fs;
+        self
+    }
+
+    /// In a network of its own where nothing but 127.0.0.1 and ::1 is, so that every port is free.
+    pub fn own_network(mut self) -> Run {
+        self.own_network = true;
         self
     }
 
