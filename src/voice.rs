@@ -250,7 +250,7 @@ impl Facts<'_> {
         let services = &self.plan.services;
         let service = services.get(usize::from(self.message.service));
         if let (Some(key), Some(service)) = (self.key, service) {
-            line.put_bytes(key.parts().0);
+            line.put_bytes(key.name());
             for word in service.spec.words(key) {
                 line.put(text!(" \""))
                     .put_bytes(word.to_bytes())

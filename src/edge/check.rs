@@ -326,9 +326,9 @@ fn is_own_port(fd: c_int, port: u16) -> bool {
 /// What a daemon's pid file says. `is_other` knows the processes of services, which it cannot be.
 pub fn pid_file(path: &CStr, is_other: &dyn Fn(Pid) -> bool) -> Finding {
     let mut buffer = [0; 32];
-    let text = files::read(path, &mut buffer).unwrap_or(&[]);
-    let pid = match text::leading_number(text) {
-        Some((pid @ 1..=0x7fff_ffff, [] | [b'\0'..=b' ', ..])) => pid as Pid,
+    let mut text = files::read(path, &mut buffer).unwrap_or(&[]);
+    let pid = match (text::leading_number(&mut text), text) {
+        (Some(pid @ 1..=0x7fff_ffff), [] | [b'\0'..=b' ', ..]) => pid as Pid,
         _ => return Finding::Bad,
     };
     match raw::waitid(pid, WEXITED | WNOWAIT) {

@@ -82,7 +82,7 @@ pub fn before(question: &Question, plan: &mut Plan) -> Result<(), u8> {
             "\
             ERROR (catatonit:#): CATATONIT_LOG is no longer supported; CATATONIT_DEBUG is; see -h"
         );
-        question.complain(text, &[]);
+        question.complain(text);
         return Err(1);
     }
     plan.verbosity = u32::from(question.variable(b"CATATONIT_DEBUG").is_some());

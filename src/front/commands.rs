@@ -17,31 +17,23 @@ pub fn add<'a>(
 ) -> Result<(), usize> {
     let separates = |word: &&CStr| Some(word.to_bytes()) == separator;
     let count = 1 + words.iter().filter(|word| separates(word)).count();
-    plan.services = List::filled(Service::NONE, count);
-    let (mut place, mut first) = (0, 0);
-    for (index, word) in words.iter().enumerate() {
-        if separates(word) {
-            place += 1;
-        } else if let Some(service) = plan.services.get_mut(place) {
-            if service.run.is_empty() {
-                first = index;
-                service.name = last_component(word.to_bytes());
-            }
-            service.run = &words[first..index + 1];
-        }
+    let mut services = List::filled(Service::NONE, count);
+    let mut rest = words;
+    for (place, service) in services.iter_mut().enumerate() {
+        let len = rest.iter().position(separates).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at(len);
+        let Some(program) = run.first() else {
+            return Err(place);
+        };
+        service.name = last_component(program.to_bytes());
+        service.run = run;
+        rest = behind.get(1..).unwrap_or(&[]);
     }
-    if count > SERVICES_MAX {
-        // The plan's check refuses it.
-        return Ok(());
+    // Of more the plan's check says so.
+    if count <= SERVICES_MAX {
+        number_copies(&mut services);
     }
-    if let Some(empty) = plan
-        .services
-        .iter()
-        .position(|service| service.run.is_empty())
-    {
-        return Err(empty);
-    }
-    number_copies(&mut plan.services);
+    plan.services = services;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::message::Stream;
 use crate::plan::{Group, Plan, Terminal};
 use crate::words::packed::Text;
 use crate::words::signal::Signal;
-use crate::words::text::leading_integer;
+use crate::words::text::{is, leading_integer, take_if};
 
 const HELP: Text = text!(
     " [option] command [[arg] ...]
@@ -83,11 +83,17 @@ pub const WORDS: Text = text!(
 
 /// What comes after the options: dumb-init's own environment, and its ways.
 pub fn after(question: &Question, plan: &mut Plan) {
-    if question.variable(b"DUMB_INIT_DEBUG") == Some(b"1") {
+    if question
+        .variable(b"DUMB_INIT_DEBUG")
+        .is_some_and(|value| is(value, "1"))
+    {
         plan.verbosity = 1;
-        question.complain(text!("[dumb-init] Running in debug mode."), &[]);
+        question.complain(text!("[dumb-init] Running in debug mode."));
     }
-    if question.variable(b"DUMB_INIT_SETSID") == Some(b"0") {
+    if question
+        .variable(b"DUMB_INIT_SETSID")
+        .is_some_and(|value| is(value, "0"))
+    {
         plan.setup.group = Group::Ours;
     }
     plan.group = plan.setup.group == Group::Session;
@@ -102,10 +108,13 @@ pub fn after(question: &Question, plan: &mut Plan) {
 
 /// `sscanf(value, "%d:%d")`: what follows the second number does not matter.
 pub fn rewrite(value: &[u8]) -> Option<(Signal, Option<Signal>)> {
-    let (from, rest) = leading_integer(value)?;
-    let (to, _) = leading_integer(rest.strip_prefix(b":")?)?;
+    let mut rest = value;
     // An int of C: what is too large wraps.
-    let (from, to) = (from as u32, to as u32);
+    let from = leading_integer(&mut rest)? as u32;
+    if !take_if(&mut rest, b':') {
+        return None;
+    }
+    let to = leading_integer(&mut rest)? as u32;
     if from > 31 || to > 31 {
         return None;
     }

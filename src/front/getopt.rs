@@ -7,10 +7,11 @@
 //! `POSIXLY_CORRECT`; what follows belongs to the command.
 
 use core::ffi::CStr;
+use core::slice::from_ref;
 
 use super::settings::Setting;
 use crate::words::packed::Text;
-use crate::words::text::take;
+use crate::words::text::{string, take};
 
 /// How long names are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,46 +87,36 @@ impl<'t> Entry<'t> {
     }
 }
 
-/// An option that was given.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Given<'t, 'a> {
-    /// What it sets.
-    pub setting: Setting,
-    /// Which it is.
-    pub entry: Entry<'t>,
-    /// Its value; "1" if it takes none.
-    pub value: &'a CStr,
-}
-
-/// What is wrong with an option, in getopt's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Complaint<'t> {
-    /// The words: the first `%` stands for the program's name, the second for `what`.
-    pub text: Text,
-    /// What was given.
-    pub what: &'t [u8],
-}
-
-/// The next option, or what is wrong with it.
-type Answer<'t, 'a> = Result<Given<'t, 'a>, Complaint<'t>>;
-
 /// Reads options off the front of the arguments.
 pub struct Options<'t, 'a> {
     args: &'a [&'a CStr],
-    names: Names,
-    table: &'t Table<'t>,
     /// What is left of a cluster of letters, with the argument's NUL.
     cluster: &'a [u8],
+    table: Table<'t>,
+    /// The value of the option that was read last; "1" if it takes none.
+    pub value: &'a CStr,
+    /// Its name; or what was given, if that is wrong.
+    pub name: &'t [u8],
+    /// What is wrong with it, in getopt's words: the first `%` stands for the program's name, the
+    /// second for what was given.
+    pub wrong: Text,
+    /// What it sets.
+    pub setting: Setting,
+    names: Names,
 }
 
 impl<'t, 'a: 't> Options<'t, 'a> {
     /// Reads `args`, of which the first is `argv[0]`, by a table.
-    pub fn new(args: &'a [&'a CStr], names: Names, table: &'t Table<'t>) -> Self {
+    pub fn new(args: &'a [&'a CStr], names: Names, table: Table<'t>) -> Self {
         Options {
             args: args.get(1..).unwrap_or(&[]),
-            names,
-            table,
             cluster: b"",
+            table,
+            value: c"",
+            name: b"",
+            wrong: Text::plain(""),
+            setting: Setting::Help,
+            names,
         }
     }
 
@@ -134,28 +125,54 @@ impl<'t, 'a: 't> Options<'t, 'a> {
         self.args
     }
 
-    fn letter(&mut self) -> Answer<'t, 'a> {
-        let (letter, rest) = self.cluster.split_at(1);
-        self.cluster = rest;
-        for place in 0..self.table.settings.len() {
-            let entry = self.table.entry(place);
-            if entry.short() == letter[0] {
-                let mut attached = None;
-                if entry.takes_value() && rest.len() > 1 {
-                    self.cluster = b"";
-                    attached = argument(rest);
-                }
-                let missing = text!("%: option requires an argument -- '%'");
-                return self.given(place, attached, missing, letter);
+    /// Reads on: whether the next option is right, if there is another one.
+    #[inline(never)]
+    pub fn read(&mut self) -> Option<bool> {
+        if self.cluster.len() < 2 {
+            let (word, rest) = self.args.split_first()?;
+            let [b'-', cluster @ ..] = word.to_bytes_with_nul() else {
+                return None;
+            };
+            if cluster.len() < 2 {
+                return None;
+            }
+            self.args = rest;
+            match cluster {
+                // What follows is no option, whatever it looks like.
+                [b'-', 0] => return None,
+                [b'-', word @ ..] if self.names != Names::None => return Some(self.long(word)),
+                _ => self.cluster = cluster,
             }
         }
-        complaint(text!("%: invalid option -- '%'"), letter)
+        Some(self.letter())
+    }
+
+    fn letter(&mut self) -> bool {
+        let [letter, rest @ ..] = self.cluster else {
+            return false;
+        };
+        self.cluster = rest;
+        self.name = from_ref(letter);
+        for place in 0..self.table.settings.len() {
+            let entry = self.table.entry(place);
+            if entry.short() == *letter {
+                let attached = entry.takes_value() && rest.len() > 1;
+                if attached {
+                    self.cluster = b"";
+                    self.value = string(rest);
+                }
+                let missing = text!("%: option requires an argument -- '%'");
+                return self.given(place, attached, missing);
+            }
+        }
+        self.complain(text!("%: invalid option -- '%'"))
     }
 
     /// The option that `word`, with the argument's NUL, names behind two dashes.
-    fn long(&mut self, word: &'a [u8]) -> Answer<'t, 'a> {
-        let what = take(&mut { word }, 0);
-        let name = take(&mut { what }, b'=');
+    fn long(&mut self, word: &'a [u8]) -> bool {
+        let whole = string(word).to_bytes();
+        let name = take(&mut { whole }, b'=');
+        self.name = whole;
         let mut found = None;
         for place in 0..self.table.settings.len() {
             let known = self.table.entry(place).name();
@@ -168,82 +185,48 @@ impl<'t, 'a: 't> Options<'t, 'a> {
             }
             if self.names == Names::Shortened {
                 if found.is_some() {
-                    return complaint(text!("%: option '--%' is ambiguous"), what);
+                    return self.complain(text!("%: option '--%' is ambiguous"));
                 }
                 found = Some(place);
             }
         }
         let Some(place) = found else {
-            return complaint(text!("%: unrecognized option '--%'"), what);
+            return self.complain(text!("%: unrecognized option '--%'"));
         };
-        let mut attached = word;
-        take(&mut attached, b'=');
+        let attached = name.len() < whole.len();
+        if attached {
+            self.value = string(word.get(name.len() + 1..).unwrap_or(b""));
+        }
+        self.name = self.table.entry(place).name();
         let missing = text!("%: option '--%' requires an argument");
-        let known = self.table.entry(place).name();
-        self.given(place, argument(attached), missing, known)
+        self.given(place, attached, missing)
     }
 
-    /// The option with its value, which is `attached` to it or is the next argument.
-    fn given(
-        &mut self,
-        place: usize,
-        attached: Option<&'a CStr>,
-        missing: Text,
-        what: &'t [u8],
-    ) -> Answer<'t, 'a> {
+    /// The option at this place with its value, which is the next argument if none is attached;
+    /// `missing` is what is said if there is none.
+    #[inline(never)]
+    fn given(&mut self, place: usize, attached: bool, missing: Text) -> bool {
         let entry = self.table.entry(place);
-        let value = match (entry.takes_value(), attached, self.args) {
-            (true, Some(value), _) => value,
-            (true, None, [value, rest @ ..]) => {
-                self.args = rest;
-                value
-            }
-            (true, None, []) => return complaint(missing, what),
-            (false, None, _) => c"1",
-            (false, Some(_), _) => {
-                return complaint(text!("%: option '--%' doesn't allow an argument"), what);
-            }
-        };
-        Ok(Given {
-            setting: self.table.settings[place],
-            entry,
-            value,
-        })
-    }
-}
-
-/// The options, or what is wrong with them.
-impl<'t, 'a: 't> Iterator for Options<'t, 'a> {
-    type Item = Answer<'t, 'a>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.cluster.len() < 2 {
-            let (word, rest) = self.args.split_first()?;
-            let [b'-', cluster @ ..] = word.to_bytes_with_nul() else {
-                return None;
-            };
-            if cluster.len() < 2 {
-                return None;
-            }
-            self.args = rest;
-            match cluster {
-                // What follows is no option, whatever it looks like.
-                b"-\0" => return None,
-                [b'-', word @ ..] if self.names != Names::None => return Some(self.long(word)),
-                _ => self.cluster = cluster,
+        match (entry.takes_value(), attached, self.args) {
+            (true, true, _) => (),
+            (true, false, [value, rest @ ..]) => (self.value, self.args) = (value, rest),
+            (true, false, []) => return self.complain(missing),
+            (false, false, _) => self.value = c"1",
+            (false, true, _) => {
+                return self.complain(text!("%: option '--%' doesn't allow an argument"));
             }
         }
-        Some(self.letter())
+        if let Some(setting) = self.table.settings.get(place) {
+            self.setting = *setting;
+        }
+        self.name = entry.name();
+        true
     }
-}
 
-fn complaint<'t, 'a>(text: Text, what: &'t [u8]) -> Answer<'t, 'a> {
-    Err(Complaint { text, what })
-}
-
-/// The end of an argument, NUL included, as an argument of its own.
-fn argument(bytes: &[u8]) -> Option<&CStr> {
-    CStr::from_bytes_until_nul(bytes).ok()
+    fn complain(&mut self, text: Text) -> bool {
+        self.wrong = text;
+        false
+    }
 }
 
 #[cfg(test)]
@@ -269,18 +252,17 @@ text - with a dash
     };
 
     fn read(args: &[&CStr], names: Names) -> (Vec<String>, usize) {
-        let mut options = Options::new(args, names, &TABLE);
+        let mut options = Options::new(args, names, TABLE);
         let mut seen = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        for option in options.by_ref() {
-            seen.push(match option {
-                Ok(Given { entry, value, .. }) if entry.takes_value() => {
-                    std::format!("{}={}", text(entry.name()), value.to_str().unwrap())
-                }
-                Ok(Given { entry, .. }) => text(entry.name()),
-                Err(wrong) => text(wrong.text.unpack(&mut [0; 80]))
+        while let Some(right) = options.read() {
+            let name = text(options.name);
+            seen.push(match right {
+                true if options.value == c"1" => name,
+                true => std::format!("{name}={}", options.value.to_str().unwrap()),
+                false => text(options.wrong.unpack(&mut [0; 80]))
                     .replacen('%', "x", 1)
-                    .replace('%', &text(wrong.what)),
+                    .replace('%', &name),
             });
         }
         (seen, options.rest().len())

@@ -21,7 +21,7 @@ use crate::plan::{Plan, Style};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::packed::Text;
-use crate::words::text::{Line, place};
+use crate::words::text::{Line, is, place};
 #[cfg(test)]
 pub(crate) use conf::tests::{sound, spec};
 use getopt::{Names, Options, Table};
@@ -95,7 +95,7 @@ pub fn style(question: &Question) -> Style {
 pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
     // Podman runs a pod's infra container as `/<basename of the real file> -P`: a symbolic link has
     // lost its name by then.
-    if question.only_argument() == b"-P" {
+    if is(question.only_argument(), "-P") {
         return Ok(());
     }
     let style = plan.style;
@@ -109,25 +109,26 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
     let mut room = ROOM;
     settings.environment(&pidlet::DOOR.table(&mut room));
     let table = door.table(&mut room);
-    let mut options = Options::new(question.args, door.names, &table);
-    for option in options.by_ref() {
-        match option {
-            Ok(given) => match given.setting {
+    let name = match style {
+        Style::Pidlet => b"pidlet",
+        _ => question.argv0(),
+    };
+    let mut options = Options::new(question.args, door.names, table);
+    while let Some(right) = options.read() {
+        if right {
+            match options.setting {
                 Setting::Help => return door.usage(question, style, door.help_to, 0),
                 Setting::Version => return question.answer(door.version_to, door.version),
                 Setting::License => return question.answer(Stream::Out, LICENSE),
-                _ => settings.option(given)?,
-            },
-            Err(wrong) if style == Style::Pidlet => {
-                settings.fault(wrong.text, &[b"pidlet", wrong.what]);
+                _ => settings.option(&options)?,
             }
-            Err(wrong) => {
-                question.complain(wrong.text, &[question.argv0(), wrong.what]);
-                return match style {
-                    Style::DumbInit => Err(1),
-                    _ => door.usage(question, style, Stream::Err, 1),
-                };
-            }
+            continue;
+        }
+        settings.fault(options.wrong, name, options.name);
+        match style {
+            Style::Pidlet => (),
+            Style::DumbInit => return Err(1),
+            _ => return door.usage(question, style, Stream::Err, 1),
         }
     }
     match style {
@@ -140,43 +141,43 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
         // A program that is given all the same is ignored.
         return Ok(());
     }
-    if style == Style::Pidlet && (settings.config.is_some() || words.is_empty()) {
-        match file(&mut settings, words) {
-            Some(Ok(())) => return settings.finish(),
-            Some(Err(code)) => return Err(code),
-            None => (),
-        }
+    if style == Style::Pidlet
+        && (settings.config.is_some() || words.is_empty())
+        && file(&mut settings, &table, words)?
+    {
+        return settings.finish();
     }
     match words {
         [] if door.no_command.is_empty() => return door.usage(question, style, Stream::Err, 1),
-        [] => settings.fault(door.no_command, &[question.argv0()]),
+        [] => settings.fault(door.no_command, question.argv0(), b""),
         _ => settings.commands(words),
     }
     settings.finish()
 }
 
-/// Takes the plan from its file. `None` if nobody named one and there is none.
-fn file<'a>(settings: &mut Settings<'_, 'a>, words: &[&CStr]) -> Option<Result<(), u8>> {
+/// Takes the plan from its file. False if nobody named one and there is none; an error is the exit
+/// code.
+fn file<'a>(settings: &mut Settings<'_, 'a>, table: &Table, words: &[&CStr]) -> Result<bool, u8> {
     let named = settings.config;
     let path = named.unwrap_or(conf::DEFAULT_PATH);
     if !words.is_empty() {
         let text = text!("pidlet: a command and a plan's file (\"%\"): it is one or the other");
-        settings.fault(text, &[path.to_bytes()]);
-        return Some(Err(1));
+        settings.fault(text, path.to_bytes(), b"");
+        return Err(1);
     }
     match (settings.question.read)(path) {
-        Ok(text) => conf::read(settings, path, text),
-        Err(Errno::NOENT) if named.is_none() => return None,
+        Ok(text) => conf::read(settings, table, path, text),
+        Err(Errno::NOENT) if named.is_none() => return Ok(false),
         Err(errno) => {
             let mut line = Line::new();
             line.put(text!("pidlet: cannot read \""))
                 .put_bytes(path.to_bytes());
             line.put(text!("\": ")).put_errno(errno);
             settings.fault_line(&mut line);
-            return Some(Err(1));
+            return Err(1);
         }
     }
-    Some(Ok(()))
+    Ok(true)
 }
 
 impl Door {
@@ -195,8 +196,8 @@ impl Door {
             Style::Pidlet | Style::Tini => question.name(),
             Style::DumbInit | Style::Catatonit => question.argv0(),
         };
-        (question.print)(stream, b"Usage: ");
-        (question.print)(stream, name);
+        question.put(stream, b"Usage: ");
+        question.put(stream, name);
         question.print_text(stream, self.help);
         if style != Style::Pidlet {
             question.print_text(stream, ABOUT);
@@ -240,27 +241,43 @@ impl<'a> Question<'a> {
     #[inline(never)]
     fn print_text(&self, stream: Stream, text: Text) {
         let mut room = ROOM;
-        (self.print)(stream, text.unpack(&mut room));
+        self.put(stream, text.unpack(&mut room));
     }
 
-    /// Prints a line that says what is wrong: in `text`, each `%` stands for the next of `parts`
-    /// and `#` for our process id.
-    fn complain(&self, text: Text, parts: &[&[u8]]) {
-        self.complain_of(text, parts, Text::plain(""));
+    /// Prints a line that says what is wrong: in `text` stands `#` for our process id.
+    fn complain(&self, text: Text) {
+        self.complain_of(text, b"", b"", Text::plain(""));
     }
 
-    /// The same, with `what` behind it.
-    fn complain_of(&self, text: Text, parts: &[&[u8]], what: Text) {
+    /// The same, in which the first `%` stands for one part, and the second for the other; `what`
+    /// comes behind it.
+    #[inline(never)]
+    fn complain_of(&self, text: Text, one: &[u8], other: &[u8], what: Text) {
         let mut line = Line::new();
-        let mut parts = parts.iter();
+        let mut part = one;
         for byte in text.read() {
             match byte {
-                b'%' => _ = parts.next().map(|part| line.put_bytes(part)),
+                b'%' => {
+                    line.put_bytes(part);
+                    part = other;
+                }
                 b'#' => _ = line.put_number(self.own.into()),
                 _ => line.push(byte),
             }
         }
-        (self.print)(Stream::Err, line.put(what).end());
+        self.put(Stream::Err, line.put(what).end());
+    }
+
+    /// Prints what was asked for.
+    #[inline(never)]
+    fn out(&self, text: &[u8]) {
+        self.put(Stream::Out, text);
+    }
+
+    /// Prints something.
+    #[inline(never)]
+    fn put(&self, stream: Stream, text: &[u8]) {
+        (self.print)(stream, text);
     }
 }
 

@@ -10,9 +10,17 @@ use crate::words::time::Span;
 pub type Put<'p> = &'p dyn Fn(&[u8]);
 
 /// Prints a plan.
-#[inline(never)]
 pub fn plan(plan: &Plan, put: Put) {
     let mut line = Line::new();
+    container(plan, &mut line, put);
+    for &service in &*Order::new(&plan.services).sequence() {
+        self::service(plan, service.into(), &mut line, put);
+    }
+    put(b"\n");
+}
+
+/// Prints the settings of the whole.
+fn container(plan: &Plan, line: &mut Line, put: Put) {
     line.put(text!("[pidlet]\nuntil = ")).put(match plan.until {
         Essential::Yes => text!("any"),
         Essential::No => text!("all"),
@@ -43,22 +51,14 @@ pub fn plan(plan: &Plan, put: Put) {
     if plan.timestamps {
         line.put(text!("\ntimestamps = yes"));
     }
-    // What follows can be more than one line holds.
-    let flush = |line: &mut Line| {
-        put(line.text());
-        line.clear();
-    };
     for number in 1..65 {
         let Some(from) = Signal::new(number) else {
             continue;
         };
         let to = plan.routes.get(from);
         if to != Some(from) {
-            flush(
-                line.put(text!("\nrewrite = "))
-                    .put_signal(from)
-                    .put(text!(":")),
-            );
+            line.put(text!("\nrewrite = ")).put_signal(from);
+            flush(line.put(text!(":")), put);
             match to {
                 Some(to) => line.put_signal(to),
                 None => line.put(text!("0")),
@@ -67,33 +67,35 @@ pub fn plan(plan: &Plan, put: Put) {
     }
     for code in 0..256_u32 {
         if plan.expect.has(code as u8) {
-            flush(line.put(text!("\nexpect = ")).put_number(code.into()));
+            flush(line.put(text!("\nexpect = ")).put_number(code.into()), put);
         }
     }
-    for &service in &*Order::new(&plan.services).sequence() {
-        let service = usize::from(service);
-        flush(
-            line.put(text!("\n\n["))
-                .put_service(plan, service)
-                .put(text!("]")),
-        );
-        print_words(b"run", plan.command(service), put);
-        for said in plan.spec(service).0 {
-            let (name, ..) = said.key.parts();
-            match said.key {
-                Key::Run | Key::RunParts | Key::Instances | Key::Account | Key::Member => (),
-                Key::User => {
-                    line.put(text!("\nuser = ")).put_number(said.number >> 32);
-                    flush(
-                        line.put(text!(":"))
-                            .put_number(said.number & u64::from(u32::MAX)),
-                    );
-                }
-                _ => print_words(name, said.words, put),
+}
+
+/// Prints a service's section.
+fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
+    line.put(text!("\n\n[")).put_service(plan, service);
+    flush(line.put(text!("]")), put);
+    print_words(b"run", plan.command(service), put);
+    for said in plan.spec(service).0 {
+        let name = said.key.name();
+        match said.key {
+            Key::Run | Key::RunParts | Key::Instances | Key::Account | Key::Member => (),
+            Key::User => {
+                line.put(text!("\nuser = ")).put_number(said.number >> 32);
+                let gid = said.number & u64::from(u32::MAX);
+                flush(line.put(text!(":")).put_number(gid), put);
             }
+            _ => print_words(name, said.words, put),
         }
     }
-    put(b"\n");
+}
+
+/// Prints what a line has, which is more than one line holds all in all.
+#[inline(never)]
+fn flush(line: &mut Line, put: Put) {
+    put(line.text());
+    line.clear();
 }
 
 fn print_words(name: &[u8], words: Command, put: Put) {

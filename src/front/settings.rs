@@ -4,54 +4,40 @@
 //! name (DESIGN §4). An option wins over its twin.
 
 use core::ffi::CStr;
-use core::mem::replace;
 
-use super::getopt::{Given, Table};
+use super::conf::expected;
+use super::getopt::{Options, Table};
 use super::{Question, commands, dumb_init, print, tini};
 use crate::message::Stream;
 use crate::plan::{Essential, Group, Key, Log, Place, Plan, Routes, Service, Style, Terminal};
 use crate::words::exit::Codes;
 use crate::words::packed::Text;
 use crate::words::signal::Signal;
-use crate::words::text::{self, Line, cut, place, take};
+use crate::words::text::{Line, number, place, take};
 use crate::words::time::Span;
 
 /// What an option sets, or asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// Asks for the help.
-    Help,
-    /// Asks for the version.
-    Version,
-    /// Asks for the licence.
-    License,
     /// [`Plan::until`].
     Until,
     /// [`Plan::grace`].
     Grace,
     /// [`Plan::lame_duck`].
     LameDuck,
-    /// [`Plan::routes`].
-    Rewrite,
-    /// The same as dumb-init reads it.
-    DumbInitRewrite,
-    /// [`Plan::expect`].
-    Expect,
-    /// The same as tini reads it.
-    TiniExpect,
     /// [`Plan::parent_death`].
     ParentDeath,
-    /// The same as tini reads it.
-    TiniParentDeath,
+    /// [`Plan::routes`].
+    Rewrite,
+    /// [`Plan::expect`].
+    Expect,
     /// The word between commands.
     Separator,
-    /// [`Plan::termination_log`].
-    TerminationLog,
     /// The plan's file.
     Config,
     /// [`Plan::log`].
     Log,
-    /// [`Plan::timestamps`].
+    /// [`Plan::timestamps`]: from here on it is yes or no, or how often.
     Timestamps,
     /// [`Plan::group`].
     Group,
@@ -71,6 +57,20 @@ pub enum Setting {
     SingleChild,
     /// Run nothing (catatonit).
     Pause,
+    /// [`Setting::ParentDeath`] as tini reads it.
+    TiniParentDeath,
+    /// [`Setting::Expect`] as tini reads it.
+    TiniExpect,
+    /// [`Setting::Rewrite`] as dumb-init reads it.
+    DumbInitRewrite,
+    /// [`Plan::termination_log`].
+    TerminationLog,
+    /// Asks for the help.
+    Help,
+    /// Asks for the version.
+    Version,
+    /// Asks for the licence.
+    License,
 }
 
 /// A plan in the making, and what is set beside it.
@@ -87,21 +87,14 @@ pub struct Settings<'p, 'a> {
     faulty: bool,
     /// The plan's file.
     pub config: Option<&'a CStr>,
-    /// What was set in the environment or by an option, a bit each.
-    given: u64,
-    /// Whether `--rewrite` was given: what the environment rewrites counts no more.
-    rewrite_given: bool,
-    /// Whether `--expect` was given.
-    expect_given: bool,
+    /// What was set in the environment, a bit each.
+    twins: u32,
+    /// What was set by an option.
+    options: u32,
 }
 
-/// What `any`, `all` and `failure` mean; and `yes`, `no` and `on-failure`.
-pub const UNTIL: [Essential; 3] = [Essential::Yes, Essential::No, Essential::OnFailure];
-
-const LOGS: [Log; 3] = [Log::Inherit, Log::Prefix, Log::Json];
-
-/// What is wrong with a value: what was expected; of a peer's option the whole complaint.
-pub type Expected = Text;
+/// The kinds of value that the settings take, in the order of [`Setting`]: see [`expected`].
+const KINDS: &[u8; Setting::Timestamps as usize + 1] = b"UDDSWCXfLb";
 
 impl<'p, 'a> Settings<'p, 'a> {
     /// Nothing is set yet.
@@ -117,9 +110,8 @@ impl<'p, 'a> Settings<'p, 'a> {
             separator,
             faulty: false,
             config: None,
-            given: 0,
-            rewrite_given: false,
-            expect_given: false,
+            twins: 0,
+            options: 0,
         }
     }
 
@@ -136,72 +128,72 @@ impl<'p, 'a> Settings<'p, 'a> {
                 });
             }
             if let Some(value) = (self.question.getenv)(name.text()) {
-                self.given |= 1 << *setting as u32;
-                if let Err(expected) = self.set(*setting, value) {
-                    let parts = [name.text(), value.to_bytes()];
-                    self.fault_of(text!("pidlet: %: \"%\": "), &parts, expected);
+                self.twins |= setting.bit();
+                if self.set(*setting, value).is_none() {
+                    let text = text!("pidlet: %: \"%\": ");
+                    self.fault_of(text, name.text(), value.to_bytes(), setting.expected());
                 }
             }
         }
     }
 
-    /// Takes an option. An error is the exit code, after it has been said why: only pidlet itself
-    /// goes on to find what else is wrong.
-    pub fn option(&mut self, given: Given<'_, 'a>) -> Result<(), u8> {
-        let Given {
-            setting,
-            entry,
-            value,
-        } = given;
-        match setting {
-            Setting::Rewrite if !replace(&mut self.rewrite_given, true) => {
-                self.plan.routes = Routes::default();
+    /// Takes the option that was read. An error is the exit code, after it has been said why: only
+    /// pidlet itself goes on to find what else is wrong.
+    #[inline(never)]
+    pub fn option(&mut self, option: &Options<'_, 'a>) -> Result<(), u8> {
+        let setting = option.setting;
+        if self.options & setting.bit() == 0 {
+            // What the environment says counts no more.
+            match setting {
+                Setting::Rewrite => self.plan.routes = Routes::default(),
+                Setting::Expect => self.plan.expect = Codes::default(),
+                _ => (),
             }
-            Setting::Expect if !replace(&mut self.expect_given, true) => {
-                self.plan.expect = Codes::default();
-            }
-            _ => (),
         }
-        self.given |= 1 << setting as u32;
-        if let Err(expected) = self.set(setting, value) {
-            let value = value.to_bytes();
+        self.options |= setting.bit();
+        if self.set(setting, option.value).is_none() {
+            let value = option.value.to_bytes();
             if self.plan.style != Style::Pidlet {
-                self.question.complain(expected, &[entry.name(), value]);
+                self.fault(setting.expected(), option.name, value);
                 return Err(1);
             }
             let text = text!("pidlet: --%: \"%\": ");
-            self.fault_of(text, &[entry.name(), value], expected);
+            self.fault_of(text, option.name, value, setting.expected());
         }
         Ok(())
     }
 
-    /// Says what is wrong: see [`Question::complain`].
-    pub fn fault(&mut self, text: Text, parts: &[&[u8]]) {
-        self.fault_of(text, parts, Text::plain(""));
+    /// Says what is wrong: see [`Question::complain_of`].
+    #[inline(never)]
+    pub fn fault(&mut self, text: Text, one: &[u8], other: &[u8]) {
+        self.fault_of(text, one, other, Text::plain(""));
     }
 
-    #[inline(never)]
-    fn fault_of(&mut self, text: Text, parts: &[&[u8]], what: Text) {
+    fn fault_of(&mut self, text: Text, one: &[u8], other: &[u8], what: Text) {
         self.faulty = true;
-        self.question.complain_of(text, parts, what);
+        self.question.complain_of(text, one, other, what);
     }
 
     /// The same for a line that is ready.
+    #[inline(never)]
     pub fn fault_line(&mut self, line: &mut Line) {
         self.faulty = true;
-        (self.question.print)(Stream::Err, line.end());
+        self.question.put(Stream::Err, line.end());
     }
 
     /// Sets an option by its long name in our own table, as a plan's file has it; what was set
     /// before wins. An error is what was expected, or nothing if there is no such option or it means
     /// nothing in a file.
-    pub fn named(&mut self, table: &Table, name: &[u8], value: &'a CStr) -> Result<(), Expected> {
+    pub fn named(&mut self, table: &Table, name: &[u8], value: &'a CStr) -> Result<(), Text> {
         for (place, &setting) in table.settings.iter().enumerate() {
             match setting {
                 _ if table.entry(place).name() != name => (),
                 Setting::Help | Setting::Version | Setting::Config | Setting::Separator => break,
-                _ if self.given >> setting as u32 & 1 != 0 => return Ok(()),
-                _ => return self.set(setting, value),
+                _ if (self.options | self.twins) & setting.bit() != 0 => return Ok(()),
+                _ => {
+                    let set = self.set(setting, value);
+                    return set.ok_or_else(|| setting.expected());
+                }
             }
         }
         Err(Text::plain(""))
@@ -214,21 +206,20 @@ impl<'p, 'a> Settings<'p, 'a> {
             let mut number = Line::new();
             number.put_number(empty as u64 + 1);
             let text = text!("pidlet: command % is empty: a separator too many");
-            self.fault(text, &[number.text()]);
+            self.fault(text, number.text(), b"");
         }
     }
 
     /// Checks the whole: the end of every door that runs something.
-    pub fn finish(self) -> Result<(), u8> {
+    pub fn finish(&mut self) -> Result<(), u8> {
         if let Err(wrong) = self.plan.check() {
-            self.question
-                .complain(text!("pidlet: %"), &[wrong.as_bytes()]);
+            self.question.complain(wrong);
             return Err(1);
         }
         if self.faulty {
             return Err(1);
         }
-        let plan = self.plan;
+        let plan = &mut *self.plan;
         if !plan.pass_through() {
             // A terminal has one foreground group: none of several commands may take it, unless it
             // is said which.
@@ -242,72 +233,61 @@ impl<'p, 'a> Settings<'p, 'a> {
         // What was asked for in the environment or what several commands need goes before manners.
         plan.graceful |= plan.bounded();
         if plan.dry_run {
-            print::plan(plan, &|text| (self.question.print)(Stream::Out, text));
+            print::plan(plan, &|text| self.question.out(text));
             return Err(0);
         }
         Ok(())
     }
 
-    fn set(&mut self, setting: Setting, value: &'a CStr) -> Result<(), Expected> {
+    /// Sets something, if that is what the value says.
+    #[inline(never)]
+    fn set(&mut self, setting: Setting, value: &'a CStr) -> Option<()> {
         let plan = &mut *self.plan;
         let text = value.to_bytes();
         match setting {
             // Whoever sets PIDLET_VERSION means something else.
             Setting::Help | Setting::Version | Setting::License => (),
             Setting::TerminationLog => plan.termination_log = Some(value),
-            Setting::Config if text.is_empty() => return Err(text!("expected a path")),
+            Setting::Config | Setting::Separator if text.is_empty() => return None,
             Setting::Config => self.config = Some(value),
-            Setting::Log => {
-                let place = place(text!("inherit prefix json"), text);
-                plan.log = *place
-                    .and_then(|place| LOGS.get(place))
-                    .ok_or(text!("expected inherit, prefix or json"))?;
-            }
-            Setting::Separator if text.is_empty() => return Err(text!("expected a word")),
             Setting::Separator => self.separator = Some(text),
+            Setting::Log => {
+                plan.log = match place(text!("inherit prefix json"), text)? {
+                    0 => Log::Inherit,
+                    1 => Log::Prefix,
+                    _ => Log::Json,
+                }
+            }
             Setting::Until => {
-                let place = place(text!("any all failure"), text)
-                    .ok_or(text!("expected any, all or failure"))?;
-                plan.until = *UNTIL
-                    .get(place)
-                    .ok_or(text!("expected any, all or failure"))?;
+                plan.until = Essential::of(place(text!("any all failure"), text)? as u64);
             }
-            Setting::Grace => plan.grace = Some(duration(text)?),
-            Setting::LameDuck => plan.lame_duck = duration(text)?,
-            Setting::ParentDeath => {
-                let signal =
-                    Signal::parse(text).ok_or(text!("expected a signal, such as TERM or 15"))?;
-                plan.parent_death = Some(signal);
-            }
-            Setting::TiniParentDeath => {
-                plan.parent_death = Some(tini::death_signal(text).ok_or(tini::INVALID)?);
-            }
-            Setting::TiniExpect => {
-                plan.expect.add(tini::exit_code(text).ok_or(tini::INVALID)?);
-            }
+            Setting::Grace => plan.grace = Some(Span::parse(text)?),
+            Setting::LameDuck => plan.lame_duck = Span::parse(text)?,
+            Setting::ParentDeath => plan.parent_death = Some(Signal::parse(text)?),
+            Setting::TiniParentDeath => plan.parent_death = Some(tini::death_signal(text)?),
+            Setting::TiniExpect => plan.expect.add(tini::exit_code(text)?),
             Setting::DumbInitRewrite => {
-                let (from, to) = dumb_init::rewrite(text).ok_or(dumb_init::MISSPELT)?;
+                let (from, to) = dumb_init::rewrite(text)?;
                 plan.routes.set(from, to);
             }
             Setting::Rewrite | Setting::Expect => {
                 // An environment variable holds several, between commas.
                 let mut rest = text;
                 loop {
-                    let (item, behind) = cut(rest, b',');
+                    let item = take(&mut rest, b',');
                     if setting == Setting::Expect {
-                        expect(&mut plan.expect, item)?;
+                        plan.expect.add(u8::try_from(number(item)?).ok()?);
                     } else {
                         rewrite(&mut plan.routes, item)?;
                     }
-                    if behind.is_empty() {
+                    if rest.is_empty() {
                         break;
                     }
-                    rest = behind;
                 }
             }
-            _ => self.switch(setting, times(text).ok_or(text!("expected yes or no"))?),
+            _ => self.switch(setting, times(text)?),
         }
-        Ok(())
+        Some(())
     }
 
     #[inline(never)]
@@ -336,27 +316,31 @@ pub fn times(text: &[u8]) -> Option<u32> {
     Some(if place < 10 { place } else { place % 2 })
 }
 
-/// Reads a length of time.
-pub fn duration(text: &[u8]) -> Result<Span, Expected> {
-    Span::parse(text).ok_or(text!("expected a duration, such as 500ms, 8s, 2m or 1h"))
-}
-
 #[inline(never)]
-fn rewrite(routes: &mut Routes, item: &[u8]) -> Result<(), Expected> {
-    const EXPECTED: Expected = text!("expected FROM:TO, two signals, or FROM:0 to drop one");
+fn rewrite(routes: &mut Routes, item: &[u8]) -> Option<()> {
     let mut to = item;
-    let from = Signal::parse(take(&mut to, b':')).ok_or(EXPECTED)?;
-    let to = if to == b"0" {
-        None
-    } else {
-        Some(Signal::parse(to).ok_or(EXPECTED)?)
+    let from = Signal::parse(take(&mut to, b':'))?;
+    let to = match to {
+        b"0" => None,
+        _ => Some(Signal::parse(to)?),
     };
     routes.set(from, to);
-    Ok(())
+    Some(())
 }
 
-fn expect(codes: &mut Codes, item: &[u8]) -> Result<(), Expected> {
-    let code = text::number(item).and_then(|code| u8::try_from(code).ok());
-    codes.add(code.ok_or(text!("expected an exit code from 0 to 255"))?);
-    Ok(())
+impl Setting {
+    /// Its bit among those of all settings.
+    fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
+    /// What is expected of its value; of a peer's option the whole complaint.
+    #[inline(never)]
+    fn expected(self) -> Text {
+        match self {
+            Setting::TiniParentDeath | Setting::TiniExpect => tini::INVALID,
+            Setting::DumbInitRewrite => dumb_init::MISSPELT,
+            _ => expected(KINDS[(self as usize).min(Setting::Timestamps as usize)]),
+        }
+    }
 }

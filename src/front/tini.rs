@@ -7,7 +7,7 @@ use crate::message::Stream;
 use crate::plan::Plan;
 use crate::words::packed::Text;
 use crate::words::signal::{Signal, SignalSet};
-use crate::words::text::leading_integer;
+use crate::words::text::{is, leading_integer};
 
 const HELP: Text = text!(
     " [OPTIONS] PROGRAM -- [ARGS] | --version
@@ -101,7 +101,7 @@ pub const NOT_PASSED_ON: SignalSet = SignalSet(
 /// What comes before the options.
 pub fn before(question: &Question, plan: &mut Plan) -> Result<(), u8> {
     // The only long option, and only alone.
-    if question.only_argument() == b"--version" {
+    if is(question.only_argument(), "--version") {
         return question.answer(DOOR.version_to, DOOR.version);
     }
     plan.routes.drop_all(NOT_PASSED_ON);
@@ -112,9 +112,9 @@ pub fn before(question: &Question, plan: &mut Plan) -> Result<(), u8> {
 pub fn after(question: &Question, plan: &mut Plan) {
     plan.subreaper |= question.variable(b"TINI_SUBREAPER").is_some();
     plan.group |= question.variable(b"TINI_KILL_PROCESS_GROUP").is_some();
-    if let Some(value) = question.variable(b"TINI_VERBOSITY") {
+    if let Some(mut value) = question.variable(b"TINI_VERBOSITY") {
         // atoi(3), and the comparison is unsigned: -1 says everything.
-        plan.verbosity = leading_integer(value).map_or(0, |(number, _)| number as u32);
+        plan.verbosity = leading_integer(&mut value).unwrap_or(0) as u32;
     }
 }
 
@@ -129,11 +129,12 @@ pub fn death_signal(value: &[u8]) -> Option<Signal> {
 
 /// strtol(3) over the whole value, within 0 to 255; nothing at all counts as 0.
 pub fn exit_code(value: &[u8]) -> Option<u8> {
-    match leading_integer(value) {
-        Some((number, [])) => u8::try_from(number).ok(),
-        None if value.is_empty() => Some(0),
-        _ => None,
+    if value.is_empty() {
+        return Some(0);
     }
+    let mut rest = value;
+    let number = leading_integer(&mut rest).filter(|_| rest.is_empty())?;
+    u8::try_from(number).ok()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! tests go by.
 
 use crate::words::packed::Text;
-use crate::words::text::{place, same, take};
+use crate::words::text::{place, take};
 
 /// Declares each key once: its name, and a line with its name, its kind, and what may be chosen.
 macro_rules! keys {
@@ -122,6 +122,12 @@ impl Key {
         take(&mut rest, b'\n')
     }
 
+    /// Its name.
+    #[inline(never)]
+    pub fn name(self) -> &'static [u8] {
+        take(&mut self.line(), b' ')
+    }
+
     /// Its name, its kind, and what may be chosen.
     pub fn parts(self) -> (&'static [u8], u8, &'static [u8]) {
         let mut rest = self.line();
@@ -132,12 +138,12 @@ impl Key {
 
     /// The name of the key after `n` others, while there are so many.
     pub fn nth_name(n: usize) -> Option<&'static [u8]> {
-        ORDER.get(n).map(|key| key.parts().0)
+        ORDER.get(n).map(|key| key.name())
     }
 
-    /// Whether it can be said again and again in a section.
-    pub fn repeats(self) -> bool {
-        self.parts().1 == b'N' || (Key::Env..=Key::EnvDir).contains(&self)
+    /// Whether keys of this kind can be said again and again in a section.
+    pub fn repeats(kind: u8) -> bool {
+        matches!(kind, b'N' | b'e' | b'f' | b'F')
     }
 
     /// The number of the resource that it limits (asm-generic/resource.h), if it is a limit.
@@ -151,7 +157,7 @@ impl Key {
 /// The number of a capability, with or without `CAP_`.
 pub fn capability(name: &[u8]) -> Option<usize> {
     let behind = match name.split_at_checked(4) {
-        Some((prefix, behind)) if same(prefix, b"cap_") => behind,
+        Some((prefix, behind)) if prefix.eq_ignore_ascii_case(b"cap_") => behind,
         _ => name,
     };
     place(CAPABILITIES, behind)
@@ -178,6 +184,10 @@ mod tests {
     }
 
     #[test]
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "it is another type with other libraries"
+    )]
     fn limits_are_numbered_as_the_kernel_does() {
         // asm-generic/resource.h, from 0 on.
         let limits = [

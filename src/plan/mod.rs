@@ -14,6 +14,7 @@ use core::ffi::CStr;
 use crate::words::errno::Errno;
 use crate::words::exit::Codes;
 use crate::words::list::List;
+use crate::words::packed::Text;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::Span;
 pub use keys::{Key, capability};
@@ -56,6 +57,17 @@ pub enum Essential {
     No,
     /// Only if it failed.
     OnFailure,
+}
+
+impl Essential {
+    /// The one of this number, in the order of the key's choices.
+    pub fn of(number: u64) -> Essential {
+        match number {
+            0 => Essential::Yes,
+            1 => Essential::No,
+            _ => Essential::OnFailure,
+        }
+    }
 }
 
 /// Which process group a service's first process lives in.
@@ -167,6 +179,8 @@ pub struct Service<'a> {
     pub name: &'a [u8],
     /// 1 for the first of that name; the second is shown as `name-2`.
     pub copy: u32,
+    /// The line of the file where its section begins.
+    pub line: u32,
     /// Its command; never empty.
     pub run: Command<'a>,
     /// The services that must be up or done before it starts, and that stop only when it has ended.
@@ -184,6 +198,7 @@ impl Service<'_> {
     pub const NONE: Service<'static> = Service {
         name: b"",
         copy: 1,
+        line: 0,
         run: &[],
         after: &[],
         spec: Spec::DEFAULT,
@@ -192,29 +207,17 @@ impl Service<'_> {
     };
 }
 
-/// Everything about one container.
+/// Everything about one container. It lies in memory in this order: where the small fields, which are
+/// asked for everywhere, come first, the code that does so is shorter.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Plan<'a> {
     /// Whose manners we have.
     pub style: Style,
-    /// The services in the order given. None at all means: pause.
-    pub services: List<'a, Service<'a>>,
     /// `essential` of every service that does not say it itself.
     pub until: Essential,
-    /// How every child is set up.
-    pub setup: Setup,
-    /// Signal rewriting, and what is not passed on at all.
-    pub routes: Routes,
-    /// Exit codes that count as success and become 0.
-    pub expect: Codes,
     /// Signals go to process groups.
     pub group: bool,
-    /// The stop budget, where one was set.
-    pub grace: Option<Span>,
-    /// How long a stop signal waits before anything is stopped.
-    pub lame_duck: Span,
-    /// The signal to stop with when our parent dies.
-    pub parent_death: Option<Signal>,
     /// After a failure the container is kept until a stop signal.
     pub hold: bool,
     /// After the services, everything left over is stopped too; else the main child's end is the
@@ -222,23 +225,37 @@ pub struct Plan<'a> {
     pub graceful: bool,
     /// We become a child subreaper (not needed as PID 1, and harmless there).
     pub subreaper: bool,
-    /// How much is said: 0 faults, 1 and warnings, 2 and the end's reason, 3 and more, 4 all.
-    /// The peers count as they do: tini's 1 is warnings, dumb-init's and catatonit's 1 is all.
-    pub verbosity: u32,
     /// tini's -w: say which orphans were reaped.
     pub warn_on_reap: bool,
-    /// Where the end's reason goes too; `None` means Kubernetes' place, if it is there and empty.
-    pub termination_log: Option<&'a CStr>,
-    /// What becomes of the services' output.
-    pub log: Log,
     /// Lines of `log` begin with the time.
     pub timestamps: bool,
-    /// The one of several services that gets the terminal, or [`NOBODY`].
-    pub foreground: Place,
     /// Print the plan and run nothing.
     pub dry_run: bool,
     /// It comes from a file: services may start late and again, and get nothing but what is theirs.
     pub filed: bool,
+    /// What becomes of the services' output.
+    pub log: Log,
+    /// The signal to stop with when our parent dies.
+    pub parent_death: Option<Signal>,
+    /// How every child is set up.
+    pub setup: Setup,
+    /// The one of several services that gets the terminal, or [`NOBODY`].
+    pub foreground: Place,
+    /// How much is said: 0 faults, 1 and warnings, 2 and the end's reason, 3 and more, 4 all.
+    /// The peers count as they do: tini's 1 is warnings, dumb-init's and catatonit's 1 is all.
+    pub verbosity: u32,
+    /// The stop budget, where one was set.
+    pub grace: Option<Span>,
+    /// How long a stop signal waits before anything is stopped.
+    pub lame_duck: Span,
+    /// The services in the order given. None at all means: pause.
+    pub services: List<'a, Service<'a>>,
+    /// Where the end's reason goes too; `None` means Kubernetes' place, if it is there and empty.
+    pub termination_log: Option<&'a CStr>,
+    /// Exit codes that count as success and become 0.
+    pub expect: Codes,
+    /// Signal rewriting, and what is not passed on at all.
+    pub routes: Routes,
 }
 
 impl<'a> Plan<'a> {
@@ -334,12 +351,14 @@ impl<'a> Plan<'a> {
     }
 
     /// Says what is wrong between settings that are each right.
-    pub fn check(&self) -> Result<(), &'static str> {
+    pub fn check(&self) -> Result<(), Text> {
         if self.services.len() > SERVICES_MAX {
-            return Err("more than 65535 commands");
+            return Err(text!("pidlet: more than 65535 commands"));
         }
         if self.bounded() && self.lame_duck > Span::ZERO && self.lame_duck >= self.budget() {
-            return Err("--lame-duck is part of the stop's time: it must be shorter than --grace");
+            return Err(text!(
+                "pidlet: --lame-duck is part of the stop's time: it must be shorter than --grace"
+            ));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::Command;
-use crate::words::text::{number, take};
+use crate::words::text::{is, number, string, take};
 
 /// How to find out whether a service is ready, or healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl<'a> Probe<'a> {
             return None;
         }
         let text = first.to_bytes();
-        if text == b"notify" {
+        if is(text, "notify") {
             return Some(Probe::Notify);
         }
         if let Some(fd) = behind(first, "fd:") {
@@ -77,20 +77,26 @@ impl<'a> Probe<'a> {
             let fd = number(fd.to_bytes()).and_then(|fd| u8::try_from(fd).ok());
             return fd.filter(|fd| *fd > 0).map(Probe::Fd);
         }
-        if let Some(text) = behind(first, "tcp:") {
-            return address(text.to_bytes(), 0).map(Probe::Tcp);
-        }
-        if let Some(text) = behind(first, "http://") {
+        let http = behind(first, "http://");
+        if let Some(text) = http.or_else(|| behind(first, "tcp:")) {
             let text = text.to_bytes();
-            let host = take(&mut { text }, b'/');
-            let path = text.get(host.len()..).filter(|path| !path.is_empty());
-            let path = path.unwrap_or(b"/");
+            let (mut host, mut path, mut port) = (text, &b"/"[..], 0);
+            if http.is_some() {
+                host = take(&mut { text }, b'/');
+                port = 80;
+                if host.len() < text.len() {
+                    path = text.get(host.len()..)?;
+                }
+            }
             let fits = path.iter().all(|byte| (b'!'..0x7f).contains(byte));
-            let address = address(host, 80).filter(|_| fits)?;
-            return Some(Probe::Http {
-                address,
-                host,
-                path,
+            let address = address(host, port).filter(|_| fits)?;
+            return Some(match http {
+                None => Probe::Tcp(address),
+                Some(_) => Probe::Http {
+                    address,
+                    host,
+                    path,
+                },
             });
         }
         if let Some(path) = behind(first, "unix:") {
@@ -103,20 +109,33 @@ impl<'a> Probe<'a> {
 /// The text behind a prefix such as `file:`, if there is any.
 #[inline(never)]
 pub fn behind<'a>(word: &'a CStr, prefix: &str) -> Option<&'a CStr> {
-    let rest = word.to_bytes_with_nul().strip_prefix(prefix.as_bytes())?;
-    let rest = CStr::from_bytes_with_nul(rest).ok()?;
+    let rest = string(word.to_bytes_with_nul().strip_prefix(prefix.as_bytes())?);
     (!rest.is_empty()).then_some(rest)
 }
 
 /// `PORT` or `HOST:PORT`; with a default port, `HOST` or `HOST:PORT`.
+#[inline(never)]
 fn address(text: &[u8], default: u16) -> Option<Address> {
-    let colon = text.iter().rposition(|byte| *byte == b':');
-    let colon = colon.filter(|_| text.last() != Some(&b']'));
-    let (host, port) = match colon {
-        Some(colon) => (&text[..colon], Some(&text[colon + 1..])),
-        None if default == 0 => (&b"localhost"[..], Some(text)),
-        None => (text, None),
-    };
+    let mut host = text;
+    let mut port = None;
+    while let [front @ .., last] = host {
+        match last {
+            b':' => {
+                port = text.get(host.len()..);
+                host = front;
+                break;
+            }
+            // Colons in front of it are the address's own.
+            b']' => break,
+            _ => host = front,
+        }
+    }
+    if port.is_none() {
+        host = text;
+        if default == 0 {
+            (host, port) = (b"localhost", Some(text));
+        }
+    }
     let port = match port {
         Some(port) => u16::try_from(number(port)?).ok()?,
         None => default,
@@ -128,7 +147,7 @@ fn address(text: &[u8], default: u16) -> Option<Address> {
 fn ip(host: &[u8]) -> Option<[u8; 16]> {
     // ::ffff:127.0.0.1, RFC 4291.
     let mut ip = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1];
-    if host == b"localhost" {
+    if is(host, "localhost") {
         return Some(ip);
     }
     if let [b'[', six @ .., b']'] = host {
@@ -136,46 +155,43 @@ fn ip(host: &[u8]) -> Option<[u8; 16]> {
     }
     let mut rest = host;
     for place in &mut ip[12..] {
-        *place = number(take(&mut rest, b'.')).and_then(|part| u8::try_from(part).ok())?;
+        *place = u8::try_from(number(take(&mut rest, b'.'))?).ok()?;
     }
     (rest.is_empty() && host.last() != Some(&b'.')).then_some(ip)
 }
 
 /// Groups of hexadecimal digits, with one `::` at most.
 fn ip_six(text: &[u8]) -> Option<[u8; 16]> {
-    let (mut ip, mut at, mut gap) = ([0; 16], 0, None);
     let mut rest = text;
-    if let [b':', b':', behind @ ..] = rest {
-        (gap, rest) = (Some(0), behind);
+    // Two colons may begin and end it, one may not.
+    match text {
+        [.., before, b':'] if *before != b':' => return None,
+        [b':', b':', ..] => _ = take(&mut rest, b':'),
+        [b':', ..] => return None,
+        _ => (),
     }
+    // What is in front of the gap, and what follows.
+    let (mut front, mut back) = (0_u128, 0_u128);
+    let (mut count, mut gap) = (0, false);
     while !rest.is_empty() {
         let group = take(&mut rest, b':');
-        if group.is_empty() && at > 0 && gap.is_none() {
-            gap = Some(at);
+        if group.is_empty() && !gap {
+            gap = true;
+            front = back.rotate_right(16 * count);
+            back = 0;
             continue;
         }
-        let mut value = 0_u16;
+        let mut value = 0;
         for digit in group {
-            let digit = char::from(*digit).to_digit(16)?;
-            value = value << 4 | digit as u16;
+            value = value << 4 | char::from(*digit).to_digit(16)?;
         }
-        if !(1..=4).contains(&group.len()) {
+        if !(1..=4).contains(&group.len()) || count > 7 {
             return None;
         }
-        ip.get_mut(at..at + 2)?
-            .copy_from_slice(&value.to_be_bytes());
-        at += 2;
+        back = back << 16 | u128::from(value);
+        count += 1;
     }
-    match gap {
-        Some(gap) if at < 16 => {
-            // What is behind the gap moves to the end.
-            ip.copy_within(gap..at, 16 - (at - gap));
-            ip.get_mut(gap..16 - (at - gap))?.fill(0);
-        }
-        None if at == 16 && text.last() != Some(&b':') => (),
-        _ => return None,
-    }
-    Some(ip)
+    (gap == (count < 8)).then_some((front | back).to_be_bytes())
 }
 
 #[cfg(test)]
@@ -204,6 +220,11 @@ mod tests {
             "g::",
             "1:2:3:4:5:6:7:8:9",
             "12345::",
+            ":",
+            "::1:",
+            "1:2:3:4:5:6:7::8:9",
+            "1:2:3:4:5:6:7:8::",
+            ":::",
             ":1",
         ] {
             assert_eq!(ip_six(text.as_bytes()), None, "{text}");

@@ -11,7 +11,7 @@ use super::keys::Key;
 use super::probe::{Probe, behind};
 use super::{Command, Essential};
 use crate::words::signal::Signal;
-use crate::words::text::{leading_number, take};
+use crate::words::text::{is, leading_number, number, take};
 use crate::words::time::Span;
 
 /// How a service runs. In the order of the key's choices.
@@ -141,11 +141,7 @@ impl<'a> Spec<'a> {
 
     /// Whether its end ends the container; `None`: as the plan's `until` has it.
     pub fn essential(self) -> Option<Essential> {
-        Some(match self.get(Key::Essential)?.number {
-            0 => Essential::Yes,
-            1 => Essential::No,
-            _ => Essential::OnFailure,
-        })
+        Some(Essential::of(self.get(Key::Essential)?.number))
     }
 
     /// The delay before it is started again: at first, and at most.
@@ -200,15 +196,16 @@ pub fn limit(text: &[u8]) -> Option<(u64, u64)> {
 }
 
 fn limit_part(text: &[u8]) -> Option<u64> {
-    match text {
-        b"unlimited" | b"infinity" => Some(u64::MAX),
-        _ => size(text),
+    if is(text, "unlimited") || is(text, "infinity") {
+        return Some(u64::MAX);
     }
+    size(text)
 }
 
 /// `64K`, `10M`, `1G`, or bytes.
 pub fn size(text: &[u8]) -> Option<u64> {
-    let (number, unit) = leading_number(text)?;
+    let mut unit = text;
+    let number = leading_number(&mut unit)?;
     let shift = match unit {
         b"" => 0,
         b"K" | b"k" => 10,
@@ -236,13 +233,14 @@ pub fn tries(words: Command) -> Option<u64> {
     let [count, between, within] = words else {
         return None;
     };
-    let (count, rest) = leading_number(count.to_bytes())?;
+    let count = number(count.to_bytes())?;
     let within = Span::parse(within.to_bytes())?.0;
-    let fits = (1..=0xffff).contains(&count) && rest.is_empty() && within <= u64::MAX >> 16;
-    (fits && between.to_bytes() == b"in").then_some(within << 16 | count)
+    let fits = (1..=0xffff).contains(&count) && within <= u64::MAX >> 16;
+    (fits && is(between.to_bytes(), "in")).then_some(within << 16 | count)
 }
 
 /// Signals, and perhaps behind them how long it may take: that, or `u64::MAX`.
+#[inline(never)]
 pub fn stop(words: Command) -> Option<u64> {
     for (place, word) in words.iter().enumerate() {
         let text = word.to_bytes();

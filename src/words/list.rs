@@ -7,9 +7,11 @@ use core::ops::{Deref, DerefMut};
 
 /// `count` places with `filler` in each, for ever.
 pub fn room<'a, T: Copy + 'a>(filler: T, count: usize) -> &'a mut [T] {
-    // Not `vec!`: growing is in the program anyway, and making one of a size comes on top.
-    let mut room = Vec::new();
-    room.resize(count, filler);
+    let mut room = Vec::with_capacity(count);
+    // As long as this, so that nothing that lets a vector grow is in the program.
+    while room.len() < room.capacity() {
+        room.push(filler);
+    }
     room.leak()
 }
 
@@ -55,6 +57,20 @@ impl<'a, T: Copy> List<'a, T> {
         true
     }
 
+    /// Adds an item; where there is no room for it, all of them move to a larger one.
+    #[inline(never)]
+    pub fn add(&mut self, item: T) {
+        if self.len == self.room.len() {
+            // Twice the room and some more; no list is so long that the shift loses anything.
+            let larger = room(item, (self.len | 4) << 1);
+            if let Some(front) = larger.get_mut(..self.room.len()) {
+                front.copy_from_slice(self.room);
+            }
+            self.room = larger;
+        }
+        self.push(item);
+    }
+
     /// Adds an item in front of the one at `place`. False if there is no room.
     pub fn insert(&mut self, place: usize, item: T) -> bool {
         if self.len >= self.room.len() || place > self.len {
@@ -69,7 +85,9 @@ impl<'a, T: Copy> List<'a, T> {
     /// Takes the item at `place` out.
     pub fn remove(&mut self, place: usize) {
         if place < self.len {
-            self.room.copy_within(place + 1..self.len, place);
+            for at in place + 1..self.len {
+                self.room[at - 1] = self.room[at];
+            }
             self.len -= 1;
         }
     }
@@ -122,6 +140,9 @@ mod tests {
         assert_eq!(*list, [2, 3]);
         assert!(!list.insert(3, 9) && list.insert(2, 4));
         assert_eq!(*list, [2, 3, 4]);
+        list.add(5);
+        list.add(6);
+        assert_eq!(*list, [2, 3, 4, 5, 6]);
         list.clear();
         assert!(list.is_empty());
     }

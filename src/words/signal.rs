@@ -3,12 +3,14 @@
 //! Numbers are those of asm-generic/signal.h, which x86, arm, riscv, powerpc, s390 and loongarch
 //! share; of the architectures that Linux still has only mips, parisc, sparc and alpha differ.
 
-use super::packed::Text;
-use super::text::{leading_integer, number, place, same, take};
+use core::num::NonZeroU8;
 
-/// A signal's number, 1 to 64.
+use super::packed::Text;
+use super::text::{leading_integer, number, place, take};
+
+/// A signal's number, 1 to 64. Never 0, so that none at all takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Signal(u8);
+pub struct Signal(NonZeroU8);
 
 /// The names of the signals 1 to 31, in order.
 const NAMES: &str = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT \
@@ -21,38 +23,48 @@ const RTMAX: u8 = 64;
 
 impl Signal {
     /// Hang-up.
-    pub const HUP: Signal = Signal(1);
+    pub const HUP: Signal = Signal::known(1);
     /// Interrupt, Ctrl-C.
-    pub const INT: Signal = Signal(2);
+    pub const INT: Signal = Signal::known(2);
     /// Quit, Ctrl-\.
-    pub const QUIT: Signal = Signal(3);
+    pub const QUIT: Signal = Signal::known(3);
     /// The one that cannot be caught.
-    pub const KILL: Signal = Signal(9);
+    pub const KILL: Signal = Signal::known(9);
     /// A pipe that is written to has no reader.
-    pub const PIPE: Signal = Signal(13);
+    pub const PIPE: Signal = Signal::known(13);
     /// The one that asks to end.
-    pub const TERM: Signal = Signal(15);
+    pub const TERM: Signal = Signal::known(15);
     /// A child ended or stopped.
-    pub const CHLD: Signal = Signal(17);
+    pub const CHLD: Signal = Signal::known(17);
     /// Go on.
-    pub const CONT: Signal = Signal(18);
+    pub const CONT: Signal = Signal::known(18);
     /// Stop, not to be caught.
-    pub const STOP: Signal = Signal(19);
+    pub const STOP: Signal = Signal::known(19);
     /// Stop from the terminal, Ctrl-Z.
-    pub const TSTP: Signal = Signal(20);
+    pub const TSTP: Signal = Signal::known(20);
     /// A background process read from the terminal.
-    pub const TTIN: Signal = Signal(21);
+    pub const TTIN: Signal = Signal::known(21);
     /// A background process wrote to the terminal.
-    pub const TTOU: Signal = Signal(22);
+    pub const TTOU: Signal = Signal::known(22);
     /// Power is failing; LXC's way to say halt.
-    pub const PWR: Signal = Signal(30);
+    pub const PWR: Signal = Signal::known(30);
     /// SIGRTMIN+3: halt, as systemd understands it and Podman and LXC send it.
-    pub const HALT: Signal = Signal(RTMIN + 3);
+    pub const HALT: Signal = Signal::known(RTMIN + 3);
+
+    const fn known(number: u8) -> Signal {
+        match NonZeroU8::new(number) {
+            Some(number) => Signal(number),
+            None => panic!("0 is no signal"),
+        }
+    }
 
     /// The signal with this number, if there is one.
     pub const fn new(number: u32) -> Option<Signal> {
-        if number >= 1 && number <= RTMAX as u32 {
-            Some(Signal(number as u8))
+        if number <= RTMAX as u32 {
+            match NonZeroU8::new(number as u8) {
+                Some(number) => Some(Signal(number)),
+                None => None,
+            }
         } else {
             None
         }
@@ -60,14 +72,14 @@ impl Signal {
 
     /// The kernel's number.
     pub const fn number(self) -> u8 {
-        self.0
+        self.0.get()
     }
 
     /// The name without `SIG`, for 1 to 31.
     pub fn name(self) -> Option<&'static [u8]> {
         let mut rest = NAMES.as_bytes();
         let mut name = take(&mut rest, b' ');
-        for _ in 1..self.0 {
+        for _ in 1..self.number() {
             name = take(&mut rest, b' ');
         }
         (!name.is_empty()).then_some(name)
@@ -75,7 +87,7 @@ impl Signal {
 
     /// How far from SIGRTMIN a real-time signal is.
     pub const fn real_time(self) -> Option<u8> {
-        self.0.checked_sub(RTMIN)
+        self.number().checked_sub(RTMIN)
     }
 
     /// Reads `TERM`, `SIGTERM`, `15`, `RTMIN+3` or `RTMAX-1`, in either case.
@@ -84,7 +96,7 @@ impl Signal {
             return Signal::new(u32::try_from(number).ok()?);
         }
         let name = match text.split_at_checked(3) {
-            Some((prefix, name)) if same(prefix, b"SIG") => name,
+            Some((prefix, name)) if place(text!("SIG"), prefix).is_some() => name,
             _ => text,
         };
         if let Some(place) = place(Text::plain(NAMES), name) {
@@ -95,9 +107,10 @@ impl Signal {
             0 => RTMIN,
             _ => RTMAX,
         };
-        let offset = match (offset, leading_integer(offset)) {
-            ([], _) => 0,
-            ([b'+' | b'-', ..], Some((offset, []))) => offset,
+        let mut rest = offset;
+        let offset = match offset {
+            [] => 0,
+            [b'+' | b'-', ..] => leading_integer(&mut rest).filter(|_| rest.is_empty())?,
             _ => return None,
         };
         let number = u32::try_from(offset.checked_add(base.into())?).ok()?;
@@ -129,12 +142,12 @@ impl SignalSet {
 
     /// The set with `signal` in it too.
     pub const fn with(self, signal: Signal) -> SignalSet {
-        SignalSet(self.0 | 1 << (signal.0 - 1))
+        SignalSet(self.0 | 1 << (signal.number() - 1))
     }
 
     /// Whether `signal` is in the set.
     pub const fn has(self, signal: Signal) -> bool {
-        self.0 & 1 << (signal.0 - 1) != 0
+        self.0 & 1 << (signal.number() - 1) != 0
     }
 }
 

@@ -1,5 +1,7 @@
 //! Numbers from text and lines of text, without `core::fmt`, which would cost more than all else.
 
+use core::ffi::CStr;
+
 use super::errno::Errno;
 use super::packed::Text;
 use super::signal::Signal;
@@ -10,38 +12,35 @@ pub const LINE_BYTES_MAX: usize = 1024;
 
 /// Reads a decimal number: digits only, at least one, no overflow.
 pub fn number(digits: &[u8]) -> Option<u64> {
-    match leading_number(digits)? {
-        (number, []) => Some(number),
-        _ => None,
-    }
+    let mut rest = digits;
+    leading_number(&mut rest).filter(|_| rest.is_empty())
 }
 
-/// Reads the decimal number at the start: at least one digit, no overflow. What is behind it comes
-/// with it.
-pub fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let mut rest = text;
+/// Takes the decimal number off the start: at least one digit, no overflow.
+#[inline(never)]
+pub fn leading_number(text: &mut &[u8]) -> Option<u64> {
+    let len = text.len();
     let mut value: u64 = 0;
-    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+    while let [digit @ b'0'..=b'9', behind @ ..] = *text {
         value = value
             .checked_mul(10)?
             .checked_add(u64::from(digit - b'0'))?;
-        rest = behind;
+        *text = behind;
     }
-    (rest.len() < text.len()).then_some((value, rest))
+    (text.len() < len).then_some(value)
 }
 
-/// The integer at the start as strtol(3) reads it, and what is behind it; nothing if there is no
-/// digit or the number is too large.
-pub fn leading_integer(value: &[u8]) -> Option<(i64, &[u8])> {
-    let value = value.trim_ascii_start();
-    let (negative, digits) = match value {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    let (number, rest) = leading_number(digits)?;
-    let number = i64::try_from(number).ok()?;
-    Some((if negative { -number } else { number }, rest))
+/// Takes the integer off the start as strtol(3) reads it; nothing if there is no digit or the
+/// number is too large.
+#[inline(never)]
+pub fn leading_integer(text: &mut &[u8]) -> Option<i64> {
+    *text = text.trim_ascii_start();
+    let negative = take_if(text, b'-');
+    if !negative {
+        take_if(text, b'+');
+    }
+    let number = i64::try_from(leading_number(text)?).ok()?;
+    Some(if negative { -number } else { number })
 }
 
 /// The place of `word` among `words`, which stand between single spaces; in either case.
@@ -68,11 +67,10 @@ pub fn place(words: Text, word: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether both texts are the same but for the case of letters.
-pub fn same(one: &[u8], other: &[u8]) -> bool {
-    // Not the slices' own comparison: it comes with vector code.
-    let mut pairs = one.iter().zip(other);
-    one.len() == other.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
+/// Whether the text is this word.
+#[inline(never)]
+pub fn is(text: &[u8], word: &str) -> bool {
+    text == word.as_bytes()
 }
 
 /// Takes what is in front of the first `separator` off the text, and the separator; all of it if
@@ -90,16 +88,42 @@ pub fn take<'a>(text: &mut &'a [u8], separator: u8) -> &'a [u8] {
     &whole[..len]
 }
 
+/// Takes `byte` off the text if it begins with it, and tells so.
+#[inline(never)]
+pub fn take_if(text: &mut &[u8], byte: u8) -> bool {
+    match *text {
+        [first, rest @ ..] if *first == byte => {
+            *text = rest;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The text without the white space at its ends.
+#[inline(never)]
+pub fn trim(text: &[u8]) -> &[u8] {
+    text.trim_ascii()
+}
+
+/// The text in front of the first NUL as a string; nothing if there is no NUL.
+#[inline(never)]
+pub fn string(text: &[u8]) -> &CStr {
+    CStr::from_bytes_until_nul(text).unwrap_or(c"")
+}
+
 /// What is in front of the first `separator`, and what is behind it; nothing if there is none.
 pub fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let mut rest = text;
     (take(&mut rest, separator), rest)
 }
 
-/// One line in the making. It never grows past [`LINE_BYTES_MAX`], newline included.
+/// One line in the making. It never grows past [`LINE_BYTES_MAX`], newline included. The length comes
+/// first in memory, within a byte's reach.
+#[repr(C)]
 pub struct Line {
-    bytes: [u8; LINE_BYTES_MAX],
     len: usize,
+    bytes: [u8; LINE_BYTES_MAX],
 }
 
 impl Default for Line {
@@ -197,6 +221,7 @@ impl Line {
     }
 
     /// One byte.
+    #[inline(never)]
     pub fn push(&mut self, byte: u8) {
         // The last byte is the newline's.
         if self.len < LINE_BYTES_MAX - 1 {

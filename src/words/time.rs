@@ -36,7 +36,8 @@ impl Span {
 
     /// Reads `500ms`, `8s`, `2m`, `1h` or a bare number of seconds.
     pub fn parse(text: &[u8]) -> Option<Span> {
-        let (count, unit) = leading_number(text)?;
+        let mut unit = text;
+        let count = leading_number(&mut unit)?;
         let unit_ms = match unit {
             b"ms" => 1,
             b"" | b"s" => 1000,

@@ -1,82 +1,115 @@
 //! Names of services in a plan's file → the services: who is after whom.
 
+use super::faults::Fault;
 use super::nearest::nearest;
-use super::words::Wrong;
-use super::{Reader, Section};
+use super::{NO_LINE, Reader};
 use crate::plan::{Key, NOBODY, Place, names};
 use crate::words::list::room;
-use crate::words::text::Line;
+
+/// Who is after whom.
+struct Graph<'a> {
+    /// For each service where its share of the edges begins, then the end of all.
+    begins: &'a mut [u32],
+    /// The services before each.
+    edges: &'a mut [Place],
+}
+
+impl Graph<'_> {
+    /// Notes that one service is after the other; where there is no room for edges yet, only counts.
+    #[inline(never)]
+    fn edge(&mut self, dependent: Place, before: Place) {
+        let Some(begin) = self.begins.get_mut(usize::from(dependent)) else {
+            return;
+        };
+        if self.edges.is_empty() {
+            *begin += 1;
+            return;
+        }
+        *begin -= 1;
+        if let Some(edge) = self.edges.get_mut(*begin as usize) {
+            *edge = before;
+        }
+    }
+}
 
 impl<'a> Reader<'_, '_, 'a> {
     /// Makes what the sections say of each other the services' [`crate::plan::Service::after`].
     pub(super) fn dependencies(&mut self) {
         let count = self.settings.plan.services.len();
-        let counts = room(0_usize, count);
-        self.each_dependency(&mut |dependent, _| counts[usize::from(dependent)] += 1);
-        // Each service's share of one table, filled from its end.
-        let ends = room(0, count);
-        let mut end = 0;
-        for (place, count) in ends.iter_mut().zip(&*counts) {
-            end += count;
-            *place = end;
+        let mut line = 0;
+        for place in 0..count {
+            let service = self.settings.plan.services[place];
+            if service.line != line && service.copy > 1 {
+                (self.section, self.at.line) = (service.name, service.line);
+                self.fault(Fault::Section);
+            }
+            line = service.line;
         }
-        let edges = room::<Place>(NOBODY, end);
-        self.quiet = true;
-        self.each_dependency(&mut |dependent, before| {
-            let place = &mut ends[usize::from(dependent)];
-            *place -= 1;
-            edges[*place] = before;
-        });
-        self.quiet = false;
-        let mut rest: &'a [Place] = edges;
-        for (service, count) in self.settings.plan.services.iter_mut().zip(&*counts) {
-            (service.after, rest) = rest.split_at(*count);
+        let mut graph = Graph {
+            begins: room(0, count + 1),
+            edges: &mut [],
+        };
+        self.each_dependency(&mut graph);
+        // From how many each has to where they end; each one filled in moves that to the front.
+        let mut end = 0;
+        for count in &mut *graph.begins {
+            end += *count;
+            *count = end;
+        }
+        if end > 0 {
+            graph.edges = room(NOBODY, end as usize);
+            self.quiet = true;
+            self.each_dependency(&mut graph);
+            self.quiet = false;
+        }
+        let mut rest: &'a [Place] = graph.edges;
+        let services = self.settings.plan.services.iter_mut();
+        for (service, ends) in services.zip(graph.begins.windows(2)) {
+            if let [begin, end] = ends {
+                (service.after, rest) = rest.split_at((end - begin) as usize);
+            }
         }
         self.circles();
     }
 
-    /// Calls `then` with each service and each one that it is after. The programs of a directory
-    /// are after each other; whoever writes to a service is after it, so that somebody reads until
-    /// the end.
+    /// Finds each service that another one is after. The programs of a directory are after each
+    /// other; whoever writes to a service is after it, so that somebody reads until the end.
     #[inline(never)]
-    fn each_dependency(&mut self, then: &mut dyn FnMut(Place, Place)) {
+    fn each_dependency(&mut self, graph: &mut Graph) {
         let mut terminals = 0;
         for place in 0..self.settings.plan.services.len() as Place {
             let service = self.settings.plan.services[usize::from(place)];
             self.section = service.name;
             if service.copy > 1 && service.spec.has(Key::RunParts) {
-                then(place, place - 1);
+                graph.edge(place, place - 1);
             }
             for said in service.spec.0 {
-                (self.line, self.key) = (said.line, said.key.parts().0);
+                (self.at.line, self.at.key) = (said.line, said.key.name());
                 match said.key {
                     Key::After | Key::Before => (),
                     Key::Stdout | Key::Stderr if said.feeds().is_some() => (),
                     Key::Tty if said.number > 0 => {
                         terminals += 1;
                         if terminals == 2 {
-                            self.fault(Wrong::of(
-                                b"",
-                                text!("there is one terminal for one service"),
-                            ));
+                            self.fault(Fault::Terminal);
                         }
                         continue;
                     }
                     _ => continue,
                 }
                 for word in said.words {
-                    let name = said.feeds().unwrap_or(word);
-                    let mut other = names::find(&self.settings.plan.services, name.to_bytes());
+                    let name = said.feeds().unwrap_or(word).to_bytes();
+                    let mut other = names::find(&self.settings.plan.services, name);
                     if other == NOBODY && service.copy == 1 {
-                        self.unknown(name.to_bytes());
+                        self.unknown(name);
                     } else if said.feeds().is_some() && self.copy_of(other) > 1 {
-                        self.fault(Wrong::of(name.to_bytes(), text!("it is several services")));
+                        self.fault_with(name, Fault::Several);
                     }
                     while other != NOBODY {
                         if said.key == Key::Before {
-                            then(other, place);
+                            graph.edge(other, place);
                         } else {
-                            then(place, other);
+                            graph.edge(place, other);
                         }
                         other = names::earlier(&self.settings.plan.services, other);
                     }
@@ -91,17 +124,13 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     fn unknown(&mut self, name: &'a [u8]) {
-        let sections = &*self.sections;
-        let empty = |section: &Section| section.name == name && !section.disabled();
-        if sections.iter().any(empty) {
-            // The directory of its programs is empty: there is nothing to wait for.
+        if self.empty.contains(&name) {
             return;
         }
-        let near = nearest(&mut |n| sections.get(n).map(|section| section.name), name);
-        self.fault(Wrong {
-            near,
-            ..Wrong::of(name, text!("there is no such service, or it is disabled"))
-        });
+        self.begin(name, Fault::Unknown.text());
+        let services = &self.settings.plan.services;
+        let near = nearest(&mut |n| services.get(n).map(|service| service.name), name);
+        self.end_near(near);
     }
 
     /// Services that wait for each other in a circle would wait for ever.
@@ -109,16 +138,15 @@ impl<'a> Reader<'_, '_, 'a> {
         let Some(circle) = self.settings.plan.circle() else {
             return;
         };
-        let mut line = Line::new();
-        line.put(text!("pidlet: "))
-            .put_bytes(self.path.to_bytes())
-            .put(text!(": these wait for each other: "));
+        (self.section, self.at.line, self.at.key) = (b"", NO_LINE, b"");
+        self.begin(b"", Fault::Circle.text());
         for (index, place) in circle.iter().enumerate() {
             if index > 0 {
-                line.put(text!(" after "));
+                self.wrong.put(text!(" after "));
             }
-            line.put_service(self.settings.plan, usize::from(*place));
+            self.wrong
+                .put_service(self.settings.plan, usize::from(*place));
         }
-        self.settings.fault_line(&mut line);
+        self.end();
     }
 }

@@ -1,77 +1,96 @@
 //! The lines of a plan's file: sections, and keys with their values (DESIGN §9).
 
-use crate::words::text::take;
+use crate::words::text::{take, trim};
+
+/// What kind of line it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `[name]`; the name is the value.
+    Section,
+    /// `key = value`; the value with the lines that continue it, comments and all.
+    Pair,
+    /// Neither; the line is the value.
+    Neither,
+    /// There is no line any more.
+    End,
+}
 
 /// What a line says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry<'a> {
-    /// `[name]`.
-    Section(&'a [u8]),
-    /// `key = value`; the value with the lines that continue it, comments and all.
-    Pair(&'a [u8], &'a [u8]),
-    /// Neither.
-    Neither(&'a [u8]),
+pub struct Entry<'a> {
+    /// Its number.
+    pub line: u32,
+    /// Its key, or nothing.
+    pub key: &'a [u8],
+    /// Its value.
+    pub value: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// In front of the first line.
+    pub const NONE: Entry<'static> = Entry {
+        line: 0,
+        key: b"",
+        value: b"",
+    };
 }
 
 /// Reads a text line by line.
 #[derive(Clone, Copy)]
 pub struct Lines<'a> {
     /// What has not been read yet.
-    pub rest: &'a [u8],
+    rest: &'a [u8],
     /// How many lines have been.
-    pub line: u32,
+    count: u32,
 }
 
 impl<'a> Lines<'a> {
-    /// Adds the lines that begin with white space to a value that begins `value`.
-    fn continued(&mut self, value: &'a [u8], after: &'a [u8]) -> &'a [u8] {
-        let mut len = value.len();
-        while let [b' ' | b'\t', ..] = self.rest {
-            take(&mut self.rest, b'\n');
-            self.line += 1;
-            len = after.len() - self.rest.len();
+    /// Nothing of `text` has been read yet.
+    pub fn new(text: &'a [u8]) -> Lines<'a> {
+        Lines {
+            rest: text,
+            count: 0,
         }
-        after.get(..len).unwrap_or(value)
     }
-}
 
-/// Each line that says something, with its number.
-impl<'a> Iterator for Lines<'a> {
-    type Item = (u32, Entry<'a>);
-
-    fn next(&mut self) -> Option<(u32, Entry<'a>)> {
+    /// Reads on to the next line that says something.
+    #[inline(never)]
+    pub fn read(&mut self, entry: &mut Entry<'a>) -> Kind {
         while !self.rest.is_empty() {
             let whole = self.rest;
             let text = take(&mut self.rest, b'\n');
-            self.line += 1;
-            let line = self.line;
-            match text.trim_ascii() {
-                [] | [b'#' | b';', ..] => (),
+            self.count += 1;
+            (entry.line, entry.key, entry.value) = (self.count, b"", trim(text));
+            match entry.value {
+                [] | [b'#' | b';', ..] => continue,
                 [b'[', named @ ..] => {
                     let mut behind = named;
                     let name = take(&mut behind, b']');
-                    let comment = matches!(behind.trim_ascii_start(), [] | [b'#' | b';', ..]);
-                    let entry = if comment && name.len() < named.len() {
-                        Entry::Section(name.trim_ascii())
-                    } else {
-                        Entry::Neither(text.trim_ascii())
-                    };
-                    return Some((line, entry));
-                }
-                trimmed => {
-                    let mut value = text;
-                    let key = take(&mut value, b'=');
-                    if key.len() == text.len() || text.first().is_some_and(u8::is_ascii_whitespace)
-                    {
-                        return Some((line, Entry::Neither(trimmed)));
+                    let closed = name.len() < named.len();
+                    if let ([] | [b'#' | b';', ..], true) = (trim(behind), closed) {
+                        entry.value = trim(name);
+                        return Kind::Section;
                     }
-                    let after = whole.get(key.len() + 1..).unwrap_or(&[]);
-                    let value = self.continued(value, after);
-                    return Some((line, Entry::Pair(key.trim_ascii(), value)));
+                }
+                _ => {
+                    let key = take(&mut { text }, b'=');
+                    let indented = text.first().is_some_and(u8::is_ascii_whitespace);
+                    if key.len() < text.len() && !indented {
+                        let mut end = text.len();
+                        // The lines that begin with white space continue it.
+                        while let [b' ' | b'\t', ..] = self.rest {
+                            take(&mut self.rest, b'\n');
+                            self.count += 1;
+                            end = whole.len() - self.rest.len();
+                        }
+                        entry.key = trim(key);
+                        entry.value = whole.get(key.len() + 1..end).unwrap_or(b"");
+                        return Kind::Pair;
+                    }
                 }
             }
+            return Kind::Neither;
         }
-        None
+        Kind::End
     }
 }
 
@@ -80,23 +99,31 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    fn entries(text: &str) -> Vec<(u32, Entry<'_>)> {
-        let rest = text.as_bytes();
-        Lines { rest, line: 0 }.collect()
+    fn entries(text: &str) -> Vec<(u32, Kind, &[u8], &[u8])> {
+        let mut lines = Lines::new(text.as_bytes());
+        let mut entries = Vec::new();
+        let mut entry = Entry::NONE;
+        loop {
+            match lines.read(&mut entry) {
+                Kind::End => break,
+                kind => entries.push((entry.line, kind, entry.key, entry.value)),
+            }
+        }
+        entries
     }
 
     #[test]
     fn lines() {
         let text = "# c\r\n\n[a] # c\nrun = x\n  y # z\n\n; c\nb=\n[c\n[d] e\nf\n g = h\nlast = 1";
-        let expected = [
-            (3, Entry::Section(b"a".as_slice())),
-            (4, Entry::Pair(b"run", b" x\n  y # z\n")),
-            (8, Entry::Pair(b"b", b"")),
-            (9, Entry::Neither(b"[c")),
-            (10, Entry::Neither(b"[d] e")),
-            (11, Entry::Neither(b"f")),
-            (12, Entry::Neither(b"g = h")),
-            (13, Entry::Pair(b"last", b" 1")),
+        let expected: [(_, _, &[u8], &[u8]); 8] = [
+            (3, Kind::Section, b"", b"a"),
+            (4, Kind::Pair, b"run", b" x\n  y # z\n"),
+            (8, Kind::Pair, b"b", b""),
+            (9, Kind::Neither, b"", b"[c"),
+            (10, Kind::Neither, b"", b"[d] e"),
+            (11, Kind::Neither, b"", b"f"),
+            (12, Kind::Neither, b"", b"g = h"),
+            (13, Kind::Pair, b"last", b" 1"),
         ];
         assert_eq!(entries(text), expected);
     }

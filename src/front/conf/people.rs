@@ -3,209 +3,194 @@
 
 use core::ffi::CStr;
 
+use super::Reader;
 use super::accounts::{self, id};
-use super::words::Wrong;
-use super::{Reader, joined};
-use crate::plan::{Command, Key, Said};
-use crate::words::errno::Errno;
-use crate::words::list::{List, room};
-use crate::words::packed::Text;
-use crate::words::text::{Line, take};
+use super::faults::Fault;
+use crate::front::commands::last_component;
+use crate::plan::{Command, Key};
+use crate::words::text::take;
 
 /// The most programs that one directory may have.
 const PARTS_MAX: usize = 1000;
 
-const NO_GROUP: Text = text!("not in /etc/group");
-
 impl<'a> Reader<'_, '_, 'a> {
-    /// Looks up what a value names in the files of the image, and says what there is.
+    /// Looks up what a value names in the files of the image, and notes what there is.
     pub(super) fn look_up(
         &mut self,
-        list: &mut List<'a, Said<'a>>,
-        said: &mut Said<'a>,
-    ) -> Result<(), Wrong<'a>> {
-        let Some(&first) = said.words.first() else {
-            return Ok(());
-        };
-        match said.key {
-            Key::User => said.number = self.user(list, *said, first)?,
-            Key::Groups => {
-                let groups = room::<&CStr>(c"", said.words.len());
-                for (place, word) in groups.iter_mut().zip(said.words) {
-                    *place = number(self.group(word.to_bytes())?);
-                }
-                said.words = groups;
-            }
-            Key::EnvFile => said.words = self.env_file(first)?,
-            Key::EnvDir => said.words = self.env_dir(first)?,
-            Key::RunParts => {
-                let names = self.names(first, true)?;
-                if names.len() > PARTS_MAX {
-                    return Err(Wrong::of(b"", text!("more than 1000 programs")));
-                }
-                said.words = names;
+        key: Key,
+        kind: u8,
+        mut number: u64,
+        mut words: Command<'a>,
+    ) -> Option<()> {
+        let first = words.first()?;
+        match kind {
+            b'u' => number = self.user(first)?,
+            b'R' => words = self.names(first, true)?,
+            b'g' | b'f' | b'F' => {
+                let whole = match kind {
+                    b'g' => self.groups(words),
+                    b'f' => self.env_file(first),
+                    _ => self.env_dir(first),
+                };
+                words = self.words.finish();
+                whole?;
             }
             _ => (),
         }
-        Ok(())
+        self.note(key, number, words);
+        Some(())
     }
 
     /// `name`, `uid`, `name:group` or `uid:gid` as `uid << 32 | gid`; what else belongs to it is
     /// said, too.
-    fn user(
-        &mut self,
-        list: &mut List<'a, Said<'a>>,
-        said: Said<'a>,
-        word: &'a CStr,
-    ) -> Result<u64, Wrong<'a>> {
+    #[inline(never)]
+    fn user(&mut self, word: &'a CStr) -> Option<u64> {
         let mut group = word.to_bytes();
         let name = take(&mut group, b':');
-        let mut ids = (0, 0);
-        let mut groups = &[][..];
-        if let Some(uid) = id(name) {
-            // A number alone has no group of its own: the same number, as in images without names.
-            ids = (uid, uid);
+        // A number alone has no group of its own: the same number, as in images without names.
+        let (uid, mut gid);
+        let number = id(name);
+        if let Some(id) = number {
+            (uid, gid) = (id, id);
         } else {
-            let passwd = self.file(c"/etc/passwd", false);
+            let passwd = self.file(false);
             let Some(user) = accounts::user(passwd, name) else {
-                return Err(Wrong::of(name, text!("not in /etc/passwd")));
+                return self.wrong(name, Fault::NoUser);
             };
-            ids.0 = user.uid;
-            ids.1 = user.gid;
-            groups = accounts::memberships(self.file(c"/etc/group", true), name, user.gid);
-            list.push(Said {
-                key: Key::Account,
-                words: account(&user),
-                ..said
-            });
+            (uid, gid) = (user.uid, user.gid);
+            // What login(1) sets.
+            let mut variables = &b"HOME USER LOGNAME SHELL"[..];
+            let mut rest = user.home_and_shell;
+            while !variables.is_empty() {
+                let variable = take(&mut variables, b' ');
+                let value = match variable {
+                    [b'H' | b'S', ..] => take(&mut rest, b':'),
+                    _ => name,
+                };
+                self.words.put(variable).put(b"=").put(value).end();
+            }
+            let account = self.words.finish();
+            self.note(Key::Account, 0, account);
         }
-        if name.len() < word.count_bytes() {
-            ids.1 = self.group(group)?;
-            groups = &[];
+        let named = name.len() < word.count_bytes();
+        if named {
+            gid = self.group(group)?;
         }
-        if groups.is_empty() {
-            groups = room(ids.1, 1);
+        self.words.number(gid).end();
+        if !named && number.is_none() {
+            let file = self.file(true);
+            let each = &mut |id| self.words.number(id).end();
+            accounts::memberships(file, name, gid, each);
         }
-        let words = room::<&CStr>(c"", groups.len());
-        for (place, group) in words.iter_mut().zip(groups) {
-            *place = number(*group);
-        }
-        list.push(Said {
-            key: Key::Member,
-            words,
-            ..said
-        });
-        Ok(u64::from(ids.0) << 32 | u64::from(ids.1))
+        let members = self.words.finish();
+        self.note(Key::Member, 0, members);
+        Some(u64::from(uid) << 32 | u64::from(gid))
     }
 
-    fn group(&mut self, name: &'a [u8]) -> Result<u32, Wrong<'a>> {
-        let file = match id(name) {
-            Some(id) => return Ok(id),
-            None => self.file(c"/etc/group", true),
-        };
-        accounts::group(file, name).ok_or(Wrong::of(name, NO_GROUP))
+    fn group(&mut self, name: &'a [u8]) -> Option<u32> {
+        if let Some(id) = id(name) {
+            return Some(id);
+        }
+        match accounts::group(self.file(true), name) {
+            None => self.wrong(name, Fault::NoGroup),
+            id => id,
+        }
+    }
+
+    fn groups(&mut self, names: Command<'a>) -> Option<()> {
+        for name in names {
+            let id = self.group(name.to_bytes())?;
+            self.words.number(id).end();
+        }
+        Some(())
     }
 
     /// One of the two files of accounts; one that cannot be read is empty.
-    fn file(&mut self, path: &CStr, group: bool) -> &'a [u8] {
-        let read = self.settings.question.read;
-        let known = if group {
-            &mut self.group
-        } else {
-            &mut self.passwd
+    #[inline(never)]
+    fn file(&mut self, group: bool) -> &'a [u8] {
+        let (known, path) = match group {
+            true => (&mut self.group, c"/etc/group"),
+            false => (&mut self.passwd, c"/etc/passwd"),
         };
+        let read = self.settings.question.read;
         known.get_or_insert_with(|| read(path).unwrap_or(b""))
     }
 
-    fn read(&self, path: &CStr) -> Result<&'a [u8], Wrong<'a>> {
-        (self.settings.question.read)(path).map_err(unreadable)
+    fn read(&mut self, path: &CStr) -> Option<&'a [u8]> {
+        match (self.settings.question.read)(path) {
+            Ok(text) => Some(text),
+            Err(errno) => self.unreadable(errno),
+        }
     }
 
     /// Docker's dialect: `NAME=value` as it stands, `NAME` alone as we have it, `#` for comments.
-    fn env_file(&mut self, path: &'a CStr) -> Result<Command<'a>, Wrong<'a>> {
-        let text = self.read(path)?;
-        let lines = 1 + text.iter().filter(|byte| **byte == b'\n').count();
-        let mut words = List::with_room(c"", lines);
-        let mut rest = text;
+    fn env_file(&mut self, path: &'a CStr) -> Option<()> {
+        let mut rest = self.read(path)?;
         while !rest.is_empty() {
             let line = take(&mut rest, b'\n').trim_ascii_start();
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let line = match line {
+                [line @ .., b'\r'] => line,
+                _ => line,
+            };
             if let [] | [b'#', ..] = line {
                 continue;
             }
             let name = take(&mut { line }, b'=');
-            if name.is_empty() || line.contains(&0) {
-                return Err(Wrong::of(line, text!("a line without a name before the =")));
+            if name.is_empty() || take(&mut { line }, 0).len() < line.len() {
+                return self.wrong(line, Fault::NoName);
             }
             if name.len() < line.len() {
-                words.push(joined(&[line]));
-            } else if let Some(value) = self.question().variable(name) {
+                self.words.put(line).end();
+            } else if let Some(value) = self.settings.question.variable(name) {
                 // It is there anyway, unless clear-env took it.
-                words.push(joined(&[name, b"=", value]));
+                self.words.put(name).put(b"=").put(value).end();
             }
         }
-        Ok(words.into_slice())
+        Some(())
     }
 
     /// A directory of variables as s6-envdir(1) has it: the file's name is the variable, its first
     /// line the value; an empty file takes the variable away.
-    fn env_dir(&mut self, path: &'a CStr) -> Result<Command<'a>, Wrong<'a>> {
-        let names = self.names(path, false)?;
-        let words = room::<&CStr>(c"", names.len());
-        for (place, file) in words.iter_mut().zip(names) {
+    fn env_dir(&mut self, path: &'a CStr) -> Option<()> {
+        for file in self.names(path, false)? {
             let text = self.read(file)?;
-            let name = crate::front::commands::last_component(file.to_bytes());
-            let value = take(&mut { text }, b'\n').trim_ascii_end();
-            *place = if text.is_empty() {
-                joined(&[name])
-            } else {
-                joined(&[name, b"=", take(&mut { value }, 0)])
-            };
+            self.words.put(last_component(file.to_bytes()));
+            if !text.is_empty() {
+                let value = take(&mut { text }, b'\n').trim_ascii_end();
+                self.words.put(b"=").put(value);
+            }
+            self.words.end();
         }
-        Ok(words)
+        Some(())
     }
 
     /// The paths of a directory's files in order; hidden ones are not meant.
-    fn names(&mut self, path: &'a CStr, programs: bool) -> Result<Command<'a>, Wrong<'a>> {
-        let list = self.settings.question.list;
-        let count = &mut 0;
-        list(path, programs, &mut |_| *count += 1).map_err(unreadable)?;
-        let mut names = List::with_room(c"", *count);
-        let each = &mut |name: &[u8]| {
-            let path = joined(&[path.to_bytes(), b"/", name]);
-            let place = names
-                .iter()
-                .position(|other: &&CStr| other.to_bytes() > path.to_bytes());
-            names.insert(place.unwrap_or(names.len()), path);
-        };
-        list(path, programs, each).map_err(unreadable)?;
-        Ok(names.into_slice())
+    #[inline(never)]
+    fn names(&mut self, path: &'a CStr, programs: bool) -> Option<Command<'a>> {
+        let words = &mut self.words;
+        let each = &mut |name: &[u8]| words.put(path.to_bytes()).put(b"/").put(name).end();
+        let listed = (self.settings.question.list)(path, programs, each);
+        let names = words.finish();
+        if let Err(errno) = listed {
+            return self.unreadable(errno);
+        }
+        if programs && names.len() > PARTS_MAX {
+            return self.wrong(b"", Fault::Programs);
+        }
+        for end in 1..names.len() {
+            let mut place = end;
+            // The new one moves to the front until the one before it is smaller.
+            while let Some([one, other]) = place
+                .checked_sub(1)
+                .and_then(|first| names.get_mut(first..first + 2))
+            {
+                if one.to_bytes() <= other.to_bytes() {
+                    break;
+                }
+                core::mem::swap(one, other);
+                place -= 1;
+            }
+        }
+        Some(names)
     }
-}
-
-fn unreadable<'a>(errno: Errno) -> Wrong<'a> {
-    Wrong {
-        errno,
-        ..Wrong::of(b"", text!("cannot read it: "))
-    }
-}
-
-fn number<'a>(number: u32) -> &'a CStr {
-    let mut line = Line::new();
-    joined(&[line.put_number(number.into()).text()])
-}
-
-/// What login(1) sets.
-fn account<'a>(user: &accounts::User) -> Command<'a> {
-    let list = room::<&CStr>(c"", 4);
-    let said: [(&[u8], &[u8]); 4] = [
-        (b"HOME=", user.home),
-        (b"USER=", user.name),
-        (b"LOGNAME=", user.name),
-        (b"SHELL=", user.shell),
-    ];
-    for (place, (name, value)) in list.iter_mut().zip(said) {
-        *place = joined(&[name, value]);
-    }
-    list
 }

@@ -8,6 +8,7 @@ use std::string::String;
 use std::vec::Vec;
 use std::{assert, assert_eq};
 
+use super::super::{Question, ROOM, pidlet};
 use super::*;
 use crate::plan::{Essential, Log, Plan, Style};
 use crate::words::errno::Errno;
@@ -67,7 +68,9 @@ fn plan(text: &(impl AsRef<[u8]> + ?Sized)) -> (Plan<'static>, Vec<String>) {
     let text: &'static [u8] = Box::leak(text.as_ref().to_owned().into());
     let mut plan = Plan::new(Style::Pidlet);
     let mut settings = Settings::new(&mut plan, question);
-    read(&mut settings, c"f", text);
+    let mut room = ROOM;
+    let table = pidlet::DOOR.table(&mut room);
+    read(&mut settings, &table, c"f", text);
     (plan, said.take())
 }
 
@@ -218,9 +221,11 @@ fn what_is_said_on_the_command_line_wins() {
     let mut plan = Plan::new(Style::Pidlet);
     let mut settings = Settings::new(&mut plan, &question);
     let mut room = ROOM;
-    settings.environment(&pidlet::DOOR.table(&mut room));
+    let table = pidlet::DOOR.table(&mut room);
+    settings.environment(&table);
     read(
         &mut settings,
+        &table,
         c"f",
         b"[pidlet]\ngrace = 9s\nhold = yes\n[a]\nrun = a",
     );

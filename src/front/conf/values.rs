@@ -1,22 +1,24 @@
 //! The values of a section's keys, and what else was expected.
 
-use super::words::Wrong;
 use crate::front::settings::times;
-use crate::plan::{Command, Key, Probe, behind, capability, spec};
+#[cfg(test)]
+use crate::plan::Key;
+use crate::plan::{Command, Probe, behind, capability, spec};
 use crate::words::packed::Text;
-use crate::words::text::{leading_integer, place, take};
+use crate::words::text::{is, leading_integer, place};
 use crate::words::time::Span;
 
-/// The kinds that expect something, and what, a line each; a `#` is for what may be chosen.
-const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeufFR";
+/// The kinds that expect something, and what, a line each; what may be chosen comes behind it.
+/// The last six are kinds of options.
+const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeufFRULSWCX";
 const EXPECTED: Text = text!(
     "\
 expected one word
 expected yes or no
-expected one of: #
+expected one of: 
 expected a duration of more than nothing, such as 500ms, 8s, 2m or 1h
 expected a duration, such as 500ms, 8s, 2m or 1h
-expected a number in the range #
+expected a number in the range 
 expected a size, such as 64K, 10M or 1G
 expected a number, unlimited, or two of them as soft:hard
 expected an octal number from 0 to 777
@@ -33,20 +35,18 @@ expected NAME, UID, NAME:GROUP or UID:GID
 expected a path
 expected a path
 expected a path
+expected any, all or failure
+expected inherit, prefix or json
+expected a signal, such as TERM or 15
+expected FROM:TO, two signals, or FROM:0 to drop one
+expected an exit code from 0 to 255
+expected a word
 "
 );
 
 /// The number of a value that [`crate::plan::Said`] keeps.
-pub fn number<'a>(key: Key, words: Command<'a>) -> Result<u64, Wrong<'a>> {
-    let (_, kind, choices) = key.parts();
-    match read(kind, choices, words) {
-        Some(number) => Ok(number),
-        None => Err(expected(kind, choices, words)),
-    }
-}
-
 #[inline(never)]
-fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
+pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
     let said = match kind {
         b'w' | b'N' | b'g' => return Some(0),
         b'x' => return spec::stop(words),
@@ -65,7 +65,7 @@ fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
             for word in words {
                 match capability(word.to_bytes()) {
                     Some(number) => set |= 1 << number,
-                    None if word.to_bytes() == b"none" => (),
+                    None if is(word.to_bytes(), "none") => (),
                     None => return None,
                 }
             }
@@ -84,15 +84,13 @@ fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
             .map(|span| span.0)
             .filter(|ms| *ms > 0 || kind == b'D'),
         b'n' => {
-            let mut most = choices;
-            let least = take(&mut most, b' ');
-            let bound = |text| leading_integer(text).map_or(0, |(number, _)| number);
-            match leading_integer(text)? {
-                (number, []) if (bound(least)..=bound(most)).contains(&number) => {
-                    Some(number as u64)
-                }
-                _ => None,
-            }
+            let mut rest = text;
+            let number = leading_integer(&mut rest)?;
+            let mut bounds = choices;
+            let least = leading_integer(&mut bounds)?;
+            let most = leading_integer(&mut bounds)?;
+            let fits = rest.is_empty() && (least..=most).contains(&number);
+            fits.then_some(number as u64)
         }
         b's' => spec::size(text),
         b'r' => spec::limit(text).map(|_| 0),
@@ -117,13 +115,11 @@ fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
     }
 }
 
-fn expected<'a>(kind: u8, choices: &'static [u8], words: Command<'a>) -> Wrong<'a> {
+/// What is expected of a value of this kind.
+#[inline(never)]
+pub fn expected(kind: u8) -> Text {
     let place = KINDS.iter().position(|known| *known == kind);
-    let part = words.last().map_or(&b""[..], |word| word.to_bytes());
-    Wrong {
-        more: choices,
-        ..Wrong::of(part, EXPECTED.line(place.unwrap_or(0)))
-    }
+    EXPECTED.line(place.unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -139,13 +135,12 @@ mod tests {
             let Some(key) = Key::find(name) else {
                 continue;
             };
-            let (_, kind, choices) = key.parts();
+            let (_, kind, _) = key.parts();
             if b"wNg".contains(&kind) {
                 continue;
             }
-            let wrong = expected(kind, choices, &[c"x"]);
             assert!(KINDS.contains(&kind), "{key:?}");
-            let chosen = wrong.text.read().any(|byte| byte == b'#');
+            let chosen = expected(kind).read().last() == Some(b' ');
             assert_eq!(chosen, b"cn".contains(&kind));
         }
     }
@@ -194,7 +189,8 @@ mod tests {
             (Key::LogSize, &[c"64K"], Some(65536)),
             (Key::Pidfile, &[c"a", c"b"], None),
         ] {
-            assert_eq!(number(key, words).ok(), expected, "{key:?} {words:?}");
+            let (_, kind, choices) = key.parts();
+            assert_eq!(read(kind, choices, words), expected, "{key:?} {words:?}");
         }
     }
 }

@@ -4,220 +4,184 @@
 
 use core::ffi::CStr;
 
-use super::super::Question;
+use super::Reader;
+use super::faults::Fault;
 use crate::plan::Command;
-use crate::words::errno::Errno;
-use crate::words::list::room;
-use crate::words::packed::Text;
-use crate::words::text::{Line, take};
+use crate::words::list::{List, room};
+use crate::words::text::{string, take, take_if};
 
-/// What is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wrong<'a> {
-    /// With what; nothing where the key says it all.
-    pub part: &'a [u8],
-    /// The words; a `#` stands for `more`.
-    pub text: Text,
-    /// What one can choose from.
-    pub more: &'a [u8],
-    /// What the kernel answered; 0 where it was not asked.
-    pub errno: Errno,
-    /// The name that may have been meant.
-    pub near: &'a [u8],
-}
-
-impl<'a> Wrong<'a> {
-    /// These words are what is wrong with `part`.
-    pub const fn of(part: &'a [u8], text: Text) -> Wrong<'a> {
-        Wrong {
-            part,
-            text,
-            more: b"",
-            errno: Errno(0),
-            near: b"",
-        }
-    }
-}
-
-/// Splits values.
-#[derive(Clone, Copy)]
-pub struct Splitter<'q, 'a> {
-    /// Has the environment.
-    question: &'q Question<'a>,
-    /// What `%i` stands for; `None` where there are no instances, and `%` is a character.
-    instance: Option<u32>,
-}
-
-/// Takes the bytes of words, each with a NUL at its end; without room it only counts.
-struct Taker<'a> {
-    room: &'a mut [u8],
-    len: usize,
-    words: usize,
+/// Words in the making.
+pub struct Words<'a> {
+    /// What they hold, each with a NUL at its end.
+    bytes: List<'a, u8>,
+    /// How many have their end.
+    count: usize,
     /// A word has begun.
     inside: bool,
 }
 
-impl Taker<'_> {
-    fn push(&mut self, byte: u8) {
-        if let Some(place) = self.room.get_mut(self.len) {
-            *place = byte;
+impl<'a> Words<'a> {
+    /// None yet.
+    pub fn new() -> Words<'a> {
+        Words {
+            bytes: List::none(),
+            count: 0,
+            inside: false,
         }
-        self.len += 1;
+    }
+
+    /// Adds a byte to the word.
+    #[inline(never)]
+    pub fn push(&mut self, byte: u8) {
+        self.bytes.add(byte);
         self.inside = true;
     }
 
-    fn extend(&mut self, bytes: &[u8]) {
+    /// Adds bytes to the word, as many as there are in front of a NUL.
+    #[inline(never)]
+    pub fn put(&mut self, bytes: &[u8]) -> &mut Words<'a> {
         for byte in bytes {
+            if *byte == 0 {
+                break;
+            }
             self.push(*byte);
         }
         self.inside = true;
+        self
     }
 
-    fn end(&mut self) {
+    /// Adds a number to the word.
+    pub fn number(&mut self, number: u32) -> &mut Words<'a> {
+        if number >= 10 {
+            self.number(number / 10);
+        }
+        self.push(b'0' + (number % 10) as u8);
+        self
+    }
+
+    /// Ends the word, if one has begun.
+    #[inline(never)]
+    pub fn end(&mut self) {
         if self.inside {
             self.push(0);
             self.inside = false;
-            self.words += 1;
+            self.count += 1;
         }
+    }
+
+    /// The words since the last time, for ever.
+    #[inline(never)]
+    pub fn finish(&mut self) -> &'a mut [&'a CStr] {
+        self.end();
+        let text = room(0, self.bytes.len());
+        text.copy_from_slice(&self.bytes);
+        let words = room(c"", self.count);
+        let mut rest: &'a [u8] = text;
+        for word in &mut *words {
+            *word = string(rest);
+            take(&mut rest, 0);
+        }
+        self.bytes.clear();
+        self.count = 0;
+        words
     }
 }
 
-impl<'q, 'a> Splitter<'q, 'a> {
-    /// A splitter that asks for variables, and has a number for `%i`.
-    pub fn new(question: &'q Question<'a>, instance: Option<u32>) -> Splitter<'q, 'a> {
-        Splitter { question, instance }
-    }
-
+impl<'a> Reader<'_, '_, 'a> {
     /// The words of a value.
     #[inline(never)]
-    pub fn split(&self, value: &'a [u8]) -> Result<Command<'a>, Wrong<'a>> {
-        let mut taker = Taker {
-            room: &mut [],
-            len: 0,
-            words: 0,
-            inside: false,
-        };
-        self.scan(value, &mut taker)?;
-        let (len, words) = (taker.len, room::<&CStr>(c"", taker.words));
-        let bytes: &'a mut [u8] = room(0, len);
-        let mut taker = Taker {
-            room: bytes,
-            len: 0,
-            words: 0,
-            inside: false,
-        };
-        self.scan(value, &mut taker)?;
-        let mut rest: &'a [u8] = taker.room;
-        for word in &mut *words {
-            if let Ok(text) = CStr::from_bytes_until_nul(rest) {
-                *word = text;
-            }
-            take(&mut rest, 0);
-        }
-        Ok(words)
+    pub(super) fn split(&mut self, value: &'a [u8]) -> Option<Command<'a>> {
+        let whole = self.scan(value);
+        let words = self.words.finish();
+        whole.map(|()| &*words)
     }
 
-    fn scan(&self, value: &'a [u8], taker: &mut Taker) -> Result<(), Wrong<'a>> {
+    fn scan(&mut self, value: &'a [u8]) -> Option<()> {
         let mut rest = value;
         let mut quoted = false;
         while let [byte, behind @ ..] = rest {
+            let byte = *byte;
+            let next = behind.first().copied().unwrap_or(0);
             rest = behind;
-            match *byte {
-                b'\\' => {
-                    let [next, behind @ ..] = rest else {
-                        taker.push(b'\\');
-                        break;
-                    };
-                    rest = behind;
+            match byte {
+                b'\\' if next != 0 => {
+                    rest = behind.get(1..).unwrap_or(&[]);
                     if quoted && !matches!(next, b'"' | b'\\' | b'$' | b'`' | b'\n') {
-                        taker.push(b'\\');
+                        self.words.push(byte);
                     }
-                    if *next != b'\n' {
-                        taker.push(*next);
+                    if next != b'\n' {
+                        self.words.push(next);
                     }
                 }
                 b'"' => {
                     quoted = !quoted;
-                    taker.inside = true;
+                    self.words.inside = true;
                 }
                 b'\'' if !quoted => {
-                    let len = rest.len();
-                    let text = take(&mut rest, b'\'');
-                    if text.len() == len {
-                        return Err(Wrong::of(b"", text!("a ' is not closed")));
+                    let text = take(&mut rest, byte);
+                    if text.len() == behind.len() {
+                        return self.wrong(b"", Fault::Quote);
                     }
-                    taker.extend(text);
+                    self.words.put(text);
                 }
-                b'$' => rest = self.expand(rest, taker)?,
-                b'%' if self.instance.is_some() && matches!(rest, [b'i' | b'%', ..]) => {
-                    let mut number = Line::new();
-                    if rest.first() == Some(&b'i') {
-                        number.put_number(self.instance.unwrap_or(0).into());
+                b'$' => rest = self.expand(rest)?,
+                b'%' if self.instance > 0 && (next == b'i' || next == b'%') => {
+                    rest = behind.get(1..).unwrap_or(&[]);
+                    if next == b'i' {
+                        self.differ = true;
+                        self.words.number(self.instance);
                     } else {
-                        number.push(b'%');
+                        self.words.push(byte);
                     }
-                    taker.extend(number.text());
-                    rest = rest.get(1..).unwrap_or(&[]);
                 }
-                b' ' | b'\t' | b'\r' | b'\n' if !quoted => taker.end(),
-                b'#' if !quoted && !taker.inside => _ = take(&mut rest, b'\n'),
-                other => taker.push(other),
+                b' ' | b'\t' | b'\r' | b'\n' if !quoted => self.words.end(),
+                b'#' if !quoted && !self.words.inside => _ = take(&mut rest, b'\n'),
+                other => self.words.push(other),
             }
         }
         if quoted {
-            return Err(Wrong::of(b"", text!("a \" is not closed")));
+            return self.wrong(b"", Fault::DoubleQuote);
         }
-        taker.end();
-        Ok(())
+        Some(())
     }
 
     /// Expands what stands behind a `$`; what is behind that is returned.
-    fn expand(&self, rest: &'a [u8], taker: &mut Taker) -> Result<&'a [u8], Wrong<'a>> {
-        let name_len = |text: &[u8]| {
-            let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
-            text.iter().take_while(part).count()
-        };
-        let (name, default, behind) = match rest {
-            [b'$', behind @ ..] => {
-                taker.push(b'$');
-                return Ok(behind);
+    fn expand(&mut self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let (mut inner, mut behind) = (rest, rest);
+        let braced = take_if(&mut behind, b'{');
+        if braced {
+            inner = take(&mut behind, b'}');
+        }
+        let mut default = inner;
+        while let [byte, tail @ ..] = default {
+            if !byte.is_ascii_alphanumeric() && *byte != b'_' {
+                break;
             }
-            [b'{', inner @ ..] => {
-                let mut behind = inner;
-                let inner = take(&mut behind, b'}');
-                let (name, default) = inner.split_at(name_len(inner));
-                let default = match default {
-                    [] if rest.len() > inner.len() + 1 => None,
-                    [b':', b'-', default @ ..] => Some(default),
-                    _ => {
-                        return Err(Wrong::of(
-                            inner,
-                            text!("after ${: NAME} or NAME:-default} is expected"),
-                        ));
-                    }
-                };
-                (name, default, behind)
-            }
-            _ => {
-                let (name, behind) = rest.split_at(name_len(rest));
-                if name.is_empty() {
-                    taker.push(b'$');
-                    return Ok(rest);
-                }
-                (name, None, behind)
-            }
-        };
-        let value = self.question.variable(name);
-        // As in a shell, `:-` is for an empty one, too.
-        match value
-            .filter(|value| !value.is_empty() || default.is_none())
-            .or(default)
-        {
-            Some(value) => taker.extend(value),
-            None => {
-                return Err(Wrong::of(name, text!("this variable is not set")));
+            default = tail;
+        }
+        let name = inner.get(..inner.len() - default.len()).unwrap_or(inner);
+        if !braced {
+            (behind, default) = (default, b"");
+            if name.is_empty() {
+                self.words.push(b'$');
+                take_if(&mut behind, b'$');
+                return Some(behind);
             }
         }
-        Ok(behind)
+        let value = self.settings.question.variable(name);
+        let closed = !braced || inner.len() + 1 < rest.len();
+        let value = match default {
+            [] if closed => value,
+            // As in a shell, it is for an empty one, too.
+            [b':', b'-', default @ ..] => value.filter(|value| !value.is_empty()).or(Some(default)),
+            _ => {
+                return self.wrong(inner, Fault::Braces);
+            }
+        };
+        let Some(value) = value else {
+            return self.wrong(name, Fault::Unset);
+        };
+        self.words.put(value);
+        Some(behind)
     }
 }

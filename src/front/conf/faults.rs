@@ -1,0 +1,56 @@
+//! What can be wrong with a plan's file, beside its values.
+
+use crate::words::packed::Text;
+
+/// Declares each fault once: its name, and its words.
+macro_rules! faults {
+    ($($fault:ident $line:literal)*) => {
+        /// What is wrong. Only a number, since it is named in many places.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Fault {
+            $(#[doc = $line] $fault,)*
+        }
+
+        const TEXTS: Text = text!(concat!($($line, "\n"),*));
+    };
+}
+
+faults! {
+    Nul "a NUL byte: this is no text"
+    Homeless "it stands before the first [section]"
+    Neither "neither a [section] nor key = value"
+    NoService "there is no service to run"
+    Services "more than 65535 services"
+    NotOneWord "expected one word"
+    NoOption "there is no such option for a file"
+    Name "a name has letters, digits and _ - . @ only"
+    NoKey "there is no such key"
+    NoValue "it has no value"
+    Again "it was said before in this section"
+    Run "it has one run or one run-parts"
+    Pidfile "type = daemon and pidfile go together"
+    Oneshot "a oneshot has no ready, health or watchdog"
+    Daemon "a daemon has no ready = fd:N"
+    Parts "run-parts is for type = oneshot, without instances"
+    Section "there is another section of this name"
+    Terminal "there is one terminal for one service"
+    Unknown "there is no such service, or it is disabled"
+    Several "it is several services"
+    Circle "these wait for each other: "
+    Quote "a ' is not closed"
+    DoubleQuote "a \" is not closed"
+    Braces "after ${: NAME} or NAME:-default} is expected"
+    Unset "this variable is not set"
+    NoUser "not in /etc/passwd"
+    NoGroup "not in /etc/group"
+    Programs "more than 1000 programs"
+    NoName "a line without a name before the ="
+    Unreadable "cannot read it: "
+}
+
+impl Fault {
+    /// Its words.
+    pub fn text(self) -> Text {
+        TEXTS.line(self as usize)
+    }
+}
