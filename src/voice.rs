@@ -21,7 +21,7 @@
 
 use crate::front::{catatonit, dumb_init, tini};
 use crate::message::{Kind, Message, Stream};
-use crate::plan::{Key, Place, Plan, Step, Style};
+use crate::plan::{Key, Plan, StartFault, Step, Style};
 use crate::supervise::{End, Record, Supervisor};
 use crate::words::Pid;
 use crate::words::errno::Errno;
@@ -75,22 +75,12 @@ const PIDLET: Text = text!(
 "
 );
 
-/// The codes of all numbers: those that are said as such, signals by their names, an error by its
-/// text, and lengths of time.
-const NUMBERS: &[u8; 15] = b"pocSNkxTMetblyd";
-
 /// What a template may speak of.
-struct Facts<'p> {
+struct Facts<'s, 'p> {
     plan: &'p Plan<'p>,
+    record: &'s Record,
     message: Message,
-    /// Why the service is gone.
-    reason: Kind,
-    /// The key of its section that could not be done.
-    key: Option<Key>,
-    /// What it was after in vain.
-    cause: Place,
-    /// What is behind [`NUMBERS`].
-    numbers: [u64; NUMBERS.len()],
+    own: Pid,
 }
 
 /// Writes `message` as the plan's style has it; `None` if it is not to be said.
@@ -117,27 +107,35 @@ fn write_in(
     own: Pid,
     line: &mut Line,
 ) -> Option<Stream> {
-    let facts = Facts::of(message, supervisor, own);
+    let facts = Facts {
+        plan: supervisor.plan(),
+        record: supervisor.of(message.service),
+        message,
+        own,
+    };
     let (ours, tini) = (style == Style::Pidlet, style == Style::Tini);
-    let fault = (Kind::NotForked..=Kind::NotInterpreted).contains(&facts.reason)
-        || facts.reason == Kind::NotSet;
+    let fault = matches!(facts.record.end, End::NotStarted(_));
     let text = match style {
         Style::Pidlet => PIDLET,
         Style::Tini => tini::WORDS,
         Style::DumbInit => dumb_init::WORDS,
         Style::Catatonit => catatonit::WORDS,
     };
-    let kind = match message.kind {
-        kind if ours => kind,
+    let mut kind = message.kind;
+    let orphan = matches!(kind, Kind::OrphanExited | Kind::OrphanKilled);
+    if orphan && tini && !facts.plan.warn_on_reap {
+        return None;
+    }
+    if kind == Kind::End && fault && !ours {
         // It was not said before, and the peers say nothing after it.
-        Kind::End if fault => facts.reason,
+        kind = facts.record.reason();
+    }
+    if (Kind::KilledByUs..=Kind::KilledFromOutside).contains(&kind) && !ours {
         // Who killed it and why is for the last line, in every style but ours.
-        Kind::KilledByUs | Kind::KilledForMemory | Kind::KilledFromOutside => Kind::Killed,
-        Kind::OrphanExited | Kind::OrphanKilled if tini && !facts.plan.warn_on_reap => return None,
-        kind => kind,
-    };
+        kind = Kind::Killed;
+    }
     let mut template = text.line(kind as usize).read();
-    let mut level = template.next()? - b'0';
+    let mut level = template.next()? & 0xf;
     if ours && fault {
         level = 0;
     } else if ours && message.code != 0 && kind != Kind::OrphanExited {
@@ -158,100 +156,93 @@ fn write_in(
     })
 }
 
-impl<'p> Facts<'p> {
-    fn of(message: Message, supervisor: &Supervisor<'p>, own: Pid) -> Facts<'p> {
-        let plan = supervisor.plan();
-        let record = supervisor.record(message.service);
-        let record = record.unwrap_or(&Record::WAITING);
-        let place = usize::from(message.service);
-        let spec = plan.spec(place);
-        let (errno, key) = match record.end {
-            End::NotStarted(fault) => match fault.step {
-                Step::Key(key) => (fault.errno, Some(key)),
-                _ => (fault.errno, None),
-            },
-            _ => (message.errno, None),
-        };
-        // What a process ended with: its code, or the signal's number.
-        let (number, killed) = match record.end {
-            End::Process(Status::Exited(code)) => (code, false),
-            End::Process(Status::Killed(signal)) => (signal.number(), true),
-            _ => (message.code | message.signal, message.signal != 0),
-        };
-        Facts {
-            plan,
-            message,
-            reason: record.reason(),
-            cause: record.cause,
-            key,
-            numbers: [
-                (record.main | message.pid).into(),
-                own.into(),
-                number.into(),
-                number.into(),
-                number.into(),
-                if killed {
-                    128 + u64::from(number)
-                } else {
-                    number.into()
-                },
-                message.code.into(),
-                message.to.into(),
-                message.to.into(),
-                errno.0.into(),
-                record.ran.0,
-                spec.stop_timeout().unwrap_or(plan.budget()).0,
-                plan.lame_duck.0,
-                spec.number(Key::ReadyTimeout),
-                record.delay.0,
-            ],
-        }
-    }
-
+impl Facts<'_, '_> {
     fn fill(&self, line: &mut Line, template: &mut Reader) {
-        let service = usize::from(self.message.service);
         while let Some(byte) = template.next() {
-            if byte != b'%' {
+            if byte == b'%' {
+                self.put(line, template.next().unwrap_or(b'n'));
+            } else {
                 line.push(byte);
-                continue;
-            }
-            let code = template.next().unwrap_or(b'n');
-            let place = NUMBERS.iter().position(|known| *known == code);
-            let number = place.and_then(|place| self.numbers.get(place)).copied();
-            let number = number.unwrap_or(0);
-            match code {
-                b's' => _ = line.put_service(self.plan, service),
-                b'g' => line.put_program(self.plan, service),
-                b'j' => self.put_key(line),
-                b'S' | b'T' => line.put_maybe_signal(Signal::new(number as u32)),
-                b'a' => _ = line.put_service(self.plan, self.cause.into()),
-                b'e' => _ = line.put_errno(Errno(number as u16)),
-                b't' => _ = line.put_span(Span(number)),
-                b'n' => line.push(b'\n'),
-                b'b' | b'l' | b'y' | b'd' => _ = line.put_setting(Span(number)),
-                b'i' if self.message.to != 0 => {
-                    self.fill(line, &mut text!("stopped by %T: ").read());
-                }
-                b'i' => (),
-                b'r' => {
-                    let mut reason = PIDLET.line(self.reason as usize).read();
-                    // Its level.
-                    reason.next();
-                    self.fill(line, &mut reason);
-                }
-                _ => _ = line.put_number(number),
             }
         }
     }
-}
 
-impl Facts<'_> {
+    /// Writes what a code stands for. Not inlined: the loop would have it all at hand before.
+    #[inline(never)]
+    fn put(&self, line: &mut Line, code: u8) {
+        let Facts { plan, record, .. } = *self;
+        let message = &self.message;
+        let service = usize::from(message.service);
+        match code {
+            b's' => _ = line.put_service(plan, service),
+            b'a' => _ = line.put_service(plan, record.cause.into()),
+            b'g' => line.put_program(plan, service),
+            b'j' => self.put_key(line),
+            b'p' => _ = line.put_number((record.main | message.pid).into()),
+            b'o' => _ = line.put_number(self.own.into()),
+            b'c' | b'N' => _ = line.put_number(self.number().into()),
+            b'k' => _ = line.put_number(self.shell_code().into()),
+            b'x' => _ = line.put_number(message.code.into()),
+            b'M' => _ = line.put_number(message.to.into()),
+            b'S' => line.put_maybe_signal(self.number()),
+            b'T' => line.put_maybe_signal(message.to),
+            b'e' => _ = line.put_errno(self.errno()),
+            b't' => _ = line.put_span(record.ran),
+            b'b' => _ = line.put_setting(self.budget()),
+            b'l' => _ = line.put_setting(plan.lame_duck),
+            b'y' => _ = line.put_setting(plan.spec(service).span(Key::ReadyTimeout)),
+            b'd' => _ = line.put_setting(record.delay),
+            b'i' if message.to != 0 => self.fill(line, &mut text!("stopped by %T: ").read()),
+            b'i' => (),
+            b'r' => {
+                let mut reason = PIDLET.line(record.reason() as usize).read();
+                // Its level.
+                reason.next();
+                self.fill(line, &mut reason);
+            }
+            _ => line.push(b'\n'),
+        }
+    }
+
+    /// How long the service may take to stop.
+    fn budget(&self) -> Span {
+        let spec = self.plan.spec(self.message.service.into());
+        spec.stop_timeout().unwrap_or(self.plan.budget())
+    }
+
+    /// What a process ended with: its code, or the signal's number.
+    fn number(&self) -> u8 {
+        match self.record.end {
+            End::Process(Status::Exited(code)) => code,
+            End::Process(Status::Killed(signal)) => signal.number(),
+            _ => self.message.code | self.message.signal,
+        }
+    }
+
+    /// The same as a shell counts.
+    fn shell_code(&self) -> u8 {
+        match self.record.end {
+            End::Process(status) => status.code(),
+            _ if self.message.signal != 0 => 128 + self.message.signal,
+            _ => self.message.code,
+        }
+    }
+
+    fn errno(&self) -> Errno {
+        match self.record.end {
+            End::NotStarted(fault) => fault.errno,
+            _ => self.message.errno,
+        }
+    }
+
     fn put_key(&self, line: &mut Line) {
-        let services = &self.plan.services;
-        let service = services.get(usize::from(self.message.service));
-        if let (Some(key), Some(service)) = (self.key, service) {
+        if let End::NotStarted(StartFault {
+            step: Step::Key(key),
+            ..
+        }) = self.record.end
+        {
             line.put_bytes(key.name());
-            for word in service.spec.words(key) {
+            for word in self.plan.spec(self.message.service.into()).words(key) {
                 line.put(text!(" \""))
                     .put_bytes(word.to_bytes())
                     .put(text!("\""));
@@ -272,8 +263,8 @@ impl Line {
         self
     }
 
-    fn put_maybe_signal(&mut self, signal: Option<Signal>) {
-        if let Some(signal) = signal {
+    fn put_maybe_signal(&mut self, number: u8) {
+        if let Some(signal) = Signal::new(number.into()) {
             self.put_signal(signal);
         }
     }

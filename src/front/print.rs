@@ -1,7 +1,7 @@
 //! What `--dry-run` prints: the checked plan in the words of the plan file (DESIGN §9), the services
 //! in the order of their start.
 
-use crate::plan::{Command, Essential, Key, Log, Order, Plan};
+use crate::plan::{Command, Essential, Key, Log, Plan};
 use crate::words::signal::Signal;
 use crate::words::text::{Line, take};
 use crate::words::time::Span;
@@ -13,7 +13,7 @@ pub type Put<'p> = &'p dyn Fn(&[u8]);
 pub fn plan(plan: &Plan, put: Put) {
     let mut line = Line::new();
     container(plan, &mut line, put);
-    for &service in &*Order::new(&plan.services).sequence() {
+    for &service in plan.sequence().unwrap_or_default() {
         self::service(plan, service.into(), &mut line, put);
     }
     put(b"\n");

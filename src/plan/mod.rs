@@ -18,7 +18,6 @@ use crate::words::packed::Text;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::Span;
 pub use keys::{Key, capability};
-pub use order::Order;
 pub use probe::{Address, EXEC, Probe, behind};
 pub use spec::{Restart, Said, Spec, Type};
 

@@ -24,6 +24,7 @@
 //! every zombie after the step that heard of it, so that a dead leader's group can be signalled
 //! while its number is still its own).
 
+mod children;
 mod life;
 mod service;
 mod stop;
@@ -35,14 +36,13 @@ mod watch;
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Group, NOBODY, Order, Place, Plan, Said, StartFault, Style, names};
+use crate::plan::{Essential, Group, NOBODY, Place, Plan, StartFault, Style, names};
 use crate::words::Pid;
 use crate::words::exit::Status;
-use crate::words::list::{List, room};
+use crate::words::list::room;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::{Instant, NEVER, Span};
 pub use service::{End, Record, State};
-use stop::Why;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,61 +195,110 @@ pub struct Surroundings {
     pub ignore_once: SignalSet,
 }
 
-/// Where in its life the container is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where in its life the container is. In the first three services have times of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Run,
-    Held,
     LameDuck,
     Stopping,
+    Held,
     Look,
     Rest,
     Killing,
     Done,
 }
 
-/// Carries out a plan.
-pub struct Supervisor<'p> {
-    plan: &'p Plan<'p>,
-    services: &'p mut [Record],
-    /// The running services, by their processes in ascending order.
-    running: List<'p, Place>,
+/// What is known of each service.
+struct Records<'p> {
+    all: &'p mut [Record],
+    /// The record of a place that no service has.
+    nobody: &'p mut Record,
+    /// Whose record was taken last: see [`timers`].
+    taken: Place,
+}
+
+impl Records<'_> {
+    #[inline(never)]
+    fn see(&self, place: Place) -> &Record {
+        self.all.get(usize::from(place)).unwrap_or(self.nobody)
+    }
+}
+
+/// What a step wants done.
+struct ToDo<'p> {
     /// Room for the actions of the longest step, and how many there are now.
     actions: &'p mut [Action],
-    acted: usize,
-    /// When the stop budget runs out, or, when all is killed, our patience.
-    limit: Instant,
-    /// When the lame-duck delay ends.
-    lame_until: Instant,
-    /// The last stop signal that the stop is owed to, or may be, and when it came.
-    asked: Option<Signal>,
-    asked_at: Instant,
-    /// What the stop sends to whoever has no stop signal of its own.
-    stop_signal: Signal,
-    surroundings: Surroundings,
+    count: usize,
+    /// Where an action goes for which there is no room.
+    lost: Action,
+}
+
+impl ToDo<'_> {
+    fn add(&mut self, action: Action) {
+        *self.place() = action;
+    }
+
+    /// Where the next action goes. It is made there, which takes less than to hand it over.
+    #[inline(never)]
+    fn place(&mut self) -> &mut Action {
+        debug_assert!(self.count < self.actions.len());
+        match self.actions.get_mut(self.count) {
+            Some(place) => {
+                self.count += 1;
+                place
+            }
+            None => &mut self.lost,
+        }
+    }
+}
+
+/// Carries out a plan.
+// In this order, since a field within the first 128 bytes takes three bytes less wherever it is used.
+#[repr(C)]
+pub struct Supervisor<'p> {
+    services: Records<'p>,
     phase: Phase,
-    order: Order<'p>,
-    /// The services that are due some time, as a heap.
-    timers: List<'p, Place>,
-    /// The first and the last service in the queue of those to start.
-    next: Place,
-    last: Place,
-    /// How many services are not gone.
-    left: usize,
-    /// How many services that it takes to be ready have not been up yet.
-    not_up: usize,
-    /// The service that failed first in time.
-    first_failure: Option<Place>,
-    /// The services whose ends count for the exit code: from this one up to that one. All of them
-    /// after a stop signal, else the one whose end is the container's, if there is one.
-    counts: Range<Place>,
-    /// What has been judged so far: whose end it is, and the exit code.
-    culprit: Place,
-    code: u8,
+    /// As in [`Surroundings`].
+    init: bool,
+    alone: bool,
     /// We stopped ourselves together with our child.
     suspended: bool,
     /// Somebody has asked for the stop that goes on: whoever asks again wants it at once.
     wanted: bool,
+    /// What has been judged so far: the exit code, and whose end it is.
+    code: u8,
+    culprit: Place,
+    /// What the stop sends to whoever has no stop signal of its own.
+    stop_signal: Signal,
+    /// The last stop signal that the stop is owed to, or may be, and when it came.
+    asked: Option<Signal>,
+    asked_at: Instant,
+    /// When this step is.
+    now: Instant,
+    /// When the stop budget runs out, or, when all is killed, our patience.
+    limit: Instant,
+    /// When the lame-duck delay ends.
+    lame_until: Instant,
+    plan: &'p Plan<'p>,
+    /// How many services have a process, and which: see [`children`].
+    running: u32,
+    /// How many services are not gone.
+    left: u32,
+    /// How many services that it takes to be ready have not been up yet.
+    not_up: u32,
+    /// The first and the last service in the queue of those to start.
+    next: Place,
+    last: Place,
+    /// The service that failed first in time, or [`NOBODY`].
+    first_failure: Place,
+    /// The services whose ends count for the exit code: from this one up to that one. All of them
+    /// after a stop signal, else the one whose end is the container's, if there is one.
+    counts_from: Place,
+    counts_to: Place,
+    to_do: ToDo<'p>,
+    /// Who is after each service: see [`Supervisor::after`].
+    dependents: &'p [Place],
+    ignore_once: SignalSet,
 }
 
 impl<'p> Supervisor<'p> {
@@ -258,64 +307,112 @@ impl<'p> Supervisor<'p> {
     // Inside its caller's large frame every field would cost three bytes more, here and in `step`.
     #[inline(never)]
     pub fn new(plan: &'p Plan<'p>, surroundings: Surroundings) -> Supervisor<'p> {
-        let count = plan.services.len();
+        let count = plan.services.len() as Place;
+        let (nobody, all) = room(Record::WAITING, usize::from(count) + 1)
+            .split_last_mut()
+            .expect("there is one");
         let mut supervisor = Supervisor {
-            plan,
-            services: room(Record::WAITING, count),
-            running: List::with_room(0, count),
-            // The longest step is a stop whose budget is nothing: three for each service, then a
-            // message and a KILL.
-            actions: room(Action::Look, 5 * count + 16),
-            acted: 0,
-            limit: NEVER,
-            lame_until: NEVER,
-            asked: None,
-            asked_at: NEVER,
-            stop_signal: Signal::TERM,
-            surroundings,
+            services: Records {
+                all,
+                nobody,
+                taken: NOBODY,
+            },
             phase: Phase::Run,
-            order: Order::new(&plan.services),
-            timers: List::with_room(0, count),
-            next: NOBODY,
-            last: NOBODY,
-            left: count,
-            not_up: 0,
-            first_failure: None,
-            counts: 0..count as Place,
-            culprit: NOBODY,
-            code: 0,
+            init: surroundings.init,
+            alone: surroundings.alone,
             suspended: false,
             wanted: false,
+            code: 0,
+            culprit: NOBODY,
+            stop_signal: Signal::TERM,
+            asked: None,
+            asked_at: NEVER,
+            now: NEVER,
+            limit: NEVER,
+            lame_until: NEVER,
+            plan,
+            running: 0,
+            left: count.into(),
+            not_up: 0,
+            next: NOBODY,
+            last: NOBODY,
+            first_failure: NOBODY,
+            counts_from: 0,
+            counts_to: count,
+            to_do: ToDo {
+                // The longest step is a stop whose budget is nothing: three for each service, then
+                // a message and a KILL.
+                actions: room(Action::Look, 5 * usize::from(count) + 16),
+                count: 0,
+                lost: Action::Look,
+            },
+            dependents: &[],
+            ignore_once: surroundings.ignore_once,
         };
         supervisor.line_up();
         supervisor
     }
 
     /// Every service knows what it waits for, and those that wait for nothing are to start.
+    #[inline(never)]
     fn line_up(&mut self) {
-        for place in 0..self.services.len() as Place {
-            let waits = self.order.before(place).len() as Place;
-            if let Some(record) = self.services.get_mut(usize::from(place)) {
-                record.waits = waits;
+        for place in self.places() {
+            let before = self.before(place);
+            for before in before {
+                self.services.of(*before).dependents += 1;
             }
-            if waits == 0 {
+            self.services.of(place).waits = before.len() as Place;
+            if before.is_empty() {
                 self.enqueue(place);
             }
-            self.not_up += usize::from(self.is_awaited(place));
+            self.not_up += u32::from(self.is_awaited(place));
             for said in self.spec(place).0 {
-                if let Some(reader) = self.reader(said) {
+                if let Some(name) = said.feeds() {
+                    let reader = names::find(&self.plan.services, name.to_bytes());
+                    let reader = self.services.of(reader);
                     reader.fed = true;
                     reader.feeders += 1;
                 }
             }
         }
+        // From how many each has to where they end; each one filled in moves that to the front.
+        let mut end = 0;
+        for record in &mut *self.services.all {
+            end += record.dependents;
+            record.dependents = end;
+        }
+        self.services.nobody.dependents = end;
+        let dependents = room(NOBODY, end as usize);
+        for place in self.places().rev() {
+            for before in self.before(place) {
+                let record = self.services.of(*before);
+                record.dependents -= 1;
+                if let Some(slot) = dependents.get_mut(record.dependents as usize) {
+                    *slot = place;
+                }
+            }
+        }
+        self.dependents = dependents;
     }
 
-    /// The service that a line says to write to, if it does.
-    fn reader(&mut self, said: &Said) -> Option<&mut Record> {
-        let name = said.feeds()?.to_bytes();
-        let place = names::find(&self.plan.services, name);
-        self.services.get_mut(usize::from(place))
+    /// The places of all services.
+    fn places(&self) -> Range<Place> {
+        0..self.services.all.len() as Place
+    }
+
+    /// The services that a service is after.
+    fn before(&self, place: Place) -> &'p [Place] {
+        let service = self.plan.services.get(usize::from(place));
+        service.map_or(&[], |service| service.after)
+    }
+
+    /// The services that are after it: theirs begin where its record says, and end where those of
+    /// the next one begin.
+    fn after(&self, place: Place) -> &'p [Place] {
+        let begin = self.services.see(place).dependents;
+        let end = self.services.see(place.saturating_add(1)).dependents;
+        let range = begin as usize..end as usize;
+        self.dependents.get(range).unwrap_or(&[])
     }
 
     /// Whether it takes this service to call the container ready.
@@ -324,6 +421,9 @@ impl<'p> Supervisor<'p> {
     }
 
     fn essential(&self, place: Place) -> Essential {
+        if self.is_only() {
+            return Essential::Yes;
+        }
         self.spec(place).essential().unwrap_or(self.plan.until)
     }
 
@@ -334,7 +434,12 @@ impl<'p> Supervisor<'p> {
 
     /// What is known of a service.
     pub fn record(&self, place: Place) -> Option<&Record> {
-        self.services.get(usize::from(place))
+        self.services.all.get(usize::from(place))
+    }
+
+    /// The same; of a place that no service has it is nothing.
+    pub(crate) fn of(&self, place: Place) -> &Record {
+        self.services.see(place)
     }
 
     /// What to do next.
@@ -347,11 +452,14 @@ impl<'p> Supervisor<'p> {
     }
 
     fn deadline(&self) -> Instant {
-        match self.phase {
-            Phase::Run | Phase::Stopping => self.limit.min(self.first_due()),
-            Phase::LameDuck => self.limit.min(self.lame_until).min(self.first_due()),
-            _ => self.limit,
+        let mut deadline = self.limit;
+        if self.phase == Phase::LameDuck {
+            deadline = deadline.min(self.lame_until);
         }
+        if self.phase <= Phase::Stopping {
+            deadline = deadline.min(self.services.first_due());
+        }
+        deadline
     }
 
     /// Takes note of what happened, and decides what is to be done.
@@ -359,19 +467,20 @@ impl<'p> Supervisor<'p> {
     /// What is to be done is in [`Supervisor::actions`].
     #[inline(never)]
     pub fn step(&mut self, now: Instant, event: Event) {
-        self.acted = 0;
+        self.to_do.count = 0;
+        self.now = now;
         if self.phase == Phase::Done {
             return;
         }
         match event {
-            Event::Started(pid) => self.started(now, pid),
-            Event::NotStarted(fault) => self.not_started(now, fault),
+            Event::Started(pid) => self.started(pid),
+            Event::NotStarted(fault) => self.not_started(fault),
             Event::Ended {
                 pid,
                 status,
                 out_of_memory,
             } => {
-                self.ended(now, pid, status, out_of_memory);
+                self.ended(pid, status, out_of_memory);
             }
             Event::Stopped(pid, signal) => self.stopped(pid, signal),
             Event::Reaped { left } => self.reaped(left),
@@ -380,49 +489,44 @@ impl<'p> Supervisor<'p> {
                 from_kernel,
                 parent_died,
             } => {
-                self.signal(now, signal, from_kernel, parent_died);
+                self.signal(signal, from_kernel, parent_died);
             }
             Event::OutOfReach => self.out_of_reach(),
-            Event::Checked(place, finding) => self.checked(now, place, finding),
-            Event::Noticed(place, notice) => self.noticed(now, place, notice),
+            Event::Checked(place, finding) => self.checked(place, finding),
+            Event::Noticed(place, notice) => self.noticed(place, notice),
             Event::Time => (),
         }
-        self.time(now);
+        self.time();
+        self.services.settle();
     }
 
     /// What the last step wants done, in order.
     pub fn actions(&self) -> &[Action] {
-        self.actions.get(..self.acted).unwrap_or(&[])
+        let ToDo { actions, count, .. } = &self.to_do;
+        actions.get(..*count).unwrap_or(&[])
     }
 
     /// Whether the members of any process group have had their stop signal.
     pub fn told_any(&self) -> bool {
-        self.services.iter().any(|record| record.group_told)
+        self.services.all.iter().any(|record| record.group_told)
     }
 
     /// Whether the members of this process group have had their stop signal.
     pub fn was_told(&self, group: Pid) -> bool {
-        self.services
+        let services = &self.services.all;
+        services
             .iter()
             .any(|record| record.pid == group && record.group_told)
-    }
-
-    /// The service whose process this is, or [`NOBODY`].
-    pub fn service_of(&self, pid: Pid) -> Place {
-        match self.find(pid) {
-            Ok(index) => self.running.get(index).copied().unwrap_or(NOBODY),
-            Err(_) => NOBODY,
-        }
     }
 
     /// The process of the service that has the terminal if there is one: the only service, or the
     /// one that the plan gives it; while it runs.
     pub fn foreground_child(&self) -> Option<Pid> {
-        let place = match self.services.len() {
+        let place = match self.services.all.len() {
             1 => 0,
             _ => self.plan.foreground,
         };
-        let record = self.record(place)?;
+        let record = self.services.see(place);
         (record.state == State::Running).then_some(record.pid)
     }
 
@@ -432,11 +536,7 @@ impl<'p> Supervisor<'p> {
     }
 
     fn act(&mut self, action: Action) {
-        debug_assert!(self.acted < self.actions.len());
-        if let Some(place) = self.actions.get_mut(self.acted) {
-            *place = action;
-            self.acted += 1;
-        }
+        self.to_do.add(action);
     }
 
     fn send(&mut self, pid: Pid, group: bool, signal: Signal) {
@@ -467,21 +567,8 @@ impl<'p> Supervisor<'p> {
         });
     }
 
-    /// The service whose process this is, if it is one's.
-    pub fn place_of(&self, pid: Pid) -> Option<Place> {
-        let index = self.find(pid).ok()?;
-        self.running.get(index).copied()
-    }
-
-    /// Where in the list of running services the one with this process is, or would be.
-    fn find(&self, pid: Pid) -> Result<usize, usize> {
-        self.running.binary_search_by_key(&pid, |place| {
-            self.record(*place).map_or(0, |record| record.pid)
-        })
-    }
-
     fn stopped(&mut self, pid: Pid, signal: Signal) {
-        if !self.surroundings.alone {
+        if !self.alone {
             self.suspended = true;
             return self.act(Action::Suspend(pid, signal));
         }
@@ -494,49 +581,44 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    fn signal(&mut self, now: Instant, arrived: Signal, from_kernel: bool, parent_died: bool) {
+    fn signal(&mut self, arrived: Signal, from_kernel: bool, parent_died: bool) {
         self.say_signal(Kind::Received, arrived);
         if arrived == Signal::CHLD {
             // Our own business; only dumb-init says it.
             return;
         }
-        let ignored = self.surroundings.ignore_once.has(arrived);
-        self.surroundings.ignore_once.0 &= !SignalSet::NONE.with(arrived).0;
-        let Some(signal) = self.plan.routes.get(arrived).filter(|_| !ignored) else {
-            return self.say_signal(Kind::Dropped, arrived);
-        };
-        if signal != arrived {
+        let ignored = self.ignore_once.has(arrived);
+        self.ignore_once.0 &= !SignalSet::NONE.with(arrived).0;
+        let mut route = self.plan.routes.get(arrived).filter(|_| !ignored);
+        if let Some(signal) = route.filter(|signal| *signal != arrived) {
             self.say(Message {
                 to: signal.number(),
                 ..Message::of_signal(Kind::Rewritten, arrived)
             });
         }
-        if self.surroundings.alone && from_kernel && signal == Signal::TSTP {
+        if self.alone && from_kernel {
             // Ctrl-Z: nobody could say `fg`.
-            return self.say_signal(Kind::Dropped, arrived);
+            route = route.filter(|signal| *signal != Signal::TSTP);
         }
-        if self.services.is_empty() {
+        let Some(signal) = route else {
+            return self.say_signal(Kind::Dropped, arrived);
+        };
+        if self.services.all.is_empty() {
             // Pause (catatonit -P, the pause container).
             if signal == Signal::TERM || signal == Signal::INT {
                 self.phase = Phase::Done;
             }
             return;
         }
-        let stop = parent_died || SignalSet::STOP.has(signal);
-        match self.phase {
-            Phase::Killing => (),
-            _ if !stop => self.pass_on(now, signal, from_kernel),
-            Phase::Run => self.stop_asked(now, signal, from_kernel),
-            Phase::LameDuck => self.end_lame_duck(now),
-            Phase::Held => self.begin_stop(now, Some(signal)),
-            // The first one in a stop that a service's end began: what stops has its time.
-            _ if !self.wanted => self.wanted = true,
-            _ => self.kill_all(now),
+        if parent_died || SignalSet::STOP.has(signal) {
+            self.stop_asked(signal, from_kernel);
+        } else if self.phase != Phase::Killing {
+            self.pass_on(signal, from_kernel);
         }
         // Whoever presses Ctrl-Z means us too, where the child cannot stop us by stopping itself;
         // dumb-init stops itself for anybody.
         if SignalSet::TERMINAL_STOPS.has(arrived)
-            && !self.surroundings.alone
+            && !self.alone
             && (from_kernel || self.plan.style == Style::DumbInit)
         {
             self.act(Action::StopSelf);
@@ -544,7 +626,7 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Passes a signal on to every running service.
-    fn pass_on(&mut self, now: Instant, signal: Signal, from_kernel: bool) {
+    fn pass_on(&mut self, signal: Signal, from_kernel: bool) {
         if from_kernel && self.plan.setup.group == Group::Ours {
             // The child is in our group: the terminal has told it already.
             return;
@@ -555,26 +637,24 @@ impl<'p> Supervisor<'p> {
             self.suspended = false;
             return self.act(Action::Resume(pid));
         }
-        self.tell(now, signal, Why::PassedOn);
+        for place in self.places() {
+            self.pass_to(place, signal);
+        }
     }
 
     /// Acts on the deadlines that have come. One service at a time, which bounds what one step does:
     /// as long as another one is due, [`Supervisor::next`] does not wait.
-    fn time(&mut self, now: Instant) {
-        if let (Some(place), Phase::Run | Phase::LameDuck | Phase::Stopping) =
-            (self.overdue_service(now), self.phase)
-        {
-            self.due_now(now, place);
+    fn time(&mut self) {
+        self.services.settle();
+        if self.phase <= Phase::Stopping && self.services.first_due() <= self.now {
+            self.due_now(self.services.first());
         }
         match self.phase {
-            Phase::LameDuck if now >= self.lame_until && now < self.limit => {
-                self.end_lame_duck(now);
-            }
             // Whether anything is left over is not known before the first look.
             Phase::Look | Phase::Held | Phase::Done => (),
-            _ if now < self.limit => (),
-            Phase::Killing => self.give_up(now),
-            _ => self.overdue(now),
+            _ if self.now >= self.limit => self.overdue(),
+            Phase::LameDuck if self.now >= self.lame_until => self.end_lame_duck(),
+            _ => (),
         }
     }
 }

@@ -1,11 +1,34 @@
 //! One service's life, and whether it failed.
 
 use crate::message::Kind;
-use crate::plan::{NOBODY, Place, Plan, StartFault, Step, Style};
+use crate::plan::{Key, NOBODY, Place, Plan, StartFault, Step, Style, Type};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{Instant, NEVER, Span};
+
+/// What a plan says of a service by its place.
+impl Plan<'_> {
+    /// Whether anything is said with this key.
+    pub(super) fn says(&self, place: Place, key: Key) -> bool {
+        self.spec(place.into()).has(key)
+    }
+
+    /// The length of time of this key.
+    pub(super) fn span(&self, place: Place, key: Key) -> Span {
+        self.spec(place.into()).span(key)
+    }
+
+    /// Whether its readiness must be looked for, and is not told.
+    pub(super) fn is_checked(&self, place: Place) -> bool {
+        self.spec(place.into()).is_checked()
+    }
+
+    /// Whether a service is of this type.
+    pub(super) fn is_a(&self, place: Place, kind: Type) -> bool {
+        self.spec(place.into()).kind() == kind
+    }
+}
 
 /// Where in its life a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +56,8 @@ pub enum End {
     Process(Status),
     /// It could not be started.
     NotStarted(StartFault),
-    /// It was never started: what it is `after` will never be up, and gave this code.
-    Skipped(u8),
+    /// It was never started: what it is `after` will never be up.
+    Skipped,
 }
 
 /// What is known of one service.
@@ -48,6 +71,10 @@ pub struct Record {
     pub state: State,
     /// How its last run ended.
     pub end: End,
+    /// The exit code that it gives the container for that.
+    pub(super) code: u8,
+    /// Whether it failed.
+    pub(super) failed: bool,
     /// It is up, or done: past its readiness check.
     pub up: bool,
     /// What is wrong with it, so that we stopped it.
@@ -69,6 +96,13 @@ pub struct Record {
     /// What it is `after` and that will never be up.
     pub cause: Place,
 
+    /// Its process, or that of its `finish` command, is there, dead or alive.
+    pub(super) runs: bool,
+    /// The table of processes: in this slot the latest service, and before this service another.
+    pub(super) latest: Place,
+    pub(super) earlier: Place,
+    /// The tournament of the timers: in this node the service that is due first.
+    pub(super) first: Place,
     /// It was up once: what waited for it waits no more.
     pub(super) was_up: bool,
     /// A check of it goes on.
@@ -96,18 +130,17 @@ pub struct Record {
     /// How many these are.
     pub(super) starts: u16,
     /// How often in a row it died quickly; while it is up, how many checks failed in a row.
-    pub(super) quick: u16,
+    pub(super) quick: u8,
     pub(super) sick: u16,
     /// How many stop signals of its own it has had.
     pub(super) steps: u8,
-    /// How many that it is `after` are not up yet.
+    /// Where in the list of dependents its own begin.
+    pub(super) dependents: u32,
+    /// How many that it is `after` are not up yet; in the stop, how many that are `after` it are
+    /// not down yet.
     pub(super) waits: Place,
-    /// How many that are `after` it are not down yet.
-    pub(super) holds: Place,
-    /// The next in the queue that it is in.
+    /// The next in the queue of those to start.
     pub(super) link: Place,
-    /// Where it is among the timers.
-    pub(super) slot: Place,
 }
 
 impl Record {
@@ -117,6 +150,8 @@ impl Record {
         main: 0,
         state: State::Waiting,
         end: End::None,
+        code: 0,
+        failed: false,
         up: false,
         fault: None,
         out_of_memory: false,
@@ -127,6 +162,10 @@ impl Record {
         ran: Span::ZERO,
         delay: Span::ZERO,
         cause: NOBODY,
+        runs: false,
+        latest: NOBODY,
+        earlier: NOBODY,
+        first: NOBODY,
         was_up: false,
         checking: false,
         fed: false,
@@ -143,17 +182,39 @@ impl Record {
         quick: 0,
         sick: 0,
         steps: 0,
+        dependents: 0,
         waits: 0,
-        holds: 0,
         link: NOBODY,
-        slot: NOBODY,
     };
 
-    /// Takes note of the end of its process.
-    pub(super) fn ended(&mut self, now: Instant, status: Status, out_of_memory: bool) {
+    /// Takes note of the end of its process, and of whether it failed: if it had to be stopped for a
+    /// fault, or ended otherwise than with 0, an expected code or the signal that we stopped it with.
+    /// A shell reports that signal as exit code 128+n, and so does the Java runtime of itself: that
+    /// is no failure either.
+    pub(super) fn ended(&mut self, now: Instant, plan: &Plan, status: Status) {
         self.end = End::Process(status);
         self.ran = now.since(self.since);
-        self.out_of_memory = out_of_memory;
+        let code = status.code();
+        let told = self.told.map(|told| Status::Killed(told).code());
+        (self.code, self.failed) = match self.fault {
+            Some(_) => (code.max(1), true),
+            None => (
+                plan.mapped(code),
+                plan.mapped(code) != 0 && told != Some(code),
+            ),
+        };
+    }
+
+    /// Takes note of why it could not be started: that is a failure.
+    pub(super) fn not_started(&mut self, now: Instant, plan: &Plan, fault: StartFault) {
+        self.end = End::NotStarted(fault);
+        (self.since, self.ran) = (now, Span::ZERO);
+        self.code = fault.code(plan.style);
+        if plan.style == Style::Tini {
+            // tini cannot tell such an end from the program's own.
+            self.code = plan.mapped(self.code);
+        }
+        self.failed = self.code != 0;
     }
 
     /// Whether something of it is there that takes time to end.
@@ -161,35 +222,16 @@ impl Record {
         matches!(self.state, State::Running | State::Finishing)
     }
 
-    /// Once it has ended: the exit code that it gives the container, and whether it failed. It did
-    /// if it could not be started, had to be stopped for a fault, or ended otherwise than with 0,
-    /// an expected code or the signal that we stopped it with. A shell reports that signal as exit
-    /// code 128+n, and so does the Java runtime of itself: that is no failure either.
-    pub(super) fn verdict(&self, plan: &Plan) -> Option<(u8, bool)> {
-        let (code, as_told) = match self.end {
-            End::None => return None,
-            End::Skipped(code) => (code.max(1), false),
-            End::NotStarted(fault) => {
-                let code = fault.code(plan.style);
-                // tini cannot tell such an end from the program's own.
-                let tini = plan.style == Style::Tini;
-                (if tini { plan.mapped(code) } else { code }, false)
-            }
-            End::Process(status) if self.fault.is_some() => (status.code().max(1), false),
-            End::Process(status) => {
-                let code = status.code();
-                let told = self.told.map(|told| Status::Killed(told).code());
-                (plan.mapped(code), told == Some(code))
-            }
-        };
-        Some((code, code != 0 && !as_told))
+    /// Whether we stopped it for a fault of its own, and said so.
+    pub(super) fn stopped_for(&self) -> bool {
+        self.fault.is_some() && self.told.is_some()
     }
 
     /// Why it is gone.
     pub fn reason(&self) -> Kind {
         match self.end {
             End::None => Kind::AllDone,
-            End::Skipped(_) => Kind::Skipped,
+            End::Skipped => Kind::Skipped,
             End::NotStarted(fault) => match fault.step {
                 Step::Fork => Kind::NotForked,
                 Step::Group => Kind::NotGrouped,

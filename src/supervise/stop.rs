@@ -1,6 +1,6 @@
 //! The stop: from its cause to the last process and the exit code (DESIGN §6 and §7).
 
-use super::{Action, End, News, Phase, Record, State, Supervisor};
+use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
 use crate::plan::{Group, Key, NOBODY, Place, Spec, Style};
 use crate::words::exit::Status;
@@ -10,60 +10,60 @@ use crate::words::time::{Instant, NEVER, Span};
 /// How long what was killed may take to vanish. A process that hangs in the kernel (a dead NFS
 /// server) must not keep the container, and a healthy one is gone within a few milliseconds.
 pub(super) const KILL_PATIENCE: Span = Span::seconds(2);
-
-/// Why every running service is sent a signal.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// It came to us, and is passed on.
-    PassedOn,
-    /// The service is to stop.
-    Stop,
-    /// The service was told twice, or its time is up.
-    Kill,
-}
-
-/// Several stop signals share the time that there is.
-fn share(spec: Spec, budget: Span) -> Span {
-    Span(budget.0 / (spec.words(Key::Stop).len() as u64 + 1))
-}
+/// As long as the stop takes.
+const FOREVER: Span = Span(u64::MAX);
 
 impl Supervisor<'_> {
+    /// A stop signal came.
+    pub(super) fn stop_asked(&mut self, signal: Signal, from_kernel: bool) {
+        let again = core::mem::replace(&mut self.wanted, true);
+        match self.phase {
+            Phase::Run => self.ask(signal, from_kernel),
+            Phase::LameDuck => self.end_lame_duck(),
+            Phase::Held => self.begin_stop(signal),
+            Phase::Killing => (),
+            // Else it is the first one in a stop that a service's end began: what stops has its time.
+            _ if again => self.kill_all(),
+            _ => (),
+        }
+    }
+
     /// A stop signal came while everything runs.
-    pub(super) fn stop_asked(&mut self, now: Instant, signal: Signal, from_kernel: bool) {
-        (self.asked, self.asked_at) = (Some(signal), now);
+    fn ask(&mut self, signal: Signal, from_kernel: bool) {
+        (self.asked, self.asked_at) = (Some(signal), self.now);
         if self.plan.bounded() {
-            self.limit_to(now);
+            self.limit_to(self.now);
         }
         if self.plan.lame_duck > Span::ZERO {
             self.say_that(Kind::LameDuck);
             self.phase = Phase::LameDuck;
-            self.lame_until = now.after(self.plan.lame_duck);
+            self.lame_until = self.now.after(self.plan.lame_duck);
         } else {
-            self.obey(now, signal, from_kernel);
+            self.obey(signal, from_kernel);
         }
     }
 
     /// The lame-duck delay is over.
-    pub(super) fn end_lame_duck(&mut self, now: Instant) {
+    pub(super) fn end_lame_duck(&mut self) {
         self.phase = Phase::Run;
         if let Some(signal) = self.asked {
-            self.obey(now, signal, false);
+            self.obey(signal, false);
         }
     }
 
-    fn obey(&mut self, now: Instant, signal: Signal, from_kernel: bool) {
+    fn obey(&mut self, signal: Signal, from_kernel: bool) {
         let Some(pid) = self.foreground_child().filter(|_| self.is_only()) else {
-            return self.begin_stop(now, Some(signal));
+            return self.begin_stop(signal);
         };
         // The only service: its signals are its own business, and its end is the end.
-        if let Some(record) = self.services.first_mut() {
-            record.group_told |= self.plan.group;
-        }
-        self.pass_on(now, signal, from_kernel);
+        let group = self.plan.group;
+        self.services.of(0).group_told |= group;
+        self.pass_on(signal, from_kernel);
         self.act(Action::Wake(pid));
     }
 
     /// The stop budget runs from `begun` on, if it does not run already.
+    #[inline(never)]
     fn limit_to(&mut self, begun: Instant) {
         self.limit = self.limit.min(self.budget_from(begun));
     }
@@ -73,8 +73,8 @@ impl Supervisor<'_> {
         begun.after(self.plan.budget())
     }
 
-    /// Begins the stop that this signal asked for, or a service's end.
-    pub(super) fn begin_stop(&mut self, now: Instant, asked_by: Option<Signal>) {
+    /// Begins the stop that this signal asked for; if it is CHLD, a service's end did.
+    pub(super) fn begin_stop(&mut self, asked_by: Signal) {
         if !self.plan.graceful {
             // After a hold the child has been reaped: its number may be somebody else's.
             if self.phase != Phase::Held {
@@ -82,198 +82,157 @@ impl Supervisor<'_> {
             }
             return self.finish();
         }
-        self.wanted |= asked_by.is_some() || self.asked.is_some();
-        self.limit_to(match self.asked {
-            Some(_) => self.asked_at,
-            None => now,
-        });
+        self.limit_to(self.asked_at.min(self.now));
         self.act(Action::Announce(News::Stopping));
         self.phase = Phase::Stopping;
         self.clear_queue();
-        if self.running.is_empty() && self.next == NOBODY {
+        if self.all_ended() {
             return self.look();
         }
         self.say_that(Kind::Stopping);
         // dumb-init's users rewrite what a stop sends, too; but nobody is left without one.
-        self.stop_signal = match asked_by {
-            Some(signal) if asked_by == self.plan.parent_death => signal,
-            _ => self.plan.routes.get(Signal::TERM).unwrap_or(Signal::TERM),
+        self.stop_signal = if self.plan.parent_death == Some(asked_by) {
+            asked_by
+        } else {
+            self.plan.routes.get(Signal::TERM).unwrap_or(Signal::TERM)
         };
-        // All that somebody is after waits for him to be down.
-        for place in 0..self.services.len() as Place {
-            let holds = self.order.after(place).len() as Place;
-            if let Some(record) = self.services.get_mut(usize::from(place)) {
-                record.holds = holds;
-                // From now on: how many it has passed that on to.
-                record.waits = 0;
-            }
-        }
-        for place in 0..self.services.len() as Place {
-            if self.order.after(place).is_empty() {
-                self.stop_or_pass(now, place);
+        for place in self.places() {
+            if self.after(place).is_empty() {
+                self.release(place);
             }
         }
     }
 
     /// Nothing is started any more but `finish` commands; what has not ended will not run again.
+    #[inline(never)]
     fn clear_queue(&mut self) {
         self.next = NOBODY;
-        for place in 0..self.services.len() as Place {
-            let Some(record) = self.services.get_mut(usize::from(place)) else {
-                continue;
-            };
+        for place in self.places() {
+            let dependents = self.after(place).len();
+            let record = self.services.of(place);
+            // All that somebody is after waits for him to be down.
+            record.waits = dependents as Place;
             match record.state {
                 State::Running | State::Gone => (),
-                State::Finishing if self.running.contains(&place) => (),
+                State::Finishing if record.runs => (),
                 State::Finishing => self.enqueue(place),
                 State::Waiting | State::Delayed | State::Launched => {
                     (record.state, record.end) = (State::Gone, End::None);
                     record.limit = NEVER;
                     self.uncheck(place);
-                    self.schedule(place);
                 }
             }
         }
     }
 
     /// All that is after this service is down: it is told to stop, or it is down itself.
-    fn stop_or_pass(&mut self, now: Instant, first: Place) {
-        // Those that are down but have not passed that on, one linked to the next.
-        let mut waiting = NOBODY;
-        let mut place = first;
-        loop {
-            let busy = self.record(place).is_some_and(Record::busy);
-            if busy {
-                self.tell_one(now, place, self.stop_signal, Why::Stop);
-            } else if let Some(record) = self.services.get_mut(usize::from(place)) {
-                record.link = waiting;
-                waiting = place;
-            }
-            // The next one that nothing is after any more; who has passed it on to all is left.
-            loop {
-                if waiting == NOBODY {
-                    return;
-                }
-                match self.release_one(waiting) {
-                    Some(released) => {
-                        place = released;
-                        break;
-                    }
-                    None => waiting = self.record(waiting).map_or(NOBODY, |record| record.link),
-                }
-            }
+    fn release(&mut self, place: Place) {
+        let record = self.services.of(place);
+        if record.busy() {
+            return self.stop_anew(place);
+        }
+        if !self.before(place).is_empty() {
+            // What that leads to comes when this step is over: a chain may be long.
+            self.services.of(place).limit = self.now;
         }
     }
 
-    /// A service is down: the next one of those that it is after of which it was the last.
-    fn release_one(&mut self, place: Place) -> Option<Place> {
-        let before = self.order.before(place);
-        loop {
-            let record = self.services.get_mut(usize::from(place))?;
-            let next = *before.get(usize::from(record.waits))?;
-            record.waits += 1;
-            let released = self.services.get_mut(usize::from(next))?;
-            released.holds -= 1;
-            if released.holds == 0 {
-                return Some(next);
+    /// A service is down, in the stop: those that it is after may be, if nobody else is after them.
+    pub(super) fn down(&mut self, place: Place) {
+        if self.services.see(place).waits == 0 {
+            for &before in self.before(place) {
+                let record = self.services.of(before);
+                record.waits = record.waits.saturating_sub(1);
+                if record.waits == 0 {
+                    self.release(before);
+                }
             }
         }
-    }
-
-    /// A service has ended in the stop.
-    pub(super) fn down(&mut self, now: Instant, place: Place) {
-        if self.record(place).is_some_and(|record| record.holds == 0) {
-            self.stop_or_pass(now, place);
-        }
-        if self.running.is_empty() && self.next == NOBODY {
+        if self.all_ended() {
             self.look();
         }
     }
 
-    /// Sends every running service a signal.
-    pub(super) fn tell(&mut self, now: Instant, signal: Signal, why: Why) {
-        let mut index = 0;
-        while let Some(&place) = self.running.get(index) {
-            index += 1;
-            self.tell_one(now, place, signal, why);
+    /// Whether no service runs, and no `finish` command is to run.
+    fn all_ended(&self) -> bool {
+        self.running == 0 && self.next == NOBODY
+    }
+
+    /// Sends a service a signal that came to us.
+    pub(super) fn pass_to(&mut self, place: Place, signal: Signal) {
+        let record = self.services.see(place);
+        // A `finish` command is at its end anyway, and has its own time for that.
+        if record.runs && record.state != State::Finishing {
+            self.send(record.pid, self.by_group(self.spec(place)), signal);
         }
     }
 
-    /// Sends a service a signal; its own stop signal if it is to stop and has one.
-    pub(super) fn tell_one(&mut self, now: Instant, place: Place, signal: Signal, why: Why) {
-        let spec = self.spec(place);
-        let kill = why == Why::Kill;
-        let group = if kill {
-            self.own_groups()
-        } else {
-            self.by_group(spec)
-        };
-        let budget = self.plan.budget();
-        let Some(record) = self.services.get_mut(usize::from(place)) else {
-            return;
-        };
+    /// Kills a service.
+    pub(super) fn kill(&mut self, place: Place) {
+        let record = self.services.of(place);
+        record.killed = true;
         let pid = record.pid;
-        if record.state == State::Finishing && !kill {
+        self.send(pid, self.own_groups(), Signal::KILL);
+    }
+
+    /// Stops a service with all its stop signals from the first one on.
+    pub(super) fn stop_anew(&mut self, place: Place) {
+        self.services.of(place).steps = 0;
+        self.stop(place);
+    }
+
+    /// Sends a service its next stop signal, and KILL after the last.
+    pub(super) fn stop(&mut self, place: Place) {
+        let spec = self.spec(place);
+        let group = self.by_group(spec);
+        let in_stop = self.phase == Phase::Stopping;
+        let record = self.services.of(place);
+        if record.state == State::Finishing {
             // It is at its end anyway, and has its own time for that.
             return;
         }
-        record.killed |= kill;
-        if why != Why::Stop {
-            return self.send(pid, group, signal);
-        }
-        let in_stop = self.phase == Phase::Stopping;
-        if record.fed && !record.ending && in_stop {
+        let timeout = spec.stop_timeout();
+        let budget = self.plan.budget();
+        let first = record.steps == 0;
+        if first & in_stop & record.fed & !record.ending {
             // Whoever wrote to it is gone: when it has read all it ends by itself, and nothing is
             // lost. It has half of the time for that.
             record.ending = true;
+            record.limit = self.now.after(timeout.unwrap_or(Span(budget.0 / 2)));
             // Some may never have run.
             let open = record.feeders > 0;
-            record.limit = now.after(spec.stop_timeout().unwrap_or(Span(budget.0 / 2)));
             self.uncheck(place);
-            self.schedule(place);
             if open {
                 self.act(Action::CloseInput(place));
             }
             return;
         }
-        let signal = spec.stop_signal(0).unwrap_or(signal);
+        let signal = match spec.stop_signal(record.steps) {
+            Some(signal) => signal,
+            None if first => self.stop_signal,
+            None => {
+                self.say_about(Kind::Overdue, place);
+                return self.kill(place);
+            }
+        };
+        // Several stop signals share the time that there is; of the stop's own time one has all.
+        let signals = spec.words(Key::Stop).len() as u32;
+        let mut patience = budget;
+        if signals > 1 {
+            patience.0 /= u64::from(signals) + 1;
+        } else if in_stop {
+            patience = FOREVER;
+        }
+        record.limit = self.now.after(timeout.unwrap_or(patience));
+        record.steps += 1;
         record.told = Some(signal);
         record.group_told |= group;
-        record.steps = 1;
-        record.limit = match spec.stop_timeout() {
-            Some(timeout) => now.after(timeout),
-            None if spec.stop_signal(1).is_some() => now.after(share(spec, budget)),
-            None if in_stop => NEVER,
-            None => now.after(budget),
-        };
+        let pid = record.pid;
         self.uncheck(place);
-        self.schedule(place);
         self.send(pid, group, signal);
-        if signal != Signal::KILL {
+        if first && signal != Signal::KILL {
             self.send(pid, group, Signal::CONT);
         }
-    }
-
-    /// A service has not ended within its own time: its next stop signal, and KILL after the last.
-    pub(super) fn insist(&mut self, now: Instant, place: Place) {
-        let spec = self.spec(place);
-        let group = self.by_group(spec);
-        let budget = self.plan.budget();
-        let Some(record) = self.services.get_mut(usize::from(place)) else {
-            return;
-        };
-        if let Some(signal) = spec.stop_signal(record.steps) {
-            record.steps += 1;
-            record.told = Some(signal);
-            let patience = spec.stop_timeout().unwrap_or(share(spec, budget));
-            record.limit = now.after(patience);
-            let pid = record.pid;
-            self.schedule(place);
-            return self.send(pid, group, signal);
-        }
-        self.schedule(place);
-        self.say_about(Kind::Overdue, place);
-        self.tell_one(now, place, Signal::KILL, Why::Kill);
     }
 
     /// Whether a service's signals go to its process group.
@@ -296,6 +255,7 @@ impl Supervisor<'_> {
     }
 
     /// The edge has reaped all that was dead.
+    #[inline(never)]
     pub(super) fn reaped(&mut self, left: bool) {
         match self.phase {
             Phase::Look | Phase::Rest | Phase::Killing if !left => self.finish(),
@@ -307,7 +267,7 @@ impl Supervisor<'_> {
                 });
             }
             // Whoever was born or came to us since the last round.
-            Phase::Killing if !self.surroundings.init => self.kill_rest(),
+            Phase::Killing if !self.init => self.kill_rest(),
             _ => (),
         }
     }
@@ -321,7 +281,7 @@ impl Supervisor<'_> {
 
     /// What is left over cannot be found, so there is nothing to wait for.
     pub(super) fn out_of_reach(&mut self) {
-        if self.running.is_empty() {
+        if self.running == 0 {
             self.say_that(Kind::LeftBehind);
             self.finish();
         }
@@ -331,7 +291,7 @@ impl Supervisor<'_> {
     /// later the number may be somebody else's. PID 1 has nobody else's processes to fear, and
     /// tells everybody at once when the services are gone.
     pub(super) fn tell_group_in_stop(&mut self, place: Place) {
-        if self.surroundings.init {
+        if self.init {
             return;
         }
         match self.phase {
@@ -346,9 +306,7 @@ impl Supervisor<'_> {
         if !self.own_groups() {
             return;
         }
-        let Some(record) = self.services.get_mut(usize::from(place)) else {
-            return;
-        };
+        let record = self.services.of(place);
         let told = core::mem::replace(&mut record.group_told, true);
         let pid = record.pid;
         if !told || signal == Signal::KILL {
@@ -356,34 +314,42 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The stop budget ran out.
-    pub(super) fn overdue(&mut self, now: Instant) {
-        if self.running.is_empty() {
+    /// The stop budget ran out, or our patience with what was killed.
+    pub(super) fn overdue(&mut self) {
+        if self.phase == Phase::Killing {
+            return self.give_up();
+        }
+        if self.running == 0 {
             self.say_that(Kind::LeftOver);
         }
-        let mut index = 0;
-        while let Some(&place) = self.running.get(index) {
-            index += 1;
-            self.say_about(Kind::Overdue, place);
+        for place in self.places() {
+            if self.services.see(place).runs {
+                self.say_about(Kind::Overdue, place);
+            }
         }
-        self.kill_all(now);
+        self.kill_all();
     }
 
     /// Kills everything.
-    pub(super) fn kill_all(&mut self, now: Instant) {
+    pub(super) fn kill_all(&mut self) {
         self.phase = Phase::Killing;
-        self.limit = now.after(KILL_PATIENCE);
-        self.tell(now, Signal::KILL, Why::Kill);
+        self.limit = self.now.after(KILL_PATIENCE);
+        for place in self.places() {
+            if self.services.see(place).runs {
+                self.kill(place);
+            }
+        }
         self.kill_rest();
         self.act(Action::Look);
     }
 
     /// What was killed hangs in the kernel; it counts as killed all the same.
-    pub(super) fn give_up(&mut self, now: Instant) {
+    fn give_up(&mut self) {
         self.say_that(Kind::Unkillable);
-        for record in &mut *self.services {
+        for record in &mut *self.services.all {
             if record.state == State::Running {
-                record.ended(now, Status::Killed(Signal::KILL), false);
+                record.out_of_memory = false;
+                record.ended(self.now, self.plan, Status::Killed(Signal::KILL));
             }
         }
         self.finish();
@@ -391,7 +357,7 @@ impl Supervisor<'_> {
 
     /// dumb-init tells the rest of the session when the main child is gone, and does not wait.
     fn farewell(&mut self) {
-        let pid = self.services.first().map_or(0, |record| record.pid);
+        let pid = self.services.see(0).pid;
         let signal = self.plan.routes.get(Signal::TERM);
         if let (Style::DumbInit, true, 1.., Some(signal)) =
             (self.plan.style, self.plan.group, pid, signal)
@@ -405,16 +371,11 @@ impl Supervisor<'_> {
     /// the first that failed, else the first that is gone.
     pub(super) fn judge(&mut self) {
         let mut failure = false;
-        for place in self.counts.clone().rev() {
-            match self
-                .record(place)
-                .and_then(|record| record.verdict(self.plan))
-            {
-                Some((code, failed)) if failed || !failure => {
-                    (self.culprit, self.code) = (place, code);
-                    failure = failed;
-                }
-                _ => (),
+        for place in (self.counts_from..self.counts_to).rev() {
+            let record = self.services.see(place);
+            if record.end != End::None && (record.failed || !failure) {
+                (self.culprit, self.code) = (place, record.code);
+                failure = record.failed;
             }
         }
     }

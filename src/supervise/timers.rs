@@ -1,104 +1,69 @@
-//! When which service is due: a binary heap, so that an event costs the same with ten services and
+//! When which service is due: a tournament, so that an event costs the same with ten services and
 //! with a thousand.
+//!
+//! The nodes of a binary tree are numbered from 1 on, those below node `n` are `2n` and `2n + 1`. The
+//! last ones are the services in their order; each of the others has the service below it that is
+//! due first, in the record of that number.
 
-use super::Supervisor;
+use super::{Record, Records};
 use crate::plan::{NOBODY, Place};
-use crate::words::time::{Instant, NEVER};
+use crate::words::time::Instant;
 
-impl Supervisor<'_> {
-    /// When the earliest service is due.
-    pub(super) fn first_due(&self) -> Instant {
-        self.timers.first().map_or(NEVER, |place| self.due(*place))
+impl Records<'_> {
+    /// The record of a service, to change it. What is noted at a place that no service has does no
+    /// harm. Its times may change, too, so the tournament takes it up before the next one is taken.
+    #[inline(never)]
+    pub(super) fn of(&mut self, place: Place) -> &mut Record {
+        if place != self.taken {
+            let changed = core::mem::replace(&mut self.taken, place);
+            self.play(changed);
+        }
+        self.all.get_mut(usize::from(place)).unwrap_or(self.nobody)
     }
 
-    /// The service that is due by now, if there is one.
-    pub(super) fn overdue_service(&self, now: Instant) -> Option<Place> {
-        self.timers
-            .first()
-            .copied()
-            .filter(|place| self.due(*place) <= now)
+    /// The tournament takes up whatever has changed.
+    pub(super) fn settle(&mut self) {
+        self.of(NOBODY);
+    }
+
+    /// The service that is due first.
+    pub(super) fn first(&self) -> Place {
+        self.first_below(1)
+    }
+
+    /// When it is due.
+    pub(super) fn first_due(&self) -> Instant {
+        self.due(self.first())
     }
 
     fn due(&self, place: Place) -> Instant {
-        self.record(place)
-            .map_or(NEVER, |record| record.limit.min(record.check_at))
+        let record = self.see(place);
+        record.limit.min(record.check_at)
     }
 
-    /// Puts a service to its place after its times have changed.
-    pub(super) fn schedule(&mut self, place: Place) {
-        let Some(record) = self.record(place) else {
-            return;
-        };
-        let mut slot = usize::from(record.slot);
-        if self.due(place) == NEVER {
-            return self.unschedule(place, slot);
-        }
-        if slot >= self.timers.len() {
-            slot = self.timers.len();
-            self.timers.push(place);
-        }
-        self.sift(slot, place);
-    }
-
-    fn unschedule(&mut self, place: Place, slot: usize) {
-        self.settle_at(NOBODY, place);
-        let Some(&last) = self.timers.last().filter(|_| slot < self.timers.len()) else {
-            return;
-        };
-        self.timers.remove(self.timers.len() - 1);
-        if last != place {
-            self.sift(slot, last);
+    fn first_below(&self, node: usize) -> Place {
+        match self.all.get(node) {
+            Some(record) => record.first,
+            None => node.wrapping_sub(self.all.len()) as Place,
         }
     }
 
-    /// Moves a service up or down from `slot` to where it belongs.
-    fn sift(&mut self, mut slot: usize, place: Place) {
-        let due = self.due(place);
-        while slot > 0 {
-            let parent = (slot - 1) / 2;
-            let Some(&above) = self
-                .timers
-                .get(parent)
-                .filter(|above| self.due(**above) > due)
-            else {
-                break;
-            };
-            self.put_at(slot, above);
-            slot = parent;
-        }
-        loop {
-            let mut child = 2 * slot + 1;
-            let at = |child: usize| {
-                self.timers
-                    .get(child)
-                    .map_or(NEVER, |place| self.due(*place))
-            };
-            if at(child + 1) < at(child) {
-                child += 1;
+    /// Plays the games of a service again, as far as that leads to anything new.
+    fn play(&mut self, place: Place) {
+        let mut node = self.all.len() + usize::from(place);
+        while node > 1 {
+            let mut first = self.first_below(node);
+            let other = self.first_below(node ^ 1);
+            if self.due(other) < self.due(first) {
+                first = other;
             }
-            let Some(&below) = self
-                .timers
-                .get(child)
-                .filter(|below| self.due(**below) < due)
-            else {
-                break;
-            };
-            self.put_at(slot, below);
-            slot = child;
-        }
-        self.put_at(slot, place);
-    }
-
-    fn put_at(&mut self, slot: usize, place: Place) {
-        if let Some(there) = self.timers.get_mut(slot) {
-            *there = place;
-        }
-        self.settle_at(slot as Place, place);
-    }
-
-    fn settle_at(&mut self, slot: Place, place: Place) {
-        if let Some(record) = self.services.get_mut(usize::from(place)) {
-            record.slot = slot;
+            node /= 2;
+            if let Some(record) = self.all.get_mut(node) {
+                if record.first == first && first != place {
+                    return;
+                }
+                record.first = first;
+            }
         }
     }
 }

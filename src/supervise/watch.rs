@@ -8,7 +8,7 @@ use crate::message::Kind;
 use crate::plan::{Key, Place, Type};
 use crate::words::Pid;
 use crate::words::exit::Status;
-use crate::words::time::{Instant, NEVER, Span};
+use crate::words::time::{NEVER, Span};
 
 /// Between the first two checks; from then on twice as long each time.
 const FIRST_INTERVAL: Span = Span(20);
@@ -19,178 +19,155 @@ const CHECK_PATIENCE: Span = Span::seconds(5);
 
 impl Supervisor<'_> {
     /// A service has its process: whatever makes it up begins.
-    pub(super) fn wait_until_up(&mut self, now: Instant, place: Place) {
-        let said_ready = self.record(place).is_some_and(|record| record.said_ready);
-        let spec = self.spec(place);
-        if spec.is_checked() {
-            self.check(now, place);
-        } else if said_ready || !spec.has(Key::Ready) {
-            self.up(now, place);
+    pub(super) fn wait_until_up(&mut self, place: Place) {
+        if self.plan.is_checked(place) {
+            self.check(place);
+        } else if self.services.see(place).said_ready || !self.plan.says(place, Key::Ready) {
+            self.up(place);
         }
     }
 
     /// The first check of a row of them.
-    pub(super) fn check(&mut self, now: Instant, place: Place) {
-        if let Some(record) = self.services.get_mut(usize::from(place)) {
-            record.delay = FIRST_INTERVAL;
-        }
-        self.check_once(now, place);
+    pub(super) fn check(&mut self, place: Place) {
+        self.services.of(place).delay = FIRST_INTERVAL;
+        self.check_once(place);
     }
 
-    fn check_once(&mut self, now: Instant, place: Place) {
-        let every = self.spec(place).span(Key::HealthEvery);
-        if let Some(record) = self.services.get_mut(usize::from(place)) {
-            record.checking = true;
-            let patience = if record.up { every } else { CHECK_PATIENCE };
-            record.check_at = now.after(patience);
-            self.schedule(place);
-            self.act(Action::Check(place));
+    fn check_once(&mut self, place: Place) {
+        let record = self.services.of(place);
+        record.checking = true;
+        let mut patience = CHECK_PATIENCE;
+        if record.up {
+            patience = self.plan.span(place, Key::HealthEvery);
         }
+        record.check_at = self.now.after(patience);
+        self.act(Action::Check(place));
     }
 
     /// It is time for a check, or the one that goes on takes too long.
-    pub(super) fn check_due(&mut self, now: Instant, place: Place) {
-        if self.record(place).is_some_and(|record| record.checking) {
+    pub(super) fn check_due(&mut self, place: Place) {
+        if self.services.see(place).checking {
             self.act(Action::Uncheck(place));
-            return self.checked(now, place, Finding::Bad);
+            self.checked(place, Finding::Bad);
+        } else {
+            self.check_once(place);
         }
-        self.check_once(now, place);
     }
 
     /// A check is of no interest any more.
     pub(super) fn uncheck(&mut self, place: Place) {
-        let Some(record) = self.services.get_mut(usize::from(place)) else {
-            return;
-        };
+        let record = self.services.of(place);
         record.check_at = NEVER;
         if core::mem::replace(&mut record.checking, false) {
             self.act(Action::Uncheck(place));
         }
     }
 
-    pub(super) fn checked(&mut self, now: Instant, place: Place, finding: Finding) {
-        let spec = self.spec(place);
-        let Some(record) = self.services.get_mut(usize::from(place)) else {
-            return;
-        };
+    pub(super) fn checked(&mut self, place: Place, finding: Finding) {
+        let record = self.services.of(place);
         if !core::mem::replace(&mut record.checking, false) {
             return;
         }
+        let good = finding == Finding::Good;
+        let mut wait = record.delay;
+        record.delay = Span(wait.0.min(LAST_INTERVAL.0 / 2) * 2);
         match (record.state, finding) {
-            (State::Launched, Finding::Main(pid)) => return self.found(now, place, pid),
-            (State::Running, Finding::Good) if !record.up => return self.up(now, place),
-            (State::Running, _) if record.up => {
-                record.sick = match finding {
-                    Finding::Good => 0,
-                    _ => record.sick.saturating_add(1),
+            (State::Launched, Finding::Main(pid)) => return self.found(place, pid),
+            (State::Launched, _) => record.stranger = finding == Finding::Stranger,
+            _ if record.up => {
+                record.sick = if good {
+                    0
+                } else {
+                    record.sick.saturating_add(1)
                 };
-                if u64::from(record.sick) >= spec.number(Key::HealthTries) {
-                    record.check_at = NEVER;
-                    return self.stop_for(now, place, Kind::Unhealthy);
+                if Span(record.sick.into()) >= self.plan.span(place, Key::HealthTries) {
+                    return self.stop_for(place, Kind::Unhealthy);
                 }
-                record.check_at = now.after(spec.span(Key::HealthEvery));
+                wait = self.plan.span(place, Key::HealthEvery);
             }
-            (State::Launched, _) => {
-                record.stranger = finding == Finding::Stranger;
-                record.check_at = now.after(record.delay);
-            }
-            _ => record.check_at = now.after(record.delay),
+            _ if good => return self.up(place),
+            _ => (),
         }
-        record.delay = Span(record.delay.0 * 2).min(LAST_INTERVAL);
-        self.schedule(place);
+        record.check_at = self.now.after(wait);
     }
 
     /// The daemon's process is known.
-    fn found(&mut self, now: Instant, place: Place, pid: Pid) {
-        if let Some(record) = self.services.get_mut(usize::from(place)) {
-            (record.pid, record.main) = (pid, pid);
-            record.has_main = true;
-            record.state = State::Running;
-            record.check_at = NEVER;
-        }
-        self.schedule(place);
-        self.runs(place, pid);
+    fn found(&mut self, place: Place, pid: Pid) {
+        let record = self.services.of(place);
+        record.state = State::Running;
+        record.check_at = NEVER;
+        self.main_is(place, pid);
         self.say_about(Kind::Started, place);
-        self.wait_until_up(now, place);
+        self.wait_until_up(place);
     }
 
-    pub(super) fn noticed(&mut self, now: Instant, place: Place, notice: Notice) {
-        let spec = self.spec(place);
-        let Some(record) = self.services.get_mut(usize::from(place)) else {
-            return;
-        };
+    /// A service's process is another one than the one that we started.
+    fn main_is(&mut self, place: Place, pid: Pid) {
+        let record = self.services.of(place);
+        record.main = pid;
+        record.has_main = true;
+        self.runs(place, pid);
+    }
+
+    pub(super) fn noticed(&mut self, place: Place, notice: Notice) {
+        let record = self.services.of(place);
         let runs = record.state == State::Running;
+        // Whether it is to go on.
+        let goes_on = runs && record.told.is_none();
         match notice {
             Notice::Ready => {
                 record.said_ready = true;
-                let asked = spec.has(Key::Ready) && !spec.is_checked();
-                let known = record.has_main || spec.kind() != Type::Daemon;
+                let known = record.has_main || !self.plan.is_a(place, Type::Daemon);
+                let asked = self.plan.says(place, Key::Ready) && !self.plan.is_checked(place);
                 if runs && known && asked && !record.up {
-                    self.up(now, place);
+                    self.up(place);
                 }
-                return;
             }
             // It needs no looking after any more, unless it was told to end.
-            Notice::Stopping if runs && record.told.is_none() => {
+            Notice::Stopping if goes_on => {
                 record.limit = NEVER;
                 self.uncheck(place);
             }
-            Notice::Alive if runs && record.up && record.told.is_none() => {
-                if record.watchdog > Span::ZERO {
-                    record.limit = now.after(record.watchdog);
+            Notice::Alive | Notice::Watchdog(_) => {
+                if let Notice::Watchdog(span) = notice {
+                    record.watchdog = span;
+                }
+                if goes_on && record.up && record.watchdog > Span::ZERO {
+                    record.limit = self.now.after(record.watchdog);
                 }
             }
-            Notice::Watchdog(span) => {
-                record.watchdog = span;
-                if runs && record.up && record.told.is_none() {
-                    record.limit = now.after(span);
-                }
-            }
-            Notice::Trigger if runs && record.told.is_none() => {
-                return self.stop_for(now, place, Kind::NotAlive);
-            }
+            Notice::Trigger if goes_on => self.stop_for(place, Kind::NotAlive),
             Notice::Extend(span) if record.limit != NEVER => {
-                record.limit = record.limit.max(now.after(span));
+                record.limit = record.limit.max(self.now.after(span));
             }
             Notice::Main(pid) if runs && pid != record.pid => {
                 let before = record.pid;
-                if let Ok(index) = self.find(before) {
-                    self.running.remove(index);
-                }
-                if let Some(record) = self.services.get_mut(usize::from(place)) {
-                    (record.pid, record.main) = (pid, pid);
-                    record.has_main = true;
-                }
-                self.runs(place, pid);
+                self.runs_no_more(before);
+                self.main_is(place, pid);
             }
-            _ => return,
+            _ => (),
         }
-        self.schedule(place);
     }
 
     /// A service was not up in time, or its watchdog has heard nothing of it.
-    pub(super) fn patience_ends(&mut self, now: Instant, place: Place) {
-        let Some(record) = self.services.get_mut(usize::from(place)) else {
-            return;
-        };
+    pub(super) fn patience_ends(&mut self, place: Place) {
+        let record = self.services.of(place);
         if record.state == State::Running {
             let fault = if record.up {
                 Kind::NotAlive
             } else {
                 Kind::NotReady
             };
-            return self.stop_for(now, place, fault);
+            return self.stop_for(place, fault);
         }
         // No process of its own is known: the daemon, if there is one, is an orphan.
-        let fault = if record.stranger {
+        record.fault = Some(if record.stranger {
             Kind::Stranger
         } else {
             Kind::NoPidFile
-        };
-        record.fault = Some(fault);
-        record.ended(now, Status::Exited(1), false);
+        });
+        record.ended(self.now, self.plan, Status::Exited(1));
         self.uncheck(place);
-        self.schedule(place);
-        self.settled(now, place);
+        self.settled(place);
     }
 }

@@ -135,12 +135,12 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// Services that wait for each other in a circle would wait for ever.
     fn circles(&mut self) {
-        let Some(circle) = self.settings.plan.circle() else {
+        let Err(circle) = self.settings.plan.sequence() else {
             return;
         };
         (self.section, self.at.line, self.at.key) = (b"", NO_LINE, b"");
         self.begin(b"", Fault::Circle.text());
-        for (index, place) in circle.iter().enumerate() {
+        for (index, place) in circle.iter().rev().enumerate() {
             if index > 0 {
                 self.wrong.put(text!(" after "));
             }

@@ -1,0 +1,63 @@
+//! Which service a process is: a hash table, so that an event costs the same with ten services and
+//! with a thousand.
+//!
+//! The records are its slots, too: one of them has the service that was started last of those whose
+//! processes' numbers fall on it, and that one's record leads to the one before.
+
+use super::Supervisor;
+use crate::plan::{NOBODY, Place};
+use crate::words::Pid;
+
+impl Supervisor<'_> {
+    #[inline(never)]
+    fn slot(&self, pid: Pid) -> Place {
+        let slots = self.services.all.len() as Pid;
+        pid.checked_rem(slots).unwrap_or(0) as Place
+    }
+
+    /// A service has this process from now on.
+    pub(super) fn runs(&mut self, place: Place, pid: Pid) {
+        let slot = self.slot(pid);
+        let latest = core::mem::replace(&mut self.services.of(slot).latest, place);
+        let record = self.services.of(place);
+        (record.pid, record.runs, record.earlier) = (pid, true, latest);
+        self.running += 1;
+    }
+
+    /// The service whose process this is, or [`NOBODY`].
+    pub fn service_of(&self, pid: Pid) -> Place {
+        let mut place = self.services.see(self.slot(pid)).latest;
+        while place != NOBODY && self.services.see(place).pid != pid {
+            place = self.services.see(place).earlier;
+        }
+        place
+    }
+
+    /// This process has ended, or is the service's no more: says whose it was, or [`NOBODY`].
+    pub(super) fn runs_no_more(&mut self, pid: Pid) -> Place {
+        let slot = self.slot(pid);
+        let mut later = NOBODY;
+        let mut place = self.services.see(slot).latest;
+        loop {
+            let record = self.services.of(place);
+            if record.pid == pid {
+                break;
+            }
+            if place == NOBODY {
+                return NOBODY;
+            }
+            later = place;
+            place = record.earlier;
+        }
+        let record = self.services.of(place);
+        record.runs = false;
+        let earlier = record.earlier;
+        self.running -= 1;
+        if later == NOBODY {
+            self.services.of(slot).latest = earlier;
+        } else {
+            self.services.of(later).earlier = earlier;
+        }
+        place
+    }
+}
