@@ -454,18 +454,15 @@ fn a_thousand_commands_need_no_further_process_and_256_bytes_each() {
     }
 }
 
-/// A plan's file with so many services in groups of ten: each is after the one before it. None of
-/// them is missed when it ends.
-fn plan_of(count: usize, temp: &Temp) -> String {
-    let end = temp.write(
-        "s",
-        format!("#!/bin/sh\nexec {} signals --exit-on 15=0\n", probe()),
-        0o755,
-    );
+/// A plan's file, for its own directory, with so many services, of which none is missed when it ends.
+fn plan_of(count: usize, in_rows: bool, temp: &Temp) -> String {
+    let script = format!("#!/bin/sh\nexec {} signals --exit-on 15=0\n", probe());
+    temp.write("s", script, 0o755);
     let mut text = String::from("[pidlet]\nuntil = all\n");
     for n in 0..count {
-        writeln!(text, "[s{n}]\nrun = {end}").unwrap();
-        if n % 10 > 0 {
+        writeln!(text, "[s{n}]\nrun = ./s").unwrap();
+        // Rows of ten, each after the one before it.
+        if in_rows && n % 10 > 0 {
             writeln!(text, "after = s{}", n - 1).unwrap();
         }
     }
@@ -475,9 +472,13 @@ fn plan_of(count: usize, temp: &Temp) -> String {
 #[test]
 fn a_thousand_services_of_a_file_need_no_further_process_and_little_memory() {
     let temp = Temp::new();
-    let file = plan_of(MANY, &temp);
+    let file = plan_of(MANY, false, &temp);
     for mode in Mode::BOTH {
-        let init = Run::pidlet().mode(mode).args(["-c", &file]).start();
+        let init = Run::pidlet()
+            .mode(mode)
+            .cwd(temp.path())
+            .args(["-c", &file])
+            .start();
         wait_ready(&init, MANY);
         init.until("it sleeps", || {
             init.info().is_some_and(|info| info.state == 'S')
@@ -510,8 +511,12 @@ fn an_event_costs_the_same_with_ten_services_and_with_a_thousand() {
     for mode in Mode::BOTH {
         let count = |services: usize| {
             let temp = Temp::new();
-            let file = plan_of(services, &temp);
-            let init = Run::pidlet().mode(mode).args(["-v", "-c", &file]).start();
+            let file = plan_of(services, true, &temp);
+            let init = Run::pidlet()
+                .mode(mode)
+                .cwd(temp.path())
+                .args(["-v", "-c", &file])
+                .start();
             wait_ready(&init, services);
             init.until("it sleeps", || {
                 init.info().is_some_and(|info| info.state == 'S')

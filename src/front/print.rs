@@ -80,7 +80,7 @@ fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
     for said in plan.spec(service).0 {
         let name = said.key.name();
         match said.key {
-            Key::Run | Key::RunParts | Key::Instances | Key::Account | Key::Member => (),
+            Key::RunParts | Key::Instances | Key::Account | Key::Member => (),
             Key::User => {
                 line.put(text!("\nuser = ")).put_number(said.number >> 32);
                 let gid = said.number & u64::from(u32::MAX);

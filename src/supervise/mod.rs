@@ -33,6 +33,8 @@ pub(crate) mod tests;
 mod timers;
 mod watch;
 
+use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
@@ -225,15 +227,15 @@ impl Records<'_> {
 }
 
 /// What a step wants done.
-struct ToDo<'p> {
-    /// Room for the actions of the longest step, and how many there are now.
-    actions: &'p mut [Action],
-    count: usize,
+struct ToDo {
+    /// With room for the actions of the longest step, of which most are never needed: what was not
+    /// written to is no memory. It never grows, and there is nothing to drop.
+    actions: ManuallyDrop<Vec<Action>>,
     /// Where an action goes for which there is no room.
     lost: Action,
 }
 
-impl ToDo<'_> {
+impl ToDo {
     fn add(&mut self, action: Action) {
         *self.place() = action;
     }
@@ -241,14 +243,14 @@ impl ToDo<'_> {
     /// Where the next action goes. It is made there, which takes less than to hand it over.
     #[inline(never)]
     fn place(&mut self) -> &mut Action {
-        debug_assert!(self.count < self.actions.len());
-        match self.actions.get_mut(self.count) {
-            Some(place) => {
-                self.count += 1;
-                place
+        debug_assert!(self.actions.len() < self.actions.capacity());
+        if self.actions.len() < self.actions.capacity() {
+            self.actions.push(Action::Look);
+            if let Some(place) = self.actions.last_mut() {
+                return place;
             }
-            None => &mut self.lost,
         }
+        &mut self.lost
     }
 }
 
@@ -295,7 +297,7 @@ pub struct Supervisor<'p> {
     /// after a stop signal, else the one whose end is the container's, if there is one.
     counts_from: Place,
     counts_to: Place,
-    to_do: ToDo<'p>,
+    to_do: ToDo,
     /// Who is after each service: see [`Supervisor::after`].
     dependents: &'p [Place],
     ignore_once: SignalSet,
@@ -342,8 +344,7 @@ impl<'p> Supervisor<'p> {
             to_do: ToDo {
                 // The longest step is a stop whose budget is nothing: three for each service, then
                 // a message and a KILL.
-                actions: room(Action::Look, 5 * usize::from(count) + 16),
-                count: 0,
+                actions: ManuallyDrop::new(Vec::with_capacity(5 * usize::from(count) + 16)),
                 lost: Action::Look,
             },
             dependents: &[],
@@ -467,7 +468,7 @@ impl<'p> Supervisor<'p> {
     /// What is to be done is in [`Supervisor::actions`].
     #[inline(never)]
     pub fn step(&mut self, now: Instant, event: Event) {
-        self.to_do.count = 0;
+        self.to_do.actions.clear();
         self.now = now;
         if self.phase == Phase::Done {
             return;
@@ -502,8 +503,7 @@ impl<'p> Supervisor<'p> {
 
     /// What the last step wants done, in order.
     pub fn actions(&self) -> &[Action] {
-        let ToDo { actions, count, .. } = &self.to_do;
-        actions.get(..*count).unwrap_or(&[])
+        &self.to_do.actions
     }
 
     /// Whether the members of any process group have had their stop signal.

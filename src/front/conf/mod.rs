@@ -18,7 +18,7 @@ use core::mem::replace;
 use super::getopt::Table;
 use super::settings::Settings;
 use crate::plan::names::number_copies;
-use crate::plan::{Key, Probe, SERVICES_MAX, Said, Service, Spec, Type};
+use crate::plan::{Command, Key, Probe, SERVICES_MAX, Said, Service, Spec, Type};
 use crate::words::errno::Errno;
 use crate::words::list::List;
 use crate::words::packed::Text;
@@ -50,7 +50,8 @@ struct Reader<'r, 'p, 'a> {
     differ: bool,
     /// The words of the value that is being read.
     words: Words<'a>,
-    /// What has been read of the section.
+    /// What has been read of the section: its command, and all else.
+    run: Command<'a>,
     said: List<'a, Said<'a>>,
     /// The services of the sections that have been read.
     services: List<'a, Service<'a>>,
@@ -75,6 +76,7 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
         quiet: false,
         differ: false,
         words: Words::new(),
+        run: &[],
         said: List::none(),
         services: List::none(),
         empty: List::none(),
@@ -91,7 +93,7 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
 impl<'a> Reader<'_, '_, 'a> {
     #[inline(never)]
     fn all(&mut self, text: &'a [u8]) {
-        let mut line = 1;
+        let (mut line, mut sections, mut before) = (1, 1, 0);
         for byte in text {
             match byte {
                 0 => {
@@ -99,9 +101,13 @@ impl<'a> Reader<'_, '_, 'a> {
                     return self.fault(Fault::Nul);
                 }
                 b'\n' => line += 1,
+                b'[' if before == b'\n' => sections += 1,
                 _ => (),
             }
+            before = *byte;
         }
+        // What has instances needs more, and takes it then.
+        self.services = List::with_room(Service::NONE, sections);
         let mut lines = Lines::new(match text {
             // A byte order mark.
             [0xef, 0xbb, 0xbf, text @ ..] => text,
@@ -270,7 +276,7 @@ impl<'a> Reader<'_, '_, 'a> {
             self.services.add(Service {
                 name,
                 line,
-                run: run.unwrap_or(spec.words(Key::Run)),
+                run: run.unwrap_or(self.run),
                 spec,
                 ..Service::NONE
             });
@@ -280,12 +286,17 @@ impl<'a> Reader<'_, '_, 'a> {
     /// What a section says, for one of its instances.
     #[inline(never)]
     fn draft(&mut self, mut lines: Lines<'a>, instance: u32) -> Spec<'a> {
-        // A user's groups and variables are two more.
-        let mut count = 2;
+        let mut count = 0;
         let mut ahead = lines;
         while self.pair(&mut ahead) {
-            count += 1;
+            count += match self.at.key {
+                b"run" => 0,
+                // A user's groups and variables are two more.
+                b"user" => 3,
+                _ => 1,
+            };
         }
+        self.run = &[];
         self.said = List::with_room(Said::NOTHING, count);
         (self.instance, self.differ) = (instance, false);
         while self.pair(&mut lines) {
@@ -306,7 +317,11 @@ impl<'a> Reader<'_, '_, 'a> {
         let Some(last) = words.last() else {
             return self.wrong(b"", Fault::NoValue);
         };
-        if Spec(&self.said).has(key) && !Key::repeats(kind) {
+        let again = match key {
+            Key::Run => !self.run.is_empty(),
+            _ => Spec(&self.said).has(key) && !Key::repeats(kind),
+        };
+        if again {
             return self.wrong(b"", Fault::Again);
         }
         let Some(number) = values::read(kind, choices, words) else {
@@ -321,6 +336,10 @@ impl<'a> Reader<'_, '_, 'a> {
     /// Notes what is said.
     #[inline(never)]
     fn note(&mut self, key: Key, number: u64, words: &'a [&'a CStr]) {
+        if key == Key::Run {
+            self.run = words;
+            return;
+        }
         self.said.push(Said {
             key,
             line: self.at.line,
@@ -346,7 +365,7 @@ impl<'a> Reader<'_, '_, 'a> {
         let by_descriptor = matches!(Probe::parse(spec.words(Key::Ready)), Some(Probe::Fd(_)));
         let parts = says(Key::RunParts);
         let checks = [
-            (says(Key::Run) == parts, Fault::Run),
+            (self.run.is_empty() != parts, Fault::Run),
             (daemon != says(Key::Pidfile), Fault::Pidfile),
             (
                 oneshot && (says(Key::Ready) || says(Key::Health) || says(Key::Watchdog)),
