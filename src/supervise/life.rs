@@ -103,13 +103,18 @@ impl<'p> Supervisor<'p> {
             // What the next run would meet: its port, its lock.
             self.tell_group_left_behind(place, Signal::TERM);
         }
+        self.run_is_over(place);
+        self.tell_group_in_stop(place);
+    }
+
+    /// A service's run is over: its `finish` command is next, if it has one.
+    pub(super) fn run_is_over(&mut self, place: Place) {
         if self.plan.says(place, Key::Finish) && self.phase != Phase::Killing {
             self.services.of(place).state = State::Finishing;
             self.enqueue(place);
         } else {
             self.settled(place);
         }
-        self.tell_group_in_stop(place);
     }
 
     /// A service's run is over, its `finish` command included: is it started again?

@@ -3,7 +3,7 @@
 //! Checks are repeated with a growing interval only until the service is up. From then on only
 //! what the plan asks for costs anything.
 
-use super::{Action, Finding, Notice, State, Supervisor};
+use super::{Action, Finding, Notice, Phase, State, Supervisor};
 use crate::message::Kind;
 use crate::plan::{Key, Place, Type};
 use crate::words::Pid;
@@ -98,6 +98,10 @@ impl Supervisor<'_> {
         record.check_at = NEVER;
         self.main_is(place, pid);
         self.say_about(Kind::Started, place);
+        if self.phase == Phase::Killing {
+            // It comes too late to be asked.
+            return self.kill(place);
+        }
         self.wait_until_up(place);
     }
 
@@ -168,6 +172,6 @@ impl Supervisor<'_> {
         });
         record.ended(self.now, self.plan, Status::Exited(1));
         self.uncheck(place);
-        self.settled(place);
+        self.run_is_over(place);
     }
 }

@@ -1,0 +1,110 @@
+//! What DESIGN §6 says of a container's exit code, said once more and without looking at how the
+//! supervisor comes to it: from how each service ended, and from what began the stop.
+
+use std::vec::Vec;
+
+use super::super::{End, State, Supervisor};
+use crate::plan::{Essential, Place, Plan, Type};
+use crate::words::exit::Status;
+
+/// What a container ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// The end of this service.
+    Service(usize),
+    /// A stop signal.
+    Asked,
+    /// Nothing is left that runs or will run.
+    Over,
+}
+
+/// Watches services go.
+pub struct Oracle {
+    gone: Vec<bool>,
+    /// The first that failed in time.
+    first_failure: Option<usize>,
+    cause: Option<Cause>,
+}
+
+impl Oracle {
+    pub fn new(count: usize) -> Oracle {
+        Oracle {
+            gone: std::vec![false; count],
+            first_failure: None,
+            cause: None,
+        }
+    }
+
+    /// A stop signal came.
+    pub fn asked(&mut self) {
+        self.cause.get_or_insert(Cause::Asked);
+    }
+
+    /// The stop begins. What comes now changes nothing.
+    pub fn stop_begins(&mut self) {
+        self.cause.get_or_insert(Cause::Over);
+    }
+
+    /// Looks at the services after a step, of which the event was `first`'s: another one goes after it,
+    /// since its time has come.
+    pub fn look(&mut self, plan: &Plan, supervisor: &Supervisor, first: Option<usize>) {
+        for service in first.into_iter().chain(0..self.gone.len()) {
+            let record = supervisor.record(service as Place).unwrap();
+            if record.state != State::Gone || self.gone[service] {
+                continue;
+            }
+            self.gone[service] = true;
+            let Some((_, failed)) = verdict(supervisor, service) else {
+                continue;
+            };
+            if failed {
+                self.first_failure.get_or_insert(service);
+            }
+            let spec = plan.services[service].spec;
+            let done = spec.kind() == Type::Oneshot && !failed;
+            let ends = match spec.essential().unwrap_or(plan.until) {
+                _ if plan.pass_through() => !done,
+                Essential::Yes => !done,
+                Essential::No => false,
+                Essential::OnFailure => failed,
+            };
+            if ends {
+                self.cause.get_or_insert(Cause::Service(service));
+            }
+        }
+    }
+
+    /// The exit code.
+    pub fn code(&self, supervisor: &Supervisor) -> u8 {
+        let verdict = |service: usize| verdict(supervisor, service);
+        match self.cause {
+            Some(Cause::Service(service)) => verdict(service).map_or(0, |(code, _)| code),
+            Some(Cause::Asked) => {
+                let all: Vec<(u8, bool)> = (0..self.gone.len()).filter_map(verdict).collect();
+                let failed = all.iter().find(|(_, failed)| *failed);
+                failed.or(all.first()).map_or(0, |(code, _)| *code)
+            }
+            Some(Cause::Over) | None => self
+                .first_failure
+                .and_then(verdict)
+                .map_or(0, |(code, _)| code),
+        }
+    }
+}
+
+/// The code that a service's end gives, and whether it failed.
+fn verdict(supervisor: &Supervisor, service: usize) -> Option<(u8, bool)> {
+    let record = supervisor.record(service as Place).unwrap();
+    let (code, as_told) = match record.end {
+        End::None => return None,
+        End::NotStarted(_) => (127, false),
+        // Its code is that of what it waited for.
+        End::Skipped => (verdict(supervisor, record.cause.into())?.0.max(1), false),
+        End::Process(status) if record.fault.is_some() => (status.code().max(1), false),
+        End::Process(status) => {
+            let told = record.told.map(|signal| Status::Killed(signal).code());
+            (status.code(), told == Some(status.code()))
+        }
+    };
+    Some((code, code != 0 && !as_told))
+}
