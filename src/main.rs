@@ -9,10 +9,9 @@ extern crate alloc;
 
 mod edge;
 
-use core::ffi::CStr;
-use core::mem::MaybeUninit;
+use core::ffi::{CStr, c_int};
+use core::mem::{MaybeUninit, take};
 
-use rustix::fd::AsRawFd;
 use rustix::io::IoSlice;
 
 use edge::check::{self, Checks};
@@ -22,8 +21,8 @@ use edge::notify::{self, Notify};
 use edge::output::Outputs;
 use edge::process::{self, Own};
 use edge::raw;
-use edge::reactor::{self, NO_SIGNALS, Reactor, Token, now};
-use edge::reap::{self, Look};
+use edge::reactor::{NONE, NOTIFY, Reactor, Token, now};
+use edge::reap;
 use edge::rest::Farewell;
 use edge::say::{self, Voice};
 use edge::spawn::{Gift, Spawner, What};
@@ -31,7 +30,7 @@ use edge::terminal::{self, Terminal};
 use edge::{arena, files, settle};
 use pidlet::front::{self, Question};
 use pidlet::message::{Kind, Message, Stream};
-use pidlet::plan::{self, Key, NOBODY, Place, Plan, Probe, StartFault, Style};
+use pidlet::plan::{self, Key, NOBODY, Place, Plan, Probe, Style};
 use pidlet::supervise::{
     Action, End, Event, Finding, News, Next, Notice, State, Supervisor, Surroundings,
 };
@@ -53,85 +52,91 @@ const LAST_OUTPUT: Span = Span::seconds(1);
 const HEARD_MAX: u32 = 64;
 
 /// Everything after the kernel's start; what is returned is the exit code.
-fn main(start: Start) -> u8 {
+fn main(start: &'static Start) -> u8 {
     let args = start.args();
     let getenv = |name: &[u8]| start.getenv(name);
     let question = Question {
         args,
         getenv: &getenv,
-        own: rustix::process::getpid().as_raw_pid() as Pid,
+        own: raw::own_pid(),
         read: &|path| files::whole(path),
         list: &files::list,
         print: &say::answer,
     };
     let mut plan = Plan::new(front::style(&question));
     match front::ask(&question, &mut plan) {
-        Ok(()) => Init::new(&plan, &start, question.own).run(),
+        Ok(()) => Init::new(&plan, start, Own::new(question.own)).run(),
         Err(code) => code,
     }
 }
 
-/// The init at work: the supervisor and everything that acts for it.
+/// The init at work: the supervisor and everything that acts for it. What is small comes first, so
+/// that it is in short reach.
+#[repr(C)]
 struct Init<'p> {
     plan: &'p Plan<'p>,
     own: Own,
-    supervisor: Supervisor<'p>,
-    spawner: Spawner<'p>,
-    outputs: Outputs<'p>,
-    reactor: Reactor,
-    terminal: Option<Terminal>,
-    memory: Option<MemoryEvents>,
+    /// The supervisor wants to know what is left.
+    look: bool,
+    /// Whom the supervisor has a signal for is out of reach.
+    out_of_reach: bool,
+    /// A terminal has one reader, and of several it is who asks for it or none.
+    spare_stdin: bool,
+    terminal: Terminal,
     checks: Checks,
     notify: Notify,
     /// Where services reach us with sd_notify(3), if any does.
     variable: &'static CStr,
     voice: Voice,
-    /// The supervisor wants to know what is left.
-    look: bool,
+    memory: MemoryEvents,
+    start: &'static Start,
+    supervisor: Supervisor<'p>,
+    outputs: Outputs<'p>,
+    reactor: Reactor,
+    spawner: Spawner<'p>,
 }
 
 impl<'p> Init<'p> {
     /// Sets up all that must be right before anything runs.
-    fn new(plan: &'p Plan<'p>, start: &Start, own: Pid) -> Init<'p> {
-        let own = Own::new(own);
+    fn new(plan: &'p Plan<'p>, start: &'static Start, own: Own) -> Init<'p> {
         let mut ignore_once = SignalSet::NONE;
         if plan.setup.terminal == plan::Terminal::Session {
             ignore_once = terminal::detach(own.pid);
         }
         let terminal = Terminal::find(plan.setup.terminal);
         let several = plan.services.len() > 1;
-        let on_terminal = terminal.is_some() || several && terminal::on_stdin();
+        let on_terminal = terminal.is_there() || several && terminal::on_stdin();
         let surroundings = Surroundings {
             init: own.init(),
             alone: own.init() || on_terminal && raw::own_session() == own.pid,
             ignore_once,
         };
-        let supervisor = Supervisor::new(plan, surroundings);
-        let mut spawner = Spawner::new(plan, start, &own);
-        let mut outputs = Outputs::new(plan);
-        spawner.files = process::raise_files(outputs.needed());
-        if several && on_terminal {
-            // A terminal has one reader, and of several it is who asks for it or none.
-            outputs.close_stdin();
-        }
         Init {
             plan,
-            own,
-            supervisor,
-            spawner,
-            outputs,
-            reactor: Reactor::new(start.constants),
+            look: false,
+            out_of_reach: false,
             terminal,
-            memory: None,
             checks: Checks::new(plan),
-            notify: Notify::new(plan, start),
+            notify: Notify::new(),
             variable: c"",
             voice: Voice::new(),
-            look: false,
+            memory: MemoryEvents::new(),
+            start,
+            supervisor: Supervisor::new(plan, surroundings),
+            outputs: Outputs::new(plan),
+            reactor: Reactor::new(&start.segments.constants),
+            spawner: Spawner::new(plan, start, &own),
+            spare_stdin: several && on_terminal,
+            own,
         }
     }
 
-    fn run(mut self) -> u8 {
+    #[inline(never)]
+    fn run(&mut self) -> u8 {
+        self.spawner.files = process::raise_files(self.outputs.needed());
+        if self.spare_stdin {
+            self.outputs.close_stdin();
+        }
         if !self.own.adopt(self.plan) {
             self.say(Message::of(Kind::NotSubreaper));
         }
@@ -139,9 +144,10 @@ impl<'p> Init<'p> {
             self.own.watch_parent(signal);
         }
         if self.plan.services.iter().any(|one| one.spec.notifies()) {
-            self.variable = self.notify.open(&mut self.reactor).unwrap_or(c"");
+            self.variable = self.notify.open(&mut self.reactor);
         }
         arena::seal();
+        self.start.segments.protect();
         // ---- From here on nothing may end us but the supervisor's word: every fault is a message
         // ---- and a later deadline.
         let mut settled = false;
@@ -151,9 +157,7 @@ impl<'p> Init<'p> {
             }
             match self.supervisor.next() {
                 Next::Exit(code) => {
-                    if let Some(terminal) = &mut self.terminal {
-                        terminal.take_back();
-                    }
+                    self.terminal.take_back();
                     return code;
                 }
                 Next::Start(service) => {
@@ -169,102 +173,99 @@ impl<'p> Init<'p> {
                 }
                 Next::Wait(until) => _ = self.wait(until),
             }
-            if core::mem::take(&mut self.look) {
+            if take(&mut self.look) {
                 self.reap();
             }
         }
     }
 
+    #[inline(never)]
     fn start(&mut self, service: usize) {
         let what = self.what(service);
-        let foreground = match self.plan.services.len() {
-            1 => true,
-            _ => service == usize::from(self.plan.foreground) && what == What::Run,
-        };
-        let terminal = self.terminal.as_ref().filter(|_| foreground);
-        let fd = terminal.and_then(Terminal::ours);
-        let mut gift = match self.gift(service) {
-            Ok(gift) => gift,
-            Err(fault) => return self.step(Event::NotStarted(fault)),
-        };
-        gift.terminal = fd;
-        let mut pipe = None;
-        let ready = self.plan.spec(service).probe(Key::Ready);
-        if let (Some(Probe::Fd(to)), What::Run) = (ready, what) {
-            pipe = self.checks.pipe(service as Place, &mut self.reactor);
-            gift.ready = pipe.as_ref().map(|pipe| (pipe.as_raw_fd(), to.into()));
+        let mut terminal = NONE;
+        if self.plan.services.len() == 1
+            || service == usize::from(self.plan.foreground) && what == What::Run
+        {
+            terminal = self.terminal.ours();
         }
-        let event = self.spawner.start(service, what, &gift);
-        self.outputs.started();
+        let (mut ready, mut ready_to) = (NONE, NONE);
+        let probe = self.plan.spec(service).probe(Key::Ready);
+        if let (Some(Probe::Fd(to)), What::Run) = (probe, what) {
+            ready = self.checks.pipe(service as Place, &mut self.reactor);
+            ready_to = to.into();
+        }
+        let event = self.launch(service, what, terminal, [ready, ready_to]);
         // Nobody else may hold the end to write to.
-        drop(pipe);
-        if let (Some(_), Event::Started(pid), Some(terminal)) = (fd, event, &mut self.terminal) {
-            terminal.given_to(pid);
-        } else if let (Some(_), Some(terminal)) = (fd, &mut self.terminal) {
-            terminal.take();
+        check::close(&mut ready);
+        if terminal != NONE {
+            match event {
+                Event::Started(pid) => self.terminal.given_to(pid),
+                _ => self.terminal.take(),
+            }
         }
         self.step(event);
     }
 
-    /// What every process of a service gets.
-    fn gift(&mut self, service: usize) -> Result<Gift<'static>, StartFault> {
-        let notifies = self.plan.spec(service).notifies();
-        Ok(Gift {
-            streams: self.outputs.ends(service, &mut self.reactor)?,
-            notify: if notifies { self.variable } else { c"" },
-            ..Gift::NONE
-        })
+    /// Starts a service or what belongs to it, with what every process of a service gets.
+    #[inline(never)]
+    fn launch(&mut self, service: usize, what: What, terminal: c_int, ready: [c_int; 2]) -> Event {
+        let streams = match self.outputs.ends(service, &mut self.reactor) {
+            Ok(streams) => streams,
+            Err(fault) => return Event::NotStarted(fault),
+        };
+        let mut notify = c"";
+        if self.plan.spec(service).notifies() {
+            notify = self.variable;
+        }
+        let gift = Gift {
+            streams,
+            ready,
+            notify,
+            terminal,
+        };
+        let event = self.spawner.start(service, what, &gift);
+        self.outputs.started();
+        event
     }
 
     /// What is to be started of a service: itself, or its `finish` command with how it ended.
     fn what(&self, service: usize) -> What {
-        let record = self.supervisor.record(service as Place);
-        match record.map(|record| (record.state, record.end)) {
-            Some((State::Finishing, End::Process(Status::Killed(signal)))) => {
-                What::Finish(256, signal.number())
-            }
-            Some((State::Finishing, End::Process(Status::Exited(code)))) => {
-                What::Finish(code.into(), 0)
-            }
-            Some((State::Finishing, _)) => What::Finish(256, 0),
+        match self.supervisor.record(service as Place) {
+            Some(record) if record.state == State::Finishing => match record.end {
+                End::Process(Status::Killed(signal)) => What::Finish(256, signal.number()),
+                End::Process(Status::Exited(code)) => What::Finish(code.into(), 0),
+                _ => What::Finish(256, 0),
+            },
             _ => What::Run,
         }
     }
 
     /// Everything runs: from now on there is time.
+    #[inline(never)]
     fn settle(&mut self) {
         self.reactor.open();
         if !self.plan.filed {
-            let terminal = self.terminal.as_ref().map_or(reactor::NONE, Terminal::fd);
             let last = self.reactor.last().max(self.outputs.last);
-            settle::settle(last.max(terminal));
+            settle::settle(last.max(self.terminal.fd()));
         }
         if self.plan.style == Style::Pidlet {
-            self.memory = Some(MemoryEvents::new());
+            self.memory.grown();
         }
     }
 
-    /// Waits for signals, and tells whether there were any.
+    /// Waits for a signal, and tells whether there was one.
     fn wait(&mut self, until: Option<Instant>) -> bool {
-        let mut batch = NO_SIGNALS;
-        let signals = self.reactor.wait(until, &mut batch);
-        for pending in signals {
-            let Some(signal) = Signal::new(pending.number) else {
-                continue;
-            };
-            if signal == Signal::CHLD {
-                self.look = true;
-                if self.plan.style != Style::DumbInit {
-                    continue;
-                }
+        let pending = self.reactor.wait(until);
+        if let Some(signal) = Signal::new(pending.number) {
+            self.look |= signal == Signal::CHLD;
+            if signal != Signal::CHLD || self.plan.style == Style::DumbInit {
+                let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
+                self.step(Event::Signal {
+                    signal,
+                    from_kernel: pending.code == SI_KERNEL,
+                    parent_died,
+                });
             }
-            let from_kernel = pending.code == SI_KERNEL;
-            let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
-            self.step(Event::Signal {
-                signal,
-                from_kernel,
-                parent_died,
-            });
         }
         while let Some(token) = self.reactor.woken() {
             self.woken(token);
@@ -272,21 +273,19 @@ impl<'p> Init<'p> {
         if self.outputs.due {
             self.complain(false);
         }
-        if signals.is_empty() {
+        if pending.number == 0 {
             self.step(Event::Time);
         }
-        !signals.is_empty()
+        pending.number != 0
     }
 
     /// A descriptor that we watch is ready.
     fn woken(&mut self, token: Token) {
         match token {
-            Token::Notify => self.hear(),
+            Token::Own(NOTIFY) => self.hear(),
             Token::Check(number) => {
                 let place = number as Place;
-                if let Some(probe) = self.probe(place) {
-                    self.checks.woken(place, &probe);
-                }
+                self.checks.woken(place, self.probe(place));
             }
             Token::ReadyPipe(number) => {
                 let place = number as Place;
@@ -306,7 +305,7 @@ impl<'p> Init<'p> {
             let Some((pid, message)) = self.notify.receive(&mut buffer) else {
                 return;
             };
-            let place = notify::owner(pid, &|pid| self.supervisor.service_of(pid));
+            let place = notify::owner(pid, &self.supervisor);
             let Some(service) = self.plan.services.get(usize::from(place)) else {
                 continue;
             };
@@ -319,12 +318,15 @@ impl<'p> Init<'p> {
                 self.step(Event::Noticed(place, notice));
             });
             if let Some(status) = status {
-                self.notify.tell(&[
-                    IoSlice::new(b"STATUS="),
-                    IoSlice::new(service.name),
-                    IoSlice::new(b": "),
-                    IoSlice::new(status),
-                ]);
+                notify::tell(
+                    self.start,
+                    &[
+                        IoSlice::new(b"STATUS="),
+                        IoSlice::new(service.name),
+                        IoSlice::new(b": "),
+                        IoSlice::new(status),
+                    ],
+                );
             }
         }
     }
@@ -347,17 +349,11 @@ impl<'p> Init<'p> {
         let pidfile = self.plan.spec(place.into()).word(Key::Pidfile);
         let finding = match (pidfile, self.probe(place)) {
             (Some(path), _) if state == Some(State::Launched) => {
-                let is_other = |pid| self.supervisor.service_of(pid) != NOBODY;
-                check::pid_file(path, &is_other)
+                check::pid_file(path, &self.supervisor)
             }
             (_, Some(Probe::Exec(_))) => {
                 let what = What::Check(self.checked(place));
-                let started = match self.gift(place.into()) {
-                    Ok(gift) => self.spawner.start(place.into(), what, &gift),
-                    Err(fault) => Event::NotStarted(fault),
-                };
-                self.outputs.started();
-                match started {
+                match self.launch(place.into(), what, NONE, [NONE; 2]) {
                     Event::Started(pid) => return self.checks.started(place, pid),
                     _ => Finding::Bad,
                 }
@@ -368,49 +364,51 @@ impl<'p> Init<'p> {
         self.checks.found(place, Some(finding));
     }
 
-    /// Reaps every zombie there is, each after the supervisor has heard of it.
+    /// Reaps a zombie, after the supervisor has heard of it.
+    #[inline(never)]
+    fn bury(&mut self, pid: Pid, status: Status) {
+        // What it said before its end comes before its end.
+        self.hear();
+        if !self.checks.ended(pid, status) {
+            // What it said comes before what is said of it.
+            let place = self.supervisor.service_of(pid);
+            self.outputs.ended(place.into(), &mut self.reactor);
+            let out_of_memory = status == Status::Killed(Signal::KILL)
+                && self.plan.style == Style::Pidlet
+                && self.memory.grown();
+            self.step(Event::Ended {
+                pid,
+                status,
+                out_of_memory,
+            });
+        }
+        reap::reap(pid);
+        if self.supervisor.foreground_child().is_none() {
+            // From now on Ctrl-C is for us.
+            self.terminal.take_back();
+        }
+    }
+
+    /// Reaps every zombie there is.
+    #[inline(never)]
     fn reap(&mut self) {
         let left = loop {
-            match reap::look() {
-                Look::Zombie(pid, status) => {
-                    // What it said before its end comes before its end.
-                    self.hear();
-                    if self.checks.ended(pid, status) {
-                        reap::reap(pid);
-                        continue;
-                    }
-                    // What it said comes before what is said of it.
-                    let place = self.supervisor.service_of(pid);
-                    self.outputs.ended(place.into(), &mut self.reactor);
-                    let killed = status == Status::Killed(Signal::KILL);
-                    let memory = self.memory.as_mut().filter(|_| killed);
-                    let out_of_memory = memory.is_some_and(MemoryEvents::grown);
-                    self.step(Event::Ended {
-                        pid,
-                        status,
-                        out_of_memory,
-                    });
-                    reap::reap(pid);
-                    if let (None, Some(terminal)) =
-                        (self.supervisor.foreground_child(), &mut self.terminal)
-                    {
-                        // From now on Ctrl-C is for us.
-                        terminal.take_back();
-                    }
-                    if matches!(self.supervisor.next(), Next::Exit(_)) {
-                        return;
-                    }
-                }
-                Look::Alive => break true,
-                Look::None => break false,
+            let child = reap::look();
+            if child.pid == 0 {
+                break child.exists;
+            }
+            self.bury(child.pid, reap::status(child));
+            if matches!(self.supervisor.next(), Next::Exit(_)) {
+                return;
             }
         };
         self.step(Event::Reaped { left });
-        if let (Some(pid), Some(_)) = (self.supervisor.foreground_child(), &self.terminal) {
+        if let (Some(pid), true) = (self.supervisor.foreground_child(), self.terminal.is_there()) {
             // Whoever sends STOP itself is no terminal, and knows how to send CONT.
-            let by_terminal = |signal: &Signal| SignalSet::TERMINAL_STOPS.has(*signal);
-            if let Some(signal) = reap::stopped(pid).filter(by_terminal) {
-                self.step(Event::Stopped(pid, signal));
+            if let Some(signal) = reap::stopped(pid) {
+                if SignalSet::TERMINAL_STOPS.has(signal) {
+                    self.step(Event::Stopped(pid, signal));
+                }
             }
         }
     }
@@ -419,18 +417,17 @@ impl<'p> Init<'p> {
     fn step(&mut self, event: Event) {
         self.supervisor.step(now(), event);
         let mut index = 0;
-        let mut in_reach = true;
         while let Some(&action) = self.supervisor.actions().get(index) {
-            in_reach &= self.perform(action);
+            self.perform(action);
             index += 1;
         }
-        if !in_reach {
+        if take(&mut self.out_of_reach) {
             self.step(Event::OutOfReach);
         }
     }
 
-    /// Does something. False if whom it is for is out of reach.
-    fn perform(&mut self, action: Action) -> bool {
+    #[inline(never)]
+    fn perform(&mut self, action: Action) {
         match action {
             Action::Say(message) => self.say(message),
             Action::Signal { pid, group, signal } => self.signal(pid, group, signal),
@@ -442,7 +439,7 @@ impl<'p> Init<'p> {
             Action::Rest { signal, spare_told } => {
                 let told = Some(&self.supervisor).filter(|_| spare_told);
                 let own = self.own.pid;
-                return Farewell { own, signal, told }.send();
+                self.out_of_reach = !Farewell { own, signal, told }.send();
             }
             Action::Look => self.look = true,
             Action::Check(place) => self.check(place),
@@ -451,29 +448,35 @@ impl<'p> Init<'p> {
                     _ = raw::kill_child(pid, true, Signal::KILL);
                 }
             }
+            // Commands of a command line have that socket themselves, and say what there is to say.
+            Action::Announce(_) if !self.plan.filed => (),
             Action::Announce(news) => {
                 let text: &[u8] = match news {
                     News::Ready => b"READY=1",
                     News::Stopping => b"STOPPING=1",
                 };
-                self.notify.tell(&[IoSlice::new(text)]);
+                notify::tell(self.start, &[IoSlice::new(text)]);
             }
             Action::CloseInput(place) => self.outputs.close_input(place.into()),
             Action::Foreground(pid) => {
-                if self.give_terminal(pid) {
+                if self.terminal.give(pid) {
                     self.signal(pid, true, Signal::CONT);
                 }
             }
             Action::Suspend(pid, signal) => self.suspend(pid, signal),
-            Action::Resume(pid) => {
-                self.give_terminal(pid);
-                self.signal(pid, true, Signal::CONT);
-            }
+            Action::Resume(pid) => self.resume(pid),
             Action::StopSelf => _ = raw::kill(self.own.pid as i32, Signal::STOP),
         }
-        true
     }
 
+    /// Gives a child's group the terminal if we have it, and has it go on.
+    #[inline(never)]
+    fn resume(&mut self, pid: Pid) {
+        self.terminal.give(pid);
+        self.signal(pid, true, Signal::CONT);
+    }
+
+    #[inline(never)]
     fn signal(&mut self, pid: Pid, group: bool, signal: Signal) {
         let mut sent = raw::kill_child(pid, group, signal);
         if group && sent == Err(Errno::SRCH) {
@@ -485,30 +488,20 @@ impl<'p> Init<'p> {
         }
     }
 
-    fn give_terminal(&mut self, pid: Pid) -> bool {
-        self.terminal
-            .as_mut()
-            .is_some_and(|terminal| terminal.give(pid))
-    }
-
     /// The terminal stopped our child: to whoever waits for us it must look as if it stopped us.
     fn suspend(&mut self, pid: Pid, signal: Signal) {
         let wants_it = signal == Signal::TTIN || signal == Signal::TTOU;
-        if let Some(terminal) = &mut self.terminal {
-            if wants_it && terminal.ours().is_some() {
-                // A shell says `fg` to a running job without a word: we have the terminal now.
-                terminal.give(pid);
-                return self.signal(pid, true, Signal::CONT);
-            }
-            terminal.take_back();
+        if wants_it && self.terminal.ours() != NONE {
+            // A shell says `fg` to a running job without a word: we have the terminal now.
+            return self.resume(pid);
         }
+        self.terminal.take_back();
         if terminal::leads_group(self.own.pid) {
             // Our own job and nobody else's: a pipeline stops as a whole. We sleep here until CONT.
             let _ = raw::kill(0, Signal::STOP);
         } else if !wants_it {
             // The group is a script's, which we must not stop: Ctrl-Z has no lasting effect.
-            self.give_terminal(pid);
-            self.signal(pid, true, Signal::CONT);
+            self.resume(pid);
         }
     }
 

@@ -5,21 +5,16 @@ use crate::words::packed::Text;
 use crate::words::text::{cut, number, place, take};
 use crate::words::time::Span;
 
-/// What is said as it stands here, each a notice of [`NOTICES`].
-const LINES: Text = text!("READY=1 STOPPING=1 WATCHDOG=1 WATCHDOG=trigger");
-const NOTICES: [Notice; 4] = [
-    Notice::Ready,
-    Notice::Stopping,
-    Notice::Alive,
-    Notice::Trigger,
-];
-
-/// The keys of values. All others are ignored, as the protocol asks for; so is `BARRIER`, which asks
-/// for nothing but that its descriptor is closed.
-const KEYS: Text = text!("MAINPID WATCHDOG_USEC EXTEND_TIMEOUT_USEC STATUS");
+/// What is said as it stands here, and the keys of values. All others are ignored, as the protocol
+/// asks for; so is `BARRIER`, which asks for nothing but that its descriptor is closed.
+const WORDS: Text = text!(
+    "READY=1 STOPPING=1 WATCHDOG=1 WATCHDOG=trigger \
+    MAINPID WATCHDOG_USEC EXTEND_TIMEOUT_USEC STATUS"
+);
 
 /// Calls `then` for each notice in a message, in its order, and returns the text of the last
 /// `STATUS=` if there is one. What does not parse is ignored.
+#[inline(never)]
 pub fn parse<'m>(message: &'m [u8], then: &mut dyn FnMut(Notice)) -> Option<&'m [u8]> {
     let mut status = None;
     let mut rest = message;
@@ -33,16 +28,19 @@ pub fn parse<'m>(message: &'m [u8], then: &mut dyn FnMut(Notice)) -> Option<&'m 
         let count = number(value).unwrap_or(0);
         // Microseconds in whole milliseconds, and never nothing.
         let span = Span((count / 1000).max(1));
-        let notice = match (place(LINES, line), place(KEYS, key)) {
-            (Some(said), _) => *NOTICES.get(said).unwrap_or(&Notice::Ready),
-            (_, Some(3)) => {
+        let notice = match place(WORDS, line).or_else(|| place(WORDS, key)) {
+            Some(0) => Notice::Ready,
+            Some(1) => Notice::Stopping,
+            Some(2) => Notice::Alive,
+            Some(3) => Notice::Trigger,
+            Some(7) => {
                 status = Some(value);
                 continue;
             }
             _ if count == 0 => continue,
-            (_, Some(0)) if count >> 31 == 0 => Notice::Main(count as u32),
-            (_, Some(1)) => Notice::Watchdog(span),
-            (_, Some(2)) => Notice::Extend(span),
+            Some(4) if count >> 31 == 0 => Notice::Main(count as u32),
+            Some(5) => Notice::Watchdog(span),
+            Some(6) => Notice::Extend(span),
             _ => continue,
         };
         then(notice);

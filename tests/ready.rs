@@ -570,3 +570,30 @@ fn whoever_watches_the_container_is_told() {
         }
     }
 }
+
+#[test]
+fn an_answer_of_http_is_read_to_its_end() {
+    let script = "
+s = socket.create_server(('127.0.0.1', PORT))
+c, _ = s.accept()
+request = b''
+while not request.endswith(b'\\r\\n\\r\\n'): request += c.recv(1000)
+c.send(b'HTTP/1.1 200 OK\\r\\n\\r\\nbody')
+time.sleep(0.1)
+try:
+    c.sendall(b'x' * 20000)
+    c.shutdown(socket.SHUT_WR)
+    say(f'then {c.recv(1)}')
+except OSError as error: say(f'{error}')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let port = free_port().to_string();
+        let web = Web::python(&script.replace("PORT", &port));
+        let web = web.keys(&format!("ready = http://127.0.0.1:{port}/"));
+        let init = web.start(mode);
+        // Who closes with something unread resets the connection.
+        init.wait_says("then b''");
+        is_up_and_stops(init);
+    }
+}

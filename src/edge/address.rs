@@ -1,6 +1,4 @@
 //! Addresses of sockets as the kernel wants them.
-//!
-//! The family is two bytes, the low one first: every architecture that we run on is little-endian.
 
 use linux_raw_sys::net;
 
@@ -9,10 +7,14 @@ use pidlet::plan::Address;
 /// Of an address of IPv4, as IPv6 has it (RFC 4291, 2.5.5.2).
 const MAPPED: &[u8; 12] = b"\0\0\0\0\0\0\0\0\0\0\xff\xff";
 
-/// A socket's address.
+/// A socket's address, which begins with the family in every kind.
+#[repr(C)]
 pub struct Name {
-    bytes: [u8; 112],
-    len: usize,
+    /// Its family.
+    pub family: u16,
+    rest: [u8; 110],
+    /// How much of it the kernel is given.
+    pub len: usize,
 }
 
 impl Name {
@@ -20,46 +22,43 @@ impl Name {
     /// enough is left for the kernel to refuse it.
     #[inline(never)]
     pub fn unix(path: &[u8]) -> Name {
-        let mut name = Name {
-            bytes: [0; 112],
-            len: path.len().min(110) + 2,
-        };
-        name.bytes[0] = net::AF_UNIX as u8;
-        for (place, byte) in name.bytes.iter_mut().skip(2).zip(path) {
-            *place = *byte;
-        }
-        if name.bytes[2] == b'@' {
-            name.bytes[2] = 0;
+        let mut name = Name::new(net::AF_UNIX, path.len().min(110) + 2);
+        name.put(0, path);
+        if name.rest[0] == b'@' {
+            name.rest[0] = 0;
         }
         name
     }
 
     /// An address and a port (ip(7), ipv6(7)).
+    #[inline(never)]
     pub fn internet(address: &Address) -> Name {
         // More zeroes than the kernel reads.
-        let mut name = Name {
-            bytes: [0; 112],
-            len: 28,
-        };
-        name.bytes[2..4].copy_from_slice(&address.port.to_be_bytes());
-        let [first @ .., a, b, c, d] = address.ip;
-        if first == *MAPPED {
-            name.bytes[0] = net::AF_INET as u8;
-            name.bytes[4..8].copy_from_slice(&[a, b, c, d]);
-        } else {
-            name.bytes[0] = net::AF_INET6 as u8;
-            name.bytes[8..24].copy_from_slice(&address.ip);
+        let mut name = Name::new(net::AF_INET6, 28);
+        name.put(0, &address.port.to_be_bytes());
+        match &address.ip {
+            [first @ .., a, b, c, d] if first == MAPPED => {
+                name.family = net::AF_INET as u16;
+                name.put(2, &[*a, *b, *c, *d]);
+            }
+            ip => name.put(6, ip),
         }
         name
     }
 
-    /// Its family.
-    pub fn family(&self) -> u32 {
-        self.bytes[0].into()
+    #[inline(never)]
+    fn new(family: u32, len: usize) -> Name {
+        Name {
+            family: family as u16,
+            rest: [0; 110],
+            len,
+        }
     }
 
-    /// What the kernel is given.
-    pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&[])
+    #[inline(never)]
+    fn put(&mut self, place: usize, bytes: &[u8]) {
+        for (place, byte) in self.rest.iter_mut().skip(place).zip(bytes) {
+            *place = *byte;
+        }
     }
 }

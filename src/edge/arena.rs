@@ -3,6 +3,9 @@
 //! All that pidlet ever needs follows from its plan, so it is taken before the first start and
 //! never given back (DESIGN §13). After that an allocation is a fault of ours: an assertion in
 //! debug builds, and served all the same in release builds, since PID 1 must not die of it.
+//!
+//! What the allocator itself knows is never changed after that, so it stands with the data that are
+//! only relocated: they are made read-only together, and no further page is written to.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -11,86 +14,107 @@ use core::slice::from_raw_parts_mut;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
-/// What most plans need, so that they cost no system call; the pages are touched as they are used.
-const FIRST_BYTES: usize = 2048 - 4 * size_of::<usize>();
+/// What most plans need, so that they cost no system call.
+pub type First = [u64; 256];
 /// What is asked of the kernel at least.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 struct Arena(UnsafeCell<State>);
 
-/// Aligned to its size, so that it is never on two pages.
-#[repr(align(2048))]
 struct State {
-    first: [u8; FIRST_BYTES],
     next: usize,
     end: usize,
+    /// The rest is not handed out any more: whoever still asks gets memory of his own.
     sealed: bool,
 }
-
-const _: () = assert!(size_of::<State>() == 2048);
 
 // SAFETY: pidlet has one thread. The children that share its memory until they exec do not
 // allocate, and it sleeps meanwhile.
 unsafe impl Sync for Arena {}
 
 #[global_allocator]
+#[unsafe(link_section = ".data.rel.ro")]
 static ARENA: Arena = Arena(UnsafeCell::new(State {
-    first: [0; FIRST_BYTES],
     next: 0,
     end: 0,
     sealed: false,
 }));
 
-/// From now on nothing should be allocated.
-pub fn seal() {
+/// Begins with this memory.
+///
+/// # Safety
+///
+/// It must be there and nobody else's for as long as we live, and all zeroes.
+pub unsafe fn begin(first: *mut First) {
     // SAFETY: one thread, and nobody holds a reference into the state.
+    let state = unsafe { &mut *ARENA.0.get() };
+    state.next = first as usize;
+    state.end = state.next + size_of::<First>();
+}
+
+/// From now on nothing should be allocated, and the state need not be writable.
+pub fn seal() {
+    // SAFETY: as above.
     unsafe { (*ARENA.0.get()).sealed = true };
+}
+
+/// So many bytes; null if there are none. Those that were never handed out before are zeroes.
+#[inline(never)]
+fn take(size: usize, mask: usize) -> *mut u8 {
+    // SAFETY: one thread, and the reference does not leave this function.
+    let state = unsafe { &*ARENA.0.get() };
+    debug_assert!(!state.sealed, "allocation after the start");
+    let mut next = state.next;
+    let mut end = state.end;
+    let wanted = size.saturating_add(mask);
+    if state.sealed || wanted > end.wrapping_sub(next) {
+        let bytes = wanted.saturating_add(CHUNK_BYTES);
+        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: an anonymous mapping at an address of the kernel's choice.
+        let Ok(chunk) = (unsafe { mmap_anonymous(null_mut(), bytes, prot, flags) }) else {
+            return null_mut();
+        };
+        next = chunk as usize;
+        end = next.wrapping_add(bytes);
+    }
+    let start = next.wrapping_add(mask) & !mask;
+    if !state.sealed {
+        // SAFETY: as above.
+        unsafe {
+            (*ARENA.0.get()).next = start.wrapping_add(size);
+            (*ARENA.0.get()).end = end;
+        }
+    }
+    start as *mut u8
 }
 
 // SAFETY: every block is inside memory that is ours alone and is handed out once.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: one thread, and the reference does not leave this function.
-        let state = unsafe { &mut *self.0.get() };
-        debug_assert!(!state.sealed, "allocation after the start");
-        if state.end == 0 {
-            state.next = state.first.as_ptr() as usize;
-            state.end = state.next + FIRST_BYTES;
-        }
-        // No layout is larger than half of all addresses.
-        let (size, mask) = (layout.size(), layout.align() - 1);
-        if size + mask > state.end - state.next {
-            let wanted = size + mask + CHUNK_BYTES;
-            let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
-            // SAFETY: an anonymous mapping at an address of the kernel's choice.
-            let Ok(chunk) = (unsafe { mmap_anonymous(null_mut(), wanted, prot, flags) }) else {
-                return null_mut();
-            };
-            state.next = chunk as usize;
-            state.end = state.next + wanted;
-        }
-        let start = (state.next + mask) & !mask;
-        state.next = start + size;
-        start as *mut u8
+        take(layout.size(), layout.align() - 1)
     }
 
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 }
 
-/// `count` times `value`, for as long as we live. As `vec![value; count].leak()`, without all that
-/// a vector can do beside.
+/// `count` times `value`, for as long as we live.
 pub fn array<'a, T: Copy + 'a>(value: T, count: usize) -> &'a mut [T] {
-    let layout = Layout::array::<T>(count).expect("too large for any memory");
-    // SAFETY: the layout is the array's, which is all there when it becomes a slice. An array
-    // of nothing is never written to.
+    const { assert!(align_of::<T>() <= align_of::<u64>()) };
+    let place = fresh(count.saturating_mul(size_of::<T>())).cast::<T>();
+    // SAFETY: of this size and no smaller alignment, and all there when it becomes a slice.
     unsafe {
-        let array = ARENA.alloc(layout).cast::<T>();
-        assert!(!array.is_null(), "no memory");
         for index in 0..count {
-            array.add(index).write(value);
+            place.add(index).write(value);
         }
-        from_raw_parts_mut(array, count)
+        from_raw_parts_mut(place, count)
     }
+}
+
+/// So many bytes, all zero, for as long as we live. They cost nothing until they are touched.
+#[inline(always)]
+pub fn bytes<'a>(count: usize) -> &'a mut [u8] {
+    // SAFETY: zeroes are bytes.
+    unsafe { zeroes(count) }
 }
 
 /// `count` items of nothing but zeroes, for as long as we live. They cost nothing until they are
@@ -99,19 +123,19 @@ pub fn array<'a, T: Copy + 'a>(value: T, count: usize) -> &'a mut [T] {
 /// # Safety
 ///
 /// All zeroes must be a valid item.
+#[inline(always)]
 pub unsafe fn zeroes<'a, T: Copy + 'a>(count: usize) -> &'a mut [T] {
-    let size = count.saturating_mul(size_of::<T>());
+    const { assert!(align_of::<T>() <= align_of::<u64>()) };
+    let place = fresh(count.saturating_mul(size_of::<T>()));
     // SAFETY: of this size and no smaller alignment. What the arena hands out is fresh from the
     // kernel, which gives zeroes, and is handed out once. The rest is the caller's.
-    unsafe { from_raw_parts_mut(fresh(size).cast(), count) }
+    unsafe { from_raw_parts_mut(place.cast(), count) }
 }
 
 /// So many bytes that can become anything.
 #[inline(never)]
-fn fresh(size: usize) -> *mut u8 {
-    let layout = Layout::from_size_align(size, align_of::<u64>());
-    // SAFETY: the arena takes a layout of any size.
-    let place = layout.map_or(null_mut(), |layout| unsafe { ARENA.alloc(layout) });
+pub fn fresh(size: usize) -> *mut u8 {
+    let place = take(size, align_of::<u64>() - 1);
     assert!(!place.is_null(), "no memory");
     place
 }

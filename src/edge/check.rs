@@ -8,21 +8,19 @@
 use core::ffi::{CStr, c_int};
 
 use linux_raw_sys::errno::{EALREADY, EINPROGRESS, EISCONN};
-use linux_raw_sys::general::{WEXITED, WNOWAIT};
+use linux_raw_sys::general::{O_NONBLOCK, WEXITED, WNOWAIT};
 use linux_raw_sys::net;
 use rustix::event::epoll::EventFlags;
-use rustix::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use rustix::fs::{Access, OFlags, access};
 use rustix::io::IoSlice;
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::address::Name;
 use super::reactor::{NONE, Reactor, Token, away_from_the_three};
 use super::{arena, files, raw};
 use pidlet::http;
-use pidlet::plan::{Key, NOBODY, Place, Plan, Probe, Type};
-use pidlet::supervise::Finding;
+use pidlet::plan::{NOBODY, Place, Plan, Probe};
+use pidlet::supervise::{Finding, Supervisor};
 use pidlet::words::Pid;
+use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 use pidlet::words::text;
 
@@ -54,10 +52,18 @@ struct Check {
 /// In the place of a length: the connection is not there yet.
 const CONNECTING: u8 = u8::MAX;
 
+/// In the place of a length: the status is known.
+const ANSWERED: u8 = http::STATUS_BYTES as u8;
+
+/// How much of the rest of an answer is read at once: 32 KiB, then we lose patience.
+const DRAIN_READS: u32 = 64;
+
 /// All checks that go on.
 pub struct Checks {
-    /// One for each service, if there is anything to check of any.
+    /// One for each service of a plan that may check any.
     checks: &'static mut [Check],
+    /// In the place of one that there is not.
+    spare: Check,
     /// The first one in the chain of those that may have a finding.
     found: Place,
     /// How many have a process.
@@ -67,15 +73,19 @@ pub struct Checks {
 impl Checks {
     /// Takes all memory that checking will need; none if the plan checks nothing.
     pub fn new(plan: &Plan) -> Checks {
-        let any = plan.services.iter().any(|service| {
-            let spec = service.spec;
-            spec.has(Key::Ready) || spec.has(Key::Health) || spec.kind() == Type::Daemon
-        });
-        let count = if any { plan.services.len() } else { 0 };
+        let count = if plan.filed { plan.services.len() } else { 0 };
         Checks {
             checks: arena::array(Check::NONE, count),
+            spare: Check::NONE,
             found: NOBODY,
             processes: 0,
+        }
+    }
+
+    fn at(&mut self, place: Place) -> &mut Check {
+        match self.checks.get_mut(usize::from(place)) {
+            Some(check) => check,
+            None => &mut self.spare,
         }
     }
 
@@ -83,14 +93,15 @@ impl Checks {
     /// connection is watched with [`Token::Check`].
     pub fn begin(&mut self, place: Place, probe: &Probe, reactor: &mut Reactor) {
         let finding = match probe {
-            Probe::File(path) => Some(good(access(*path, Access::EXISTS).is_ok())),
+            Probe::File(path) => Some(good(raw::exists(path))),
             _ => self.connect(place, probe, reactor),
         };
         self.found(place, finding);
     }
 
     fn connect(&mut self, place: Place, probe: &Probe, reactor: &mut Reactor) -> Option<Finding> {
-        let check = self.checks.get_mut(usize::from(place))?;
+        let check = self.at(place);
+        close(&mut check.fd);
         check.seen = CONNECTING;
         let finding = check.advance(probe);
         if finding.is_some() {
@@ -98,29 +109,26 @@ impl Checks {
         }
         // Each change is told once, so that the room to write does not wake us for ever.
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-        // SAFETY: the connection is open.
-        let fd = unsafe { BorrowedFd::borrow_raw(check.fd) };
-        let watched = reactor.watch(fd, Token::Check(place.into()), flags);
+        let watched = reactor.watch(check.fd, Token::Check(place.into()), flags);
         (!watched).then_some(Finding::Bad)
     }
 
     /// The connection of a service's [`Token::Check`] is ready. It may be an old one's.
-    pub fn woken(&mut self, place: Place, probe: &Probe) {
-        let check = self.checks.get_mut(usize::from(place));
-        let finding = match check {
-            Some(check) if check.fd != NONE => check.advance(probe),
-            _ => None,
-        };
-        self.found(place, finding);
+    pub fn woken(&mut self, place: Place, probe: Option<Probe>) {
+        let check = self.at(place);
+        if check.seen == ANSWERED {
+            check.drain();
+        } else if let (Some(probe), true) = (probe, check.fd != NONE) {
+            let finding = check.advance(&probe);
+            self.found(place, finding);
+        }
     }
 
     /// A process checks this service: its end with code 0 is good. If the check is given up it must
     /// be killed with its process group.
     pub fn started(&mut self, place: Place, pid: Pid) {
-        if let Some(check) = self.checks.get_mut(usize::from(place)) {
-            check.pid = pid;
-            self.processes += 1;
-        }
+        self.at(place).pid = pid;
+        self.processes += 1;
     }
 
     /// A child ended. Whether it was one that checks.
@@ -140,7 +148,7 @@ impl Checks {
     /// The check of this service is of no interest any more. Its process, if it has one, is to be
     /// killed with its whole group; nobody hears of its end.
     pub fn give_up(&mut self, place: Place) -> Option<Pid> {
-        let check = self.checks.get_mut(usize::from(place))?;
+        let check = self.at(place);
         close(&mut check.fd);
         check.finding = None;
         let pid = core::mem::take(&mut check.pid);
@@ -154,13 +162,19 @@ impl Checks {
     /// What was found out of a service, if anything; that is the end of the check.
     #[inline(never)]
     pub fn found(&mut self, place: Place, finding: Option<Finding>) {
-        let check = self.checks.get_mut(usize::from(place));
-        if let (Some(check), Some(_)) = (check, finding) {
-            close(&mut check.fd);
+        let before = self.found;
+        let check = self.at(place);
+        if finding.is_some() {
+            if check.seen == ANSWERED {
+                check.drain();
+            } else {
+                close(&mut check.fd);
+            }
             check.finding = finding;
             if !check.chained {
                 check.chained = true;
-                check.next = core::mem::replace(&mut self.found, place);
+                check.next = before;
+                self.found = place;
             }
         }
     }
@@ -180,30 +194,27 @@ impl Checks {
 
     /// Makes the pipe on which a service says that it is ready, anew for each start. What is
     /// returned is the end to write to: the service's descriptor, and to be closed here once it is
-    /// started. Ours is watched with [`Token::ReadyPipe`].
-    pub fn pipe(&mut self, place: Place, reactor: &mut Reactor) -> Option<OwnedFd> {
-        let check = self.checks.get_mut(usize::from(place))?;
+    /// started; or [`NONE`]. Ours is watched with [`Token::ReadyPipe`].
+    pub fn pipe(&mut self, place: Place, reactor: &mut Reactor) -> c_int {
+        let mut ends = [NONE; 2];
+        let check = self.at(place);
         close(&mut check.pipe);
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        // The service may wait when it writes; we never do when we read.
-        _ = rustix::fs::fcntl_setfl(&write, OFlags::empty());
-        check.pipe = away_from_the_three(read.into_raw_fd());
-        let write = away_from_the_three(write.into_raw_fd());
-        // SAFETY: the end to read from is open; the one to write to is open and ours alone.
-        unsafe {
-            let read = BorrowedFd::borrow_raw(check.pipe);
-            reactor.watch(read, Token::ReadyPipe(place.into()), EventFlags::IN);
-            Some(OwnedFd::from_raw_fd(write))
+        if raw::pipe(&mut ends).is_err() {
+            return NONE;
         }
+        let [read, write] = [away_from_the_three(ends[0]), away_from_the_three(ends[1])];
+        // The service may wait when it writes; we never do when we read.
+        raw::set_flags(read, O_NONBLOCK);
+        check.pipe = read;
+        reactor.watch(read, Token::ReadyPipe(place.into()), EventFlags::IN);
+        write
     }
 
     /// The pipe of a service's [`Token::ReadyPipe`] is ready; it may be an old one's. Whether the
     /// service says that it is ready: everything before the newline is ignored, and an end without
     /// one means that it never will be.
     pub fn heard(&mut self, place: Place) -> bool {
-        let Some(check) = self.checks.get_mut(usize::from(place)) else {
-            return false;
-        };
+        let check = self.at(place);
         let byte = byte(check.pipe);
         if byte == NEWLINE || byte == END {
             close(&mut check.pipe);
@@ -229,13 +240,12 @@ impl Check {
         if self.seen == CONNECTING {
             let name = name(probe);
             if self.fd == NONE {
-                let Ok(fd) = raw::socket(name.family(), net::SOCK_STREAM) else {
-                    return Some(Finding::Bad);
-                };
+                // Without a socket the connection fails.
+                let fd = raw::socket(name.family.into(), net::SOCK_STREAM);
                 self.fd = away_from_the_three(fd);
             }
             // The second call tells what came of the first. A socket whose queue is full is AGAIN.
-            match raw::connect(self.fd, name.bytes()).map_err(|errno| u32::from(errno.0)) {
+            match raw::connect(self.fd, &name).map_err(|errno| u32::from(errno.0)) {
                 Ok(()) | Err(EISCONN) => (),
                 Err(EINPROGRESS | EALREADY) => return None,
                 Err(_) => return Some(Finding::Bad),
@@ -248,7 +258,7 @@ impl Check {
         }
         loop {
             let place = usize::from(self.seen);
-            if place == http::STATUS_BYTES {
+            if self.seen == ANSWERED {
                 return Some(Finding::Good);
             }
             match byte(self.fd) {
@@ -259,12 +269,27 @@ impl Check {
         }
     }
 
+    /// Reads the rest of an answer: a connection that is closed before that is reset, and many a
+    /// server complains. One that never ends it keeps its connection until the next check.
+    #[inline(never)]
+    fn drain(&mut self) {
+        let mut buffer = [0; 512];
+        for _ in 0..DRAIN_READS {
+            match raw::read(self.fd, &mut buffer) {
+                1.. => (),
+                error if raw::errno(error) == Errno::AGAIN => return,
+                _ => break,
+            }
+        }
+        close(&mut self.fd);
+    }
+
     fn ask(&mut self, host: &[u8], path: &[u8]) {
         self.seen = 0;
         // A socket that has sent nothing yet has room; who resets the connection gives no answer.
         raw::send(
             self.fd,
-            b"",
+            None,
             &[
                 IoSlice::new(b"GET "),
                 IoSlice::new(path),
@@ -284,17 +309,16 @@ fn byte(fd: c_int) -> i32 {
     if fd == NONE {
         return NOT_YET;
     }
-    // SAFETY: whoever has a descriptor that is not `NONE` has it open.
-    match rustix::io::read(unsafe { BorrowedFd::borrow_raw(fd) }, &mut byte) {
-        Ok(1..) => byte[0].into(),
-        Err(rustix::io::Errno::AGAIN) => NOT_YET,
+    match raw::read(fd, &mut byte) {
+        1.. => byte[0].into(),
+        error if raw::errno(error) == Errno::AGAIN => NOT_YET,
         _ => END,
     }
 }
 
 /// Closes a descriptor, which ends its being watched, if there is one.
 #[inline(never)]
-fn close(fd: &mut c_int) {
+pub fn close(fd: &mut c_int) {
     if *fd != NONE {
         raw::close(*fd as usize);
         *fd = NONE;
@@ -323,18 +347,18 @@ fn is_own_port(fd: c_int, port: u16) -> bool {
     name[2..] == port.to_be_bytes()
 }
 
-/// What a daemon's pid file says. `is_other` knows the processes of services, which it cannot be.
-pub fn pid_file(path: &CStr, is_other: &dyn Fn(Pid) -> bool) -> Finding {
+/// What a daemon's pid file says. It cannot be a process that another service has.
+pub fn pid_file(path: &CStr, supervisor: &Supervisor) -> Finding {
     let mut buffer = [0; 32];
-    let mut text = files::read(path, &mut buffer).unwrap_or(&[]);
+    let mut text = files::read(path, &mut buffer);
     let pid = match (text::leading_number(&mut text), text) {
         (Some(pid @ 1..=0x7fff_ffff), [] | [b'\0'..=b' ', ..]) => pid as Pid,
         _ => return Finding::Bad,
     };
     match raw::waitid(pid, WEXITED | WNOWAIT) {
         // The launcher, or a daemon that has ended already.
-        Some(child) if child.pid != 0 => Finding::Bad,
-        Some(_) if !is_other(pid) => Finding::Main(pid),
+        child if child.pid != 0 => Finding::Bad,
+        child if child.exists && supervisor.service_of(pid) == NOBODY => Finding::Main(pid),
         _ => Finding::Stranger,
     }
 }

@@ -1,57 +1,60 @@
-//! The kernel's own files, which tell what no system call does.
+//! The kernel's own files, which tell what no system call does, and the files of a plan.
 
 use core::ffi::{CStr, c_int};
-use core::mem::MaybeUninit;
 
-use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RawDir, accessat};
-use rustix::io::Errno;
+use linux_raw_sys::general::{O_DIRECTORY, S_IFDIR, S_IFMT, S_IFREG};
 
-use super::arena;
+use super::{arena, raw};
+use pidlet::words::errno::Errno;
 use pidlet::words::text;
 
-/// Opens a file that is there, not to be inherited.
-pub fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
-    rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
+/// The beginning of a file: as much as `buffer` takes; nothing if it cannot be read.
+#[inline(never)]
+pub fn read<'b>(path: &CStr, buffer: &'b mut [u8]) -> &'b [u8] {
+    // Without a file all of this fails, and that is all.
+    let file = raw::open(path, 0);
+    let len = raw::read(file, buffer).max(0) as usize;
+    raw::close(file as usize);
+    buffer.get(..len).unwrap_or(&[])
 }
 
-/// The beginning of a file: as much as `buffer` takes. A pipe is not waited for.
-pub fn read<'b>(path: &CStr, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-    let file = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).ok()?;
-    let len = rustix::io::read(&file, &mut *buffer).ok()?;
-    buffer.get(..len)
+/// The same error in our own words.
+pub fn words_errno(error: rustix::io::Errno) -> Errno {
+    Errno(error.raw_os_error() as u16)
 }
 
 /// A whole file, for as long as we live. What is no file (a directory, a pipe, a device) is refused,
 /// and never waited for.
-pub fn whole(path: &CStr) -> Result<&'static [u8], pidlet::words::errno::Errno> {
-    read_whole(path).map_err(words_errno)
+pub fn whole(path: &CStr) -> Result<&'static [u8], Errno> {
+    let file = raw::open(path, 0);
+    if file < 0 {
+        return Err(raw::errno(file as isize));
+    }
+    let text = read_whole(file);
+    raw::close(file as usize);
+    text
 }
 
-/// The same error in our own words.
-pub fn words_errno(error: Errno) -> pidlet::words::errno::Errno {
-    pidlet::words::errno::Errno(error.raw_os_error() as u16)
-}
-
-fn read_whole(path: &CStr) -> Result<&'static [u8], Errno> {
-    let file = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
-    let about = rustix::fs::fstat(&file)?;
-    match FileType::from_raw_mode(about.st_mode) {
-        FileType::RegularFile => (),
-        FileType::Directory => return Err(Errno::ISDIR),
+fn read_whole(file: c_int) -> Result<&'static [u8], Errno> {
+    let (mode, size) = raw::status(file, c"");
+    match mode & S_IFMT {
+        S_IFREG => (),
+        S_IFDIR => return Err(Errno::ISDIR),
         _ => return Err(Errno::INVAL),
     }
     // The kernel's own files are as large as nothing until they are read. A file that grows while
     // it is read is read as far as it was.
-    let size = usize::try_from(about.st_size).map_err(|_| Errno::FBIG)?;
-    let text = arena::array(0_u8, size.max(UNKNOWN_SIZE));
+    let size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
+    let text = arena::bytes(size.max(UNKNOWN_SIZE));
     let mut len = 0;
-    while let Some(room) = text.get_mut(len..).filter(|room| !room.is_empty()) {
-        match rustix::io::read(&file, room) {
-            Ok(0) => break,
-            Ok(read) => len += read,
-            Err(Errno::INTR) => (),
-            Err(error) => return Err(error),
+    while let Some(room) = text.get_mut(len..) {
+        match raw::read(file, room) {
+            0 => break,
+            read @ 1.. => len += read as usize,
+            error => match raw::errno(error) {
+                Errno::INTR => (),
+                errno => return Err(errno),
+            },
         }
     }
     Ok(text.get(..len).unwrap_or(&[]))
@@ -62,46 +65,52 @@ const UNKNOWN_SIZE: usize = 4096;
 
 /// Calls `each` with the name of every file in a directory that is not hidden; if `programs`, only
 /// of those that we may execute.
-pub fn list(
-    path: &CStr,
-    programs: bool,
-    each: &mut dyn FnMut(&[u8]),
-) -> Result<(), pidlet::words::errno::Errno> {
-    let mut list = || {
-        let directory = open(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 2048];
-        let mut entries = RawDir::new(&directory, &mut buffer);
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            let name = entry.file_name();
-            let about = rustix::fs::statat(&directory, name, AtFlags::empty());
-            let file = about
-                .is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::RegularFile);
-            let hidden = name.to_bytes().first() == Some(&b'.');
-            let may =
-                !programs || accessat(&directory, name, Access::EXEC_OK, AtFlags::empty()).is_ok();
-            if file && !hidden && may {
-                each(name.to_bytes());
-            }
+pub fn list(path: &CStr, programs: bool, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+    entries(path, &mut |directory, name| {
+        let is_file = raw::status(directory, name).0 & S_IFMT == S_IFREG;
+        let may = !programs || raw::may_execute(directory, name);
+        let name = name.to_bytes();
+        if is_file && may && name.first() != Some(&b'.') {
+            each(name);
         }
-        Ok(())
-    };
-    list().map_err(words_errno)
+    })
 }
 
-/// Calls `each` for every entry of a directory that is a number, with the descriptor that we read
-/// the directory through. False if it cannot be read.
-pub fn numbers(path: &CStr, each: &mut dyn FnMut(u32, c_int)) -> bool {
-    let Ok(directory) = open(path, OFlags::RDONLY | OFlags::DIRECTORY) else {
-        return false;
-    };
-    let mut buffer = [MaybeUninit::uninit(); 1024];
-    let mut entries = RawDir::new(&directory, &mut buffer);
-    while let Some(Ok(entry)) = entries.next() {
-        let number = text::number(entry.file_name().to_bytes());
-        if let Some(number) = number.and_then(|number| u32::try_from(number).ok()) {
-            each(number, directory.as_raw_fd());
+/// Calls `each` for every entry of a directory that is a number. False if it cannot be read.
+pub fn numbers(path: &CStr, each: &mut dyn FnMut(u32)) -> bool {
+    let all = entries(path, &mut |_, name| {
+        if let Some(number @ 0..=0xffff_ffff) = text::number(name.to_bytes()) {
+            each(number as u32);
+        }
+    });
+    all.is_ok()
+}
+
+/// Calls `each` for every entry of a directory, with the descriptor that it is read through.
+fn entries(path: &CStr, each: &mut dyn FnMut(c_int, &CStr)) -> Result<(), Errno> {
+    // struct linux_dirent64 (getdents64(2)): two numbers of 64 bits, the entry's length, a byte for
+    // its type, its name.
+    const LENGTH: usize = 16;
+    const NAME: usize = 19;
+    let directory = raw::open(path, O_DIRECTORY);
+    if directory < 0 {
+        return Err(raw::errno(directory as isize));
+    }
+    let mut entries = [0; 256];
+    loop {
+        let len = raw::read_directory(directory, &mut entries);
+        if len == 0 {
+            raw::close(directory as usize);
+            return Ok(());
+        }
+        let mut entry = entries.as_ptr().cast::<u8>();
+        let end = entry.wrapping_add(len);
+        while entry < end {
+            // SAFETY: the kernel wrote whole entries up to there, each a multiple of 8 bytes.
+            unsafe {
+                each(directory, CStr::from_ptr(entry.add(NAME).cast()));
+                entry = entry.add(usize::from(*entry.add(LENGTH).cast::<u16>()));
+            }
         }
     }
-    true
 }

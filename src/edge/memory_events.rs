@@ -7,7 +7,7 @@
 use core::ffi::CStr;
 
 use super::files;
-use pidlet::words::text::{cut, number};
+use pidlet::words::text::{number, take};
 
 const FILES: [&CStr; 2] = [
     c"/sys/fs/cgroup/memory.events",
@@ -20,12 +20,12 @@ pub struct MemoryEvents {
 }
 
 impl MemoryEvents {
-    /// Begins to count.
+    /// Nothing is counted yet.
     pub fn new() -> MemoryEvents {
-        MemoryEvents { seen: kills() }
+        MemoryEvents { seen: u64::MAX }
     }
 
-    /// Whether the kernel killed something since the last time.
+    /// Whether the kernel killed something since the last time; the first time begins to count.
     pub fn grown(&mut self) -> bool {
         let before = core::mem::replace(&mut self.seen, kills());
         self.seen > before
@@ -33,18 +33,15 @@ impl MemoryEvents {
 }
 
 fn kills() -> u64 {
-    FILES.iter().find_map(|path| read(path)).unwrap_or(0)
-}
-
-fn read(path: &CStr) -> Option<u64> {
-    let mut buffer = [0; 512];
-    let mut rest = files::read(path, &mut buffer)?;
-    while !rest.is_empty() {
-        let (line, others) = cut(rest, b'\n');
-        if let (b"oom_kill", count) = cut(line, b' ') {
-            return number(count);
+    for path in &FILES {
+        let mut buffer = [0; 512];
+        let mut rest = files::read(path, &mut buffer);
+        while !rest.is_empty() {
+            let mut count = take(&mut rest, b'\n');
+            if take(&mut count, b' ') == b"oom_kill" {
+                return number(count).unwrap_or(0);
+            }
         }
-        rest = others;
     }
-    None
+    0
 }

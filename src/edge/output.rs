@@ -24,7 +24,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::{BorrowedFd, IntoRawFd};
 use rustix::fs::{Mode, OFlags};
 
-use super::reactor::{NO_SIGNALS, NONE, Reactor, Token, away_from_the_three, now};
+use super::reactor::{NONE, Reactor, Token, away_from_the_three, now};
 use super::sink::{NAMES_BYTES, Range, Sink};
 use super::{arena, raw};
 use pidlet::output::{
@@ -405,8 +405,7 @@ impl Outputs<'_> {
             self.close(number, reactor);
         }
         while self.stalled > 0 && now() < until {
-            let mut batch = NO_SIGNALS;
-            reactor.wait(Some(until), &mut batch);
+            reactor.wait(Some(until));
             while let Some(token) = reactor.woken() {
                 self.woken(token, reactor);
             }

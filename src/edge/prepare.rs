@@ -1,10 +1,9 @@
 //! What a section says of its process, done in the child between its birth and its program: as whom
 //! it runs and where (DESIGN §9). The first thing that fails ends the start: it fails closed.
 
-use rustix::fs::OFlags;
-use rustix::process::{chdir, getgid, getuid};
+use linux_raw_sys::general::O_WRONLY;
 
-use super::{files, raw};
+use super::raw;
 use pidlet::plan::{Key, Said, Spec, spec};
 use pidlet::words::errno::Errno;
 use pidlet::words::text::number;
@@ -54,18 +53,21 @@ pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
 fn limit(said: &Said, resource: u8) -> Result<(), Errno> {
     let word = said.words.first().map_or(&b""[..], |word| word.to_bytes());
     let (soft, hard) = spec::limit(word).ok_or(Errno::INVAL)?;
-    raw::set_limit(resource, soft, hard)
+    raw::set_limit(resource.into(), [soft, hard])
 }
 
+#[inline(never)]
 fn one(spec: Spec, key: Key, said: &Said) -> Result<(), Errno> {
     let word = said.words.first().copied().unwrap_or(c"");
     let number = said.number;
     match key {
         Key::Nice => raw::set_priority(number as i32),
         Key::OomScoreAdj => {
-            let file = files::open(c"/proc/self/oom_score_adj", OFlags::WRONLY);
-            let write = file.and_then(|file| rustix::io::write(&file, word.to_bytes()));
-            write.map(|_| ()).map_err(files::words_errno)
+            // Closed on exec.
+            match raw::open(c"/proc/self/oom_score_adj", O_WRONLY) {
+                file @ 0.. => raw::write(file, word.to_bytes()),
+                error => Err(raw::errno(error as isize)),
+            }
         }
         Key::Umask => {
             raw::set_umask(number as u32);
@@ -75,7 +77,7 @@ fn one(spec: Spec, key: Key, said: &Said) -> Result<(), Errno> {
         Key::User => raw::set_user((number >> 32) as u32, number as u32),
         Key::Caps => raw::set_capabilities(number),
         Key::NoNewPrivs if number > 0 => raw::no_new_privileges(),
-        Key::Dir => chdir(word).map_err(files::words_errno),
+        Key::Dir => raw::chdir(word),
         _ => Ok(()),
     }
 }
@@ -86,7 +88,8 @@ fn groups(spec: Spec, said: &Said) -> Result<(), Errno> {
     for (place, word) in list.iter_mut().zip(said.words) {
         *place = number(word.to_bytes()).unwrap_or(0) as u32;
     }
-    let ids = u64::from(getuid().as_raw()) << 32 | u64::from(getgid().as_raw());
+    let (user, group) = raw::own_user();
+    let ids = u64::from(user) << 32 | u64::from(group);
     match raw::set_groups(list) {
         // Somebody without privileges who is already who he is to be has the groups that he has.
         Err(Errno::PERM) if said.key == Key::Member && spec.number(Key::User) == ids => Ok(()),

@@ -3,10 +3,7 @@
 
 use core::ffi::CStr;
 
-use rustix::process::{
-    Resource, Rlimit, getppid, getrlimit, set_child_subreaper, set_parent_process_death_signal,
-    setrlimit,
-};
+use linux_raw_sys::general::RLIMIT_NOFILE;
 
 use super::{files, raw};
 use pidlet::plan::Plan;
@@ -14,7 +11,7 @@ use pidlet::text;
 use pidlet::words::Pid;
 use pidlet::words::packed::Text;
 use pidlet::words::signal::Signal;
-use pidlet::words::text::{self, Line, cut};
+use pidlet::words::text::{self, Line, take};
 
 /// How deep a family tree is followed: a loop of numbers that change hands must end.
 const DEPTH_MAX: u32 = 1024;
@@ -51,24 +48,20 @@ impl Own {
             return true;
         }
         if plan.subreaper {
-            // Any number means yes.
-            return set_child_subreaper(Some(rustix::process::Pid::INIT)).is_ok();
+            return raw::become_subreaper();
         }
         // Inherited by exec(2): somebody may have made us one before.
         match plan.style {
             pidlet::plan::Style::DumbInit => true,
-            _ => rustix::process::child_subreaper().is_ok_and(|subreaper| subreaper.is_some()),
+            _ => raw::is_subreaper(),
         }
     }
 
     /// Has the kernel tell us when our parent dies, and tells us ourselves if it has meanwhile.
     pub fn watch_parent(&mut self, signal: Signal) {
-        self.parent = parent();
-        // SAFETY: every signal that a plan holds is one of the kernel's.
-        let number =
-            unsafe { rustix::process::Signal::from_raw_unchecked(i32::from(signal.number())) };
-        let _ = set_parent_process_death_signal(Some(number));
-        if parent() != self.parent {
+        self.parent = raw::parent();
+        raw::set_parent_death(signal);
+        if raw::parent() != self.parent {
             let _ = raw::kill(self.pid as i32, signal);
         }
     }
@@ -76,7 +69,7 @@ impl Own {
     /// Whether our parent is another one than at the start. One outside of our PID namespace is
     /// always 0: then we believe the signal.
     pub fn parent_died(&self) -> bool {
-        self.parent == 0 || parent() != self.parent
+        self.parent == 0 || raw::parent() != self.parent
     }
 }
 
@@ -84,31 +77,23 @@ impl Own {
 const FILES: u64 = 64;
 
 /// Lets us have so many descriptors more than those that we need anyway, as far as we may. The limit
-/// that our children are to have back, if it had to be raised.
-pub fn raise_files(more: usize) -> Option<Rlimit> {
+/// that our children are to have back, if it had to be raised; else nothing.
+pub fn raise_files(more: usize) -> [u64; 2] {
     if more == 0 {
-        return None;
+        return [0; 2];
     }
-    let old = getrlimit(Resource::Nofile);
-    let wanted = more as u64 + FILES;
-    if old.current.is_none_or(|current| current >= wanted) {
-        return None;
+    let [soft, hard] = raw::limit(RLIMIT_NOFILE);
+    let wanted = FILES.saturating_add(more as u64);
+    if soft >= wanted {
+        return [0; 2];
     }
-    let most = old.maximum.unwrap_or(u64::MAX);
-    limit_files(Rlimit {
-        current: Some(wanted.min(most)),
-        ..old
-    });
-    Some(old)
+    limit_files([wanted.min(hard), hard]);
+    [soft, hard]
 }
 
 /// Sets that limit. Where it cannot be, descriptors run out later, which is said then.
-pub fn limit_files(limit: Rlimit) {
-    let _ = setrlimit(Resource::Nofile, limit);
-}
-
-fn parent() -> Pid {
-    getppid().map_or(0, |pid| pid.as_raw_pid() as Pid)
+pub fn limit_files(limit: [u64; 2]) {
+    _ = raw::set_limit(RLIMIT_NOFILE, limit);
 }
 
 /// Whether this is true of a process, or of one that it descends from.
@@ -118,16 +103,17 @@ pub fn is_or_descends(pid: Pid, is: &mut dyn FnMut(Pid) -> bool) -> bool {
         if is(pid) {
             return true;
         }
-        match stat(pid) {
-            Some((parent, _)) if parent != 0 => pid = parent,
-            _ => return false,
+        pid = stat(pid).0;
+        if pid == 0 {
+            break;
         }
     }
     false
 }
 
-/// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)).
-pub fn stat(pid: Pid) -> Option<(Pid, Pid)> {
+/// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)); zeroes if
+/// there is none of this number.
+pub fn stat(pid: Pid) -> (Pid, Pid) {
     let mut path = Line::new();
     path.put(text!("/proc/"))
         .put_number(pid.into())
@@ -135,11 +121,18 @@ pub fn stat(pid: Pid) -> Option<(Pid, Pid)> {
     // SAFETY: it ends with a NUL.
     let path = unsafe { CStr::from_bytes_with_nul_unchecked(path.text()) };
     let mut buffer = [0; 256];
-    let text = files::read(path, &mut buffer)?;
+    let text = files::read(path, &mut buffer);
     // The name in parentheses may hold anything, further parentheses included. The state is next.
-    let end = text.iter().rposition(|byte| *byte == b')')?;
-    let (_, rest) = cut(text.get(end + 2..)?, b' ');
-    let (parent, rest) = cut(rest, b' ');
-    let (group, _) = cut(rest, b' ');
-    Some((text::number(parent)? as Pid, text::number(group)? as Pid))
+    let mut rest = text;
+    let mut behind = text;
+    while !rest.is_empty() {
+        take(&mut rest, b')');
+        if !rest.is_empty() {
+            behind = rest;
+        }
+    }
+    take(&mut behind, b' ');
+    take(&mut behind, b' ');
+    let mut next = || text::number(take(&mut behind, b' ')).unwrap_or(0) as Pid;
+    (next(), next())
 }

@@ -1,10 +1,11 @@
-//! Every system call that rustix lacks or hides, for each architecture: the only place where the
-//! instruction is spelled, `entry` apart.
+//! System calls, for each architecture: the only place where the instruction is spelled, `entry`
+//! apart. What rustix has is here, too, where its own types and errors would cost more code than the
+//! call.
 //!
 //! Types and numbers come from `linux-raw-sys`, which has them from the kernel's headers. Each
 //! function is as thin as it can be: what it does is in section 2 of the manual under its name.
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{CStr, c_char, c_int};
 use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 
@@ -12,12 +13,15 @@ use linux_raw_sys::general as sys;
 use linux_raw_sys::ioctl::{TIOCGPGRP, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP};
 use linux_raw_sys::net;
 use linux_raw_sys::prctl;
-use rustix::event::epoll::Event;
 use rustix::io::IoSlice;
 
+use super::address::Name;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::{Signal, SignalSet};
+
+/// An argument of a system call, or nothing in particular.
+type Word = MaybeUninit<usize>;
 
 /// A system call with up to five arguments.
 ///
@@ -26,7 +30,7 @@ use pidlet::words::signal::{Signal, SignalSet};
 /// The arguments must be right for the call.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
     let result;
     // SAFETY: the caller's; the kernel changes rcx, r11 and rax only.
     unsafe {
@@ -53,9 +57,9 @@ unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: us
 /// The arguments must be right for the call.
 #[cfg(target_arch = "x86")]
 #[inline(always)]
-unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
     let result;
-    let arguments = [a, d, number as usize];
+    let arguments = [a, d, Word::new(number as usize)];
     // SAFETY: the caller's; the kernel changes eax only. ebx and esi are the compiler's own and
     // are put back.
     unsafe {
@@ -84,7 +88,7 @@ unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: us
 /// The arguments must be right for the call.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
-unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
     let result;
     // SAFETY: the caller's; the kernel changes x0 only.
     unsafe {
@@ -109,7 +113,7 @@ unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: us
 /// The arguments must be right for the call.
 #[cfg(target_arch = "arm")]
 #[inline(always)]
-unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
     let result;
     // SAFETY: the caller's; the kernel changes r0 only. r7 may be the frame pointer and is put back.
     unsafe {
@@ -138,7 +142,7 @@ unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: us
 /// The arguments must be right for the call.
 #[cfg(target_arch = "riscv64")]
 #[inline(always)]
-unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
     let result;
     // SAFETY: the caller's; the kernel changes a0 only.
     unsafe {
@@ -156,75 +160,75 @@ unsafe fn instruction(number: u32, a: usize, b: usize, c: usize, d: usize, e: us
     result
 }
 
-/// A system call with up to five arguments.
+/// A system call: what the kernel answers, an error as its number negated. Registers of arguments
+/// that there are none of are left as they are.
 ///
 /// # Safety
 ///
 /// The arguments must be right for the call.
-#[inline]
-unsafe fn syscall(number: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+#[inline(always)]
+unsafe fn syscall<const N: usize>(number: u32, arguments: [usize; N]) -> isize {
+    const { assert!(N <= 5) };
+    let at = |place| match arguments.get(place) {
+        Some(&argument) => MaybeUninit::new(argument),
+        None => MaybeUninit::uninit(),
+    };
     // SAFETY: the caller's.
-    unsafe { instruction(number, a, b, c, d, e) }
+    unsafe { instruction(number, at(0), at(1), at(2), at(3), at(4)) }
 }
 
-/// The kernel's answer as a result: the last page of addresses is errors.
+/// The kernel's answer as a result. Not for addresses: they may look negative, too.
 fn answer(result: isize) -> Result<usize, Errno> {
-    if (-4095..0).contains(&result) {
-        Err(Errno(-result as u16))
+    if result < 0 {
+        Err(errno(result))
     } else {
         Ok(result as usize)
     }
+}
+
+/// A descriptor that was answered, or an error's number negated.
+type Fd = c_int;
+
+/// An answer with nothing in it but success.
+#[inline(never)]
+fn done(result: isize) -> Result<(), Errno> {
+    answer(result).map(|_| ())
+}
+
+/// The error whose number, negated, this answer is.
+pub fn errno(result: isize) -> Errno {
+    Errno(result.unsigned_abs() as u16)
 }
 
 /// Leaves.
 pub fn exit(code: u8) -> ! {
     loop {
         // SAFETY: no pointers.
-        unsafe { syscall(sys::__NR_exit_group, usize::from(code), 0, 0, 0, 0) };
+        unsafe { syscall(sys::__NR_exit_group, [usize::from(code)]) };
     }
 }
 
-/// Makes relocated data read-only: the whole pages of a RELRO segment. There is nobody to tell if
-/// it fails, and nothing is lost.
+/// mprotect(2): makes whole pages read-only.
 ///
 /// # Safety
 ///
-/// The range is our own RELRO segment, and everything in it is relocated.
-pub unsafe fn protect_relro(start: usize, size: usize) {
-    // Segments are aligned to the largest page of the architecture by the linker, so that 4 KiB
-    // are right where pages are larger, too; the start is a page's, the end is padded to one.
-    const PAGE: usize = 4096;
-    let first = start & !(PAGE - 1);
-    let size = (start.wrapping_add(size) & !(PAGE - 1)).wrapping_sub(first);
+/// They are ours, and nobody writes to them any more.
+pub unsafe fn protect(start: usize, size: usize) {
     // SAFETY: the caller's.
-    unsafe {
-        syscall(
-            sys::__NR_mprotect,
-            first,
-            size,
-            sys::PROT_READ as usize,
-            0,
-            0,
-        )
-    };
+    unsafe { syscall(sys::__NR_mprotect, [start, size, sys::PROT_READ as usize]) };
 }
+
+/// The kernel's set of signals is an array of words, the first signals in the first one: where words
+/// are 64 bits that is our number in every order of bytes, and with 32 bits if they are
+/// little-endian.
+const SET_BYTES: usize = 8;
+const _: () = assert!(size_of::<usize>() == SET_BYTES || cfg!(target_endian = "little"));
 
 /// Blocks exactly this set of signals.
 pub fn set_signal_mask(mask: SignalSet) {
-    // The kernel's set is two words on 32-bit architectures, the low one first.
-    let set = [mask.0 as u32, (mask.0 >> 32) as u32];
-    let how = sys::SIG_SETMASK as usize;
-    // SAFETY: the set is eight bytes, on little-endian architectures in the kernel's layout.
-    unsafe {
-        syscall(
-            sys::__NR_rt_sigprocmask,
-            how,
-            set.as_ptr() as usize,
-            0,
-            8,
-            0,
-        );
-    }
+    let (how, set) = (sys::SIG_SETMASK as usize, &raw const mask.0 as usize);
+    // SAFETY: the set is eight bytes in the kernel's layout: see [`SET_BYTES`].
+    unsafe { syscall(sys::__NR_rt_sigprocmask, [how, set, 0, SET_BYTES]) };
 }
 
 /// Sets a disposition to "ignore" or to the default, and tells whether it was "ignore". Nothing
@@ -239,25 +243,17 @@ pub fn set_ignored(signal: Signal, ignored: bool) -> bool {
     unsafe {
         handler.write(if ignored { SIG_IGN } else { 0 });
         let (number, place) = (usize::from(signal.number()), handler as usize);
-        syscall(sys::__NR_rt_sigaction, number, place, place, 8, 0);
+        syscall(sys::__NR_rt_sigaction, [number, place, place, SET_BYTES]);
         handler.read() == SIG_IGN
     }
 }
 
 /// kill(2) as it is: `target` negative is a process group, -1 everybody we may signal.
+#[inline(never)]
 pub fn kill(target: c_int, signal: Signal) -> Result<(), Errno> {
+    let number = usize::from(signal.number());
     // SAFETY: no pointers.
-    let result = unsafe {
-        syscall(
-            sys::__NR_kill,
-            target as usize,
-            usize::from(signal.number()),
-            0,
-            0,
-            0,
-        )
-    };
-    answer(result).map(|_| ())
+    done(unsafe { syscall(sys::__NR_kill, [target as usize, number]) })
 }
 
 /// kill(2) of one process or of its whole group. Never of 0 or 1: those mean other things.
@@ -272,8 +268,32 @@ pub fn kill_child(pid: Pid, group: bool, signal: Signal) -> Result<(), Errno> {
 pub fn is_group(group: Pid) -> bool {
     let target = c_int::try_from(group).map_or(0, |group| -group);
     // SAFETY: no pointers; signal 0 is only a question.
-    let result = unsafe { syscall(sys::__NR_kill, target as usize, 0, 0, 0, 0) };
-    group < 2 || answer(result) != Err(Errno::SRCH)
+    let result = unsafe { syscall(sys::__NR_kill, [target as usize, 0]) };
+    group < 2 || errno(result) != Errno::SRCH
+}
+
+/// Our own process.
+pub fn own_pid() -> Pid {
+    // SAFETY: no arguments.
+    unsafe { syscall(sys::__NR_getpid, []) as Pid }
+}
+
+/// Our parent; 0 if it is outside of our PID namespace.
+pub fn parent() -> Pid {
+    // SAFETY: no arguments.
+    unsafe { syscall(sys::__NR_getppid, []) as Pid }
+}
+
+/// Gives this process a group of its own.
+pub fn lead_group() -> Result<(), Errno> {
+    // SAFETY: no pointers.
+    done(unsafe { syscall(sys::__NR_setpgid, [0, 0]) })
+}
+
+/// Gives this process a session of its own.
+pub fn lead_session() -> Result<(), Errno> {
+    // SAFETY: no arguments.
+    done(unsafe { syscall(sys::__NR_setsid, []) })
 }
 
 /// Our process group. Unlike rustix's, it can say 0: outside of our PID namespace.
@@ -289,71 +309,171 @@ pub fn own_session() -> Pid {
 /// getpgid(2), of ourselves for 0. An error is no process's number.
 pub fn group_of(pid: Pid) -> Pid {
     // SAFETY: no pointers.
-    unsafe { syscall(sys::__NR_getpgid, pid as usize, 0, 0, 0, 0) as Pid }
+    unsafe { syscall(sys::__NR_getpgid, [pid as usize]) as Pid }
 }
 
 /// getsid(2), as [`group_of`].
 pub fn session_of(pid: Pid) -> Pid {
     // SAFETY: no pointers.
-    unsafe { syscall(sys::__NR_getsid, pid as usize, 0, 0, 0, 0) as Pid }
+    unsafe { syscall(sys::__NR_getsid, [pid as usize]) as Pid }
 }
 
 /// A process as a descriptor, where the kernel has pidfd_open(2) and lets us.
-pub fn pidfd_open(pid: Pid) -> Result<usize, Errno> {
+pub fn pidfd_open(pid: Pid) -> Fd {
     // SAFETY: no pointers.
-    answer(unsafe { syscall(sys::__NR_pidfd_open, pid as usize, 0, 0, 0, 0) })
+    unsafe { syscall(sys::__NR_pidfd_open, [pid as usize, 0]) as Fd }
 }
 
 /// pidfd_send_signal(2).
-pub fn pidfd_send_signal(fd: usize, signal: Signal) -> Result<(), Errno> {
+pub fn pidfd_send_signal(fd: c_int, signal: Signal) -> Result<(), Errno> {
     let number = usize::from(signal.number());
     // SAFETY: no siginfo: the kernel makes one.
-    answer(unsafe { syscall(sys::__NR_pidfd_send_signal, fd, number, 0, 0, 0) }).map(|_| ())
+    done(unsafe { syscall(sys::__NR_pidfd_send_signal, [fd as usize, number, 0, 0]) })
 }
 
 /// close(2), for a descriptor that rustix never saw.
 #[inline(never)]
 pub fn close(fd: usize) {
     // SAFETY: the caller owns it; nothing else is done to it later.
-    unsafe { syscall(sys::__NR_close, fd, 0, 0, 0, 0) };
+    unsafe { syscall(sys::__NR_close, [fd]) };
 }
 
 /// dup3(2) to a descriptor that need not be open; the copy is inherited.
 pub fn dup_to(fd: c_int, to: c_int) {
     // SAFETY: no pointers.
-    unsafe { syscall(sys::__NR_dup3, fd as usize, to as usize, 0, 0, 0) };
+    unsafe { syscall(sys::__NR_dup3, [fd as usize, to as usize, 0]) };
+}
+
+/// The lowest descriptor from `from` on that leads to the same, closed on exec.
+pub fn duplicate(fd: c_int, from: c_int) -> Fd {
+    // SAFETY: no pointers.
+    unsafe { fcntl(fd, sys::F_DUPFD_CLOEXEC, from as usize) }
+}
+
+/// Whether a descriptor is open and comes through an exec.
+pub fn is_inherited(fd: c_int) -> bool {
+    // SAFETY: no pointers.
+    unsafe { fcntl(fd, sys::F_GETFD, 0) == 0 }
+}
+
+/// Has a descriptor come through an exec, or not.
+pub fn inherit(fd: c_int, yes: bool) {
+    let flags = if yes { 0 } else { sys::FD_CLOEXEC };
+    // SAFETY: no pointers.
+    _ = unsafe { fcntl(fd, sys::F_SETFD, flags as usize) };
+}
+
+/// # Safety
+///
+/// The argument must be right for the command.
+#[inline(never)]
+unsafe fn fcntl(fd: c_int, command: u32, argument: usize) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { syscall(sys::__NR_fcntl, [fd as usize, command as usize, argument]) as c_int }
+}
+
+/// Opens a file that is there, not to be inherited, and not to become our terminal. A pipe is not
+/// waited for.
+#[inline(never)]
+pub fn open(path: &CStr, flags: u32) -> Fd {
+    let own = sys::O_CLOEXEC | sys::O_NONBLOCK | sys::O_NOCTTY | sys::O_LARGEFILE;
+    let (path, flags) = (path.as_ptr() as usize, (flags | own) as usize);
+    // SAFETY: the path is a C string.
+    unsafe { syscall(sys::__NR_openat, [HERE, path, flags]) as Fd }
+}
+
+/// Relative paths begin in our directory.
+const HERE: usize = sys::AT_FDCWD as usize;
+
+/// read(2): how many bytes there were, or an error's number negated.
+pub fn read(fd: c_int, buffer: &mut [u8]) -> isize {
+    let (place, size) = (buffer.as_mut_ptr() as usize, buffer.len());
+    // SAFETY: the kernel writes no more than there is room for.
+    unsafe { syscall(sys::__NR_read, [fd as usize, place, size]) }
+}
+
+/// write(2), of a text that is so short that it is written whole or not at all.
+pub fn write(fd: c_int, text: &[u8]) -> Result<(), Errno> {
+    let (place, size) = (text.as_ptr() as usize, text.len());
+    // SAFETY: the kernel only reads.
+    done(unsafe { syscall(sys::__NR_write, [fd as usize, place, size]) })
+}
+
+/// Whether a file is there.
+pub fn exists(path: &CStr) -> bool {
+    may(HERE as c_int, path, sys::F_OK)
+}
+
+/// Whether a file is there that we may execute; a relative path begins in a directory.
+pub fn may_execute(directory: c_int, path: &CStr) -> bool {
+    may(directory, path, sys::X_OK)
+}
+
+#[inline(never)]
+fn may(directory: c_int, path: &CStr, what: u32) -> bool {
+    let (path, what) = (path.as_ptr() as usize, what as usize);
+    // SAFETY: the path is a C string.
+    unsafe { syscall(sys::__NR_faccessat, [directory as usize, path, what]) == 0 }
+}
+
+// On 32-bit architectures the first calls had 32 bits for a size.
+#[cfg(target_pointer_width = "32")]
+use sys::{__NR_fstatat64 as FSTATAT, stat64 as Stat};
+#[cfg(target_pointer_width = "64")]
+use sys::{__NR_newfstatat as FSTATAT, stat as Stat};
+
+/// The mode and the size of a file in a directory, of an open file if the path is empty; zeroes if
+/// there is none.
+#[inline(never)]
+pub fn status(directory: c_int, path: &CStr) -> (u32, u64) {
+    let mut about = MaybeUninit::<Stat>::zeroed();
+    // SAFETY: the path is a C string, the structure the kernel's.
+    unsafe {
+        let (path, place) = (path.as_ptr() as usize, about.as_mut_ptr() as usize);
+        let flags = sys::AT_EMPTY_PATH as usize;
+        syscall(FSTATAT, [directory as usize, path, place, flags]);
+        let about = about.as_ptr();
+        ((*about).st_mode, (*about).st_size as u64)
+    }
+}
+
+/// getdents64(2): reads further entries of a directory; how many bytes of them there are.
+pub fn read_directory(fd: c_int, entries: &mut [u64]) -> usize {
+    let (place, size) = (entries.as_mut_ptr() as usize, size_of_val(entries));
+    // SAFETY: the kernel writes no more than there is room for.
+    answer(unsafe { syscall(sys::__NR_getdents64, [fd as usize, place, size]) }).unwrap_or(0)
+}
+
+/// readlink(2): as much of where a symbolic link leads to as there is room for.
+pub fn read_link<'b>(path: &CStr, buffer: &'b mut [u8]) -> &'b [u8] {
+    let (place, size) = (buffer.as_mut_ptr() as usize, buffer.len());
+    // SAFETY: the path is a C string; the kernel writes no more than there is room for.
+    let len = unsafe {
+        syscall(
+            sys::__NR_readlinkat,
+            [HERE, path.as_ptr() as usize, place, size],
+        )
+    };
+    buffer.get(..answer(len).unwrap_or(0)).unwrap_or(&[])
 }
 
 /// A pipe, both ends closed on exec: the one to read from first.
-pub fn pipe(ends: &mut [c_int; 2]) -> Result<usize, Errno> {
+pub fn pipe(ends: &mut [c_int; 2]) -> Result<(), Errno> {
     let flags = sys::O_CLOEXEC as usize;
     // SAFETY: the kernel writes two descriptors.
-    answer(unsafe { syscall(sys::__NR_pipe2, ends.as_mut_ptr() as usize, flags, 0, 0, 0) })
+    done(unsafe { syscall(sys::__NR_pipe2, [ends.as_mut_ptr() as usize, flags]) })
 }
 
 /// Sets the flags of an open file, of which fcntl(2) changes those that it can: O_NONBLOCK.
-#[inline(never)]
 pub fn set_flags(fd: c_int, flags: u32) {
     // SAFETY: no pointers.
-    unsafe {
-        let command = sys::F_SETFL as usize;
-        syscall(sys::__NR_fcntl, fd as usize, command, flags as usize, 0, 0);
-    }
+    _ = unsafe { fcntl(fd, sys::F_SETFL, flags as usize) };
 }
 
 /// close_range(2), Linux 5.9; whether the kernel has it and lets us.
 pub fn close_range(first: c_int, last: c_int) -> bool {
     // SAFETY: no pointers.
-    unsafe {
-        syscall(
-            sys::__NR_close_range,
-            first as usize,
-            last as usize,
-            0,
-            0,
-            0,
-        ) == 0
-    }
+    unsafe { syscall(sys::__NR_close_range, [first as usize, last as usize, 0]) == 0 }
 }
 
 /// What wait(2) tells of a child.
@@ -361,89 +481,94 @@ pub fn close_range(first: c_int, last: c_int) -> bool {
 pub struct Child {
     /// Which; 0 if there is nothing to tell of any.
     pub pid: Pid,
+    /// There is such a child.
+    pub exists: bool,
     /// CLD_EXITED and the like.
-    pub code: i32,
+    pub code: u8,
     /// The exit code or the signal.
-    pub status: i32,
+    pub status: u8,
 }
 
-/// waitid(2) of one child, or of any for 0; without waiting. None if there is no such child.
-pub fn waitid(pid: Pid, options: u32) -> Option<Child> {
+/// waitid(2) of one child, or of any for 0; without waiting.
+#[inline(never)]
+pub fn waitid(pid: Pid, options: u32) -> Child {
     let which = if pid == 0 { sys::P_ALL } else { sys::P_PID } as usize;
     let options = (options | sys::WNOHANG) as usize;
-    let mut info = MaybeUninit::<sys::siginfo_t>::uninit();
-    // SAFETY: the structure is the kernel's, which writes all that is read of it; the number of
-    // nobody is not written by every emulator.
+    let mut info = MaybeUninit::<sys::siginfo_t>::zeroed();
+    // SAFETY: the structure is the kernel's; of what it does not write zeroes are read.
     unsafe {
         let kernels = &raw mut (*info.as_mut_ptr()).__bindgen_anon_1.__bindgen_anon_1;
-        let child = &raw mut (*kernels)._sifields._sigchld;
-        (*child)._pid = 0;
+        let child = &raw const (*kernels)._sifields._sigchld;
         let place = kernels as usize;
-        let result = syscall(sys::__NR_waitid, which, pid as usize, place, options, 0);
-        if result != 0 {
-            return None;
-        }
-        Some(Child {
+        let arguments = [which, pid as usize, place, options, 0];
+        Child {
+            exists: syscall(sys::__NR_waitid, arguments) == 0,
             pid: (*child)._pid as Pid,
-            code: (*kernels).si_code,
-            status: (*child)._status,
-        })
+            code: (*kernels).si_code as u8,
+            status: (*child)._status as u8,
+        }
     }
 }
 
 /// A signalfd of all signals, closed on exec.
-pub fn signalfd() -> Result<c_int, Errno> {
+pub fn signalfd() -> Fd {
     let set = SignalSet::ALL.0;
     let flags = sys::O_CLOEXEC as usize; // SFD_CLOEXEC is the same number by definition.
     // SAFETY: the set is eight bytes, all ones.
-    let fd = unsafe {
-        syscall(
-            sys::__NR_signalfd4,
-            usize::MAX,
-            &raw const set as usize,
-            8,
-            flags,
-            0,
-        )
-    };
-    answer(fd).map(|fd| fd as c_int)
+    unsafe {
+        let arguments = [usize::MAX, &raw const set as usize, SET_BYTES, flags];
+        syscall(sys::__NR_signalfd4, arguments) as Fd
+    }
 }
 
-/// A pending signal: signalfd(2)'s structure, which begins as siginfo_t does and is as large.
-#[repr(C)]
+/// A signal that was pending.
 #[derive(Clone, Copy)]
 pub struct Pending {
-    /// Its number.
+    /// Its number; 0 for none.
     pub number: u32,
-    errno: i32,
     /// SI_KERNEL and the like.
     pub code: i32,
-    rest: [u32; 29],
 }
 
-impl Pending {
-    /// Room for one.
-    pub const NONE: Pending = Pending {
-        number: 0,
-        errno: 0,
-        code: 0,
-        rest: [0; 29],
-    };
+/// Room for signalfd(2)'s structure, which begins as siginfo_t does and is as large: the number of
+/// the signal, an error, the code.
+type Told = MaybeUninit<[u32; 32]>;
+const _: () = assert!(size_of::<Told>() == size_of::<sys::siginfo_t>());
+
+/// The signal that the kernel told us of, if it `did`.
+///
+/// # Safety
+///
+/// If it did it has written the whole structure.
+#[inline(never)]
+unsafe fn told(did: bool, told: &Told) -> Pending {
+    if !did {
+        return Pending { number: 0, code: 0 };
+    }
+    // SAFETY: the caller's.
+    let [number, _, code, ..] = unsafe { told.assume_init_ref() };
+    Pending {
+        number: *number,
+        code: *code as i32,
+    }
 }
 
-/// Reads from a signalfd as many signals as there are and fit; how many that is.
-pub fn read_signals(fd: c_int, signals: &mut [Pending]) -> usize {
-    let (place, size) = (signals.as_mut_ptr() as usize, size_of_val(signals));
-    // SAFETY: the kernel writes no more than this, whole structures that may hold anything.
-    let read = unsafe { syscall(sys::__NR_read, fd as usize, place, size, 0, 0) };
-    answer(read).unwrap_or(0) / size_of::<Pending>()
+/// Reads a signal from a signalfd, after waiting for one.
+pub fn read_signal(fd: c_int) -> Pending {
+    let mut room = Told::uninit();
+    // SAFETY: the kernel writes one whole structure, which may hold anything.
+    unsafe {
+        let (place, size) = (room.as_mut_ptr() as usize, size_of::<Told>());
+        let read = syscall(sys::__NR_read, [fd as usize, place, size]);
+        told(read > 0, &room)
+    }
 }
 
-/// How much code [`read_signals_from_idle`] may have, generously: what is not there is fetched
+/// How much code [`read_signal_from_idle`] may have, generously: what is not there is fetched
 /// again.
 const IDLE_CODE_BYTES: usize = 512;
 
-/// As [`read_signals`], after giving back the memory of `constants`, which are segments that are
+/// As [`read_signal`], after giving back the memory of `constants`, which are segments that are
 /// never written to: code and data that the file has. All pages of them but those that this very
 /// function waits in leave our resident set, and come back by themselves when they are touched
 /// (madvise(2): MADV_DONTNEED).
@@ -452,69 +577,63 @@ const IDLE_CODE_BYTES: usize = 512;
 ///
 /// `constants` must be private mappings of a file that nobody has written to.
 #[inline(never)]
-pub unsafe fn read_signals_from_idle(
-    fd: c_int,
-    signals: &mut [Pending],
-    constants: &[(usize, usize)],
-) -> usize {
+pub unsafe fn read_signal_from_idle(fd: c_int, constants: &[(usize, usize); 2]) -> Pending {
     const PAGE: usize = 4096;
     // What the start had below our own frame on the stack is nobody's any more. The frame may reach
     // further down than what we see of it: 640 bytes in debug builds, and the ABI's red zone.
-    const FRAME_BYTES: usize = 2048;
+    const FRAME_BYTES: usize = if cfg!(debug_assertions) { 2048 } else { 512 };
     const STACK_BYTES: usize = 64 * 1024;
-    let here = read_signals_from_idle as *const () as usize;
-    let (first, last) = (here & !(PAGE - 1), (here + IDLE_CODE_BYTES) | (PAGE - 1));
-    let (place, size) = (signals.as_mut_ptr() as usize, size_of_val(signals));
+    let here = read_signal_from_idle as *const () as usize;
+    let last = here.wrapping_add(IDLE_CODE_BYTES) | (PAGE - 1);
+    let first = here & !(PAGE - 1);
+    let mut room = Told::uninit();
+    let (place, size) = (room.as_mut_ptr() as usize, size_of::<Told>());
     let advice = sys::MADV_DONTNEED as usize;
     let stack = (&raw const place as usize).wrapping_sub(FRAME_BYTES) & !(PAGE - 1);
     let below = stack.wrapping_sub(STACK_BYTES);
     // SAFETY: the caller's; an advice that the kernel does not take changes nothing. From the
     // advice to the end of the wait no other code runs.
-    let read = unsafe {
+    unsafe {
         for &(start, end) in constants {
             // Never a negative length: to a 64-bit kernel one of 32 bits is most of the memory.
             let behind = start.max(last.wrapping_add(1));
             for (start, end) in [(start, end.min(first)), (behind, end)] {
                 if start < end {
                     let bytes = end.wrapping_sub(start);
-                    instruction(sys::__NR_madvise, start, bytes, advice, 0, 0);
+                    syscall(sys::__NR_madvise, [start, bytes, advice]);
                 }
             }
         }
         // Part of that may not be there: the kernel advises on what is.
-        instruction(sys::__NR_madvise, below, STACK_BYTES, advice, 0, 0);
-        instruction(sys::__NR_read, fd as usize, place, size, 0, 0)
-    };
-    answer(read).unwrap_or(0) / size_of::<Pending>()
+        syscall(sys::__NR_madvise, [below, STACK_BYTES, advice]);
+        let read = syscall(sys::__NR_read, [fd as usize, place, size]);
+        told(read > 0, &room)
+    }
 }
 
-/// rt_sigtimedwait(2) for any signal: without a descriptor, where there is none to be had. False
-/// after `timeout_ms`; for ever if that is `None`.
-pub fn wait_signal(signal: &mut Pending, timeout_ms: Option<u64>) -> bool {
-    const { assert!(size_of::<Pending>() == size_of::<sys::siginfo_t>()) };
+/// rt_sigtimedwait(2) for any signal: without a descriptor, where there is none to be had. None after
+/// `timeout_ms`; for ever if that is `None`.
+pub fn wait_signal(timeout_ms: Option<u64>) -> Pending {
     let set = SignalSet::ALL.0;
     let time = timeout_ms.map(timespec);
     let time = time.as_ref().map_or(null(), |time| &raw const *time);
+    let mut room = Told::uninit();
     // SAFETY: the set is eight bytes of ones; the kernel writes a siginfo_t.
-    let result = unsafe {
-        let (set, place) = (&raw const set as usize, &raw mut *signal as usize);
-        let time = time as usize;
-        syscall(sys::__NR_rt_sigtimedwait, set, place, time, 8, 0)
-    };
-    result > 0
+    unsafe {
+        let (set, place) = (&raw const set as usize, room.as_mut_ptr() as usize);
+        let arguments = [set, place, time as usize, SET_BYTES];
+        told(syscall(sys::__NR_rt_sigtimedwait, arguments) > 0, &room)
+    }
 }
 
 /// Takes a pending signal, if there is one, and forgets it.
 pub fn forget(signal: Signal) {
-    let set = SignalSet::NONE.with(signal).0;
-    // The kernel's set is two words on 32-bit architectures, the low one first.
-    let set = [set as u32, (set >> 32) as u32];
+    let set = SignalSet::NONE.with(signal);
     let time = timespec(0);
-    // SAFETY: the set is eight bytes, on little-endian architectures in the kernel's layout; it is
-    // not asked what it was.
+    // SAFETY: the set is eight bytes in the kernel's layout; it is not asked what it was.
     unsafe {
-        let (set, time) = (set.as_ptr() as usize, &raw const time as usize);
-        syscall(sys::__NR_rt_sigtimedwait, set, 0, time, 8, 0);
+        let (set, time) = (&raw const set.0 as usize, &raw const time as usize);
+        syscall(sys::__NR_rt_sigtimedwait, [set, 0, time, SET_BYTES]);
     }
 }
 
@@ -530,28 +649,37 @@ pub fn poll(fd: c_int, events: u32, timeout_ms: u64) -> Result<bool, Errno> {
     // SAFETY: both structures are the kernel's; no signal mask is set.
     let result = unsafe {
         let (place, time) = (&raw mut descriptor as usize, &raw const time as usize);
-        syscall(sys::__NR_ppoll, place, 1, time, 0, 0)
+        syscall(sys::__NR_ppoll, [place, 1, time, 0])
     };
-    answer(result).map(|ready| ready > 0)
+    Ok(answer(result)? > 0)
+}
+
+/// epoll_create(2), closed on exec.
+pub fn epoll_create() -> Fd {
+    // EPOLL_CLOEXEC is the same number by definition.
+    // SAFETY: no pointers.
+    unsafe { syscall(sys::__NR_epoll_create1, [sys::O_CLOEXEC as usize]) as Fd }
+}
+
+/// epoll_ctl(2): EPOLL_CTL_ADD and the like; whether it succeeded.
+pub fn epoll_control(epoll: c_int, operation: u32, fd: c_int, events: u32, data: u64) -> bool {
+    let event = sys::epoll_event { events, data };
+    let place = &raw const event as usize;
+    let arguments = [epoll as usize, operation as usize, fd as usize, place];
+    // SAFETY: the structure is the kernel's, which only reads it.
+    unsafe { syscall(sys::__NR_epoll_ctl, arguments) == 0 }
 }
 
 /// epoll_pwait(2) for at most `timeout_ms`, for ever if that is `None`: how many events there are.
 /// An interruption is none. Not through rustix, for the reason of [`poll`].
-pub fn epoll_wait(fd: c_int, events: &mut [Event], timeout_ms: Option<u64>) -> usize {
+pub fn epoll_wait(fd: c_int, events: &mut [sys::epoll_event], timeout_ms: Option<u64>) -> usize {
     let time = timeout_ms.map_or(-1, |ms| ms.min(i32::MAX as u64) as i32);
     let (place, count) = (events.as_mut_ptr() as usize, events.len());
     // SAFETY: the kernel writes no more events than there is room for; no signal mask is set.
-    let result = unsafe {
-        syscall(
-            sys::__NR_epoll_pwait,
-            fd as usize,
-            place,
-            count,
-            time as usize,
-            0,
-        )
-    };
-    answer(result).unwrap_or(0)
+    unsafe {
+        let arguments = [fd as usize, place, count, time as usize, 0];
+        answer(syscall(sys::__NR_epoll_pwait, arguments)).unwrap_or(0)
+    }
 }
 
 fn timespec(ms: u64) -> sys::__kernel_old_timespec {
@@ -574,7 +702,7 @@ pub fn clock(clock: u32) -> (u64, u32) {
     // SAFETY: the structure is the one of this call; it cannot fail for such a clock.
     let time = unsafe {
         let place = time.as_mut_ptr() as usize;
-        syscall(sys::__NR_clock_gettime, clock as usize, place, 0, 0, 0);
+        syscall(sys::__NR_clock_gettime, [clock as usize, place]);
         time.assume_init()
     };
     // Never negative: in 32 bits that is the time after 2038.
@@ -583,26 +711,27 @@ pub fn clock(clock: u32) -> (u64, u32) {
 
 /// socket(2), closed on exec, and never waiting. Not through rustix, here and below: its addresses
 /// and ancillary messages know more families and kinds than an init meets.
-pub fn socket(family: u32, kind: u32) -> Result<c_int, Errno> {
+pub fn socket(family: u32, kind: u32) -> Fd {
     // SOCK_CLOEXEC and SOCK_NONBLOCK are the same numbers by definition.
     let kind = (kind | sys::O_CLOEXEC | sys::O_NONBLOCK) as usize;
     // SAFETY: no pointers.
-    let fd = unsafe { syscall(sys::__NR_socket, family as usize, kind, 0, 0, 0) };
-    answer(fd).map(|fd| fd as c_int)
+    unsafe { syscall(sys::__NR_socket, [family as usize, kind, 0]) as Fd }
 }
 
 /// connect(2).
-pub fn connect(fd: c_int, address: &[u8]) -> Result<(), Errno> {
-    let (place, len) = (address.as_ptr() as usize, address.len());
+pub fn connect(fd: c_int, address: &Name) -> Result<(), Errno> {
     // SAFETY: the kernel reads an address of this length.
-    answer(unsafe { syscall(sys::__NR_connect, fd as usize, place, len, 0, 0) }).map(|_| ())
+    done(unsafe { syscall(sys::__NR_connect, named(fd, address)) })
 }
 
 /// bind(2).
-pub fn bind(fd: c_int, address: &[u8]) -> Result<(), Errno> {
-    let (place, len) = (address.as_ptr() as usize, address.len());
+pub fn bind(fd: c_int, address: &Name) -> Result<(), Errno> {
     // SAFETY: the kernel reads an address of this length.
-    answer(unsafe { syscall(sys::__NR_bind, fd as usize, place, len, 0, 0) }).map(|_| ())
+    done(unsafe { syscall(sys::__NR_bind, named(fd, address)) })
+}
+
+fn named(fd: c_int, address: &Name) -> [usize; 3] {
+    [fd as usize, &raw const *address as usize, address.len]
 }
 
 /// getsockname(2): as much of a socket's own address as there is room for, and how long it is.
@@ -611,7 +740,7 @@ pub fn own_address(fd: c_int, address: &mut [u8]) -> usize {
     // SAFETY: the kernel writes no more than this, and an int.
     unsafe {
         let (place, size) = (address.as_mut_ptr() as usize, &raw mut len as usize);
-        syscall(sys::__NR_getsockname, fd as usize, place, size, 0, 0);
+        syscall(sys::__NR_getsockname, [fd as usize, place, size]);
     }
     len as usize
 }
@@ -623,16 +752,16 @@ pub fn pass_credentials(fd: c_int) {
     // SAFETY: the kernel reads an int.
     unsafe {
         let place = &raw const yes as usize;
-        syscall(sys::__NR_setsockopt, fd as usize, level, option, place, 4);
+        syscall(sys::__NR_setsockopt, [fd as usize, level, option, place, 4]);
     }
 }
 
-/// sendmsg(2) to `address`, or over a connection if that is empty; as much as there is room for. It
+/// sendmsg(2) to `address`, or over a connection if there is none; as much as there is room for. It
 /// never waits, and nobody who listens no more sends us SIGPIPE.
-pub fn send(fd: c_int, address: &[u8], parts: &[IoSlice]) {
+pub fn send(fd: c_int, address: Option<&Name>, parts: &[IoSlice]) {
     let message = net::msghdr {
-        msg_name: address.as_ptr().cast_mut().cast(),
-        msg_namelen: address.len() as c_int,
+        msg_name: address.map_or(null_mut(), |name| (&raw const *name).cast_mut().cast()),
+        msg_namelen: address.map_or(0, |name| name.len as c_int),
         msg_iov: parts.as_ptr().cast_mut().cast(),
         msg_iovlen: parts.len(),
         msg_control: null_mut(),
@@ -643,7 +772,7 @@ pub fn send(fd: c_int, address: &[u8], parts: &[IoSlice]) {
     // SAFETY: the structures are the kernel's, which only reads them. `IoSlice` is an iovec.
     unsafe {
         let place = &raw const message as usize;
-        syscall(sys::__NR_sendmsg, fd as usize, place, flags, 0, 0);
+        syscall(sys::__NR_sendmsg, [fd as usize, place, flags]);
     }
 }
 
@@ -676,7 +805,7 @@ pub fn receive(fd: c_int, buffer: &mut [MaybeUninit<u8>]) -> Result<(Pid, &[u8])
     // beginning of the buffer, as long as it says, is written to then.
     unsafe {
         let place = &raw mut message as usize;
-        let len = answer(syscall(sys::__NR_recvmsg, fd as usize, place, 0, 0, 0))?;
+        let len = answer(syscall(sys::__NR_recvmsg, [fd as usize, place, 0]))?;
         let text = core::slice::from_raw_parts(buffer.as_ptr().cast(), len.min(buffer.len()));
         let sender = sender.assume_init();
         let known = sender.header.cmsg_type as u32 == net::SCM_CREDENTIALS;
@@ -689,18 +818,10 @@ pub fn receive(fd: c_int, buffer: &mut [MaybeUninit<u8>]) -> Result<(Pid, &[u8])
 /// # Safety
 ///
 /// The argument must be right for the request.
+#[inline(never)]
 unsafe fn ioctl(fd: c_int, request: u32, argument: usize) -> bool {
     // SAFETY: the caller's.
-    unsafe {
-        syscall(
-            sys::__NR_ioctl,
-            fd as usize,
-            request as usize,
-            argument,
-            0,
-            0,
-        ) == 0
-    }
+    unsafe { syscall(sys::__NR_ioctl, [fd as usize, request as usize, argument]) == 0 }
 }
 
 /// The foreground process group of a terminal, as our PID namespace counts: 0 if it is not in it.
@@ -737,56 +858,56 @@ pub fn give_up_terminal(fd: c_int) -> bool {
     unsafe { ioctl(fd, TIOCNOTTY, 0) }
 }
 
-/// A system call that reads no memory and answers with nothing but success.
-///
-/// # Safety
-///
-/// The arguments must be right for the call.
-#[inline(never)]
-unsafe fn set(number: u32, a: usize, b: usize, c: usize, d: usize) -> Result<(), Errno> {
-    // SAFETY: the caller's.
-    answer(unsafe { syscall(number, a, b, c, d, 0) }).map(|_| ())
+/// setrlimit(2) as prlimit(2), which has 64 bits everywhere; `u64::MAX` is unlimited.
+pub fn set_limit(resource: u32, limit: [u64; 2]) -> Result<(), Errno> {
+    let place = limit.as_ptr() as usize;
+    // SAFETY: struct rlimit64 is two 64-bit numbers, soft and hard (asm-generic/resource.h).
+    done(unsafe { syscall(sys::__NR_prlimit64, [0, resource as usize, place, 0]) })
 }
 
-/// setrlimit(2) as prlimit(2), which has 64 bits everywhere; `u64::MAX` is unlimited.
-pub fn set_limit(resource: u8, soft: u64, hard: u64) -> Result<(), Errno> {
-    let limits = [soft, hard];
-    // SAFETY: struct rlimit64 is two 64-bit numbers, soft and hard (asm-generic/resource.h).
-    unsafe {
-        set(
-            sys::__NR_prlimit64,
-            0,
-            resource.into(),
-            limits.as_ptr() as usize,
-            0,
-        )
-    }
+/// getrlimit(2), as [`set_limit`].
+pub fn limit(resource: u32) -> [u64; 2] {
+    let mut limit = [u64::MAX; 2];
+    let place = limit.as_mut_ptr() as usize;
+    // SAFETY: as above.
+    unsafe { syscall(sys::__NR_prlimit64, [0, resource as usize, 0, place]) };
+    limit
 }
 
 /// setpriority(2) of this process.
 pub fn set_priority(nice: i32) -> Result<(), Errno> {
     // SAFETY: numbers only.
-    unsafe { set(sys::__NR_setpriority, 0, 0, nice as usize, 0) }
+    done(unsafe { syscall(sys::__NR_setpriority, [0, 0, nice as usize]) })
 }
 
 /// umask(2).
 pub fn set_umask(mask: u32) {
     // SAFETY: a number only.
-    let _ = unsafe { set(sys::__NR_umask, mask as usize, 0, 0, 0) };
+    unsafe { syscall(sys::__NR_umask, [mask as usize]) };
+}
+
+/// chdir(2).
+pub fn chdir(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: the path is a C string.
+    done(unsafe { syscall(sys::__NR_chdir, [path.as_ptr() as usize]) })
 }
 
 // The first calls of 32-bit x86 and arm had 16 bits for a user.
 #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
-use sys::{__NR_setgroups as SETGROUPS, __NR_setresgid as SETRESGID, __NR_setresuid as SETRESUID};
+use sys::{
+    __NR_getgid as GETGID, __NR_getuid as GETUID, __NR_setgroups as SETGROUPS,
+    __NR_setresgid as SETRESGID, __NR_setresuid as SETRESUID,
+};
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use sys::{
-    __NR_setgroups32 as SETGROUPS, __NR_setresgid32 as SETRESGID, __NR_setresuid32 as SETRESUID,
+    __NR_getgid32 as GETGID, __NR_getuid32 as GETUID, __NR_setgroups32 as SETGROUPS,
+    __NR_setresgid32 as SETRESGID, __NR_setresuid32 as SETRESUID,
 };
 
 /// setgroups(2).
 pub fn set_groups(groups: &[u32]) -> Result<(), Errno> {
     // SAFETY: so many numbers are there.
-    unsafe { set(SETGROUPS, groups.len(), groups.as_ptr() as usize, 0, 0) }
+    done(unsafe { syscall(SETGROUPS, [groups.len(), groups.as_ptr() as usize]) })
 }
 
 /// setresgid(2) and setresuid(2): real, effective and saved ones.
@@ -794,32 +915,66 @@ pub fn set_user(user: u32, group: u32) -> Result<(), Errno> {
     let (user, group) = (user as usize, group as usize);
     // SAFETY: numbers only.
     unsafe {
-        set(SETRESGID, group, group, group, 0)?;
-        set(SETRESUID, user, user, user, 0)
+        done(syscall(SETRESGID, [group, group, group]))?;
+        done(syscall(SETRESUID, [user, user, user]))
     }
 }
 
-fn control(operation: u32, argument: usize, second: usize) -> Result<(), Errno> {
-    // SAFETY: of the operations below none reads memory.
-    unsafe { set(sys::__NR_prctl, operation as usize, argument, second, 0) }
+/// Our user and our group.
+pub fn own_user() -> (u32, u32) {
+    // SAFETY: no arguments.
+    unsafe { (syscall(GETUID, []) as u32, syscall(GETGID, []) as u32) }
+}
+
+/// # Safety
+///
+/// The arguments must be right for the operation.
+#[inline(never)]
+unsafe fn control(operation: u32, argument: usize, second: usize) -> Result<(), Errno> {
+    let arguments = [operation as usize, argument, second, 0, 0];
+    // SAFETY: the caller's.
+    done(unsafe { syscall(sys::__NR_prctl, arguments) })
+}
+
+/// The signal that we get when our parent dies (prctl(2), PR_SET_PDEATHSIG).
+pub fn set_parent_death(signal: Signal) {
+    // SAFETY: a number only.
+    _ = unsafe { control(prctl::PR_SET_PDEATHSIG, signal.number().into(), 0) };
+}
+
+/// Has orphans among our descendants come to us; whether they will.
+pub fn become_subreaper() -> bool {
+    // SAFETY: a number only.
+    unsafe { control(prctl::PR_SET_CHILD_SUBREAPER, 1, 0) }.is_ok()
+}
+
+/// Whether orphans among our descendants come to us.
+pub fn is_subreaper() -> bool {
+    let mut is: c_int = 0;
+    // SAFETY: the kernel writes an int.
+    _ = unsafe { control(prctl::PR_GET_CHILD_SUBREAPER, &raw mut is as usize, 0) };
+    is != 0
 }
 
 /// No program that is executed from here on gives privileges (prctl(2), PR_SET_NO_NEW_PRIVS).
 pub fn no_new_privileges() -> Result<(), Errno> {
-    control(prctl::PR_SET_NO_NEW_PRIVS, 1, 0)
+    // SAFETY: a number only.
+    unsafe { control(prctl::PR_SET_NO_NEW_PRIVS, 1, 0) }
 }
 
 /// Takes all capabilities but these from the bounding set, and keeps what there is over a change of
 /// user (capabilities(7)).
 pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
-    for number in 0..64 {
-        // One that the kernel does not know is in nobody's set.
-        let known = control(prctl::PR_CAPBSET_READ, number, 0).is_ok();
-        if keep >> number & 1 == 0 && known {
-            control(prctl::PR_CAPBSET_DROP, number, 0)?;
+    // SAFETY: numbers only.
+    unsafe {
+        for number in 0..64 {
+            // One that the kernel does not know is in nobody's set.
+            if keep >> number & 1 == 0 && control(prctl::PR_CAPBSET_READ, number, 0).is_ok() {
+                control(prctl::PR_CAPBSET_DROP, number, 0)?;
+            }
         }
+        control(prctl::PR_SET_KEEPCAPS, 1, 0)
     }
-    control(prctl::PR_SET_KEEPCAPS, 1, 0)
 }
 
 /// Has exactly these capabilities: effective, permitted, inheritable and ambient.
@@ -828,15 +983,15 @@ pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
     let header = [0x2008_0522_u32, 0];
     let (low, high) = (keep as u32, (keep >> 32) as u32);
     let data = [low, low, low, high, high, high];
-    // SAFETY: struct __user_cap_header_struct, and two of __user_cap_data_struct.
+    // SAFETY: struct __user_cap_header_struct, and two of __user_cap_data_struct; numbers only.
     unsafe {
         let (header, data) = (header.as_ptr() as usize, data.as_ptr() as usize);
-        set(sys::__NR_capset, header, data, 0, 0)?;
-    }
-    for number in 0..64 {
-        if keep >> number & 1 != 0 {
-            let raise = prctl::PR_CAP_AMBIENT_RAISE as usize;
-            control(prctl::PR_CAP_AMBIENT, raise, number)?;
+        done(syscall(sys::__NR_capset, [header, data]))?;
+        for number in 0..64 {
+            if keep >> number & 1 != 0 {
+                let raise = prctl::PR_CAP_AMBIENT_RAISE as usize;
+                control(prctl::PR_CAP_AMBIENT, raise, number)?;
+            }
         }
     }
     Ok(())
@@ -856,30 +1011,23 @@ pub unsafe fn execve(
     let result = unsafe {
         syscall(
             sys::__NR_execve,
-            path as usize,
-            argv as usize,
-            envp as usize,
-            0,
-            0,
+            [path as usize, argv as usize, envp as usize],
         )
     };
-    Errno(-result as u16)
+    errno(result)
 }
 
 /// Makes a child that shares our memory, and sleeps until it has exec'ed or ended. The child runs
-/// `child(argument)` on our own stack, below what we have on it, as vfork(2) has it.
+/// `child(argument)` on our own stack, below what we have on it, as vfork(2) has it. What is returned
+/// is its number, or an error's negated.
 ///
 /// # Safety
 ///
 /// `child` must leave what it shares with us in order, and must not return.
-pub unsafe fn vfork(
-    child: unsafe extern "C" fn(*mut u8) -> !,
-    argument: *mut u8,
-) -> Result<Pid, Errno> {
+pub unsafe fn vfork(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     // SAFETY: the caller's. Without `nostack` nothing of ours is below the stack pointer, which is
     // aligned for a call; the child never returns into our frame.
-    let result = unsafe { clone(child, argument) };
-    answer(result).map(|pid| pid as Pid)
+    unsafe { clone(child, argument) }
 }
 
 /// No stack of its own, and none of the flags that the further arguments of clone(2) belong to.

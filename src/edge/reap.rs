@@ -3,52 +3,39 @@
 
 use linux_raw_sys::general as sys;
 
-use super::raw;
+use super::raw::{self, Child};
 use pidlet::words::Pid;
 use pidlet::words::exit::Status;
 use pidlet::words::signal::Signal;
 
-/// What a look at the children found.
-pub enum Look {
-    /// A zombie, still there.
-    Zombie(Pid, Status),
-    /// Children, but none that is dead.
-    Alive,
-    /// No child at all.
-    None,
+/// What a look at the children found: a zombie that is still there, if its number is not 0.
+pub fn look() -> Child {
+    raw::waitid(0, sys::WEXITED | sys::WNOWAIT)
 }
 
-/// Looks for a zombie and leaves it where it is.
-pub fn look() -> Look {
-    let Some(child) = raw::waitid(0, sys::WEXITED | sys::WNOWAIT) else {
-        return Look::None;
-    };
-    let signal = Signal::new(child.status as u32);
-    match signal.filter(|_| child.code as u32 != sys::CLD_EXITED) {
-        _ if child.pid == 0 => Look::Alive,
-        Some(signal) => Look::Zombie(child.pid, Status::Killed(signal)),
-        None => Look::Zombie(child.pid, Status::Exited(child.status as u8)),
+/// How it ended.
+pub fn status(zombie: Child) -> Status {
+    match Signal::new(zombie.status.into()) {
+        Some(signal) if u32::from(zombie.code) != sys::CLD_EXITED => Status::Killed(signal),
+        _ => Status::Exited(zombie.status),
     }
 }
 
 /// Frees a zombie's number.
 pub fn reap(pid: Pid) {
     // Nothing can be done about an error: somebody else's parent is not us.
-    let _ = raw::waitid(pid, sys::WEXITED);
+    raw::waitid(pid, sys::WEXITED);
 }
 
 /// Whether a process is a child of ours that has not ended.
 pub fn is_child(pid: Pid) -> bool {
-    raw::waitid(pid, sys::WEXITED | sys::WNOWAIT).is_some_and(|child| child.pid == 0)
+    let child = raw::waitid(pid, sys::WEXITED | sys::WNOWAIT);
+    child.exists && child.pid == 0
 }
 
 /// The signal that a child is stopped by just now, if it is.
 pub fn stopped(pid: Pid) -> Option<Signal> {
     // Left unreported, so that it can be asked for again.
-    let child = raw::waitid(pid, sys::WSTOPPED | sys::WNOWAIT)?;
-    if child.pid == pid {
-        Signal::new(child.status as u32)
-    } else {
-        None
-    }
+    let child = raw::waitid(pid, sys::WSTOPPED | sys::WNOWAIT);
+    Signal::new(child.status.into()).filter(|_| child.pid == pid)
 }

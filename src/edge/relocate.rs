@@ -1,11 +1,11 @@
-//! Relocates the static PIE that we are, and makes what is only relocated read-only (RELRO).
+//! Relocates the static PIE that we are, and makes what is only relocated read-only (RELRO), together
+//! with what the arena knows: when the start is over.
 //!
 //! Nobody else does it: there is no dynamic linker. Until this has run, nothing may be used that
 //! needs a relocation, which is any pointer in data; so no panic with a location, no table of
 //! strings, no call through a pointer.
 
-use core::ptr::{null, null_mut};
-use core::slice::from_raw_parts;
+use core::ptr::null_mut;
 
 use super::raw;
 
@@ -98,6 +98,30 @@ struct Relocation {
     info: Word,
 }
 
+/// Where parts of the running program are: each from its first byte to behind its last.
+#[derive(Clone, Copy)]
+pub struct Segments {
+    /// The segments that are never written to, constants and code, from the first page to the end
+    /// of the last.
+    pub constants: [(Word, Word); 2],
+    /// What is only written to by relocating it, and before the start.
+    relro: (Word, Word),
+}
+
+impl Segments {
+    /// Makes what is only relocated read-only. There is nobody to tell if it fails, and nothing is
+    /// lost.
+    pub fn protect(&self) {
+        // Segments are aligned to the largest page of the architecture by the linker, so that 4 KiB
+        // are right where pages are larger, too; the start is a page's, the end is padded to one.
+        let (start, end) = (self.relro.0 & !(PAGE - 1), self.relro.1 & !(PAGE - 1));
+        // SAFETY: it is our own RELRO segment, and nobody writes to it any more.
+        unsafe { raw::protect(start, end.wrapping_sub(start)) };
+    }
+}
+
+const PAGE: Word = 4096;
+
 /// Relocates the program whose ELF header is at `header`. Addresses are added modulo the word, as
 /// the processor supplements have it.
 ///
@@ -105,9 +129,11 @@ struct Relocation {
 ///
 /// `header` must be that of the running program, a static PIE linked at address 0 that was not
 /// relocated yet.
-pub unsafe fn relocate(header: *const u8) {
+pub unsafe fn relocate(header: *const u8) -> Segments {
     let base = header as Word;
-    let mut relro = null::<Segment>();
+    let mut constants = [(base, base); 2];
+    let mut relro = (base, base);
+    let mut known = 0;
     // SAFETY: the linker put the header and the segments' table at the start of the first segment,
     // which the kernel mapped.
     unsafe {
@@ -115,46 +141,24 @@ pub unsafe fn relocate(header: *const u8) {
         let mut segment = base.wrapping_add((*header).phoff) as *const Segment;
         let mut left = (*header).phnum;
         while left > 0 {
+            let start = base.wrapping_add((*segment).vaddr);
+            let end = start.wrapping_add((*segment).memsz);
             if (*segment).kind == PT_DYNAMIC {
-                dynamic(
-                    base,
-                    base.wrapping_add((*segment).vaddr) as *const [Word; 2],
-                );
+                dynamic(base, start as *const [Word; 2]);
             } else if (*segment).kind == PT_GNU_RELRO {
-                relro = segment;
+                relro = (start, end);
+            } else if (*segment).kind == PT_LOAD && (*segment).flags & PF_W == 0 && known < 2 {
+                constants[known] = (
+                    start & !(PAGE - 1),
+                    end.wrapping_add(PAGE - 1) & !(PAGE - 1),
+                );
+                known += 1;
             }
             segment = segment.wrapping_add(1);
             left -= 1;
         }
-        if !relro.is_null() {
-            raw::protect_relro(base.wrapping_add((*relro).vaddr), (*relro).memsz);
-        }
     }
-}
-
-/// Where the two segments that are never written to are, constants and code: each from its first
-/// page to the end of its last.
-///
-/// # Safety
-///
-/// `header` must be that of the running program.
-pub unsafe fn constants(header: *const u8) -> [(Word, Word); 2] {
-    const PAGE: Word = 4096;
-    let base = header as Word;
-    let mut found = [(base, base); 2];
-    // SAFETY: the caller's; the table of segments is where the header says.
-    unsafe {
-        let header = header.cast::<Header>();
-        let first = base.wrapping_add((*header).phoff) as *const Segment;
-        let segments = from_raw_parts(first, usize::from((*header).phnum));
-        let constant = |segment: &&Segment| segment.kind == PT_LOAD && segment.flags & PF_W == 0;
-        for (place, segment) in found.iter_mut().zip(segments.iter().filter(constant)) {
-            let start = base.wrapping_add(segment.vaddr);
-            let end = start.wrapping_add(segment.memsz).wrapping_add(PAGE - 1);
-            *place = (start & !(PAGE - 1), end & !(PAGE - 1));
-        }
-    }
-    found
+    Segments { constants, relro }
 }
 
 /// Applies the dynamic section's tables of relocations.

@@ -3,8 +3,6 @@
 //! from each process up to us, and signalled through a descriptor where the kernel has them, so
 //! that a number that changed hands meanwhile hits nobody.
 
-use core::mem::MaybeUninit;
-
 use super::process::{is_or_descends, stat};
 use super::{files, raw};
 use pidlet::supervise::Supervisor;
@@ -31,10 +29,10 @@ impl Farewell<'_, '_> {
             self.by(|signal| _ = raw::kill(-1, signal));
             return true;
         }
-        if stat(self.own).is_none() || !is_own_proc(self.own) {
+        if !is_own_proc(self.own) {
             return false;
         }
-        files::numbers(c"/proc", &mut |pid, _| {
+        files::numbers(c"/proc", &mut |pid| {
             if pid != self.own && pid != 1 {
                 self.send_to(pid);
             }
@@ -44,18 +42,18 @@ impl Farewell<'_, '_> {
     fn send_to(&self, pid: Pid) {
         // Opened first: from now on the descriptor and what we read of it are of one process, or
         // the signal goes nowhere.
-        let fd = raw::pidfd_open(pid).ok();
+        let fd = raw::pidfd_open(pid);
         if self.concerns(pid) {
             // Gone meanwhile, or not ours to signal any more: a program that changed its user.
             self.by(|signal| {
                 _ = match fd {
-                    Some(fd) => raw::pidfd_send_signal(fd, signal),
-                    None => raw::kill_child(pid, false, signal),
+                    0.. => raw::pidfd_send_signal(fd, signal),
+                    _ => raw::kill_child(pid, false, signal),
                 }
             });
         }
-        if let Some(fd) = fd {
-            raw::close(fd);
+        if fd >= 0 {
+            raw::close(fd as usize);
         }
     }
 
@@ -68,9 +66,7 @@ impl Farewell<'_, '_> {
 
     /// Whether a process descends from us and is not in a group that is spared.
     fn concerns(&self, pid: Pid) -> bool {
-        let Some((parent, group)) = stat(pid) else {
-            return false;
-        };
+        let (parent, group) = stat(pid);
         let spared = self.told.is_some_and(|told| told.was_told(group));
         !spared && is_or_descends(parent, &mut |pid| pid == self.own)
     }
@@ -78,9 +74,5 @@ impl Farewell<'_, '_> {
 
 /// Whether `/proc` shows our own PID namespace, and not the one that it was mounted in.
 fn is_own_proc(own: Pid) -> bool {
-    let mut buffer = [MaybeUninit::<u8>::uninit(); 32];
-    match rustix::fs::readlinkat_raw(rustix::fs::CWD, c"/proc/self", &mut buffer) {
-        Ok((target, _)) => text::number(target) == Some(own.into()),
-        Err(_) => false,
-    }
+    text::number(raw::read_link(c"/proc/self", &mut [0; 32])) == Some(own.into())
 }

@@ -2,8 +2,6 @@
 
 use core::ffi::c_int;
 
-use rustix::fd::BorrowedFd;
-
 use super::{files, raw};
 
 /// The standard streams stay.
@@ -13,7 +11,7 @@ const FIRST_INHERITED: c_int = 3;
 /// were started in can be unmounted, and a pipe comes to its end. None of our own is above `last`.
 pub fn settle(last: c_int) {
     // A root that may not be entered is no reason to die.
-    let _ = rustix::process::chdir(c"/");
+    _ = raw::chdir(c"/");
     close_inherited(last);
 }
 
@@ -27,18 +25,14 @@ pub fn close_inherited(last: c_int) {
     if !raw::close_range(behind, c_int::MAX) {
         // Before Linux 5.9, and where a seccomp profile knows no close_range(2): only what is open,
         // never every number up to the limit, which may be a billion.
-        files::numbers(c"/proc/self/fd", &mut |fd, _| {
-            close_if_inherited(fd as c_int)
-        });
+        files::numbers(c"/proc/self/fd", &mut |fd| close_if_inherited(fd as c_int));
     }
 }
 
 /// Closes a descriptor that is not one of the three and not our own: ours are all closed on exec,
 /// and one that came through an exec is not.
 fn close_if_inherited(fd: c_int) {
-    // SAFETY: only asked about. If it is not open this fails, and that is all.
-    let flags = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(fd) });
-    if fd >= FIRST_INHERITED && flags.is_ok_and(|flags| flags.is_empty()) {
+    if fd >= FIRST_INHERITED && raw::is_inherited(fd) {
         raw::close(fd as usize);
     }
 }

@@ -6,24 +6,19 @@
 //! changed when its exec succeeds stays changed for us.
 
 use core::ffi::{CStr, c_char, c_int};
-use core::mem::replace;
-use core::ptr::null;
+use core::mem::{replace, transmute};
+use core::ptr::{null, null_mut};
 
-use rustix::fd::BorrowedFd;
-use rustix::fs::{Access, access};
-use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Rlimit, getpid, set_parent_process_death_signal, setpgid, setsid};
-
-use super::entry::Start;
+use super::entry::{Start, variable};
 use super::prepare::prepare;
 use super::process::{self, Own};
 use super::reactor::NONE;
 use super::terminal::STDIN;
 use super::{arena, raw, settle};
+use pidlet::output::Buffer;
 use pidlet::plan::environment::assemble;
-use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Terminal, behind};
+use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Terminal};
 use pidlet::supervise::Event;
-use pidlet::text;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::list::List;
@@ -35,8 +30,6 @@ use pidlet::words::text::{self, Line};
 const DEFAULT_PATH: &CStr = c"/bin:/usr/bin";
 const SHELL: &CStr = c"/bin/sh";
 
-/// The longest name of a file, limits.h. What is longer is nowhere in a directory of PATH.
-const NAME_MAX: usize = 255;
 /// The longest path that the kernel takes, limits.h.
 const PATH_MAX: usize = 4096;
 
@@ -44,11 +37,12 @@ const PATH_MAX: usize = 4096;
 pub const FIRST_SOCKET: c_int = 3;
 /// More are passed on by nobody.
 const SOCKETS_MAX: u64 = 1000;
-/// Variables of a service beside ours and those of its section.
-const EXTRA_VARIABLES: usize = 3;
+/// Words beside those of the plan: in a command the shell's name, a `finish` command's arguments and
+/// a null pointer; in an environment a service's own variables.
+const EXTRA_WORDS: usize = 4;
 
 /// The variables that name the process that they are for.
-const PIDS: [&[u8]; 2] = [b"LISTEN_PID=", b"WATCHDOG_PID="];
+const PIDS: [&[u8]; 2] = [b"LISTEN_PID", b"WATCHDOG_PID"];
 
 /// What of a service is started.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,43 +61,30 @@ pub enum What {
 pub struct Gift<'g> {
     /// What its standard streams are to be: descriptors of ours, or [`NONE`] for the one that we have.
     pub streams: [c_int; 3],
-    /// Its `ready = fd:N`: our end of the pipe, and N.
-    pub ready: Option<(c_int, c_int)>,
+    /// Its `ready = fd:N`: its end of the pipe, and N; or [`NONE`] and [`NONE`].
+    pub ready: [c_int; 2],
     /// `NOTIFY_SOCKET=...`, or nothing.
     pub notify: &'g CStr,
-    /// The terminal of which it is to be the foreground.
-    pub terminal: Option<c_int>,
-}
-
-impl Gift<'_> {
-    /// Nothing.
-    pub const NONE: Gift<'static> = Gift {
-        streams: [NONE; 3],
-        ready: None,
-        notify: c"",
-        terminal: None,
-    };
+    /// The terminal of which it is to be the foreground, or [`NONE`].
+    pub terminal: c_int,
 }
 
 /// Starts services.
 pub struct Spawner<'p> {
     plan: &'p Plan<'p>,
     attempt: Attempt<'p>,
-    /// Where LISTEN_PID and WATCHDOG_PID are in the environment, if they are for a child.
-    pids: [Option<*mut *const c_char>; 2],
-    path: &'p CStr,
+    /// How many of [`PIDS`] are for a child where they are in its environment.
+    pids: usize,
     /// Our own environment, and room for a service's: as words, and as execve(2) takes it. For
     /// plans that come from a file.
-    ours: List<'p, &'p CStr>,
+    ours: &'p [&'p CStr],
     variables: List<'p, &'p CStr>,
-    envp: &'p mut [*const c_char],
-    /// The limit of descriptors that a service has, where we have another one.
-    pub files: Option<Rlimit>,
+    envp: *mut *const c_char,
+    /// The limit of descriptors that a service has, where we have another one; else nothing.
+    pub files: [u64; 2],
     /// How many sockets were passed to us, from descriptor 3 on (sd_listen_fds(3)).
     pub sockets: c_int,
-    /// Room for the longest path that is tried, with its NUL.
-    candidate: &'p mut [u8],
-    mask: SignalSet,
+    start: &'p Start,
     /// SIGCHLD was ignored when we were started.
     chld_ignored: bool,
 }
@@ -113,68 +94,60 @@ struct Birth<'s, 'p> {
     spawner: &'s mut Spawner<'p>,
     service: usize,
     what: What,
-    gift: Gift<'s>,
+    gift: &'s Gift<'s>,
     fault: Option<StartFault>,
 }
 
 impl<'p> Spawner<'p> {
     /// Takes all memory that starting will need.
-    pub fn new(plan: &'p Plan<'p>, start: &Start, own: &Own) -> Spawner<'p> {
-        let path = start.getenv(b"PATH").unwrap_or(DEFAULT_PATH);
-        let listen = match start.variable(b"LISTEN_PID") {
-            Some((place, value)) if text::number(value.to_bytes()) == Some(own.pid.into()) => {
-                Some(place)
-            }
-            _ => None,
-        };
-        let mut longest = 0;
-        let mut words = 0;
+    #[inline(never)]
+    pub fn new(plan: &'p Plan<'p>, start: &'p Start, own: &Own) -> Spawner<'p> {
+        // More than any command or any service's environment has: room costs nothing.
+        let mut words = EXTRA_WORDS;
         for service in &*plan.services {
-            // The arguments of a `finish` command are two more.
-            let mut most = service.run.len();
-            let mut said = EXTRA_VARIABLES;
+            words += service.run.len();
             for line in service.spec.0 {
-                most = most.max(line.words.len() + 2);
-                said += line.words.len();
+                words += line.words.len();
             }
-            longest = longest.max(most);
-            words = words.max(said);
         }
         let mut spawner = Spawner {
             plan,
+            start,
             attempt: Attempt {
-                argv: arena::array(null(), longest + 2),
+                argv: pointers(words),
+                words: 0,
                 envp: start.envp(),
                 shell_fallback: plan.setup.shell_fallback,
             },
-            pids: [listen.filter(|_| plan.setup.listen_pid), None],
-            path,
-            ours: List::none(),
+            pids: 0,
+            ours: &[],
             variables: List::none(),
-            envp: &mut [],
-            files: None,
+            envp: null_mut(),
+            files: [0; 2],
             sockets: 0,
-            candidate: arena::array(0, path.count_bytes() + NAME_MAX + 2),
-            mask: start.mask,
             chld_ignored: own.chld_ignored,
         };
+        let listens = start.number(b"LISTEN_PID") == own.pid.into();
         if plan.filed {
-            spawner.ours = start.environment();
-            let most = spawner.ours.len() + words;
-            spawner.variables = List::with_room(c"", most);
-            spawner.envp = arena::array(null(), most + 1);
-            spawner.candidate = arena::array(0, PATH_MAX);
-            let sockets = start.getenv(b"LISTEN_FDS").filter(|_| listen.is_some());
-            let sockets = sockets.and_then(|number| text::number(number.to_bytes()));
-            spawner.sockets = sockets.unwrap_or(0).min(SOCKETS_MAX) as c_int;
-            // Services get what is theirs and nothing else, however late they start.
-            let last = FIRST_SOCKET + spawner.sockets - 1;
-            for fd in FIRST_SOCKET..=last {
-                inherit(fd, FdFlags::CLOEXEC);
+            if listens {
+                spawner.sockets = start.number(b"LISTEN_FDS").min(SOCKETS_MAX) as c_int;
             }
-            settle::close_inherited(last);
+            spawner.pids = PIDS.len();
+            spawner.own_all(words);
+        } else if listens && plan.setup.listen_pid {
+            spawner.pids = 1;
         }
         spawner
+    }
+
+    /// Services get what is theirs and nothing else, however late they start.
+    fn own_all(&mut self, words: usize) {
+        self.ours = self.start.environment();
+        let most = self.ours.len() + words;
+        self.variables = List::with_room(c"", most);
+        self.envp = pointers(most).as_mut_ptr();
+        self.pass_sockets(false);
+        settle::close_inherited(FIRST_SOCKET + self.sockets - 1);
     }
 
     /// Starts a service or what belongs to it, and tells what came of it.
@@ -187,99 +160,89 @@ impl<'p> Spawner<'p> {
             spawner: self,
             service,
             what,
-            gift: *gift,
+            gift,
             fault: None,
         };
         // SAFETY: `child` does not return, and leaves everything that it shares in order.
-        match (
-            unsafe { raw::vfork(child, (&raw mut birth).cast()) },
-            birth.fault,
-        ) {
-            (Err(errno), _) => Event::NotStarted(StartFault {
+        let pid = unsafe { raw::vfork(child, (&raw mut birth).cast()) };
+        if pid < 0 {
+            return Event::NotStarted(StartFault {
                 step: Step::Fork,
-                errno,
-            }),
-            (Ok(pid), Some(fault)) => {
+                errno: raw::errno(pid),
+            });
+        }
+        let pid = pid as Pid;
+        match birth.fault {
+            Some(fault) => {
                 // It was never a service: nobody else hears of it.
                 super::reap::reap(pid);
                 Event::NotStarted(fault)
             }
-            (Ok(pid), None) => Event::Started(pid),
+            None => Event::Started(pid),
         }
     }
 
     /// Makes the environment of a service; `watchdog` is room for a variable.
+    #[inline(never)]
     fn assemble(&mut self, service: usize, gift: &Gift, watchdog: &mut Line) {
         let spec = self.plan.spec(service);
         self.variables.clear();
-        for word in &*self.ours {
+        for word in self.ours {
             self.variables.push(word);
         }
-        if spec.has(Key::Watchdog) {
-            watchdog.put(text!("WATCHDOG_USEC="));
-            watchdog.put_number(spec.number(Key::Watchdog).saturating_mul(1000));
+        let mut extra = [gift.notify, c"", c""];
+        let microseconds = spec.number(Key::Watchdog).saturating_mul(1000);
+        if microseconds > 0 {
+            let period = put_word(watchdog, b"WATCHDOG_USEC", microseconds);
+            // SAFETY: it ends with a NUL.
+            extra = [
+                gift.notify,
+                unsafe { CStr::from_ptr(period) },
+                c"WATCHDOG_PID=",
+            ];
         }
-        watchdog.put(Text::plain("\0"));
-        let pid = if spec.has(Key::Watchdog) {
-            c"WATCHDOG_PID="
-        } else {
-            c""
-        };
-        // SAFETY: it ends with a NUL. It and the gift's live until the program runs, and nobody
-        // looks at the list after that.
-        let extra = unsafe {
-            let watchdog = CStr::from_ptr(watchdog.text().as_ptr().cast());
-            [CStr::from_ptr(gift.notify.as_ptr()), watchdog, pid]
-        };
+        // SAFETY: the gift's word and ours live until the program runs, and nobody looks at the list
+        // after that.
+        let extra = unsafe { transmute::<[&CStr; 3], [&'p CStr; 3]>(extra) };
         assemble(&mut self.variables, spec, &extra);
-        self.pids = [None; 2];
-        self.path = DEFAULT_PATH;
-        let mut slots = self.envp.iter_mut();
-        for (word, slot) in self.variables.iter().zip(slots.by_ref()) {
-            *slot = word.as_ptr();
-            for (name, place) in PIDS.iter().zip(&mut self.pids) {
-                if word.to_bytes().starts_with(name) {
-                    *place = Some(slot);
-                }
-            }
-            if let Some(path) = behind(word, "PATH=") {
-                self.path = path;
+        let mut place = self.envp;
+        self.attempt.envp = place;
+        for word in &*self.variables {
+            // SAFETY: there is room for so many and for the null pointer.
+            unsafe {
+                place.write(word.as_ptr());
+                place = place.add(1);
             }
         }
-        if let Some(end) = slots.next() {
-            *end = null();
-        }
-        self.attempt.envp = self.envp.as_ptr();
+        // SAFETY: as above.
+        unsafe { place.write(null()) };
     }
 
     /// A child's life up to its program. Returns only to say why there is none.
     fn live(&mut self, service: usize, what: What, gift: &Gift) -> StartFault {
         let setup = self.plan.setup;
         let group = match setup.group {
-            Group::Own => setpgid(None, None),
-            Group::Session => setsid().map(|_| ()),
+            Group::Own => raw::lead_group(),
+            Group::Session => raw::lead_session(),
             Group::Ours => Ok(()),
         };
-        if let Err(error) = group {
-            let errno = Errno(error.raw_os_error() as u16);
-            return StartFault {
-                step: Step::Group,
-                errno,
-            };
+        if let Err(errno) = group {
+            let step = Step::Group;
+            return StartFault { step, errno };
         }
         // No error of the terminal is fatal: the program runs without it.
         if setup.terminal == Terminal::Session {
             raw::take_terminal(STDIN);
-        } else if let Some(fd) = gift.terminal {
-            raw::set_foreground(fd, own_pid());
+        } else if gift.terminal != NONE {
+            raw::set_foreground(gift.terminal, raw::own_pid());
         }
-        for (to, fd) in gift.streams.into_iter().enumerate() {
-            if fd != NONE {
-                raw::dup_to(fd, to as c_int);
+        for (fd, to) in gift.streams.iter().zip(0..) {
+            if *fd != NONE {
+                raw::dup_to(*fd, to);
             }
         }
-        if let Some(limit) = self.files {
-            process::limit_files(limit);
+        if self.files != [0; 2] {
+            process::limit_files(self.files);
         }
         if self.plan.filed {
             if let Err((key, errno)) = self.furnish(service, gift) {
@@ -290,28 +253,36 @@ impl<'p> Spawner<'p> {
         if self.plan.parent_death == Some(Signal::KILL) {
             // The kernel would kill us only: whoever asks for KILL means the program too. A change
             // of user would clear it.
-            let _ = set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+            raw::set_parent_death(Signal::KILL);
         }
         self.execute(service, what)
+    }
+
+    /// Has the sockets that were passed to us come through an exec, or not.
+    #[inline(never)]
+    fn pass_sockets(&self, yes: bool) {
+        for fd in FIRST_SOCKET..FIRST_SOCKET + self.sockets {
+            raw::inherit(fd, yes);
+        }
     }
 
     /// Further descriptors, and what else its section says.
     fn furnish(&self, service: usize, gift: &Gift) -> Result<(), (Key, Errno)> {
         let spec = self.plan.spec(service);
         if spec.number(Key::Sockets) > 0 {
-            for fd in FIRST_SOCKET..FIRST_SOCKET + self.sockets {
-                inherit(fd, FdFlags::empty());
-            }
+            self.pass_sockets(true);
         }
-        match gift.ready {
-            Some((fd, to)) if fd == to => inherit(fd, FdFlags::empty()),
-            Some((fd, to)) => raw::dup_to(fd, to),
-            None => (),
+        let [ready, to] = gift.ready;
+        if ready == to {
+            raw::inherit(ready, true);
+        } else if ready != NONE {
+            raw::dup_to(ready, to);
         }
         prepare(spec)
     }
 
     /// execvp(3), with the error that it gives.
+    #[inline(never)]
     fn execute(&mut self, service: usize, what: What) -> StartFault {
         let spec = self.plan.spec(service);
         let command = match what {
@@ -320,43 +291,32 @@ impl<'p> Spawner<'p> {
             What::Check(key) => spec.words(key),
         };
         let mut program = command.first().copied().unwrap_or(c"");
-        if let What::Check(_) = what {
-            program = behind(program, EXEC).unwrap_or(program);
+        if let (What::Check(_), Some(behind)) =
+            (what, program.to_bytes_with_nul().get(EXEC.len()..))
+        {
+            // SAFETY: what ends with a NUL still does.
+            program = unsafe { CStr::from_bytes_with_nul_unchecked(behind) };
         }
-        let mut places = self.attempt.argv.iter_mut();
-        let _the_shells = places.next();
-        let mut next = program.as_ptr();
-        for (index, place) in (1..=command.len()).zip(places.by_ref()) {
-            *place = next;
-            next = command.get(index).map_or(null(), |word| word.as_ptr());
+        self.attempt.words = 1;
+        self.attempt.put(program.as_ptr());
+        for word in command.get(1..).unwrap_or(&[]) {
+            self.attempt.put(word.as_ptr());
         }
-        let mut numbers = Line::new();
+        // What these lead to lives until the kernel has copied it.
+        let mut room = Line::new();
         if let What::Finish(code, signal) = what {
-            let code_len = numbers
-                .put_number(code.into())
-                .put(Text::plain("\0"))
-                .text()
-                .len();
-            numbers.put_number(signal.into()).put(Text::plain("\0"));
-            // What it leads to lives until the kernel has copied it.
-            let text = numbers.text();
-            for (text, place) in [text, &text[code_len..]].iter().zip(places.by_ref()) {
-                *place = text.as_ptr().cast();
-            }
+            self.attempt.put(put_word(&mut room, b"", code.into()));
+            self.attempt.put(put_word(&mut room, b"", signal.into()));
         }
-        if let Some(place) = places.next() {
-            *place = null();
-        }
-        // Names the child as the one that these are for. What they lead to lives, as above.
-        let mut own = Line::new();
-        for (name, place) in PIDS.iter().zip(self.pids) {
-            if let Some(place) = place {
-                let start = own.text().len();
-                own.put_bytes(name).put_number(own_pid().into());
-                own.put(Text::plain("\0"));
-                // SAFETY: one of the environment's places, which is ours; if the program cannot be
-                // executed nobody reads it any more.
-                unsafe { place.write(own.text()[start..].as_ptr().cast()) };
+        self.attempt.put(null());
+        // Names the child as the one that these are for.
+        for name in PIDS.iter().take(self.pids) {
+            // SAFETY: the environment is ours, and its words live until the program runs; if it
+            // cannot be executed nobody reads it any more.
+            unsafe {
+                if let Some((place, _)) = variable(self.attempt.envp, name) {
+                    place.write(put_word(&mut room, name, raw::own_pid().into()));
+                }
             }
         }
         self.restore_signals();
@@ -371,7 +331,7 @@ impl<'p> Spawner<'p> {
     /// Gives back what we changed, the mask last: what was sent to the child meanwhile is still
     /// pending when the program begins.
     fn restore_signals(&self) {
-        let mut mask = self.mask;
+        let mut mask = self.start.mask;
         if self.plan.setup.clean_signals {
             mask = SignalSet::NONE;
             for number in 1..32 {
@@ -389,19 +349,32 @@ impl<'p> Spawner<'p> {
     /// there is one.
     fn search(&mut self, program: &CStr, execute: bool) -> Errno {
         let name = program.to_bytes_with_nul();
-        let (_, behind_slash) = text::cut(name, b'/');
-        if name.len() == 1 || !behind_slash.is_empty() {
+        if name.len() == 1 || text::cut(name, b'/').0.len() < name.len() {
             return self.attempt.make(program, execute);
         }
+        let mut room = [0; PATH_MAX];
         let mut last = Errno::NOENT;
-        for directory in self.path.to_bytes().split(|byte| *byte == b':') {
-            let Some(path) = join(self.candidate, directory, name) else {
+        // SAFETY: as in `execute`.
+        let path = unsafe { variable(self.attempt.envp, b"PATH") };
+        let mut rest = path
+            .map_or(DEFAULT_PATH, |(_, path)| path)
+            .to_bytes_with_nul();
+        while !rest.is_empty() {
+            // The NUL is the end of the last one.
+            let directory = match text::take(&mut rest, b':') {
+                [directory @ .., 0] => directory,
+                directory => directory,
+            };
+            let Some(path) = join(&mut room, directory, name) else {
                 continue;
             };
             match self.attempt.make(path, execute) {
-                // Remembered, whatever is missing elsewhere.
-                Errno::ACCES => last = Errno::ACCES,
-                errno @ (Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::STALE) => {
+                errno @ (Errno::ACCES
+                | Errno::NOENT
+                | Errno::NOTDIR
+                | Errno::NAMETOOLONG
+                | Errno::STALE) => {
+                    // One that may not be executed is remembered, whatever is missing elsewhere.
                     if last != Errno::ACCES {
                         last = errno;
                     }
@@ -413,17 +386,6 @@ impl<'p> Spawner<'p> {
     }
 }
 
-/// Lets programs have this descriptor, or not.
-fn inherit(fd: c_int, flags: FdFlags) {
-    // SAFETY: it is open, or this fails and the program misses what nobody has.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    let _ = fcntl_setfd(fd, flags);
-}
-
-fn own_pid() -> Pid {
-    getpid().as_raw_pid() as Pid
-}
-
 /// What a search answers that was not to execute anything.
 const FOUND: Errno = Errno(0);
 
@@ -431,17 +393,31 @@ const FOUND: Errno = Errno(0);
 struct Attempt<'p> {
     /// Room for the longest command: a place for the shell, the words and a null pointer.
     argv: &'p mut [*const c_char],
-    envp: *const *const c_char,
+    /// How many places of it are taken.
+    words: usize,
+    envp: *mut *const c_char,
     /// A script without `#!` goes to the shell.
     shell_fallback: bool,
 }
 
 impl Attempt<'_> {
+    /// Puts a word behind those that the command has.
+    #[inline(never)]
+    fn put(&mut self, word: *const c_char) {
+        if let Some(place) = self.argv.get_mut(self.words) {
+            *place = word;
+            self.words += 1;
+        }
+    }
+
     /// Executes a file, or only looks whether it is there.
     fn make(&mut self, path: &CStr, execute: bool) -> Errno {
         if !execute {
-            let there = access(path, Access::EXISTS).is_ok();
-            return if there { FOUND } else { Errno::NOENT };
+            return if raw::exists(path) {
+                FOUND
+            } else {
+                Errno::NOENT
+            };
         }
         let whole = self.argv.as_ptr();
         let [shell, words @ ..] = &mut *self.argv else {
@@ -464,17 +440,32 @@ impl Attempt<'_> {
     }
 }
 
-/// `directory/name` in `buffer`, if it fits; an empty directory is the current one.
-fn join<'b>(buffer: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Option<&'b CStr> {
+/// `directory/name` in `room`, if it fits; an empty directory is the current one.
+fn join<'b>(room: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Option<&'b CStr> {
+    let mut path = Buffer::new(room);
     let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-    let mut places = buffer.iter_mut();
-    for part in [directory, slash, name_with_nul] {
-        for byte in part {
-            *places.next()? = *byte;
-        }
-    }
+    let fits = path.put(directory) && path.put(slash) && path.put(name_with_nul);
     // SAFETY: the name ends with a NUL and fitted.
-    Some(unsafe { CStr::from_ptr(buffer.as_ptr().cast()) })
+    fits.then(|| unsafe { CStr::from_ptr(room.as_ptr().cast()) })
+}
+
+/// Puts a variable with a number, or only that, behind what is in a line, and a NUL; it is there for as
+/// long as the line is.
+#[inline(never)]
+fn put_word(line: &mut Line, name: &[u8], number: u64) -> *const c_char {
+    let start = line.text().len();
+    if !name.is_empty() {
+        line.put_bytes(name).push(b'=');
+    }
+    line.put_number(number);
+    line.put(Text::plain("\0"));
+    line.text().as_ptr().wrapping_add(start).cast()
+}
+
+/// So many null pointers.
+fn pointers<'p>(count: usize) -> &'p mut [*const c_char] {
+    // SAFETY: zeroes are null pointers.
+    unsafe { arena::zeroes(count) }
 }
 
 /// A child's life up to its program.
@@ -485,7 +476,7 @@ fn join<'b>(buffer: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Opt
 unsafe extern "C" fn child(birth: *mut u8) -> ! {
     // SAFETY: the caller's; the parent sleeps, so nobody else uses it.
     let birth = unsafe { &mut *birth.cast::<Birth>() };
-    let fault = birth.spawner.live(birth.service, birth.what, &birth.gift);
+    let fault = birth.spawner.live(birth.service, birth.what, birth.gift);
     birth.fault = Some(fault);
     raw::exit(127)
 }

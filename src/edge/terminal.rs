@@ -1,65 +1,75 @@
 //! The terminal: who is its foreground group. No error of it is fatal.
 
 use core::ffi::c_int;
+use core::mem::take;
+
+use linux_raw_sys::general::O_RDWR;
 
 use super::raw;
+use super::reactor::NONE;
 use pidlet::plan;
 use pidlet::words::Pid;
 use pidlet::words::signal::{Signal, SignalSet};
-use rustix::fs::{Mode, OFlags, open};
 
 /// Standard input.
 pub const STDIN: c_int = 0;
 
-/// The terminal that the only service is given, if there is one.
+/// The terminal that the only service is given, if there is one. Where there is none nothing can be
+/// done with it, and nothing happens.
 pub struct Terminal {
+    /// Its descriptor, or [`NONE`].
     fd: c_int,
     /// Our own process group, as our PID namespace counts: 0 if it is not in it.
     own_group: Pid,
-    /// The service's group that has the terminal from us.
-    given: Option<Pid>,
+    /// The service's group that has the terminal from us, or 0.
+    given: Pid,
 }
 
 impl Terminal {
     /// The terminal that the plan means, if it is there.
-    pub fn find(kind: plan::Terminal) -> Option<Terminal> {
-        let fd = match kind {
-            plan::Terminal::None | plan::Terminal::Session => return None,
+    pub fn find(kind: plan::Terminal) -> Terminal {
+        let mut fd = match kind {
+            plan::Terminal::None | plan::Terminal::Session => NONE,
             plan::Terminal::Stdin => STDIN,
-            plan::Terminal::Controlling => {
-                let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
-                match open(c"/dev/tty", flags, Mode::empty()) {
-                    Ok(file) => rustix::fd::IntoRawFd::into_raw_fd(file),
-                    Err(_) => STDIN,
-                }
-            }
+            plan::Terminal::Controlling => raw::open(c"/dev/tty", O_RDWR).max(STDIN),
         };
-        raw::foreground(fd)?;
-        Some(Terminal {
+        let mut own_group = 0;
+        if fd != NONE {
+            match raw::foreground(fd) {
+                Some(_) => own_group = raw::own_group(),
+                None => fd = NONE,
+            }
+        }
+        Terminal {
             fd,
-            own_group: raw::own_group(),
-            given: None,
-        })
-    }
-
-    /// Its descriptor, if we are in its foreground: to give it away from the background would be
-    /// to steal it from the shell that we were started from.
-    pub fn ours(&self) -> Option<c_int> {
-        if raw::foreground(self.fd) == Some(self.own_group) {
-            Some(self.fd)
-        } else {
-            None
+            own_group,
+            given: 0,
         }
     }
 
-    /// The descriptor that leads to it.
+    /// Whether there is one.
+    pub fn is_there(&self) -> bool {
+        self.fd != NONE
+    }
+
+    /// Its descriptor, if we are in its foreground: to give it away from the background would be
+    /// to steal it from the shell that we were started from. Else [`NONE`].
+    pub fn ours(&self) -> c_int {
+        if self.is_there() && raw::foreground(self.fd) == Some(self.own_group) {
+            self.fd
+        } else {
+            NONE
+        }
+    }
+
+    /// The descriptor that leads to it, or [`NONE`].
     pub fn fd(&self) -> c_int {
         self.fd
     }
 
     /// A child has made itself the foreground group.
     pub fn given_to(&mut self, pid: Pid) {
-        self.given = Some(pid);
+        self.given = pid;
     }
 
     /// A child that could not be started may have made itself the foreground group before.
@@ -69,25 +79,26 @@ impl Terminal {
 
     /// Gives a child's group the terminal if it is ours to give, or nobody's: the group that has
     /// it may have died.
+    #[inline(never)]
     pub fn give(&mut self, pid: Pid) -> bool {
         let ours = raw::foreground(self.fd).is_some_and(|group| {
-            group == self.own_group || Some(group) == self.given || !raw::is_group(group)
+            group == self.own_group || group == self.given && group != 0 || !raw::is_group(group)
         });
         let given = ours && raw::set_foreground(self.fd, pid);
         if given {
-            self.given = Some(pid);
+            self.given = pid;
         }
         given
     }
 
     /// Takes the terminal back from the group that we gave it to, unless somebody else has it now.
+    #[inline(never)]
     pub fn take_back(&mut self) {
-        if let Some(given) = self.given.take() {
-            if raw::foreground(self.fd) == Some(given) {
-                // Fails where our own group is outside of our PID namespace; whoever is there
-                // takes the terminal by himself.
-                raw::set_foreground(self.fd, self.own_group);
-            }
+        let given = take(&mut self.given);
+        if given != 0 && raw::foreground(self.fd) == Some(given) {
+            // Fails where our own group is outside of our PID namespace; whoever is there takes
+            // the terminal by himself.
+            raw::set_foreground(self.fd, self.own_group);
         }
     }
 }

@@ -83,6 +83,10 @@ impl Errno {
     pub const STALE: Errno = Errno(116);
     /// Not a directory.
     pub const NOTDIR: Errno = Errno(20);
+    /// Is a directory.
+    pub const ISDIR: Errno = Errno(21);
+    /// File too large.
+    pub const FBIG: Errno = Errno(27);
 
     /// What strerror(3) says of it, where we have the text.
     pub fn text(self) -> Option<Text> {

@@ -15,10 +15,14 @@ mod x86;
 mod x86_64;
 
 use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
+use core::slice::from_raw_parts;
 
-use super::{arena, raw, relocate};
-use pidlet::words::list::List;
+use super::arena::{self, First};
+use super::raw;
+use super::relocate::{self, Segments};
 use pidlet::words::signal::SignalSet;
+use pidlet::words::text;
 
 /// What the kernel put on the stack for us (`Documentation/arch/x86/..`, the ELF ABI: argc, argv,
 /// NULL, envp, NULL, auxv).
@@ -26,8 +30,8 @@ use pidlet::words::signal::SignalSet;
 pub struct Start {
     argc: usize,
     argv: *mut *const c_char,
-    /// Our segments that are never written to.
-    pub constants: [(usize, usize); 2],
+    /// Where we are in memory.
+    pub segments: Segments,
     /// The signals that were blocked before we blocked all.
     pub mask: SignalSet,
 }
@@ -35,12 +39,7 @@ pub struct Start {
 impl Start {
     /// The arguments.
     pub fn args(&self) -> &'static [&'static CStr] {
-        let args = arena::array(c"", self.argc);
-        for (index, slot) in args.iter_mut().enumerate() {
-            // SAFETY: the kernel made `argc` pointers to strings that live as long as we do.
-            *slot = unsafe { CStr::from_ptr(*self.argv.add(index)) };
-        }
-        args
+        strings(self.argv)
     }
 
     /// The environment as the kernel laid it out: pointers up to a NULL.
@@ -49,45 +48,64 @@ impl Start {
         unsafe { self.argv.add(self.argc + 1) }
     }
 
-    /// A variable's place in the environment, and its value: of the first one of that name.
-    pub fn variable(&self, name: &[u8]) -> Option<(*mut *const c_char, &'static CStr)> {
-        let mut place = self.envp();
-        // SAFETY: we are at most at the NULL that ends the environment; its strings live as long as
-        // we do. What is behind the beginning of a string ends with the same NUL.
-        unsafe {
-            while !(*place).is_null() {
-                let variable = CStr::from_ptr(*place).to_bytes_with_nul();
-                if let Some([b'=', value @ ..]) = variable.strip_prefix(name) {
-                    return Some((place, CStr::from_bytes_with_nul_unchecked(value)));
-                }
-                place = place.add(1);
-            }
-        }
-        None
+    /// All variables.
+    pub fn environment(&self) -> &'static [&'static CStr] {
+        strings(self.envp())
     }
 
-    /// All variables.
-    pub fn environment<'p>(&self) -> List<'p, &'p CStr> {
-        let mut place = self.envp();
-        let mut count = 0;
-        // SAFETY: as above.
-        while unsafe { !(*place.add(count)).is_null() } {
-            count += 1;
-        }
-        let mut list = List::with_room(c"", count);
-        for _ in 0..count {
-            // SAFETY: as above; so many are there.
-            unsafe {
-                list.push(CStr::from_ptr(*place));
-                place = place.add(1);
-            }
-        }
-        list
+    /// The value of a variable as a number, or 0.
+    pub fn number(&self, name: &[u8]) -> u64 {
+        let value = self.getenv(name).unwrap_or(c"");
+        text::number(value.to_bytes()).unwrap_or(0)
     }
 
     /// The value of a variable, as getenv(3) finds it.
     pub fn getenv(&self, name: &[u8]) -> Option<&'static CStr> {
-        self.variable(name).map(|(_, value)| value)
+        // SAFETY: the kernel made it, and it lives as long as we do.
+        unsafe { variable(self.envp(), name) }.map(|(_, value)| value)
+    }
+}
+
+/// A variable's place in an environment, and its value: of the first one of that name.
+///
+/// # Safety
+///
+/// `place` must be an environment's first one: pointers up to a NULL, to strings that live as long as
+/// what is returned is used.
+pub unsafe fn variable(
+    mut place: *mut *const c_char,
+    name: &[u8],
+) -> Option<(*mut *const c_char, &'static CStr)> {
+    // SAFETY: we are at most at the NULL that ends the environment. What is behind the beginning of
+    // a string ends with the same NUL.
+    unsafe {
+        while !(*place).is_null() {
+            let variable = CStr::from_ptr(*place).to_bytes_with_nul();
+            if let Some([b'=', value @ ..]) = variable.strip_prefix(name) {
+                return Some((place, CStr::from_bytes_with_nul_unchecked(value)));
+            }
+            place = place.add(1);
+        }
+    }
+    None
+}
+
+/// The strings that pointers up to a NULL lead to.
+#[inline(never)]
+fn strings(pointers: *mut *const c_char) -> &'static [&'static CStr] {
+    let mut count = 0;
+    // SAFETY: the kernel made the pointers, to strings that live as long as we do.
+    unsafe {
+        while !(*pointers.add(count)).is_null() {
+            count += 1;
+        }
+        let strings = arena::fresh(count.saturating_mul(size_of::<&CStr>())).cast::<&CStr>();
+        for index in 0..count {
+            strings
+                .add(index)
+                .write(CStr::from_ptr(*pointers.add(index)));
+        }
+        from_raw_parts(strings, count)
     }
 }
 
@@ -98,22 +116,22 @@ impl Start {
 ///
 /// Only `_start` may call it, once, with what the kernel gave it.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pidlet_entry(
-    stack: *mut usize,
-    header: *const u8,
-    mask: *const [u32; 2],
-) -> ! {
+unsafe extern "C" fn pidlet_entry(stack: *mut usize, header: *const u8, mask: *const u64) -> ! {
     // SAFETY: `header` is our own, and nothing that needs a relocation ran before.
-    unsafe { relocate::relocate(header) };
-    // SAFETY: the kernel put argc and argv there; `_start` gave eight bytes for the mask.
+    let segments = unsafe { relocate::relocate(header) };
+    let mut first = MaybeUninit::<First>::zeroed();
+    // SAFETY: we never return, so that what is in our frame lives as long as we do. The kernel put
+    // argc and argv there; `_start` gave eight bytes for the mask.
     let start = unsafe {
-        let [low, high] = *mask;
+        arena::begin(first.as_mut_ptr());
         Start {
             argc: *stack,
             argv: stack.add(1).cast(),
-            mask: SignalSet(u64::from(low) | u64::from(high) << 32),
-            constants: relocate::constants(header),
+            mask: SignalSet(*mask),
+            segments,
         }
     };
-    raw::exit(crate::main(start))
+    let place = &raw const start;
+    // SAFETY: as above.
+    raw::exit(crate::main(unsafe { &*place }))
 }
