@@ -17,7 +17,7 @@ use super::address::Name;
 use super::reactor::{NONE, Reactor, Token, away_from_the_three};
 use super::{arena, files, raw};
 use pidlet::http;
-use pidlet::plan::{NOBODY, Place, Plan, Probe};
+use pidlet::plan::{Key, NOBODY, Place, Plan, Probe, Service};
 use pidlet::supervise::{Finding, Supervisor};
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -73,7 +73,12 @@ pub struct Checks {
 impl Checks {
     /// Takes all memory that checking will need; none if the plan checks nothing.
     pub fn new(plan: &Plan) -> Checks {
-        let count = if plan.filed { plan.services.len() } else { 0 };
+        let checked = |service: &Service| {
+            let spec = service.spec;
+            spec.has(Key::Ready) || spec.has(Key::Health) || spec.has(Key::Pidfile)
+        };
+        let any = plan.services.iter().any(checked);
+        let count = if any { plan.services.len() } else { 0 };
         Checks {
             checks: arena::array(Check::NONE, count),
             spare: Check::NONE,
