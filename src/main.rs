@@ -24,7 +24,7 @@ use edge::raw;
 use edge::reactor::{NONE, NOTIFY, Reactor, Token, now};
 use edge::reap;
 use edge::rest::Farewell;
-use edge::say::{self, Voice};
+use edge::say;
 use edge::spawn::{Gift, Spawner, What};
 use edge::terminal::{self, Terminal};
 use edge::{arena, files, settle};
@@ -87,7 +87,6 @@ struct Init<'p> {
     notify: Notify,
     /// Where services reach us with sd_notify(3), if any does.
     variable: &'static CStr,
-    voice: Voice,
     memory: MemoryEvents,
     start: &'static Start,
     supervisor: Supervisor<'p>,
@@ -111,6 +110,8 @@ impl<'p> Init<'p> {
             alone: own.init() || on_terminal && raw::own_session() == own.pid,
             ignore_once,
         };
+        // https://no-color.org
+        let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);
         Init {
             plan,
             look: false,
@@ -119,11 +120,10 @@ impl<'p> Init<'p> {
             checks: Checks::new(plan),
             notify: Notify::new(),
             variable: c"",
-            voice: Voice::new(),
             memory: MemoryEvents::new(),
             start,
             supervisor: Supervisor::new(plan, surroundings),
-            outputs: Outputs::new(plan),
+            outputs: Outputs::new(plan, colour),
             reactor: Reactor::new(&start.segments.constants),
             spawner: Spawner::new(plan, start, &own),
             spare_stdin: several && on_terminal,
@@ -271,7 +271,7 @@ impl<'p> Init<'p> {
             self.woken(token);
         }
         if self.outputs.due {
-            self.complain(false);
+            self.outputs.complain(false);
         }
         if pending.number == 0 {
             self.step(Event::Time);
@@ -505,23 +505,6 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// Says a line, or has it said behind lines of services that wait.
-    fn say_line(&mut self, stream: Stream, line: &mut Line, patience_ms: u64) {
-        let text = line.end();
-        if stream == Stream::Out || !self.outputs.defer(text) {
-            self.voice.say(stream, text, patience_ms);
-        }
-    }
-
-    /// Says which lines of services were lost; `at_the_end` all of them.
-    fn complain(&mut self, at_the_end: bool) {
-        let mut line = Line::new();
-        while self.outputs.complain(at_the_end, &mut line) {
-            self.say_line(Stream::Err, &mut line, 0);
-            line.clear();
-        }
-    }
-
     fn say(&mut self, message: Message) {
         let mut line = Line::new();
         let last = message.kind == Kind::End;
@@ -529,10 +512,10 @@ impl<'p> Init<'p> {
         if last {
             self.outputs
                 .finish(now().after(LAST_OUTPUT), &mut self.reactor);
-            self.complain(true);
+            self.outputs.complain(true);
         }
         if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
-            self.say_line(stream, &mut line, patience);
+            self.outputs.say(stream, &mut line, patience);
         }
         if !last {
             return;
@@ -544,7 +527,7 @@ impl<'p> Init<'p> {
             if let (Err(error), Some(path)) = (say::termination_log(log, line.end()), log) {
                 line.clear();
                 line.put_cannot_write(path.to_bytes(), files::words_errno(error));
-                self.voice.say(Stream::Err, line.end(), patience);
+                self.outputs.say(Stream::Err, &mut line, patience);
             }
         }
     }

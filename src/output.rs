@@ -13,58 +13,58 @@
 //! but the last ends with a backslash, which is a line that goes on in shells and in C; an object
 //! says `"partial":true` behind the message instead. A character in UTF-8 is never cut in two.
 
-use crate::words::text;
+use crate::plan::Plan;
+use crate::words::text::{self, Line};
 
 /// The most bytes of a line that come in one piece, without the newline.
 pub const LINE_BYTES_MAX: usize = 8192;
 
-/// Room for what stands in front of each line of a stream.
-pub const HEAD_BYTES_MAX: usize = 1024;
+/// Room that takes any piece in any form: in JSON a byte becomes six at the most, and of a name three.
+pub const PIECE_BYTES_MAX: usize = 6 * LINE_BYTES_MAX + 3 * text::LINE_BYTES_MAX + 128;
 
-/// How much of a name is shown. Escaped it may be six times as long, and must leave room.
-const NAME_BYTES_MAX: usize = 128;
+/// How many colours names have: red to cyan.
+const COLOURS: usize = 6;
 
-/// Room that takes any piece in any form: in JSON a byte becomes six at the most.
-pub const PIECE_BYTES_MAX: usize = 6 * LINE_BYTES_MAX + HEAD_BYTES_MAX + 32;
-
-/// What a line looks like.
+/// What a line looks like. In the order of [`HEADS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// As it was written.
     Raw,
     /// Behind the service's name.
     Prefix,
+    /// Behind the service's name in a colour of its own.
+    Colour,
     /// As a JSON object.
     Json,
 }
 
-/// A moment on the clock of the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Time {
-    /// Seconds since 1970, without leap seconds.
-    pub seconds: u64,
-    /// Microseconds of the second.
-    pub micros: u32,
-}
+/// What stands in front of a line, for each form in their order. What is between two question marks is
+/// there only with a time; capitals stand for what differs.
+const HEADS: &[u8] = b"?T ?\n?T ?N | \n?T ?\x1b[3CmN\x1b[m | \n\
+    {?\"time\":\"T\",?\"service\":\"N\",\"stream\":\"stdS\",\"message\":\"\n";
+
+/// A moment on the clock of the world: seconds since 1970, without leap seconds, and microseconds.
+pub type Time = (u64, u32);
 
 /// Whose lines they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source<'a> {
-    /// What they look like.
-    pub form: Form,
-    /// When they were read, if that is to be said.
-    pub time: Option<Time>,
-    /// The service's name.
-    pub name: &'a [u8],
-    /// 1 for the first of that name; the second is shown as `name-2`.
-    pub copy: u32,
+#[derive(Clone, Copy)]
+pub struct Source<'s, 'p> {
+    /// Whose services there are.
+    pub plan: &'s Plan<'p>,
+    /// Which of them it is.
+    pub service: usize,
     /// They were written to standard error.
     pub error: bool,
+    /// What they look like.
+    pub form: Form,
+    /// When they were read, if the plan wants that to be said.
+    pub time: Time,
 }
 
 /// Bytes in a room of fixed size.
 pub struct Buffer<'a> {
     room: &'a mut [u8],
+    /// How many were added, more than there is room for if it is longer than that.
     len: usize,
 }
 
@@ -74,278 +74,296 @@ impl<'a> Buffer<'a> {
         Buffer { room, len: 0 }
     }
 
-    /// Adds these bytes, all or none; whether there was room for them.
+    /// Adds these bytes, all or none. Where there was no room for them there is none for anything
+    /// that follows.
     #[inline(never)]
-    pub fn put(&mut self, bytes: &[u8]) -> bool {
-        let free = self.room.get_mut(self.len..).unwrap_or(&mut []);
-        let place = free.get_mut(..bytes.len());
-        if let (Some(place), false) = (place, bytes.is_empty()) {
+    pub fn put(&mut self, bytes: &[u8]) {
+        let from = self.len;
+        self.len = from.wrapping_add(bytes.len());
+        if let Some(place) = self.room.get_mut(from..self.len) {
             place.copy_from_slice(bytes);
-            self.len += bytes.len();
-            return true;
         }
-        bytes.is_empty()
     }
 
-    /// Adds a number in decimal with at least so many digits.
-    pub fn put_number(&mut self, value: u32, digits: u32) -> bool {
-        let more = value >= 10 || digits > 1;
-        if more {
-            self.put_number(value / 10, digits.saturating_sub(1));
-        }
-        self.put(&[b'0' + (value % 10) as u8])
+    /// Whether there was room for all.
+    pub fn fits(&self) -> bool {
+        self.len <= self.room.len()
     }
 
-    /// Adds text as it stands in a JSON string, whatever its bytes are: what is not UTF-8 becomes
-    /// U+FFFD, byte by byte.
-    pub fn put_escaped(&mut self, bytes: &[u8]) -> bool {
-        let mut rest = bytes;
-        // What stands for itself is added in one go.
-        let mut plain = 0;
-        while let Some(byte) = rest.get(plain) {
-            let size = match byte {
-                b'"' | b'\\' => 0,
-                b' '..=0x7f => 1,
-                _ => character(rest.get(plain..).unwrap_or(&[])),
-            };
-            plain += size;
-            if size == 0 {
-                let high = b'0' + (byte >> 4);
-                let fitted = self.put(rest.get(..plain).unwrap_or(&[]))
-                    && match byte {
-                        0..b' ' => self.put(&[b'\\', b'u', b'0', b'0', high, text::hex(byte & 15)]),
-                        0x80.. => self.put("\u{fffd}".as_bytes()),
-                        _ => self.put(&[b'\\', *byte]),
-                    };
-                if !fitted {
-                    return false;
-                }
-                rest = rest.get(plain + 1..).unwrap_or(&[]);
-                plain = 0;
-            }
-        }
-        self.put(rest)
-    }
-
-    /// Adds a time in RFC 3339.
+    /// Adds a line's text as it stands in a JSON string, whatever its bytes are: what is not UTF-8
+    /// becomes U+FFFD, byte by byte.
     #[inline(never)]
-    fn put_time(&mut self, time: Time) {
-        let (year, month, day) = date(time.seconds / 86_400);
-        let second = (time.seconds % 86_400) as u32;
-        let (hour, minute) = (second / 3600, second / 60 % 60);
-        let parts = [year, month, day, hour, minute, second % 60, time.micros];
-        for (value, form) in parts.into_iter().zip(b"4-2-2T2:2:2.6Z".chunks_exact(2)) {
-            if let [digits, mark] = form {
-                self.put_number(value, u32::from(digits & 15));
-                self.put(&[*mark]);
+    fn put_escaped(&mut self, text: &[u8]) {
+        let mut rest = text;
+        loop {
+            // What stands for itself is added in one go.
+            let mut len = 0;
+            while let Some(byte) = rest.get(len) {
+                let size = match byte {
+                    b'"' | b'\\' => 0,
+                    b' '..=0x7f => 1,
+                    _ => character(rest.get(len..).unwrap_or(&[])),
+                };
+                if size == 0 {
+                    break;
+                }
+                len = len.wrapping_add(size);
             }
+            if len > rest.len() {
+                return;
+            }
+            let (plain, special) = rest.split_at(len);
+            self.put(plain);
+            let [byte, behind @ ..] = special else {
+                return;
+            };
+            if *byte == b'\n' {
+                return;
+            }
+            rest = behind;
+            let (first, last): (&[u8], u8) = match byte {
+                0..b' ' => (
+                    if *byte < 16 { b"\\u000" } else { b"\\u001" },
+                    text::hex(byte & 15),
+                ),
+                0x80.. => (b"\xef\xbf", 0xbd),
+                _ => (b"\\", *byte),
+            };
+            self.put(first);
+            self.put(&[last]);
         }
+    }
+
+    /// Adds when it was, in RFC 3339.
+    #[inline(never)]
+    fn put_time(&mut self, source: &Source) {
+        let (seconds, micros) = source.time;
+        // From the last digit on; a six is one that the next one follows after a sixth.
+        let mut text = *b"0000-00-00T00:60:60.000000Z";
+        let mut value = seconds % 86_400 * 1_000_000 + u64::from(micros);
+        for place in text.iter_mut().rev() {
+            let radix = match place {
+                b'0' => 10,
+                b'6' => 6,
+                b'T' => {
+                    value = date(seconds / 86_400).into();
+                    continue;
+                }
+                _ => continue,
+            };
+            *place = b'0' + (value % radix) as u8;
+            value /= radix;
+        }
+        self.put(&text);
     }
 
     /// Adds what stands in front of each line.
     #[inline(never)]
-    pub fn put_head(&mut self, source: &Source) {
-        let json = source.form == Form::Json;
-        if let Some(time) = source.time {
-            self.put(if json { b"{\"time\":\"" } else { b"" });
-            self.put_time(time);
-            self.put(if json { b"\"," } else { b" " });
-        } else if json {
-            self.put(b"{");
+    fn put_head(&mut self, source: &Source) {
+        // How many forms are passed over, and whether this part is.
+        let (mut others, mut skipped) = (source.form as u8, false);
+        for &byte in HEADS {
+            match byte {
+                b'\n' if others == 0 => return,
+                b'\n' => others -= 1,
+                _ if others > 0 => (),
+                b'?' => skipped = !skipped && !source.plan.timestamps,
+                _ if skipped => (),
+                b'T' => self.put_time(source),
+                b'N' => {
+                    let mut name = Line::new();
+                    name.put_service(source.plan, source.service);
+                    match source.form {
+                        Form::Json => self.put_escaped(name.text()),
+                        _ => self.put(name.text()),
+                    }
+                }
+                b'S' => self.put(if source.error { b"err" } else { b"out" }),
+                b'C' => self.put(&[b'1' + (source.service % COLOURS) as u8]),
+                _ => self.put(&[byte]),
+            }
         }
-        if source.form == Form::Raw {
-            return;
-        }
-        self.put(if json { b"\"service\":\"" } else { b"" });
-        let name = source.name;
-        self.put_escaped(name.get(..NAME_BYTES_MAX).unwrap_or(name));
-        if source.copy > 1 {
-            self.put(b"-");
-            self.put_number(source.copy, 1);
-        }
-        self.put(match (json, source.error) {
-            (false, _) => b" | ",
-            (true, false) => b"\",\"stream\":\"stdout\",\"message\":\"",
-            (true, true) => b"\",\"stream\":\"stderr\",\"message\":\"",
-        });
     }
 
-    /// Adds the whole lines of `input`, each behind `head`: as many as there is room for, but after
-    /// the first one none with which there were more than `limit` bytes. Where the `end` of the
-    /// stream is reached a last line without newline is a line, too. How much of `input` is done.
-    #[inline(never)]
-    pub fn put_lines(&mut self, input: &[u8], end: bool, lines: &Lines, limit: usize) -> usize {
-        let mut done = 0;
-        while let Some(rest) = input.get(done..).filter(|rest| !rest.is_empty()) {
-            let window = rest.get(..LINE_BYTES_MAX + 1).unwrap_or(rest);
-            let mut len = newline(window);
-            let mut taken = len + 1;
-            let mut tail: &[u8] = if lines.json { b"\"}\n" } else { b"\n" };
-            if len > LINE_BYTES_MAX {
-                len = whole_characters(window);
-                taken = len;
-                tail = match lines.json {
-                    true => b"\",\"partial\":true}\n",
-                    false => b"\\\n",
-                };
-            } else if len == rest.len() {
-                if !end {
-                    break;
-                }
-                taken = len;
-            } else if !lines.json {
-                // Its own newline is as good.
-                (len, tail) = (taken, b"");
-            }
-            let before = self.len;
-            let text = rest.get(..len).unwrap_or(rest);
-            let fitted = self.put(lines.head)
-                && match lines.json {
-                    true => self.put_escaped(text),
-                    false => self.put(text),
-                }
-                && self.put(tail);
-            if !fitted || done > 0 && self.len > limit {
-                self.len = before;
-                break;
-            }
-            done += taken;
-        }
-        done
-    }
-
-    /// All that there is.
-    #[inline(never)]
-    pub fn text(&self) -> &[u8] {
+    /// All that there is; nothing if there was no room for all of it.
+    #[cfg(test)]
+    fn text(self) -> &'a [u8] {
         self.room.get(..self.len).unwrap_or(&[])
     }
 }
 
-/// What the lines of a stream have in common.
-pub struct Lines<'a> {
-    /// What stands in front of each.
-    pub head: &'a [u8],
-    /// They become strings of JSON objects that `head` begins.
-    pub json: bool,
+/// Fills `room` with a newline, in case that the line before is torn, and the whole lines of `input`,
+/// each as `source` has it: not more than `limit` bytes of them after the first line, for which there
+/// must be room beyond that. Where the `end` of the stream is reached a last line without newline is a
+/// line, too. How much of `input` is done, and of `room`.
+#[inline(never)]
+pub fn put_lines(
+    room: &mut [u8],
+    input: &[u8],
+    end: bool,
+    source: &Source,
+    limit: usize,
+) -> (usize, usize) {
+    let mut lines = Buffer::new(room);
+    lines.put(b"\n");
+    lines.put_head(source);
+    let head = lines.len;
+    let json = source.form == Form::Json;
+    let mut size = 1;
+    let mut rest = input;
+    loop {
+        let mut tail: &[u8] = if json { b"\"}\n" } else { b"\n" };
+        let mut len = newline(rest);
+        if len > LINE_BYTES_MAX {
+            len = whole_characters(rest);
+            tail = if json {
+                b"\",\"partial\":true}\n"
+            } else {
+                b"\\\n"
+            };
+        } else if len < rest.len() {
+            len += 1;
+            if !json {
+                // Its own newline is as good.
+                tail = b"";
+            }
+        } else if len == 0 || !end {
+            break;
+        }
+        let Some((line, behind)) = rest.split_at_checked(len) else {
+            break;
+        };
+        if json {
+            lines.put_escaped(line);
+        } else {
+            lines.put(line);
+        }
+        lines.put(tail);
+        if lines.len > limit && size > 1 {
+            break;
+        }
+        size = lines.len;
+        rest = behind;
+        // The next one has the same in front of it.
+        lines.len = size.wrapping_add(head - 1);
+        if lines.len <= lines.room.len() {
+            lines.room.copy_within(1..head, size);
+        }
+    }
+    (input.len().wrapping_sub(rest.len()), size)
 }
 
 /// Where a piece of a line that is too long ends: not between the bytes of a character, if it is one.
-fn whole_characters(window: &[u8]) -> usize {
+fn whole_characters(text: &[u8]) -> usize {
     let mut len = LINE_BYTES_MAX;
-    while len > LINE_BYTES_MAX - 3 && window.get(len).is_some_and(|byte| byte & 0xc0 == 0x80) {
+    while len > LINE_BYTES_MAX - 3 && text.get(len).is_some_and(|byte| byte & 0xc0 == 0x80) {
         len -= 1;
     }
     len
 }
 
-/// The place of the first newline, or the length. Eight bytes at a time: this is done to every byte
-/// that goes through.
+/// The place of the first newline, or the length, or that of the first byte that a piece cannot have.
+/// Eight bytes at a time: this is done to every byte that goes through.
+#[inline(never)]
 fn newline(text: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
-    let mut rest = text;
-    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
-        // A byte is 0 where it was a newline; the lowest such one has the lowest high bit that is left.
-        let word = u64::from_le_bytes(*word) ^ (ONES * b'\n' as u64);
-        let zeroes = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        if zeroes != 0 {
-            return text.len() - rest.len() + zeroes.trailing_zeros() as usize / 8;
-        }
-        rest = behind;
-    }
-    while let [byte, behind @ ..] = rest {
-        if *byte == b'\n' {
+    let text = text.get(..LINE_BYTES_MAX + 1).unwrap_or(text);
+    let mut at = 0;
+    while let Some(Ok(word)) = text.get(at..at + 8).map(<[u8; 8]>::try_from) {
+        // A byte is 0 where it is a newline, and there is a high bit in the end only if there is one.
+        let word = u64::from_ne_bytes(word) ^ (ONES * b'\n' as u64);
+        if word.wrapping_sub(ONES) & !word & (ONES << 7) != 0 {
             break;
         }
-        rest = behind;
+        at += 8;
     }
-    text.len() - rest.len()
+    while text.get(at).is_some_and(|byte| *byte != b'\n') {
+        at += 1;
+    }
+    at
 }
 
 /// The length of the UTF-8 character beyond ASCII that a text begins with; 0 if there is none
 /// (RFC 3629, 3).
 fn character(text: &[u8]) -> usize {
-    let Some((first, rest)) = text.split_first() else {
+    let first = text.first().copied().unwrap_or(0);
+    let len = first.leading_ones() as usize;
+    // How many bits it must have at the least, so that it is no longer than it need be.
+    let (Some(rest), Some(bits)) = (text.get(1..len), [7, 11, 16].get(len.wrapping_sub(2))) else {
         return 0;
     };
-    let len = first.leading_ones();
-    let shortest = match len {
-        2 => 0x80,
-        3 => 0x800,
-        4 => 0x1_0000,
-        _ => return 0,
-    };
-    let mut code = u32::from(first & 0x7f >> len);
-    for index in 1..len {
-        match rest.get(index as usize - 1) {
-            Some(byte @ 0x80..0xc0) => code = code << 6 | u32::from(byte & 0x3f),
-            _ => return 0,
+    let mut code = u32::from(first & 0x7f_u8.wrapping_shr(len as u32));
+    for byte in rest {
+        if byte & 0xc0 != 0x80 {
+            return 0;
         }
+        code = code << 6 | u32::from(byte & 0x3f);
     }
-    // Neither longer than it need be, nor a half of a pair of UTF-16.
-    if code < shortest || char::from_u32(code).is_none() {
+    // No half of a pair of UTF-16 is a character.
+    if char::from_u32(code).is_none() || code.wrapping_shr(*bits) == 0 {
         return 0;
     }
-    len as usize
+    len
 }
 
 /// The last day of the year 9999, the last one that has a name.
 const LAST_DAY: u64 = 2_932_896;
 
-/// Year, month and day of so many days after 1 January 1970 in the Gregorian calendar. Counted, which
-/// takes no longer than to write them and is a third of the formula.
-fn date(days: u64) -> (u32, u32, u32) {
-    let mut day = days.min(LAST_DAY) as u32;
-    let (mut year, mut month) = (1970, 1);
-    loop {
-        // Every fourth year has a leap day, of those of a full century every fourth.
-        let leap = u32::from(year % 4 == 0 && (year % 25 != 0 || year % 16 == 0));
-        let length = match month {
-            2 => 28 + leap,
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        };
-        if month == 1 && day >= 365 + leap {
-            day -= 365 + leap;
-            year += 1;
-        } else if day >= length {
-            day -= length;
-            month += 1;
-        } else {
-            return (year, month, day + 1);
-        }
-    }
+/// The date so many days after 1 January 1970 in the Gregorian calendar, 20,000,229 for 29 February
+/// 2000. Four centuries are 146,097 days, four years 1461, and five months from March or August on 153.
+fn date(days: u64) -> u32 {
+    // A year begins with March, so that its last day is the leap day, and the first one was the year 0.
+    let quarters = 4 * (days.min(LAST_DAY) as u32 + 719_468) + 3;
+    let (century, rest) = (quarters / 146_097, quarters % 146_097);
+    let quarters = rest | 3;
+    let (year, rest) = (100 * century + quarters / 1461, quarters % 1461);
+    let fifths = 5 * (rest / 4) + 461;
+    let (month, day) = (fifths / 153, fifths % 153 / 5 + 1);
+    // January and February are months 13 and 14.
+    let next = if month > 12 { 1_00_00 - 12_00 } else { 0 };
+    (100 * year + month) * 100 + day + next
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Service, Style};
+    use crate::words::list::List;
     use std::format;
     use std::string::{String, ToString};
     use std::vec::Vec;
 
-    fn web(form: Form) -> Source<'static> {
+    /// A plan with three services of this name.
+    fn plan(name: &'static [u8], timestamps: bool) -> Plan<'static> {
+        let mut plan = Plan::new(Style::Pidlet);
+        plan.timestamps = timestamps;
+        plan.services = List::with_room(Service::NONE, 3);
+        for copy in 1..=3 {
+            let service = Service {
+                name,
+                copy,
+                ..Service::NONE
+            };
+            assert!(plan.services.push(service));
+        }
+        plan
+    }
+
+    fn source<'s>(plan: &'s Plan<'static>, form: Form) -> Source<'s, 'static> {
         Source {
-            form,
-            time: None,
-            name: b"web",
-            copy: 1,
+            plan,
+            service: 0,
             error: false,
+            form,
+            time: (0, 0),
         }
     }
 
     /// The lines of `input`, and how much of it is left.
     fn written(source: Source, input: &[u8], end: bool) -> (Vec<u8>, usize) {
-        let mut room = [0; HEAD_BYTES_MAX];
-        let mut head = Buffer::new(&mut room);
-        head.put_head(&source);
-        let lines = Lines {
-            head: head.text(),
-            json: source.form == Form::Json,
-        };
         let mut room = std::vec![0; 1 << 20];
-        let mut buffer = Buffer::new(&mut room);
-        let done = buffer.put_lines(input, end, &lines, usize::MAX);
-        (buffer.text().to_vec(), input.len() - done)
+        let (done, size) = put_lines(&mut room, input, end, &source, usize::MAX);
+        (room[1..size].to_vec(), input.len() - done)
     }
 
     #[track_caller]
@@ -357,45 +375,52 @@ mod tests {
 
     #[test]
     fn lines_in_each_form() {
-        let (raw, prefix, json) = (web(Form::Raw), web(Form::Prefix), web(Form::Json));
+        let web = plan(b"web", false);
+        let [raw, prefix, colour, json] =
+            [Form::Raw, Form::Prefix, Form::Colour, Form::Json].map(|form| source(&web, form));
         check(raw, b"one\n\ntwo\r\nthr", false, "one\n\ntwo\r\n", 3);
         check(raw, b"one\nthr", true, "one\nthr\n", 0);
         check(raw, b"", true, "", 0);
         check(raw, b"a\0b\n", true, "a\0b\n", 0);
         check(prefix, b"one\n\nx", false, "web | one\nweb | \n", 1);
+        let second = Source {
+            service: 1,
+            ..colour
+        };
+        check(second, b"x\n", false, "\x1b[32mweb-2\x1b[m | x\n", 0);
         let text = "{\"service\":\"web\",\"stream\":\"stdout\",\"message\":\"one\"}\n";
         check(json, b"one\n", false, text, 0);
-        let third = Source {
-            copy: 3,
+        let web = plan(b"web", true);
+        let third = |form| Source {
+            service: 2,
             error: true,
-            time: Some(Time {
-                seconds: 1_795_701_785,
-                micros: 123,
-            }),
-            ..json
+            time: (1_795_701_785, 123),
+            ..source(&web, form)
         };
         let text = "{\"time\":\"2026-11-26T14:03:05.000123Z\",\"service\":\"web-3\",\
             \"stream\":\"stderr\",\"message\":\"\"}\n";
-        check(third, b"\n", false, text, 0);
-        let form = |form| Source { form, ..third };
+        check(third(Form::Json), b"\n", false, text, 0);
         let text = "2026-11-26T14:03:05.000123Z web-3 | x\n";
-        check(form(Form::Prefix), b"x\n", false, text, 0);
+        check(third(Form::Prefix), b"x\n", false, text, 0);
         let text = "2026-11-26T14:03:05.000123Z x\n";
-        check(form(Form::Raw), b"x\n", false, text, 0);
-        let name = b"a\n\"";
+        check(third(Form::Raw), b"x\n", false, text, 0);
+        let odd = plan(b"a\n\"", false);
         check(
-            Source { name, ..prefix },
+            source(&odd, Form::Prefix),
             b"x\n",
             false,
-            "a\\u000a\\\" | x\n",
+            "a\\x0a\" | x\n",
             0,
         );
+        let text = "{\"service\":\"a\\\\x0a\\\"\",\"stream\":\"stdout\",\"message\":\"x\"}\n";
+        check(source(&odd, Form::Json), b"x\n", false, text, 0);
     }
 
     #[test]
     fn long_lines_come_in_pieces() {
         let max = "x".repeat(LINE_BYTES_MAX);
-        let raw = web(Form::Raw);
+        let web = plan(b"web", false);
+        let raw = source(&web, Form::Raw);
         check(raw, max.as_bytes(), false, "", LINE_BYTES_MAX);
         let whole = format!("{max}\n");
         check(raw, whole.as_bytes(), false, &whole, 0);
@@ -405,24 +430,14 @@ mod tests {
         check(raw, more.as_bytes(), false, &text, 1);
         let json = "{\"service\":\"web\",\"stream\":\"stdout\",\"message\":\"";
         let text = format!("{json}{max}\",\"partial\":true}}\n{json}y\"}}\n");
-        check(
-            web(Form::Json),
-            format!("{max}y\n").as_bytes(),
-            false,
-            &text,
-            0,
-        );
+        let input = format!("{max}y\n");
+        check(source(&web, Form::Json), input.as_bytes(), false, &text, 0);
         // A character that does not fit goes to the next piece whole.
         for before in 1..4 {
             let head = "x".repeat(LINE_BYTES_MAX - before);
             let text = format!("{head}\\\n\u{1f437}\n");
-            check(
-                raw,
-                format!("{head}\u{1f437}\n").as_bytes(),
-                false,
-                &text,
-                0,
-            );
+            let input = format!("{head}\u{1f437}\n");
+            check(raw, input.as_bytes(), false, &text, 0);
         }
         // What looks like the middle of one for ever is cut where it must be.
         let (text, _) = written(raw, &[0x80; LINE_BYTES_MAX + 1], false);
@@ -446,7 +461,7 @@ mod tests {
         ] {
             let mut room = [0; 64];
             let mut buffer = Buffer::new(&mut room);
-            assert!(buffer.put_escaped(bytes));
+            buffer.put_escaped(bytes);
             assert_eq!(buffer.text(), escaped.as_bytes(), "{bytes:x?}");
         }
     }
@@ -484,34 +499,31 @@ mod tests {
     }
 
     #[test]
-    fn no_more_lines_than_there_is_room_for() {
-        let lines = Lines {
-            head: b"",
-            json: false,
-        };
-        for (room, limit, done) in [
-            (9, 9, 9),
-            (8, 8, 6),
-            (9, 8, 6),
-            (9, 5, 3),
-            (9, 1, 3),
-            (2, 9, 0),
-        ] {
-            let mut room = std::vec![0; room];
-            let mut buffer = Buffer::new(&mut room);
-            let taken = buffer.put_lines(b"ab\ncd\nef\n", false, &lines, limit);
-            assert_eq!(taken, done);
-            assert_eq!(buffer.text().len(), done);
+    fn no_more_lines_than_the_limit_has_room_for() {
+        let web = plan(b"web", false);
+        let raw = source(&web, Form::Raw);
+        for (limit, done) in [(10, 9), (9, 6), (6, 3), (1, 3)] {
+            let mut room = [0; 20];
+            let taken = put_lines(&mut room, b"ab\ncd\nef\n", false, &raw, limit);
+            assert_eq!(taken, (done, 1 + done));
         }
         let mut room = std::vec![0; PIECE_BYTES_MAX];
-        let mut buffer = Buffer::new(&mut room);
-        let head = [b'h'; HEAD_BYTES_MAX];
-        let lines = Lines {
-            head: &head,
-            json: true,
-        };
+        let long = plan(&[b'"'; 10_000], true);
         let input = [0; LINE_BYTES_MAX + 1];
-        assert!(buffer.put_lines(&input, false, &lines, 0) > 0);
+        let json = source(&long, Form::Json);
+        let (taken, size) = put_lines(&mut room, &input, false, &json, 0);
+        assert!(taken > 0 && size <= room.len());
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_not_there() {
+        let mut room = [0; 4];
+        let mut buffer = Buffer::new(&mut room);
+        buffer.put(b"abc");
+        buffer.put(b"de");
+        buffer.put(b"f");
+        assert_eq!(buffer.text(), b"");
+        assert_eq!(room, *b"abc\0");
     }
 
     #[test]
@@ -526,7 +538,11 @@ mod tests {
         ] {
             let mut room = [0; 64];
             let mut buffer = Buffer::new(&mut room);
-            buffer.put_time(Time { seconds, micros: 0 });
+            let utc = plan(b"utc", true);
+            buffer.put_time(&Source {
+                time: (seconds, 0),
+                ..source(&utc, Form::Raw)
+            });
             assert_eq!(
                 std::str::from_utf8(buffer.text()).unwrap().to_string(),
                 text
@@ -534,8 +550,8 @@ mod tests {
         }
         let mut expected = (1970, 1, 1);
         for days in 0..150_000 {
-            assert_eq!(date(days), expected);
             let (year, month, day) = expected;
+            assert_eq!(date(days), (year * 100 + month) * 100 + day);
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let february = if leap { 29 } else { 28 };
             let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];

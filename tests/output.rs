@@ -253,17 +253,23 @@ fn a_standard_output_that_nobody_can_read_costs_lines_and_nothing_else() {
 }
 
 #[test]
-fn a_terminal_gets_lines_as_well() {
-    let run = shells(
-        Mode::Pid1,
-        &["--log", "prefix"],
-        &["seq 1000; seq 1000 >&2"],
-    );
-    let init = run.tty().stdout(Output::Pty).stderr(Output::Pty).start();
-    assert_eq!(init.wait_exit(), Exit::Code(0));
-    init.until("all of it is there", || {
-        of(&init.stdout(), "sh").len() == 2000
-    });
+fn a_terminal_gets_lines_as_well_with_names_in_colour() {
+    let script = "seq 1000; seq 1000 >&2";
+    for (variable, name) in [
+        (None, "\x1b[31msh\x1b[m"),
+        (Some(""), "\x1b[31msh\x1b[m"),
+        (Some("1"), "sh"),
+    ] {
+        let mut run = shells(Mode::Pid1, &["--log", "prefix"], &[script]);
+        if let Some(value) = variable {
+            run = run.env("NO_COLOR", value);
+        }
+        let init = run.tty().stdout(Output::Pty).stderr(Output::Pty).start();
+        assert_eq!(init.wait_exit(), Exit::Code(0));
+        init.until("all of it is there", || {
+            of(&init.stdout(), name).len() == 2000
+        });
+    }
 }
 
 #[test]

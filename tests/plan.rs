@@ -429,9 +429,9 @@ fn without_a_command_it_is_the_plan_in_etc() {
 
 #[test]
 fn who_reads_others_lines_loses_none_of_them() {
-    let text = "[b]\nrun = PROBE signals --exit-on 15=0\n\
-        [a]\nrun = sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo line $i; done'\n\
-        essential = no\nstdout = service:log\n\
+    let text = "[b]\nrun = PROBE signals --exit-on 15=0\nafter = a\n\
+        [a]\nrun = sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo line $i; done; \
+        echo >&3; exec sleep 1000'\nready = fd:3\nessential = no\nstdout = service:log\n\
         [log]\nrun = sh -c 'sleep 0.3; cat > DIR/log; echo all read'\n";
     let plan = Plan::new(text);
     for mode in Mode::BOTH {
@@ -449,7 +449,7 @@ fn who_reads_others_lines_loses_none_of_them() {
                 .enumerate()
                 .all(|(n, line)| *line == format!("line {}", n + 1))
         );
-        assert!(!lines.is_empty());
+        assert_eq!(lines.len(), 2000, "{ended}");
     }
     // When all that write are gone it is at its end, too.
     let text = "[pidlet]\nuntil = all\n[a]\nrun = echo one\nstdout = service:log\n\

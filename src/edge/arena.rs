@@ -132,7 +132,7 @@ pub unsafe fn zeroes<'a, T: Copy + 'a>(count: usize) -> &'a mut [T] {
     unsafe { from_raw_parts_mut(place.cast(), count) }
 }
 
-/// So many bytes that can become anything.
+/// So many items of this size, which can become anything.
 #[inline(never)]
 pub fn fresh(size: usize) -> *mut u8 {
     let place = take(size, align_of::<u64>() - 1);

@@ -8,7 +8,7 @@
 use core::ffi::{CStr, c_int};
 
 use linux_raw_sys::errno::{EALREADY, EINPROGRESS, EISCONN};
-use linux_raw_sys::general::{O_NONBLOCK, WEXITED, WNOWAIT};
+use linux_raw_sys::general::{WEXITED, WNOWAIT};
 use linux_raw_sys::net;
 use rustix::event::epoll::EventFlags;
 use rustix::io::IoSlice;
@@ -209,7 +209,7 @@ impl Checks {
         }
         let [read, write] = [away_from_the_three(ends[0]), away_from_the_three(ends[1])];
         // The service may wait when it writes; we never do when we read.
-        raw::set_flags(read, O_NONBLOCK);
+        raw::set_flags(write, 0);
         check.pipe = read;
         reactor.watch(read, Token::ReadyPipe(place.into()), EventFlags::IN);
         write

@@ -1,62 +1,59 @@
 //! The pipes that services write to, and the way of their lines from there (DESIGN §11).
 //!
 //! ```text
-//! service ──► pipe ──► input ──► whole lines ──► output ──► sink
-//!                      │  ▲                        │  ▲
-//!                kept: └──┘ an unfinished line     └──┘ parked: what a full sink did not take
+//! service ──► pipe ──► input ──► whole lines ──► the sink's room ──► sink
+//!                      │  ▲                      │  ▲
+//!                kept: └──┘                      └──┘ what a full sink did not take
 //! ```
 //!
 //! - A stream has its pipe from the first start of its service on, both ends, so that nothing is lost
 //!   between two runs.
-//! - What a sink does not take is parked, and until it has taken that none of its streams is read:
-//!   their pipes hold the services back. A stream is taken off the watch only when it has something
-//!   to say meanwhile, so that a full sink costs the same whoever else writes to it.
-//! - Input and output are shared by all streams: what is parked or kept is copied, which is the
-//!   exception, or half a line. All of that is one long room, of which nothing is touched that is
-//!   not used.
+//! - What a sink does not take waits in its room, and until it has taken that none of its streams is
+//!   read: their pipes hold the services back. A stream is taken off the watch only when it has
+//!   something to say meanwhile, so that a full sink costs the same whoever else writes to it.
+//! - The input is shared by all streams: what is kept is copied, which is half a line, or more where the
+//!   sink is full. All rooms are one piece, of which nothing is touched that is not used.
 //! - A plan that captures nothing has none of all this.
 
 use core::ffi::{CStr, c_int};
 use core::mem::{replace, take};
 
-use linux_raw_sys::general::{CLOCK_REALTIME, O_NONBLOCK};
+use linux_raw_sys::general::CLOCK_REALTIME;
 use rustix::event::epoll::EventFlags;
-use rustix::fd::{BorrowedFd, IntoRawFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fd::IntoRawFd;
+use rustix::fs::OFlags;
 
 use super::reactor::{NONE, Reactor, Token, away_from_the_three, now};
-use super::sink::{NAMES_BYTES, Range, Sink};
-use super::{arena, raw};
-use pidlet::output::{
-    Buffer, Form, HEAD_BYTES_MAX, LINE_BYTES_MAX, Lines, PIECE_BYTES_MAX, Source, Time,
-};
+use super::sink::{Sink, borrow};
+use super::{arena, files, raw, say};
+use pidlet::message::Stream as OwnStream;
+use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source, put_lines};
 use pidlet::plan::{Key, Log, Plan, Spec, StartFault, Step, behind, names};
 use pidlet::words::errno::Errno;
 use pidlet::words::text::Line;
 use pidlet::words::time::Instant;
 
 /// An unfinished line, and behind it what is read at once: three quarters of what a pipe holds, so
-/// that behind prefixes it mostly fits into another one in one write.
+/// that behind prefixes it mostly fits into another one in one write. There is one such room for what
+/// is read, and behind it one for what each stream keeps.
 const INPUT_BYTES: usize = LINE_BYTES_MAX + 48 * 1024;
 /// How much is written at once.
 const OUTPUT_BYTES: usize = 64 * 1024;
-/// Where what was read is in a sink's room: behind the lines that wait, and some of our own.
-const UNREAD: usize = OUTPUT_BYTES + 4096;
-/// A sink's room.
-const PARKED_BYTES: usize = UNREAD + INPUT_BYTES;
-/// Input, output, names of files: what there is once. Behind it is a room for each captured stream,
-/// and one for each sink.
-const SHARED_BYTES: usize = INPUT_BYTES + OUTPUT_BYTES + NAMES_BYTES;
+/// A sink's room: what is written, and the piece of a line that was too much, or lines of our own.
+const SINK_BYTES: usize = 2 * OUTPUT_BYTES;
 
-// A piece of a line, and the newline in front of it where the one before it is torn.
 const _: () = assert!(OUTPUT_BYTES > PIECE_BYTES_MAX);
 
-/// The place of the first sink that is a file.
-const FIRST_FILE: u32 = 3;
+/// How many streams a service has, so that their numbers are easy to take apart: the last one is never
+/// used.
+const STREAMS: usize = 4;
 
 /// How often a pipe is read whose service has ended: its largest size that anybody may set is 1 MiB
 /// (pipe(7): pipe-max-size). More comes from somebody who still writes.
 const LAST_READS: u32 = 20;
+
+/// What says where a service's streams lead.
+const KEYS: [Key; STREAMS] = [Key::Stdin, Key::Stdout, Key::Stderr, Key::None];
 
 /// A pipe of ours: what a service writes to standard output or error, or reads from standard input.
 /// All zeroes are one that the plan does not ask for.
@@ -64,161 +61,197 @@ const LAST_READS: u32 = 20;
 struct Stream {
     /// Both ends, the one to read from first; 0 before they are needed.
     ends: [c_int; 2],
-    /// The sink that it leads to; 0 for one that we have nothing more to do with.
+    /// The sink that it leads to; 0 for one that we do not read.
     sink: u32,
-    /// Its place among those that lead to sinks.
-    place: u32,
+    /// Whose pipe the service has: its own, or that of the standard input that it feeds.
+    to: u32,
     /// The next one of those that wait for the same sink, counted from 1; 0 for none.
     next: u32,
-    /// How much of an unfinished line there is.
-    kept: u16,
+    /// How much was read and not written: an unfinished line, or more when its sink is full.
+    kept: usize,
     /// It waits for its sink.
     paused: bool,
     /// Its service has ended: what is in the pipe is the last that it said.
     closing: bool,
-    /// It is a standard input that services write to.
-    fed: bool,
+    /// What the service has as this stream.
+    way: Way,
+}
+
+/// What a service has as a standard stream; of several the last one here.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Way {
+    /// Nothing is said of it, and it is not captured.
+    Usual,
+    /// What we have.
+    Ours,
+    /// `/dev/null`.
+    Null,
+    /// A pipe to us or to another service; as standard input, the file that its sink has the path of.
+    Pipe,
+    /// A pipe that others write to.
+    Fed,
 }
 
 /// All streams of all services.
 pub struct Outputs<'p> {
     plan: &'p Plan<'p>,
-    /// Two for the output of each service, then one for the input of each; or none at all.
+    /// [`STREAMS`] of each service; or none at all.
     streams: &'p mut [Stream],
-    /// Our own standard output and error under their own numbers, then every file once.
+    /// What counts the lines of our own that were lost; then our own standard output and error, and
+    /// every file once.
     sinks: &'p mut [Sink<'p>],
-    /// The place of the sink that a path's hash leads to, or of one before it; 0 for none.
-    slots: &'p mut [u32],
-    /// How many sinks there are.
-    count: u32,
-    /// Room for what stands in front of each line: not on the stack, where it makes all else dear.
-    head: &'p mut [u8],
     /// Everything that is read or written.
     bytes: &'p mut [u8],
-    /// Where in that the rooms of the sinks are.
-    parked: usize,
+    /// How many sinks there are.
+    count: u32,
     /// The sink that standard errors lead to: that of the standard outputs where it is the same.
-    errors: usize,
+    errors: u32,
     /// `/dev/null` once it is needed, and the file that the service to be started reads; or 0.
     null: c_int,
     file: c_int,
-    /// Standard input is a terminal that belongs to none of the services.
-    close_stdin: bool,
-    /// What went wrong with the streams of the service to be started, or 0.
-    fault: Errno,
-    /// How many sinks are full.
-    stalled: usize,
-    /// A sink has something to complain of.
-    pub due: bool,
     /// The highest descriptor that we hold.
     pub last: c_int,
+    /// What went wrong with the streams of the service to be started, or 0.
+    fault: Errno,
+    /// Standard input is a terminal that belongs to none of the services.
+    close_stdin: bool,
+    /// A sink has something to complain of.
+    pub due: bool,
 }
 
 impl<'p> Outputs<'p> {
     /// Takes all memory that will be needed, and opens nothing.
     #[inline(never)]
-    pub fn new(plan: &'p Plan<'p>) -> Outputs<'p> {
+    pub fn new(plan: &'p Plan<'p>, colour: bool) -> Outputs<'p> {
         let mut outputs = Outputs {
             plan,
             streams: &mut [],
-            sinks: &mut [],
-            slots: &mut [],
-            count: FIRST_FILE,
-            head: &mut [],
+            // SAFETY: all zeroes are a valid sink.
+            sinks: unsafe { arena::zeroes(1) },
             bytes: &mut [],
-            parked: SHARED_BYTES,
-            errors: 2,
+            count: 0,
+            errors: 0,
             null: 0,
             file: 0,
-            close_stdin: false,
+            last: 0,
             fault: Errno(0),
-            stalled: 0,
+            close_stdin: false,
             due: false,
-            last: NONE,
         };
-        let mut numbers = 0..2 * plan.services.len();
-        if numbers.any(|number| !matches!(out(plan, number), Out::Inherit)) {
-            outputs.lay();
+        let mut number = 0;
+        while number < number_of(plan.services.len(), 0) {
+            outputs.lay(number, colour);
+            number += 1;
+        }
+        if !outputs.streams.is_empty() {
+            outputs.reserve();
         }
         outputs
     }
 
-    /// Every stream knows its sink.
-    fn lay(&mut self) {
-        let services = self.plan.services.len();
-        // SAFETY: all zeroes are valid streams, sinks and numbers.
-        unsafe {
-            self.streams = arena::zeroes(3 * services);
-            self.sinks = arena::zeroes(2 * services + FIRST_FILE as usize);
-            self.slots = arena::zeroes(1 << (usize::BITS - (4 * services).leading_zeros()));
+    /// Finds out what a service has as this stream.
+    #[inline(never)]
+    fn lay(&mut self, number: usize, colour: bool) {
+        let spec = self.plan.spec(number / STREAMS);
+        let said = spec.get(key(number));
+        let output = matches!(number % STREAMS, 1 | 2);
+        if said.is_none() && (!output || self.plan.log == Log::Inherit) {
+            return;
         }
-        if let [_, out, error, ..] = self.sinks {
-            out.own(1);
-            error.own(2);
-            if out.same(error) {
-                self.errors = 1;
+        if self.streams.is_empty() {
+            self.begin(colour);
+        }
+        let (mut way, mut to, mut sink) = (Way::Pipe, number, 0);
+        if let Some(said) = said {
+            if let Some(name) = said.feeds() {
+                let fed = names::find(&self.plan.services, name.to_bytes());
+                to = number_of(fed.into(), 0);
+                self.set(to, Way::Fed, to, 0);
+            } else if let Some(path) = said.words.first().and_then(|word| behind(word, "file:")) {
+                sink = self.file_sink(path, spec);
+            } else {
+                way = if said.number > 0 {
+                    Way::Null
+                } else {
+                    Way::Ours
+                };
             }
-        }
-        let mut captured = 0;
-        for number in 0..2 * services {
-            let sink = match out(self.plan, number) {
-                Out::File(path) => self.file_sink(path, self.plan.spec(number / 2)),
-                Out::Lines if number % 2 == 0 => 1,
-                Out::Lines => self.errors,
-                Out::Service(fed) => {
-                    if let Some(feed) = self.streams.get_mut(2 * services + fed) {
-                        feed.fed = true;
-                    }
-                    continue;
-                }
-                Out::Inherit | Out::Null => continue,
+        } else {
+            sink = if number % STREAMS == 1 {
+                1
+            } else {
+                self.errors
             };
-            if let Some(stream) = self.streams.get_mut(number) {
-                (stream.sink, stream.place) = (sink as u32, captured);
-                captured += 1;
-            }
         }
-        let sinks = self.count as usize;
-        let room = take(&mut self.sinks);
-        self.sinks = room.get_mut(..sinks).unwrap_or(&mut []);
-        self.parked += captured as usize * LINE_BYTES_MAX;
-        // SAFETY: all zeroes are valid bytes.
-        self.head = unsafe { arena::zeroes(HEAD_BYTES_MAX) };
-        // SAFETY: as above.
-        self.bytes = unsafe { arena::zeroes(self.parked + sinks * PARKED_BYTES) };
+        self.set(number, way, to, sink);
     }
 
-    /// The place of the sink for a stream's file.
-    fn file_sink(&mut self, path: &'p CStr, spec: Spec) -> usize {
-        // FNV-1a.
-        let mut hash: u32 = 0x811c_9dc5;
-        for byte in path.to_bytes() {
-            hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    /// Notes what a service has as a stream.
+    #[inline(never)]
+    fn set(&mut self, number: usize, way: Way, to: usize, sink: u32) {
+        if let Some(stream) = self
+            .streams
+            .get_mut(number)
+            .filter(|stream| stream.way < way)
+        {
+            (stream.way, stream.to, stream.sink) = (way, to as u32, sink);
         }
-        let mask = self.slots.len().wrapping_sub(1);
-        while let Some(slot) = self.slots.get_mut(hash as usize & mask) {
-            let new = *slot == 0;
-            if new {
-                *slot = self.count;
-                self.count += 1;
-            }
-            let place = *slot as usize;
-            let Some(sink) = self.sinks.get_mut(place) else {
-                break;
-            };
-            if new {
-                sink.file(
-                    path,
-                    spec.number(Key::LogSize),
-                    spec.number(Key::LogKeep) as u32,
-                );
-            }
-            if sink.path == Some(path) {
-                return place;
-            }
-            hash = hash.wrapping_add(1);
+    }
+
+    /// All sinks are known.
+    fn reserve(&mut self) {
+        let sinks = take(&mut self.sinks).get_mut(..self.count as usize);
+        self.sinks = sinks.unwrap_or(&mut []);
+        let mut size = room_of(self.streams.len());
+        for sink in &mut *self.sinks {
+            sink.room = size;
+            size += SINK_BYTES;
         }
-        0
+        // SAFETY: all zeroes are valid bytes.
+        self.bytes = unsafe { arena::zeroes(size) };
+    }
+
+    /// There is something to note.
+    #[inline(never)]
+    fn begin(&mut self, colour: bool) {
+        let services = self.plan.services.len();
+        // SAFETY: all zeroes are valid streams and sinks.
+        unsafe {
+            self.streams = arena::zeroes(number_of(services, 0));
+            self.sinks = arena::zeroes(number_of(services, 3));
+        }
+        self.count = 3;
+        let form = match self.plan.log {
+            Log::Json => Form::Json,
+            _ if colour => Form::Colour,
+            _ => Form::Prefix,
+        };
+        if let [_, out, error, ..] = self.sinks {
+            out.own(1, form);
+            error.own(2, form);
+            self.errors = if out.same(error) { 1 } else { 2 };
+        }
+    }
+
+    /// The sink for a stream's file.
+    #[inline(never)]
+    fn file_sink(&mut self, path: &'p CStr, spec: Spec) -> u32 {
+        // The next one has it if none before it has.
+        if let Some(sink) = self.sinks.get_mut(self.count as usize) {
+            sink.path = Some(path);
+            sink.size_max = spec.number(Key::LogSize);
+            sink.keep = spec.number(Key::LogKeep) as u32;
+        }
+        let mut place = 0;
+        while self
+            .sinks
+            .get(place as usize)
+            .is_some_and(|sink| sink.path != Some(path))
+        {
+            place += 1;
+        }
+        self.count = self.count.max(place + 1);
+        place
     }
 
     /// From now on standard input is `/dev/null` for every service that says nothing else, as a
@@ -235,51 +268,45 @@ impl<'p> Outputs<'p> {
         service: usize,
         reactor: &mut Reactor,
     ) -> Result<[c_int; 3], StartFault> {
-        let inputs = 2 * self.plan.services.len();
-        let spec = self.plan.spec(service);
-        let feed = self.streams.get(inputs + service);
         let mut ends = [NONE; 3];
-        ends[0] = match spec.get(Key::Stdin) {
-            _ if feed.is_some_and(|feed| feed.fed) => self.pipe(inputs + service, 0, reactor),
-            Some(said) => match said.words.first().and_then(|word| behind(word, "file:")) {
-                Some(path) => {
-                    self.file = self.open(path, OFlags::RDONLY);
-                    raw::set_flags(self.file, 0);
-                    self.file
-                }
-                None if said.number > 0 => self.null(),
-                None => NONE,
-            },
-            None if self.close_stdin && spec.number(Key::Tty) == 0 => {
-                // Where there is none it stays what it is.
-                let null = self.null();
-                self.fault = Errno(0);
-                null
+        for (which, end) in ends.iter_mut().enumerate() {
+            let number = number_of(service, which);
+            *end = self.end(number, reactor);
+            if let errno @ Errno(1..) = replace(&mut self.fault, Errno(0)) {
+                return Err(StartFault {
+                    step: Step::Key(key(number)),
+                    errno,
+                });
             }
-            None => NONE,
-        };
-        self.found(Key::Stdin)?;
-        for which in 0..2 {
-            let number = 2 * service + which;
-            ends[which + 1] = match out(self.plan, number) {
-                Out::Inherit => NONE,
-                Out::Null => self.null(),
-                Out::Service(fed) => self.pipe(inputs + fed, 1, reactor),
-                Out::Lines | Out::File(_) => self.pipe(number, 1, reactor),
-            };
         }
-        self.found(Key::Stdout)?;
         Ok(ends)
     }
 
-    /// Whether all that this key asks for was there.
-    fn found(&mut self, key: Key) -> Result<(), StartFault> {
-        match replace(&mut self.fault, Errno(0)) {
-            Errno(0) => Ok(()),
-            errno => Err(StartFault {
-                step: Step::Key(key),
-                errno,
-            }),
+    /// What a service has as this stream.
+    #[inline(never)]
+    fn end(&mut self, number: usize, reactor: &mut Reactor) -> c_int {
+        let input = number % STREAMS == 0;
+        let stream = self.streams.get(number);
+        let (way, to, sink) = stream.map_or((Way::Usual, 0, 0), |one| (one.way, one.to, one.sink));
+        match way {
+            Way::Usual if input && self.close_stdin => {
+                if self.plan.spec(number / STREAMS).number(Key::Tty) > 0 {
+                    return NONE;
+                }
+                let null = self.null();
+                // Where there is none it stays what it is.
+                self.fault = Errno(0);
+                null
+            }
+            Way::Usual | Way::Ours => NONE,
+            Way::Null => self.null(),
+            Way::Pipe if input => {
+                let path = self.sinks.get(sink as usize).and_then(|sink| sink.path);
+                self.file = self.open(path.unwrap_or_default(), OFlags::RDONLY);
+                raw::set_flags(self.file, 0);
+                self.file
+            }
+            Way::Pipe | Way::Fed => self.pipe(to as usize, usize::from(!input), reactor),
         }
     }
 
@@ -291,13 +318,12 @@ impl<'p> Outputs<'p> {
         }
     }
 
-    /// Opens what a service has as a standard stream. We do not wait for it, and it gets no terminal.
+    /// Opens what a service has as a standard stream.
     fn open(&mut self, path: &CStr, flags: OFlags) -> c_int {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(file) => self.own(file.into_raw_fd()),
+        match files::open(path, flags) {
+            Ok(file) => own(file.into_raw_fd(), &mut self.last, &mut self.fault),
             Err(error) => {
-                self.fault = Errno(error.raw_os_error() as u16);
+                self.fault = files::words_errno(error);
                 NONE
             }
         }
@@ -310,71 +336,46 @@ impl<'p> Outputs<'p> {
         self.null
     }
 
-    /// A descriptor of ours.
-    #[inline(never)]
-    fn own(&mut self, fd: c_int) -> c_int {
-        let fd = away_from_the_three(fd);
-        if fd == NONE {
-            self.fault = Errno::MFILE;
-        }
-        self.last = fd.max(self.last);
-        fd
-    }
-
-    /// An end of a stream's pipe: 0 to read from, 1 to write to.
-    #[inline(never)]
+    /// An end of a stream's pipe, for a service: 0 to read from, 1 to write to.
     fn pipe(&mut self, number: usize, end: usize, reactor: &mut Reactor) -> c_int {
-        let Some(stream) = self.streams.get(number) else {
+        let Some(stream) = self.streams.get_mut(number) else {
             return NONE;
         };
-        let (mut ends, sink) = (stream.ends, stream.sink as usize);
-        if ends[1] > 0 {
-            // Whoever ran before may have set it not to wait.
-            raw::set_flags(ends[1], 0);
-        } else {
-            if let Err(errno) = raw::pipe(&mut ends) {
+        if stream.ends[1] <= 0 {
+            if let Err(errno) = raw::pipe(&mut stream.ends) {
                 self.fault = errno;
                 return NONE;
             }
-            ends = ends.map(|fd| self.own(fd));
-            if sink > 0 {
-                raw::set_flags(ends[0], O_NONBLOCK);
-                let token = Token::Output(number as u32);
-                if !reactor.watch(borrow(ends[0]), token, EventFlags::IN) {
+            for end in &mut stream.ends {
+                *end = own(*end, &mut self.last, &mut self.fault);
+            }
+            if let (Some(sink), 1..) = (self.sinks.get_mut(stream.sink as usize), stream.sink) {
+                sink.look();
+                self.last = sink.fd.max(self.last);
+                if !watch(stream, number, EventFlags::IN, reactor) {
                     self.fault = Errno::MFILE;
                 }
             }
-            if let Some(sink) = self.sinks.get_mut(sink) {
-                sink.look();
-                self.last = sink.fd.max(self.last);
-            }
-            let stream = self.streams.get_mut(number);
-            if let (Some(stream), Errno(0)) = (stream, self.fault) {
-                stream.ends = ends;
-            } else {
-                for fd in ends {
-                    raw::close(fd as usize);
-                }
+            if self.fault != Errno(0) {
+                shut(stream);
             }
         }
-        ends[end & 1]
+        // It waits, which whoever had it before may have changed.
+        let end = stream.ends[end & 1];
+        raw::set_flags(end, 0);
+        end
     }
 
-    /// The most descriptors that all that may need.
+    /// The most descriptors that all that may need: three pipes and two files for each service.
     pub fn needed(&self) -> usize {
-        2 * self.streams.len() + self.sinks.len()
+        2 * self.streams.len()
     }
 
     /// Nobody feeds a service any more: it reads the end of its input once those who write have
     /// ended, and those who write have nobody to write to once it has.
     pub fn close_input(&mut self, service: usize) {
-        let place = 2 * self.plan.services.len() + service;
-        if let Some(feed) = self.streams.get_mut(place) {
-            for fd in take(&mut feed.ends) {
-                if fd > 0 {
-                    raw::close(fd as usize);
-                }
-            }
+        if let Some(feed) = self.streams.get_mut(number_of(service, 0)) {
+            shut(feed);
         }
     }
 }
@@ -385,8 +386,8 @@ impl Outputs<'_> {
     #[inline(never)]
     pub fn woken(&mut self, token: Token, reactor: &mut Reactor) {
         match token {
-            Token::Output(number) => _ = self.once(number as usize, reactor),
-            Token::Sink(place) => self.resume(place as usize, reactor),
+            Token::Output(number) => self.drain(number as usize, reactor),
+            Token::Sink(place) => self.resume(place, reactor),
             _ => (),
         }
     }
@@ -394,323 +395,238 @@ impl Outputs<'_> {
     /// A service's process has ended: what is left in its pipes is written, and what is a line
     /// without a newline becomes one.
     pub fn ended(&mut self, service: usize, reactor: &mut Reactor) {
-        self.close(2 * service, reactor);
-        self.close(2 * service + 1, reactor);
+        self.close(number_of(service, 1), reactor);
+        self.close(number_of(service, 2), reactor);
     }
 
-    /// Everything that is left is written, as long as its readers take it until then. What they do
-    /// not take is lost.
+    /// Everything that is left is written, as long as its readers take it until then.
     pub fn finish(&mut self, until: Instant, reactor: &mut Reactor) {
         for number in 0..self.streams.len() {
             self.close(number, reactor);
         }
-        while self.stalled > 0 && now() < until {
+        while self.sinks.iter().any(|sink| sink.stalled) && now() < until {
             reactor.wait(Some(until));
             while let Some(token) = reactor.woken() {
                 self.woken(token, reactor);
             }
         }
-        for place in 0..self.sinks.len() {
-            self.give_up(place);
-        }
     }
 
-    /// Says what was dropped and is to be said now; `at_the_end` all that was not. Again and again
-    /// until there is nothing.
-    pub fn complain(&mut self, at_the_end: bool, line: &mut Line) -> bool {
-        for sink in &mut *self.sinks {
-            if sink.complain(at_the_end, line) {
-                return true;
-            }
-        }
-        self.due = false;
-        false
-    }
-
-    /// Takes a line of our own for standard error if it must wait behind the services': true if it
-    /// is dealt with.
-    pub fn defer(&mut self, text: &[u8]) -> bool {
-        let room = self.parked + self.errors * PARKED_BYTES;
-        let sink = self.sinks.get_mut(self.errors);
-        let Some(sink) = sink.filter(|sink| sink.stalled) else {
-            return false;
-        };
-        let end = sink.pending.to;
-        if Buffer::new(part(self.bytes, room + end, UNREAD - end)).put(text) {
-            sink.pending.to = end + text.len();
-        } else {
-            sink.drop_lines(text, Errno::AGAIN.0);
-        }
-        true
-    }
-
-    /// Reads a stream once and writes its lines, unless its sink is full. False if there was nothing
-    /// to read.
+    /// Says what was dropped and is to be said now; `at_the_end` all that was not, and what a full sink
+    /// has not taken is lost.
     #[inline(never)]
-    fn once(&mut self, number: usize, reactor: &mut Reactor) -> bool {
-        let Some(&stream) = self.streams.get(number) else {
-            return false;
-        };
-        let sink = self.sinks.get(stream.sink as usize);
-        if sink.is_some_and(|sink| sink.stalled) {
-            self.pause(number, reactor);
-            return false;
+    pub fn complain(&mut self, at_the_end: bool) {
+        self.due = false;
+        let mut place = 0;
+        while let Some(sink) = self.sinks.get_mut(place) {
+            place += 1;
+            if at_the_end && take(&mut sink.stalled) {
+                if let Some(rest) = self.bytes.get(sink.from..sink.to) {
+                    sink.drop_lines(rest, Errno::AGAIN);
+                }
+            }
+            let mut line = Line::new();
+            if sink.complain(at_the_end, &mut line) {
+                self.say(OwnStream::Err, &mut line, 0);
+            }
         }
-        let kept = usize::from(stream.kept);
-        self.copy(room(&stream), kept, 0);
-        // It is never at its end: we hold the other end, too.
-        let place = part(self.bytes, kept, INPUT_BYTES - kept);
-        let read = rustix::io::read(borrow(stream.ends[0]), place).unwrap_or(0);
-        let end = read == 0 && stream.closing;
-        if read > 0 || end && kept > 0 {
-            self.pour(number, kept + read, end, reactor);
-        }
-        read > 0
     }
 
-    /// Reads the last of a stream, now or when its sink takes it.
-    fn close(&mut self, number: usize, reactor: &mut Reactor) {
-        for _ in 0..LAST_READS {
-            match self.streams.get_mut(number) {
-                Some(stream) if stream.sink > 0 && stream.ends[0] > 0 => stream.closing = true,
-                _ => return,
+    /// Says a line of our own, behind those of services that wait; if nobody takes it within
+    /// `patience_ms` it is counted, and the count is said as soon as somebody does.
+    #[inline(never)]
+    pub fn say(&mut self, stream: OwnStream, line: &mut Line, patience_ms: u64) {
+        let text = line.end();
+        let place = if stream == OwnStream::Out {
+            1
+        } else {
+            self.errors
+        };
+        if let Some(sink) = self
+            .sinks
+            .get_mut(place as usize)
+            .filter(|sink| sink.stalled)
+        {
+            let to = sink.to + text.len();
+            match self.bytes.get_mut(sink.to..to) {
+                Some(place) if to <= sink.room + SINK_BYTES => {
+                    place.copy_from_slice(text);
+                    sink.to = to;
+                }
+                _ => sink.drop_lines(text, Errno::AGAIN),
             }
+        } else if let Some(own) = self.sinks.first_mut() {
+            if !say::say(stream, text, patience_ms) {
+                own.drop_lines(text, Errno::AGAIN);
+            } else if own.dropped > 0 {
+                own.said = false;
+                self.due = true;
+            }
+        }
+    }
+
+    /// Reads a stream, and its last bytes if its service has ended, unless its sink is full.
+    #[inline(never)]
+    fn drain(&mut self, number: usize, reactor: &mut Reactor) {
+        for _ in 0..LAST_READS {
             if !self.once(number, reactor) {
                 break;
             }
         }
-        if let Some(stream) = self.streams.get_mut(number) {
-            stream.closing = stream.paused;
-        }
     }
 
-    /// A stream waits for its sink.
-    fn pause(&mut self, number: usize, reactor: &mut Reactor) {
-        let Some(stream) = self.streams.get_mut(number) else {
-            return;
-        };
-        let sink = self.sinks.get_mut(stream.sink as usize);
-        if let (Some(sink), false) = (sink, stream.paused) {
-            stream.paused = true;
-            stream.next = replace(&mut sink.paused, number as u32 + 1);
-            watch(stream.ends[0], number, EventFlags::empty(), reactor);
-        }
-    }
-
-    /// Writes the lines at the beginning of the input, which came from this stream, and keeps what
-    /// is no line yet. What the sink does not take is parked.
+    /// Reads the last of a stream, now or when its sink takes it.
     #[inline(never)]
-    fn pour(&mut self, number: usize, len: usize, end: bool, reactor: &mut Reactor) {
-        let Some(stream) = self.streams.get_mut(number) else {
-            return;
-        };
+    fn close(&mut self, number: usize, reactor: &mut Reactor) {
+        if let Some(stream) = self.streams.get_mut(number) {
+            stream.closing = true;
+            self.drain(number, reactor);
+        }
+    }
+
+    /// Reads a stream once and writes its lines, unless its sink is full; what is left is kept.
+    /// Whether there may be more, and it is the last.
+    #[inline(never)]
+    fn once(&mut self, number: usize, reactor: &mut Reactor) -> bool {
+        if number >= self.streams.len() {
+            return false;
+        }
+        let stream = &mut self.streams[number];
         let place = stream.sink as usize;
-        let Some(sink) = self.sinks.get_mut(place) else {
-            return;
-        };
-        let source = source(self.plan, number, sink.path.is_some());
-        let mut head = Buffer::new(self.head);
-        head.put_head(&source);
-        let lines = Lines {
-            head: head.text(),
-            json: source.form == Form::Json,
-        };
-        sink.look();
-        let mut done = 0;
-        loop {
-            let (input, shared) = self.bytes.split_at_mut(INPUT_BYTES);
-            let (output, shared) = shared.split_at_mut(OUTPUT_BYTES);
-            let mut output = Buffer::new(output);
-            if sink.torn {
-                output.put(b"\n");
-            }
-            let left = sink.left();
-            let input = input.get(done..len).unwrap_or(&[]);
-            let taken = output.put_lines(input, end, &lines, left);
-            if taken == 0 {
-                break;
-            }
-            done += taken;
-            let output = output.text();
-            if output.len() > left {
-                sink.rotate(shared);
-            }
-            let written = sink.write(output);
-            self.due |= sink.due;
-            let more = output.len() - written;
-            if more > 0 {
-                stream.kept = 0;
-                sink.pending = Range { from: 0, to: more };
-                (sink.unread, sink.source) = (len - done, number);
-                let room = self.parked + place * PARKED_BYTES;
-                self.copy(INPUT_BYTES + written, more, room);
-                self.copy(done, len - done, room + UNREAD);
-                return self.stall(place, reactor);
-            }
+        if place == 0 || place >= self.sinks.len() || stream.ends[0] == 0 {
+            return false;
         }
-        stream.kept = (len - done) as u16;
-        let room = room(stream);
-        self.copy(done, len - done, room);
-    }
-
-    /// A sink is full.
-    fn stall(&mut self, place: usize, reactor: &mut Reactor) {
-        let Some(sink) = self.sinks.get_mut(place) else {
-            return;
-        };
-        sink.stalled = true;
-        self.stalled += 1;
-        if !sink.watched {
-            let token = Token::Sink(place as u32);
-            sink.watched = reactor.watch(sink.borrow(), token, EventFlags::OUT);
-            if !sink.watched {
-                // The kernel has no memory for that, and to wait for ever would be worse.
-                self.give_up(place);
-            }
-        }
-    }
-
-    /// What waits for a sink is lost.
-    fn give_up(&mut self, place: usize) {
-        let room = self.parked + place * PARKED_BYTES;
-        let Some(sink) = self.sinks.get_mut(place).filter(|sink| sink.stalled) else {
-            return;
-        };
-        let Range { from, to } = sink.pending;
-        sink.drop_lines(part(self.bytes, room + from, to - from), Errno::AGAIN.0);
-        sink.drop_lines(part(self.bytes, room + UNREAD, sink.unread), Errno::AGAIN.0);
-        self.due = true;
-        sink.stalled = false;
-        self.stalled -= 1;
-    }
-
-    /// A full sink takes more: what is parked goes first, then its streams are read again.
-    fn resume(&mut self, place: usize, reactor: &mut Reactor) {
-        let room = self.parked + place * PARKED_BYTES;
-        let Some(sink) = self.sinks.get_mut(place).filter(|sink| sink.stalled) else {
-            return;
-        };
-        let Range { from, to } = sink.pending;
-        sink.pending.from += sink.write(part(self.bytes, room + from, to - from));
-        self.due |= sink.due;
-        if sink.pending.from < to {
-            return;
-        }
-        sink.stalled = false;
-        self.stalled -= 1;
-        let (unread, source) = (sink.unread, sink.source);
-        self.copy(room + UNREAD, unread, 0);
-        self.pour(source, unread, false, reactor);
-        let Some(sink) = self.sinks.get_mut(place).filter(|sink| !sink.stalled) else {
-            return;
-        };
-        reactor.unwatch(sink.borrow());
-        sink.watched = false;
-        let mut next = take(&mut sink.paused);
-        loop {
-            let number = (next as usize).wrapping_sub(1);
-            let Some(stream) = self.streams.get_mut(number) else {
-                return;
+        let sink = &mut self.sinks[place];
+        let mut read = 0;
+        if !sink.stalled {
+            let room = room_of(number);
+            let kept = stream.kept;
+            copy(self.bytes, room, kept, 0);
+            // It is never at its end: we hold the other end, too.
+            let Some(place) = self.bytes.get_mut(kept..INPUT_BYTES) else {
+                return false;
             };
+            read = rustix::io::read(borrow(stream.ends[0]), place).unwrap_or(0);
+            let (mut done, len) = (0, kept + read);
+            let end = read == 0 && take(&mut stream.closing);
+            let mut source = Source {
+                plan: self.plan,
+                service: number / STREAMS,
+                error: number % STREAMS == 2,
+                form: sink.form,
+                time: (0, 0),
+            };
+            if self.plan.timestamps {
+                source.time = raw::clock(CLOCK_REALTIME);
+            }
+            sink.look();
+            while let Some((input, rooms)) = self.bytes.split_at_mut_checked(sink.room) {
+                let Some(input) = input.get(done..len) else {
+                    break;
+                };
+                let limit = 1 + sink.left.min(OUTPUT_BYTES as u64) as usize;
+                let (taken, size) = put_lines(rooms, input, end, &source, limit);
+                if taken == 0 {
+                    break;
+                }
+                done += taken;
+                if size > limit {
+                    sink.rotate();
+                }
+                sink.from = sink.room + usize::from(!sink.torn);
+                sink.to = sink.room + size;
+                let token = Token::Sink(stream.sink);
+                if !sink.send(self.bytes, token, reactor, &mut self.due) {
+                    break;
+                }
+            }
+            stream.kept = len - done;
+            copy(self.bytes, done, len - done, room);
+        }
+        if sink.stalled && !stream.paused {
+            stream.paused = true;
+            stream.next = replace(&mut sink.paused, name(number));
+            watch(stream, number, EventFlags::empty(), reactor);
+        }
+        read > 0 && stream.closing
+    }
+
+    /// A full sink takes more: what waits goes first, then its streams are read again.
+    fn resume(&mut self, place: u32, reactor: &mut Reactor) {
+        let Some(sink) = self.sinks.get_mut(place as usize) else {
+            return;
+        };
+        if !sink.send(self.bytes, Token::Sink(place), reactor, &mut self.due) {
+            return;
+        }
+        let mut next = take(&mut sink.paused);
+        while let Some(stream) = self.streams.get_mut(index(next)) {
+            let number = index(next);
             next = stream.next;
             stream.paused = false;
-            watch(stream.ends[0], number, EventFlags::IN, reactor);
-            if stream.closing {
-                self.close(number, reactor);
-            }
+            watch(stream, number, EventFlags::IN, reactor);
+            self.drain(number, reactor);
         }
     }
-
-    /// Copies so many bytes from one place to another.
-    #[inline(never)]
-    fn copy(&mut self, from: usize, len: usize, to: usize) {
-        if from.max(to) + len <= self.bytes.len() {
-            self.bytes.copy_within(from..from + len, to);
-        }
-    }
-}
-
-/// Where a stream's unfinished line is kept.
-fn room(stream: &Stream) -> usize {
-    SHARED_BYTES + stream.place as usize * LINE_BYTES_MAX
-}
-
-/// Where a service's standard output or error leads.
-#[derive(Clone, Copy, PartialEq)]
-enum Out<'p> {
-    /// To what we have.
-    Inherit,
-    /// Nowhere.
-    Null,
-    /// To our own, as whole lines.
-    Lines,
-    /// To this file, as whole lines.
-    File(&'p CStr),
-    /// To the standard input of this service.
-    Service(usize),
-}
-
-#[inline(never)]
-fn out<'p>(plan: &'p Plan<'p>, number: usize) -> Out<'p> {
-    let key = if number % 2 == 0 {
-        Key::Stdout
-    } else {
-        Key::Stderr
-    };
-    let Some(said) = plan.spec(number / 2).get(key) else {
-        return match plan.log {
-            Log::Inherit => Out::Inherit,
-            _ => Out::Lines,
-        };
-    };
-    if let Some(name) = said.feeds() {
-        return Out::Service(names::find(&plan.services, name.to_bytes()).into());
-    }
-    match said.words.first().and_then(|word| behind(word, "file:")) {
-        Some(path) => Out::File(path),
-        None if said.number > 0 => Out::Null,
-        None => Out::Inherit,
-    }
-}
-
-/// Whose lines a stream's are, and what they look like.
-fn source<'p>(plan: &'p Plan<'p>, number: usize, file: bool) -> Source<'p> {
-    let (name, copy) = match plan.services.get(number / 2) {
-        Some(service) => (service.name, service.copy),
-        None => (&b""[..], 1),
-    };
-    let mut time = None;
-    if plan.timestamps {
-        let (seconds, micros) = raw::clock(CLOCK_REALTIME);
-        time = Some(Time { seconds, micros });
-    }
-    Source {
-        form: match plan.log {
-            _ if file => Form::Raw,
-            Log::Json => Form::Json,
-            Log::Inherit | Log::Prefix => Form::Prefix,
-        },
-        time,
-        name,
-        copy,
-        error: number % 2 == 1,
-    }
-}
-
-fn watch(fd: c_int, number: usize, flags: EventFlags, reactor: &Reactor) {
-    reactor.change(borrow(fd), Token::Output(number as u32), flags);
-}
-
-/// So many bytes from there on, if there are.
-#[inline(never)]
-fn part(bytes: &mut [u8], from: usize, len: usize) -> &mut [u8] {
-    let rest = bytes.get_mut(from..).unwrap_or(&mut []);
-    rest.get_mut(..len).unwrap_or(&mut [])
 }
 
 /// A descriptor of ours.
-fn borrow(fd: c_int) -> BorrowedFd<'static> {
-    // SAFETY: what we hold stays open for as long as it is used; a number that is none of ours
-    // fails, and that is all.
-    unsafe { BorrowedFd::borrow_raw(fd.max(0)) }
+#[inline(never)]
+fn own(fd: c_int, last: &mut c_int, fault: &mut Errno) -> c_int {
+    let fd = away_from_the_three(fd);
+    if fd == NONE {
+        *fault = Errno::MFILE;
+    }
+    *last = fd.max(*last);
+    fd
+}
+
+/// Whether it can be watched: for bytes to read, or for nothing.
+#[inline(never)]
+fn watch(stream: &Stream, number: usize, flags: EventFlags, reactor: &mut Reactor) -> bool {
+    reactor.watch(borrow(stream.ends[0]), Token::Output(number as u32), flags)
+}
+
+/// Closes a stream's pipe.
+#[inline(never)]
+fn shut(stream: &mut Stream) {
+    for fd in take(&mut stream.ends) {
+        if fd > 0 {
+            raw::close(fd as usize);
+        }
+    }
+}
+
+/// The number of a service's stream: 0 for its standard input, and so on.
+fn number_of(service: usize, which: usize) -> usize {
+    service << STREAMS.ilog2() | which
+}
+
+/// What is counted from 1, so that 0 is nothing.
+fn name(index: usize) -> u32 {
+    (index as u32).wrapping_add(1)
+}
+
+/// The place of what is counted from 1; for 0 there is none.
+fn index(name: u32) -> usize {
+    (name as usize).wrapping_sub(1)
+}
+
+/// Where a stream's bytes are kept. Only two of [`STREAMS`] have any; behind them are the rooms of
+/// the sinks.
+fn room_of(number: usize) -> usize {
+    (number / 2).wrapping_add(1).wrapping_mul(INPUT_BYTES)
+}
+
+/// Copies so many bytes from one place to another.
+#[inline(never)]
+fn copy(bytes: &mut [u8], from: usize, len: usize, to: usize) {
+    if from.max(to) + len <= bytes.len() {
+        bytes.copy_within(from..from + len, to);
+    }
+}
+
+/// What says where a stream leads.
+fn key(number: usize) -> Key {
+    KEYS[number % STREAMS]
 }

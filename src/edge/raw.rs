@@ -457,9 +457,9 @@ pub fn read_link<'b>(path: &CStr, buffer: &'b mut [u8]) -> &'b [u8] {
     buffer.get(..answer(len).unwrap_or(0)).unwrap_or(&[])
 }
 
-/// A pipe, both ends closed on exec: the one to read from first.
+/// A pipe, both ends closed on exec and never waiting: the one to read from first.
 pub fn pipe(ends: &mut [c_int; 2]) -> Result<(), Errno> {
-    let flags = sys::O_CLOEXEC as usize;
+    let flags = (sys::O_CLOEXEC | sys::O_NONBLOCK) as usize;
     // SAFETY: the kernel writes two descriptors.
     done(unsafe { syscall(sys::__NR_pipe2, [ends.as_mut_ptr() as usize, flags]) })
 }

@@ -9,7 +9,7 @@
 
 use core::ffi::c_int;
 
-use linux_raw_sys::general::{EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, epoll_event};
+use linux_raw_sys::general::{EPOLL_CTL_ADD, EPOLL_CTL_MOD, epoll_event};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::AsRawFd;
 
@@ -44,7 +44,7 @@ pub struct Reactor {
 pub enum Token {
     /// One of our own: [`SIGNALS`] or [`NOTIFY`].
     Own(u32),
-    /// A stream of a service, `2 * place` for standard output and one more for standard error.
+    /// A stream of a service, `3 * place` for standard input, and the outputs behind it.
     Output(u32),
     /// Our standard output or error, which was full.
     Sink(u32),
@@ -108,8 +108,9 @@ impl Reactor {
         self.fd
     }
 
-    /// From now on [`Reactor::woken`] tells when this descriptor is ready. False where the kernel
-    /// gives us no epoll, or no room in it; a file on disk is always ready and cannot be watched.
+    /// From now on [`Reactor::woken`] tells when this descriptor is ready for what the flags say, or
+    /// nothing more if there are none. False where the kernel gives us no epoll, or no room in it; a
+    /// file on disk is always ready and cannot be watched.
     #[inline(always)]
     pub fn watch(&mut self, fd: impl AsRawFd, token: Token, flags: EventFlags) -> bool {
         self.add(fd.as_raw_fd(), token, flags)
@@ -117,7 +118,10 @@ impl Reactor {
 
     #[inline(never)]
     fn add(&mut self, fd: c_int, token: Token, flags: EventFlags) -> bool {
-        self.begin() && self.control(EPOLL_CTL_ADD, fd, token, flags)
+        // A change takes nothing of the kernel, so that it cannot fail.
+        self.begin()
+            && (self.control(EPOLL_CTL_ADD, fd, token, flags)
+                || self.control(EPOLL_CTL_MOD, fd, token, flags))
     }
 
     /// Makes an epoll instance that watches the signalfd, if there is none; whether there is one.
@@ -132,20 +136,6 @@ impl Reactor {
             }
         }
         self.epoll != NONE
-    }
-
-    /// Watches a descriptor that is watched for these flags from now on, or for nothing if there
-    /// are none.
-    pub fn change(&self, fd: impl AsRawFd, token: Token, flags: EventFlags) {
-        // It takes nothing of the kernel, so that it cannot fail.
-        self.control(EPOLL_CTL_MOD, fd.as_raw_fd(), token, flags);
-    }
-
-    /// This descriptor is watched no more.
-    pub fn unwatch(&mut self, fd: impl AsRawFd) {
-        // Where nothing is watched this fails, and that is all.
-        let nothing = EventFlags::empty();
-        self.control(EPOLL_CTL_DEL, fd.as_raw_fd(), Token::Own(SIGNALS), nothing);
     }
 
     #[inline(never)]

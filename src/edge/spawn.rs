@@ -444,9 +444,12 @@ impl Attempt<'_> {
 fn join<'b>(room: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Option<&'b CStr> {
     let mut path = Buffer::new(room);
     let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-    let fits = path.put(directory) && path.put(slash) && path.put(name_with_nul);
+    for part in [directory, slash, name_with_nul] {
+        path.put(part);
+    }
     // SAFETY: the name ends with a NUL and fitted.
-    fits.then(|| unsafe { CStr::from_ptr(room.as_ptr().cast()) })
+    path.fits()
+        .then(|| unsafe { CStr::from_ptr(room.as_ptr().cast()) })
 }
 
 /// Puts a variable with a number, or only that, behind what is in a line, and a NUL; it is there for as

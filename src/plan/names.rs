@@ -46,7 +46,8 @@ fn of_name(services: &[Service], mut place: Place, name: &[u8]) -> Place {
 }
 
 /// FNV-1a.
-fn hash(name: &[u8]) -> u32 {
+#[inline(never)]
+pub fn hash(name: &[u8]) -> u32 {
     let mut hash: u32 = 0x811c_9dc5;
     for byte in name {
         hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
