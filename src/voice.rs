@@ -167,6 +167,14 @@ impl Facts<'_, '_> {
         }
     }
 
+    /// Writes what stands behind the level of this line.
+    #[inline(never)]
+    fn fill_text(&self, line: &mut Line, text: Text) {
+        let mut template = text.read();
+        template.next();
+        self.fill(line, &mut template);
+    }
+
     /// Writes what a code stands for. Not inlined: the loop would have it all at hand before.
     #[inline(never)]
     fn put(&self, line: &mut Line, code: u8) {
@@ -192,14 +200,9 @@ impl Facts<'_, '_> {
             b'l' => _ = line.put_setting(plan.lame_duck),
             b'y' => _ = line.put_setting(plan.spec(service).span(Key::ReadyTimeout)),
             b'd' => _ = line.put_setting(record.delay),
-            b'i' if message.to != 0 => self.fill(line, &mut text!("stopped by %T: ").read()),
-            b'i' => (),
-            b'r' => {
-                let mut reason = PIDLET.line(record.reason() as usize).read();
-                // Its level.
-                reason.next();
-                self.fill(line, &mut reason);
-            }
+            b'i' if message.to == 0 => (),
+            b'i' => self.fill_text(line, text!("2stopped by %T: ")),
+            b'r' => self.fill_text(line, PIDLET.line(record.reason() as usize)),
             _ => line.push(b'\n'),
         }
     }
@@ -235,6 +238,7 @@ impl Facts<'_, '_> {
         }
     }
 
+    #[inline(never)]
     fn put_key(&self, line: &mut Line) {
         if let End::NotStarted(StartFault {
             step: Step::Key(key),
@@ -243,9 +247,8 @@ impl Facts<'_, '_> {
         {
             line.put_bytes(key.name());
             for word in self.plan.spec(self.message.service.into()).words(key) {
-                line.put(text!(" \""))
-                    .put_bytes(word.to_bytes())
-                    .put(text!("\""));
+                line.put(text!(" \"")).put_bytes(word.to_bytes());
+                line.push(b'"');
             }
         }
     }
@@ -257,7 +260,8 @@ impl Line {
         if let Some(service) = plan.services.get(service) {
             self.put_bytes(service.name);
             if service.copy > 1 {
-                self.put(text!("-")).put_number(service.copy.into());
+                self.push(b'-');
+                self.put_number(service.copy.into());
             }
         }
         self

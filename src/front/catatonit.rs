@@ -36,10 +36,7 @@ pub const DOOR: Door = Door {
     // Podman and Docker look for this form.
     version: text!("tini version 0.2.1_catatonit\n"),
     version_to: Stream::Out,
-    no_command: text!(
-        "ERROR (catatonit:#): missing program name\n\
-        usage: catatonit [-ghLPV] [--] <progname> [<arguments>...]"
-    ),
+    no_command: text!("ERROR (catatonit:#): missing program name"),
 };
 
 /// The lines that catatonit has, in the order of [`crate::message::Kind`].
@@ -80,7 +77,7 @@ pub fn before(question: &Question, plan: &mut Plan) -> Result<(), u8> {
     if question.variable(b"CATATONIT_LOG").is_some() {
         let text = text!(
             "\
-            ERROR (catatonit:#): CATATONIT_LOG is no longer supported; CATATONIT_DEBUG is; see -h"
+            ERROR (catatonit:#): CATATONIT_LOG is no longer supported; see -h"
         );
         question.complain(text);
         return Err(1);

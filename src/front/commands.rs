@@ -17,23 +17,21 @@ pub fn add<'a>(
 ) -> Result<(), usize> {
     let separates = |word: &&CStr| Some(word.to_bytes()) == separator;
     let count = 1 + words.iter().filter(|word| separates(word)).count();
-    let mut services = List::filled(Service::NONE, count);
-    let mut rest = words;
-    for (place, service) in services.iter_mut().enumerate() {
-        let len = rest.iter().position(separates).unwrap_or(rest.len());
-        let (run, behind) = rest.split_at(len);
+    plan.services = List::with_room(Service::NONE, count);
+    for run in words.split(separates) {
         let Some(program) = run.first() else {
-            return Err(place);
+            return Err(plan.services.len());
         };
-        service.name = last_component(program.to_bytes());
-        service.run = run;
-        rest = behind.get(1..).unwrap_or(&[]);
+        plan.services.push(Service {
+            name: last_component(program.to_bytes()),
+            run,
+            ..Service::NONE
+        });
     }
     // Of more the plan's check says so.
-    if count <= SERVICES_MAX {
-        number_copies(&mut services);
+    if plan.services.len() <= SERVICES_MAX {
+        number_copies(&mut plan.services);
     }
-    plan.services = services;
     Ok(())
 }
 

@@ -26,9 +26,7 @@ DUMB_INIT_DEBUG=1 means --verbose, DUMB_INIT_SETSID=0 --single-child.
 pub const MISSPELT: Text = text!(
     "\
 Usage: -r option takes <signum>:<signum>, where <signum> is between 1 and 31.
-The second may be 0: then the signal is not passed on.
-This option can be given more than once.
-See --help for the rest."
+The second may be 0: then the signal is not passed on."
 );
 
 /// dumb-init's door.

@@ -172,6 +172,8 @@ impl<'t, 'a: 't> Options<'t, 'a> {
     fn long(&mut self, word: &'a [u8]) -> bool {
         let whole = string(word).to_bytes();
         let name = take(&mut { whole }, b'=');
+        let mut value = word;
+        take(&mut value, b'=');
         self.name = whole;
         let mut found = None;
         for place in 0..self.table.settings.len() {
@@ -193,9 +195,9 @@ impl<'t, 'a: 't> Options<'t, 'a> {
         let Some(place) = found else {
             return self.complain(text!("%: unrecognized option '--%'"));
         };
-        let attached = name.len() < whole.len();
+        let attached = !value.is_empty();
         if attached {
-            self.value = string(word.get(name.len() + 1..).unwrap_or(b""));
+            self.value = string(value);
         }
         self.name = self.table.entry(place).name();
         let missing = text!("%: option '--%' requires an argument");

@@ -66,13 +66,18 @@ pub struct Door {
 static DOORS: [Door; 4] = [pidlet::DOOR, tini::DOOR, dumb_init::DOOR, catatonit::DOOR];
 
 /// Our licence, for those who are asked for it.
-const LICENSE: Text = text!(include_str!("../../LICENSE-MIT"));
+const LICENSE: Text = text!(
+    "\
+MIT OR Apache-2.0; Copyright (c) 2026 The pidlet authors
+The texts are LICENSE-MIT and LICENSE-APACHE of pidlet's source.
+"
+);
 
 /// The end of every peer's help.
 const ABOUT: Text =
     text!("This is pidlet, an init for containers. PIDLET_GRACE and so on: 'pidlet --help'.\n");
 
-/// The longest text that is printed as a whole: the help, or the licence.
+/// The longest text that is printed as a whole: the help.
 const PRINTED_BYTES_MAX: usize = 2560;
 
 /// Room for such a text. It is on the stack, which is given back when all has been started.
@@ -170,9 +175,7 @@ fn file<'a>(settings: &mut Settings<'_, 'a>, table: &Table, words: &[&CStr]) -> 
         Err(Errno::NOENT) if named.is_none() => return Ok(false),
         Err(errno) => {
             let mut line = Line::new();
-            line.put(text!("pidlet: cannot read \""))
-                .put_bytes(path.to_bytes());
-            line.put(text!("\": ")).put_errno(errno);
+            line.put_cannot(text!("pidlet: cannot read \""), path.to_bytes(), errno);
             settings.fault_line(&mut line);
             return Err(1);
         }
@@ -219,6 +222,7 @@ impl<'a> Question<'a> {
     }
 
     /// The argument behind `argv[0]` if it is the only one.
+    #[inline(never)]
     fn only_argument(&self) -> &'a [u8] {
         match self.args {
             [_, word] => word.to_bytes(),
@@ -227,6 +231,7 @@ impl<'a> Question<'a> {
     }
 
     /// The value of a variable, if it is there at all.
+    #[inline(never)]
     fn variable(&self, name: &[u8]) -> Option<&'a [u8]> {
         (self.getenv)(name).map(CStr::to_bytes)
     }

@@ -1,7 +1,7 @@
 //! What `--dry-run` prints: the checked plan in the words of the plan file (DESIGN §9), the services
 //! in the order of their start.
 
-use crate::plan::{Command, Essential, Key, Log, Plan};
+use crate::plan::{Command, Key, Log, Plan};
 use crate::words::signal::Signal;
 use crate::words::text::{Line, take};
 use crate::words::time::Span;
@@ -21,11 +21,8 @@ pub fn plan(plan: &Plan, put: Put) {
 
 /// Prints the settings of the whole.
 fn container(plan: &Plan, line: &mut Line, put: Put) {
-    line.put(text!("[pidlet]\nuntil = ")).put(match plan.until {
-        Essential::Yes => text!("any"),
-        Essential::No => text!("all"),
-        Essential::OnFailure => text!("failure"),
-    });
+    line.put(text!("[pidlet]\nuntil = "))
+        .put(text!("any\nall\nfailure").line(plan.until as usize));
     if plan.bounded() {
         line.put(text!("\ngrace = ")).put_setting(plan.budget());
     }
@@ -43,10 +40,8 @@ fn container(plan: &Plan, line: &mut Line, put: Put) {
         line.put(text!("\nparent-death = ")).put_signal(signal);
     }
     if plan.log != Log::Inherit {
-        line.put(text!("\nlog = ")).put(match plan.log {
-            Log::Json => text!("json"),
-            _ => text!("prefix"),
-        });
+        line.put(text!("\nlog = "))
+            .put(text!("inherit\nprefix\njson").line(plan.log as usize));
     }
     if plan.timestamps {
         line.put(text!("\ntimestamps = yes"));

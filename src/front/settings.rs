@@ -118,10 +118,13 @@ impl<'p, 'a> Settings<'p, 'a> {
     /// Takes what the environment asks for, by our own table.
     #[inline(never)]
     pub fn environment(&mut self, table: &Table) {
-        for (place, setting) in table.settings.iter().enumerate() {
+        let mut place = 0;
+        while let Some(&setting) = table.settings.get(place) {
             let mut name = Line::new();
             name.put(text!("PIDLET_"));
-            for byte in table.entry(place).name() {
+            let option = table.entry(place).name();
+            place += 1;
+            for byte in option {
                 name.push(match byte {
                     b'-' => b'_',
                     _ => byte.to_ascii_uppercase(),
@@ -129,12 +132,21 @@ impl<'p, 'a> Settings<'p, 'a> {
             }
             if let Some(value) = (self.question.getenv)(name.text()) {
                 self.twins |= setting.bit();
-                if self.set(*setting, value).is_none() {
-                    let text = text!("pidlet: %: \"%\": ");
-                    self.fault_of(text, name.text(), value.to_bytes(), setting.expected());
-                }
+                let text = text!("pidlet: %: \"%\": ");
+                self.take(setting, value, text, name.text());
             }
         }
+    }
+
+    /// Sets something, or says what is wrong with the value: in `text` the name is the first `%`, the
+    /// value the second, and what was expected comes behind it.
+    #[inline(never)]
+    fn take(&mut self, setting: Setting, value: &'a CStr, text: Text, name: &[u8]) -> bool {
+        let set = self.set(setting, value).is_some();
+        if !set {
+            self.fault_of(text, name, value.to_bytes(), setting.expected());
+        }
+        set
     }
 
     /// Takes the option that was read. An error is the exit code, after it has been said why: only
@@ -151,16 +163,17 @@ impl<'p, 'a> Settings<'p, 'a> {
             }
         }
         self.options |= setting.bit();
-        if self.set(setting, option.value).is_none() {
-            let value = option.value.to_bytes();
-            if self.plan.style != Style::Pidlet {
-                self.fault(setting.expected(), option.name, value);
-                return Err(1);
-            }
-            let text = text!("pidlet: --%: \"%\": ");
-            self.fault_of(text, option.name, value, setting.expected());
+        let text = match setting {
+            Setting::TiniParentDeath | Setting::TiniExpect => tini::INVALID,
+            Setting::DumbInitRewrite => dumb_init::MISSPELT,
+            _ => text!("pidlet: --%: \"%\": "),
+        };
+        let set = self.take(setting, option.value, text, option.name);
+        if set || self.plan.style == Style::Pidlet {
+            Ok(())
+        } else {
+            Err(1)
         }
-        Ok(())
     }
 
     /// Says what is wrong: see [`Question::complain_of`].
@@ -181,22 +194,26 @@ impl<'p, 'a> Settings<'p, 'a> {
         self.question.put(Stream::Err, line.end());
     }
 
-    /// Sets an option by its long name in our own table, as a plan's file has it; what was set
-    /// before wins. An error is what was expected, or nothing if there is no such option or it means
-    /// nothing in a file.
-    pub fn named(&mut self, table: &Table, name: &[u8], value: &'a CStr) -> Result<(), Text> {
-        for (place, &setting) in table.settings.iter().enumerate() {
-            match setting {
-                _ if table.entry(place).name() != name => (),
-                Setting::Help | Setting::Version | Setting::Config | Setting::Separator => break,
-                _ if (self.options | self.twins) & setting.bit() != 0 => return Ok(()),
-                _ => {
-                    let set = self.set(setting, value);
-                    return set.ok_or_else(|| setting.expected());
-                }
+    /// The option of this long name in our own table; nothing if there is none or it means nothing
+    /// in a file.
+    pub fn named(table: &Table, name: &[u8]) -> Option<Setting> {
+        let mut place = 0;
+        loop {
+            let setting = *table.settings.get(place)?;
+            if table.entry(place).name() == name {
+                return match setting {
+                    Setting::Help | Setting::Version | Setting::Config | Setting::Separator => None,
+                    _ => Some(setting),
+                };
             }
+            place += 1;
         }
-        Err(Text::plain(""))
+    }
+
+    /// Sets an option as a plan's file has it: what was set before wins. False if that is not what
+    /// the value says.
+    pub fn set_late(&mut self, setting: Setting, value: &'a CStr) -> bool {
+        (self.options | self.twins) & setting.bit() != 0 || self.set(setting, value).is_some()
     }
 
     /// Adds the commands.
@@ -334,12 +351,13 @@ impl Setting {
         1 << self as u32
     }
 
-    /// What is expected of its value; of a peer's option the whole complaint.
+    /// What is expected of its value; for a peer's option that is said already.
     #[inline(never)]
-    fn expected(self) -> Text {
+    pub fn expected(self) -> Text {
         match self {
-            Setting::TiniParentDeath | Setting::TiniExpect => tini::INVALID,
-            Setting::DumbInitRewrite => dumb_init::MISSPELT,
+            Setting::TiniParentDeath | Setting::TiniExpect | Setting::DumbInitRewrite => {
+                Text::plain("")
+            }
             _ => expected(KINDS[(self as usize).min(Setting::Timestamps as usize)]),
         }
     }

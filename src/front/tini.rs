@@ -120,11 +120,10 @@ pub fn after(question: &Question, plan: &mut Plan) {
 
 /// The exact names of tini's table: no number, no lower case, no real-time signal.
 pub fn death_signal(value: &[u8]) -> Option<Signal> {
-    if !value.starts_with(b"SIG") || value.iter().any(u8::is_ascii_lowercase) {
-        return None;
-    }
+    let name = value.strip_prefix(b"SIG")?;
     // STKFLT, IO and PWR are not in it.
-    Signal::parse(value).filter(|signal| !matches!(signal.number(), 16 | 29 | 30 | 32..))
+    Signal::parse(name)
+        .filter(|signal| signal.name() == Some(name) && !matches!(signal.number(), 16 | 29 | 30))
 }
 
 /// strtol(3) over the whole value, within 0 to 255; nothing at all counts as 0.

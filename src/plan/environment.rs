@@ -19,7 +19,7 @@ const NOT_INHERITED: [&CStr; 6] = [
 
 /// Fills `list` with the environment of a service: what it has in it already is ours. There must
 /// be room for one more for each word of the section, and for `extra`, whose empty words are none.
-/// Of the same name the later one counts; a word without `=` takes a variable away.
+/// Of the same name the later one counts, and stands there; a word without `=` takes a variable away.
 pub fn assemble<'a>(list: &mut List<'a, &'a CStr>, spec: Spec<'a>, extra: &[&'a CStr]) {
     if spec.number(Key::ClearEnv) > 0 {
         list.clear();
@@ -42,12 +42,11 @@ fn put_all<'a>(list: &mut List<'a, &'a CStr>, words: &[&'a CStr]) {
         let text = word.to_bytes();
         let name = take(&mut { text }, b'=');
         let same = |other: &&CStr| take(&mut other.to_bytes(), b'=') == name;
-        let place = list.iter().position(same);
-        match (place, name.len() < text.len()) {
-            (Some(place), true) => list[place] = word,
-            (Some(place), false) => list.remove(place),
-            (None, true) => _ = list.push(word),
-            (None, false) => (),
+        if let Some(place) = list.iter().position(same) {
+            list.remove(place);
+        }
+        if name.len() < text.len() {
+            list.push(word);
         }
     }
 }
@@ -90,7 +89,7 @@ mod tests {
         let set = said(Key::Env, 0, &[c"A=2", c"B=3", c"PATH"]);
         check(&[set], &[], &[c"A=2", c"B=3"]);
         let file = said(Key::EnvFile, 0, &[c"A=3"]);
-        check(&[set, file], &[], &[c"A=3", c"B=3"]);
+        check(&[set, file], &[], &[c"B=3", c"A=3"]);
         let clear = said(Key::ClearEnv, 1, &[]);
         check(&[clear, set], &[], &[c"A=2", c"B=3"]);
         let account = said(Key::Account, 0, &[c"A=home", c"B=home"]);

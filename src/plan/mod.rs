@@ -136,6 +136,7 @@ impl Routes {
     }
 
     /// What a signal comes out as. Not chained: what comes out is not looked up again.
+    #[inline(never)]
     pub fn get(&self, from: Signal) -> Option<Signal> {
         match self.0[usize::from(from.number()) - 1] {
             0 => Some(from),
@@ -262,26 +263,16 @@ impl<'a> Plan<'a> {
     #[inline(never)]
     pub fn new(style: Style) -> Plan<'a> {
         let ours = style == Style::Pidlet;
-        let dumb_init = style == Style::DumbInit;
-        let catatonit = style == Style::Catatonit;
-        Plan {
+        let mut plan = Plan {
             style,
             services: List::none(),
             until: Essential::Yes,
             setup: Setup {
-                group: if dumb_init {
-                    Group::Session
-                } else {
-                    Group::Own
-                },
-                terminal: match style {
-                    Style::Pidlet | Style::Tini => Terminal::Stdin,
-                    Style::DumbInit => Terminal::None,
-                    Style::Catatonit => Terminal::Controlling,
-                },
-                clean_signals: dumb_init,
+                group: Group::Own,
+                terminal: Terminal::Stdin,
+                clean_signals: false,
                 shell_fallback: !ours,
-                listen_pid: ours || catatonit,
+                listen_pid: ours,
             },
             routes: Routes::default(),
             expect: Codes::default(),
@@ -291,12 +282,8 @@ impl<'a> Plan<'a> {
             parent_death: None,
             hold: false,
             graceful: ours,
-            subreaper: ours || catatonit,
-            verbosity: match style {
-                Style::Pidlet => 2,
-                Style::Tini => 1,
-                Style::DumbInit | Style::Catatonit => 0,
-            },
+            subreaper: ours,
+            verbosity: 0,
             warn_on_reap: false,
             termination_log: None,
             log: Log::Inherit,
@@ -304,10 +291,26 @@ impl<'a> Plan<'a> {
             foreground: NOBODY,
             dry_run: false,
             filed: false,
+        };
+        match style {
+            Style::Pidlet => plan.verbosity = 2,
+            Style::Tini => plan.verbosity = 1,
+            Style::DumbInit => {
+                plan.setup.group = Group::Session;
+                plan.setup.terminal = Terminal::None;
+                plan.setup.clean_signals = true;
+            }
+            Style::Catatonit => {
+                plan.setup.terminal = Terminal::Controlling;
+                plan.setup.listen_pid = true;
+                plan.subreaper = true;
+            }
         }
+        plan
     }
 
     /// The words of a service's command, the program first.
+    #[inline(never)]
     pub fn command(&self, service: usize) -> Command<'a> {
         self.services
             .get(service)
@@ -315,6 +318,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What is said of a service.
+    #[inline(never)]
     pub fn spec(&self, service: usize) -> Spec<'a> {
         let service = self.services.get(service);
         service.map_or(Spec::DEFAULT, |service| service.spec)

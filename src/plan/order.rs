@@ -73,7 +73,7 @@ mod tests {
 
     fn plan(afters: &[&'static [Place]]) -> Plan<'static> {
         let mut plan = Plan::new(Style::Pidlet);
-        plan.services = List::filled(Service::NONE, afters.len());
+        plan.services = List::of(room(Service::NONE, afters.len()));
         for (service, after) in plan.services.iter_mut().zip(afters) {
             service.after = after;
         }

@@ -48,12 +48,20 @@ pub const EXEC: &str = "exec:";
 const SOCKET_PATH_MAX: usize = 107;
 
 impl<'a> Probe<'a> {
-    /// The number of a probe that can be asked again and again; the others are told once.
-    pub const REPEATABLE: u64 = 1;
+    /// The number of a probe that the service tells once on a descriptor.
+    pub const DESCRIPTOR: u64 = 1;
+    /// The number of the one that it tells at its notify socket.
+    pub const NOTIFY: u64 = 2;
+    /// The number of a probe that can be asked again and again.
+    pub const REPEATABLE: u64 = 3;
 
-    /// Whether it can be asked again and again, as a number.
+    /// Of which sort it is, as a number; never 0.
     pub fn number(&self) -> u64 {
-        u64::from(!matches!(self, Probe::Fd(_) | Probe::Notify))
+        match self {
+            Probe::Fd(_) => Probe::DESCRIPTOR,
+            Probe::Notify => Probe::NOTIFY,
+            _ => Probe::REPEATABLE,
+        }
     }
 
     /// Reads a probe.

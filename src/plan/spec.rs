@@ -11,7 +11,7 @@ use super::keys::Key;
 use super::probe::{Probe, behind};
 use super::{Command, Essential};
 use crate::words::signal::Signal;
-use crate::words::text::{is, leading_number, number, take};
+use crate::words::text::{is, leading_number, number, place, take};
 use crate::words::time::Span;
 
 /// How a service runs. In the order of the key's choices.
@@ -170,7 +170,7 @@ impl<'a> Spec<'a> {
 
     /// Whether it says anything by sd_notify(3).
     pub fn notifies(self) -> bool {
-        self.has(Key::Watchdog) || matches!(self.probe(Key::Ready), Some(Probe::Notify))
+        self.has(Key::Watchdog) || self.number(Key::Ready) == Probe::NOTIFY
     }
 
     /// The probe of this key.
@@ -196,24 +196,21 @@ pub fn limit(text: &[u8]) -> Option<(u64, u64)> {
 }
 
 fn limit_part(text: &[u8]) -> Option<u64> {
-    if is(text, "unlimited") || is(text, "infinity") {
-        return Some(u64::MAX);
+    match place(text!("unlimited infinity"), text) {
+        Some(_) => Some(u64::MAX),
+        None => size(text),
     }
-    size(text)
 }
 
 /// `64K`, `10M`, `1G`, or bytes.
 pub fn size(text: &[u8]) -> Option<u64> {
     let mut unit = text;
     let number = leading_number(&mut unit)?;
-    let shift = match unit {
-        b"" => 0,
-        b"K" | b"k" => 10,
-        b"M" | b"m" => 20,
-        b"G" | b"g" => 30,
-        _ => return None,
+    let thousands = match unit {
+        [] => 0,
+        _ => place(text!("k m g"), unit)? + 1,
     };
-    number.checked_mul(1 << shift)
+    number.checked_mul(1 << (10 * thousands))
 }
 
 /// `1s..60s`, as [`Spec::backoff`] has it.

@@ -587,8 +587,9 @@ impl<'p> Supervisor<'p> {
             // Our own business; only dumb-init says it.
             return;
         }
-        let ignored = self.ignore_once.has(arrived);
-        self.ignore_once.0 &= !SignalSet::NONE.with(arrived).0;
+        let bit = SignalSet::NONE.with(arrived).0;
+        let ignored = self.ignore_once.0 & bit != 0;
+        self.ignore_once.0 &= !bit;
         let mut route = self.plan.routes.get(arrived).filter(|_| !ignored);
         if let Some(signal) = route.filter(|signal| *signal != arrived) {
             self.say(Message {

@@ -10,21 +10,25 @@ use crate::words::time::{Instant, NEVER, Span};
 /// What a plan says of a service by its place.
 impl Plan<'_> {
     /// Whether anything is said with this key.
+    #[inline(never)]
     pub(super) fn says(&self, place: Place, key: Key) -> bool {
         self.spec(place.into()).has(key)
     }
 
     /// The length of time of this key.
+    #[inline(never)]
     pub(super) fn span(&self, place: Place, key: Key) -> Span {
         self.spec(place.into()).span(key)
     }
 
     /// Whether its readiness must be looked for, and is not told.
+    #[inline(never)]
     pub(super) fn is_checked(&self, place: Place) -> bool {
         self.spec(place.into()).is_checked()
     }
 
     /// Whether a service is of this type.
+    #[inline(never)]
     pub(super) fn is_a(&self, place: Place, kind: Type) -> bool {
         self.spec(place.into()).kind() == kind
     }

@@ -31,19 +31,19 @@ impl<'a, T: Copy> List<'a, T> {
         }
     }
 
+    /// A list that is full.
+    pub fn of(room: &'a mut [T]) -> List<'a, T> {
+        List {
+            len: room.len(),
+            room,
+        }
+    }
+
     /// An empty list with room for `count` items. `filler` is what stands in the unused places.
     pub fn with_room(filler: T, count: usize) -> List<'a, T> {
         List {
             room: room(filler, count),
             len: 0,
-        }
-    }
-
-    /// A list of `count` items, each of them `item`.
-    pub fn filled(item: T, count: usize) -> List<'a, T> {
-        List {
-            room: room(item, count),
-            len: count,
         }
     }
 
@@ -100,9 +100,11 @@ impl<'a, T: Copy> List<'a, T> {
         }
     }
 
-    /// The items, for ever.
-    pub fn into_slice(self) -> &'a [T] {
-        &self.room[..self.len]
+    /// Takes all items out, and the room with them, for ever.
+    pub fn take(&mut self) -> &'a mut [T] {
+        let room = core::mem::take(&mut self.room);
+        let len = core::mem::take(&mut self.len);
+        room.get_mut(..len).unwrap_or_default()
     }
 
     /// Takes all items out.

@@ -34,7 +34,7 @@ pub fn leading_number(text: &mut &[u8]) -> Option<u64> {
 /// number is too large.
 #[inline(never)]
 pub fn leading_integer(text: &mut &[u8]) -> Option<i64> {
-    *text = text.trim_ascii_start();
+    *text = trim_start(text);
     let negative = take_if(text, b'-');
     if !negative {
         take_if(text, b'+');
@@ -100,10 +100,22 @@ pub fn take_if(text: &mut &[u8], byte: u8) -> bool {
     }
 }
 
+/// The text without the white space at its start.
+#[inline(never)]
+pub fn trim_start(text: &[u8]) -> &[u8] {
+    text.trim_ascii_start()
+}
+
+/// The text without the white space at its end.
+#[inline(never)]
+pub fn trim_end(text: &[u8]) -> &[u8] {
+    text.trim_ascii_end()
+}
+
 /// The text without the white space at its ends.
 #[inline(never)]
 pub fn trim(text: &[u8]) -> &[u8] {
-    text.trim_ascii()
+    trim_end(trim_start(text))
 }
 
 /// The text in front of the first NUL as a string; nothing if there is no NUL.
@@ -191,7 +203,13 @@ impl Line {
 
     /// That something cannot be written to a file, and why.
     pub fn put_cannot_write(&mut self, path: &[u8], errno: Errno) -> &mut Line {
-        self.put(text!("pidlet: cannot write \"")).put_bytes(path);
+        self.put_cannot(text!("pidlet: cannot write \""), path, errno)
+    }
+
+    /// What cannot be done with a file, and why.
+    #[inline(never)]
+    pub fn put_cannot(&mut self, what: Text, path: &[u8], errno: Errno) -> &mut Line {
+        self.put(what).put_bytes(path);
         self.put(text!("\": ")).put_errno(errno)
     }
 
@@ -215,9 +233,11 @@ impl Line {
     /// A length of time as [`Span::parse`] reads it back.
     pub fn put_setting(&mut self, span: Span) -> &mut Line {
         match span.0 % 1000 {
-            0 => self.put_number(span.0 / 1000).put(text!("s")),
-            _ => self.put_number(span.0).put(text!("ms")),
+            0 => self.put_number(span.0 / 1000),
+            _ => self.put_number(span.0).put(text!("m")),
         }
+        .push(b's');
+        self
     }
 
     /// One byte.

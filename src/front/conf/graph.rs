@@ -3,7 +3,7 @@
 use super::faults::Fault;
 use super::nearest::nearest;
 use super::{NO_LINE, Reader};
-use crate::plan::{Key, NOBODY, Place, names};
+use crate::plan::{Key, NOBODY, Place, Service, names};
 use crate::words::list::room;
 
 /// Who is after whom.
@@ -34,11 +34,9 @@ impl Graph<'_> {
 
 impl<'a> Reader<'_, '_, 'a> {
     /// Makes what the sections say of each other the services' [`crate::plan::Service::after`].
-    pub(super) fn dependencies(&mut self) {
-        let count = self.settings.plan.services.len();
+    pub(super) fn dependencies(&mut self, services: &mut [Service<'a>]) {
         let mut line = 0;
-        for place in 0..count {
-            let service = self.settings.plan.services[place];
+        for service in &*services {
             if service.line != line && service.copy > 1 {
                 (self.section, self.at.line) = (service.name, service.line);
                 self.fault(Fault::Section);
@@ -46,10 +44,10 @@ impl<'a> Reader<'_, '_, 'a> {
             line = service.line;
         }
         let mut graph = Graph {
-            begins: room(0, count + 1),
+            begins: room(0, services.len() + 1),
             edges: &mut [],
         };
-        self.each_dependency(&mut graph);
+        self.each_dependency(services, &mut graph);
         // From how many each has to where they end; each one filled in moves that to the front.
         let mut end = 0;
         for count in &mut *graph.begins {
@@ -59,50 +57,46 @@ impl<'a> Reader<'_, '_, 'a> {
         if end > 0 {
             graph.edges = room(NOBODY, end as usize);
             self.quiet = true;
-            self.each_dependency(&mut graph);
+            self.each_dependency(services, &mut graph);
             self.quiet = false;
         }
         let mut rest: &'a [Place] = graph.edges;
-        let services = self.settings.plan.services.iter_mut();
-        for (service, ends) in services.zip(graph.begins.windows(2)) {
+        for (service, ends) in services.iter_mut().zip(graph.begins.windows(2)) {
             if let [begin, end] = ends {
                 (service.after, rest) = rest.split_at((end - begin) as usize);
             }
         }
-        self.circles();
     }
 
     /// Finds each service that another one is after. The programs of a directory are after each
     /// other; whoever writes to a service is after it, so that somebody reads until the end.
     #[inline(never)]
-    fn each_dependency(&mut self, graph: &mut Graph) {
+    fn each_dependency(&mut self, services: &[Service<'a>], graph: &mut Graph) {
         let mut terminals = 0;
-        for place in 0..self.settings.plan.services.len() as Place {
-            let service = self.settings.plan.services[usize::from(place)];
+        for (place, service) in services.iter().enumerate() {
+            let place = place as Place;
             self.section = service.name;
             if service.copy > 1 && service.spec.has(Key::RunParts) {
                 graph.edge(place, place - 1);
             }
             for said in service.spec.0 {
                 (self.at.line, self.at.key) = (said.line, said.key.name());
-                match said.key {
-                    Key::After | Key::Before => (),
-                    Key::Stdout | Key::Stderr if said.feeds().is_some() => (),
-                    Key::Tty if said.number > 0 => {
-                        terminals += 1;
-                        if terminals == 2 {
-                            self.fault(Fault::Terminal);
-                        }
-                        continue;
+                if said.key == Key::Tty && said.number > 0 {
+                    terminals += 1;
+                    if terminals == 2 {
+                        self.fault(Fault::Terminal);
                     }
-                    _ => continue,
+                }
+                let feeds = said.feeds();
+                if feeds.is_none() && said.key != Key::After && said.key != Key::Before {
+                    continue;
                 }
                 for word in said.words {
-                    let name = said.feeds().unwrap_or(word).to_bytes();
-                    let mut other = names::find(&self.settings.plan.services, name);
+                    let name = feeds.unwrap_or(word).to_bytes();
+                    let mut other = names::find(services, name);
                     if other == NOBODY && service.copy == 1 {
-                        self.unknown(name);
-                    } else if said.feeds().is_some() && self.copy_of(other) > 1 {
+                        self.unknown(services, name);
+                    } else if feeds.is_some() && copy_of(services, other) > 1 {
                         self.fault_with(name, Fault::Several);
                     }
                     while other != NOBODY {
@@ -111,35 +105,29 @@ impl<'a> Reader<'_, '_, 'a> {
                         } else {
                             graph.edge(place, other);
                         }
-                        other = names::earlier(&self.settings.plan.services, other);
+                        other = names::earlier(services, other);
                     }
                 }
             }
         }
     }
 
-    fn copy_of(&self, place: Place) -> u32 {
-        let service = self.settings.plan.services.get(usize::from(place));
-        service.map_or(0, |service| service.copy)
-    }
-
-    fn unknown(&mut self, name: &'a [u8]) {
-        if self.empty.contains(&name) {
+    fn unknown(&mut self, services: &[Service<'a>], name: &'a [u8]) {
+        if self.empty.has(name) {
             return;
         }
-        self.begin(name, Fault::Unknown.text());
-        let services = &self.settings.plan.services;
+        self.begin(name, Fault::Unknown);
         let near = nearest(&mut |n| services.get(n).map(|service| service.name), name);
         self.end_near(near);
     }
 
     /// Services that wait for each other in a circle would wait for ever.
-    fn circles(&mut self) {
+    pub(super) fn circles(&mut self) {
         let Err(circle) = self.settings.plan.sequence() else {
             return;
         };
         (self.section, self.at.line, self.at.key) = (b"", NO_LINE, b"");
-        self.begin(b"", Fault::Circle.text());
+        self.begin(b"", Fault::Circle);
         for (index, place) in circle.iter().rev().enumerate() {
             if index > 0 {
                 self.wrong.put(text!(" after "));
@@ -149,4 +137,9 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         self.end();
     }
+}
+
+fn copy_of(services: &[Service], place: Place) -> u32 {
+    let service = services.get(usize::from(place));
+    service.map_or(0, |service| service.copy)
 }

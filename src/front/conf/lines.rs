@@ -58,7 +58,7 @@ impl<'a> Lines<'a> {
         while !self.rest.is_empty() {
             let whole = self.rest;
             let text = take(&mut self.rest, b'\n');
-            self.count += 1;
+            self.count = self.count.wrapping_add(1);
             (entry.line, entry.key, entry.value) = (self.count, b"", trim(text));
             match entry.value {
                 [] | [b'#' | b';', ..] => continue,
@@ -72,18 +72,19 @@ impl<'a> Lines<'a> {
                     }
                 }
                 _ => {
-                    let key = take(&mut { text }, b'=');
+                    let mut value = text;
+                    let key = take(&mut value, b'=');
                     let indented = text.first().is_some_and(u8::is_ascii_whitespace);
                     if key.len() < text.len() && !indented {
-                        let mut end = text.len();
                         // The lines that begin with white space continue it.
                         while let [b' ' | b'\t', ..] = self.rest {
                             take(&mut self.rest, b'\n');
-                            self.count += 1;
-                            end = whole.len() - self.rest.len();
+                            self.count = self.count.wrapping_add(1);
+                            value = whole.get(..whole.len() - self.rest.len()).unwrap_or(b"");
+                            take(&mut value, b'=');
                         }
                         entry.key = trim(key);
-                        entry.value = whole.get(key.len() + 1..end).unwrap_or(b"");
+                        entry.value = value;
                         return Kind::Pair;
                     }
                 }

@@ -13,7 +13,6 @@ mod values;
 mod words;
 
 use core::ffi::CStr;
-use core::mem::replace;
 
 use super::getopt::Table;
 use super::settings::Settings;
@@ -36,7 +35,7 @@ pub const DEFAULT_PATH: &CStr = c"/etc/pidlet.conf";
 const NO_LINE: u32 = u32::MAX;
 
 /// Reads one file. What is wrong is said where it is found, and nothing comes of it. In this order in
-/// memory: the line, which is long, comes last.
+/// memory: what is asked for often is within a byte's reach, and the line, which is long, comes last.
 #[repr(C)]
 struct Reader<'r, 'p, 'a> {
     /// Where we are: what is wrong there is said with it.
@@ -50,17 +49,17 @@ struct Reader<'r, 'p, 'a> {
     differ: bool,
     /// The words of the value that is being read.
     words: Words<'a>,
+    settings: &'r mut Settings<'p, 'a>,
     /// What has been read of the section: its command, and all else.
     run: Command<'a>,
     said: List<'a, Said<'a>>,
     /// The services of the sections that have been read.
     services: List<'a, Service<'a>>,
     /// Sections whose directory has no programs: there is nothing to wait for.
-    empty: List<'a, &'a [u8]>,
+    empty: Words<'a>,
     passwd: Option<&'a [u8]>,
     group: Option<&'a [u8]>,
     path: &'a CStr,
-    settings: &'r mut Settings<'p, 'a>,
     table: &'r Table<'r>,
     /// What is wrong.
     wrong: Line,
@@ -79,7 +78,7 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
         run: &[],
         said: List::none(),
         services: List::none(),
-        empty: List::none(),
+        empty: Words::new(),
         passwd: None,
         group: None,
         path,
@@ -133,11 +132,12 @@ impl<'a> Reader<'_, '_, 'a> {
         match self.services.len() {
             0 => self.fault(Fault::NoService),
             1..=SERVICES_MAX => {
-                let mut services = replace(&mut self.services, List::none());
-                number_copies(&mut services);
-                self.settings.plan.services = services;
+                let services = self.services.take();
+                number_copies(services);
+                self.dependencies(services);
+                self.settings.plan.services = List::of(services);
                 self.settings.plan.filed = true;
-                self.dependencies();
+                self.circles();
             }
             _ => self.fault(Fault::Services),
         }
@@ -152,7 +152,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// Says what is wrong with this part of the value.
     #[inline(never)]
     fn fault_with(&mut self, part: &[u8], fault: Fault) {
-        self.begin(part, fault.text());
+        self.begin(part, fault);
         self.end();
     }
 
@@ -162,26 +162,39 @@ impl<'a> Reader<'_, '_, 'a> {
         None
     }
 
+    /// The same of the whole value.
+    fn all_wrong<T>(&mut self, fault: Fault) -> Option<T> {
+        self.fault(fault);
+        None
+    }
+
     /// Begins to say what is wrong, and with which part of the value.
     #[inline(never)]
-    fn begin(&mut self, part: &[u8], text: Text) {
+    fn begin(&mut self, part: &[u8], fault: Fault) {
+        self.begin_with(part, fault.text());
+    }
+
+    /// The same in these words.
+    #[inline(never)]
+    fn begin_with(&mut self, part: &[u8], text: Text) {
         let line = &mut self.wrong;
         line.clear();
         line.put(text!("pidlet: ")).put_bytes(self.path.to_bytes());
         if self.at.line != NO_LINE {
-            line.put(text!(":")).put_number(self.at.line.into());
+            line.push(b':');
+            line.put_number(self.at.line.into());
         }
         line.put(text!(": "));
         if !self.section.is_empty() {
-            line.put(text!("["))
-                .put_bytes(self.section)
-                .put(text!("] "));
+            line.push(b'[');
+            line.put_bytes(self.section).put(text!("] "));
         }
         if !self.at.key.is_empty() {
             line.put_bytes(self.at.key).put(text!(": "));
         }
         if !part.is_empty() {
-            line.put(text!("\"")).put_bytes(part).put(text!("\": "));
+            line.push(b'"');
+            line.put_bytes(part).put(text!("\": "));
         }
         line.put(text);
     }
@@ -227,17 +240,15 @@ impl<'a> Reader<'_, '_, 'a> {
                 continue;
             };
             let table = self.table;
-            match self.settings.named(table, self.at.key, word) {
-                Ok(()) => (),
-                Err(expected) if !expected.is_empty() => {
-                    self.begin(word.to_bytes(), expected);
-                    self.end();
-                }
-                Err(_) => {
-                    self.begin(b"", Fault::NoOption.text());
-                    let name = &mut |n| table.settings.get(n).map(|_| table.entry(n).name());
-                    self.end_near(nearest(name, self.at.key));
-                }
+            let Some(setting) = Settings::named(table, self.at.key) else {
+                self.begin(b"", Fault::NoOption);
+                let name = &mut |n| table.settings.get(n).map(|_| table.entry(n).name());
+                self.end_near(nearest(name, self.at.key));
+                continue;
+            };
+            if !self.settings.set_late(setting, word) {
+                self.begin_with(word.to_bytes(), setting.expected());
+                self.end();
             }
         }
     }
@@ -245,7 +256,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// A section that is a service, or several.
     fn service(&mut self, lines: Lines<'a>) {
         let (name, line) = (self.section, self.at.line);
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.@".contains(byte);
+        let plain = |byte: &u8| matches!(byte, b'-' | b'.' | b'0'..=b'9' | b'@'..=b'Z' | b'_' | b'a'..=b'z');
         if name.is_empty() || !name.iter().all(plain) {
             self.fault(Fault::Name);
         }
@@ -259,7 +270,7 @@ impl<'a> Reader<'_, '_, 'a> {
             None => spec.number(Key::Instances) as u32,
         };
         if programs.is_some_and(|programs| programs.is_empty()) {
-            self.empty.add(name);
+            self.empty.put(name).end();
         }
         let differ = self.differ && programs.is_none();
         for instance in 0..count {
@@ -289,10 +300,11 @@ impl<'a> Reader<'_, '_, 'a> {
         let mut count = 0;
         let mut ahead = lines;
         while self.pair(&mut ahead) {
+            // A user's groups and variables are two more.
             count += match self.at.key {
+                [b'u', ..] => 3,
+                // What is run is no line of the list.
                 b"run" => 0,
-                // A user's groups and variables are two more.
-                b"user" => 3,
                 _ => 1,
             };
         }
@@ -302,30 +314,29 @@ impl<'a> Reader<'_, '_, 'a> {
         while self.pair(&mut lines) {
             self.say(self.at.value);
         }
-        Spec(replace(&mut self.said, List::none()).into_slice())
+        Spec(self.said.take())
     }
 
     /// Takes one key's value.
     fn say(&mut self, value: &'a [u8]) -> Option<()> {
-        let Some(key) = Key::find(self.at.key) else {
-            self.begin(b"", Fault::NoKey.text());
+        let Some((key, kind, choices)) = Key::find(self.at.key) else {
+            self.begin(b"", Fault::NoKey);
             self.end_near(nearest(&mut |n| Key::nth_name(n), self.at.key));
             return None;
         };
         let words = self.split(value)?;
-        let (_, kind, choices) = key.parts();
         let Some(last) = words.last() else {
-            return self.wrong(b"", Fault::NoValue);
+            return self.all_wrong(Fault::NoValue);
         };
         let again = match key {
             Key::Run => !self.run.is_empty(),
             _ => Spec(&self.said).has(key) && !Key::repeats(kind),
         };
         if again {
-            return self.wrong(b"", Fault::Again);
+            return self.all_wrong(Fault::Again);
         }
         let Some(number) = values::read(kind, choices, words) else {
-            self.begin(last.to_bytes(), values::expected(kind));
+            self.begin_with(last.to_bytes(), values::expected(kind));
             self.wrong.put_bytes(choices);
             self.end();
             return None;
@@ -351,7 +362,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// A file that cannot be read.
     #[inline(never)]
     fn unreadable<T>(&mut self, errno: Errno) -> Option<T> {
-        self.begin(b"", Fault::Unreadable.text());
+        self.begin(b"", Fault::Unreadable);
         self.wrong.put_errno(errno);
         self.end();
         None
@@ -359,27 +370,36 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// Settings that are each right, but not together.
     fn whole(&mut self, spec: Spec<'a>) {
-        let says = |key| spec.has(key);
+        // A bit for each key that is said.
+        let mut said = 0_u64;
+        for one in spec.0 {
+            said |= bit(one.key);
+        }
+        let says = |keys| said & keys != 0;
         let oneshot = spec.kind() == Type::Oneshot;
         let daemon = spec.kind() == Type::Daemon;
-        let by_descriptor = matches!(Probe::parse(spec.words(Key::Ready)), Some(Probe::Fd(_)));
-        let parts = says(Key::RunParts);
-        let checks = [
-            (self.run.is_empty() != parts, Fault::Run),
-            (daemon != says(Key::Pidfile), Fault::Pidfile),
-            (
-                oneshot && (says(Key::Ready) || says(Key::Health) || says(Key::Watchdog)),
-                Fault::Oneshot,
-            ),
-            (daemon && by_descriptor, Fault::Daemon),
-            (parts && (!oneshot || says(Key::Instances)), Fault::Parts),
-        ];
-        for (wrong, fault) in checks {
-            if wrong {
-                self.fault(fault);
-            }
+        let parts = says(bit(Key::RunParts));
+        if self.run.is_empty() != parts {
+            self.fault(Fault::Run);
+        }
+        if daemon != says(bit(Key::Pidfile)) {
+            self.fault(Fault::Pidfile);
+        }
+        if oneshot && says(bit(Key::Ready) | bit(Key::Health) | bit(Key::Watchdog)) {
+            self.fault(Fault::Oneshot);
+        }
+        if daemon && spec.number(Key::Ready) == Probe::DESCRIPTOR {
+            self.fault(Fault::Daemon);
+        }
+        if parts && (!oneshot || says(bit(Key::Instances))) {
+            self.fault(Fault::Parts);
         }
     }
+}
+
+/// A key's bit among those of all keys.
+const fn bit(key: Key) -> u64 {
+    1 << key as u8
 }
 
 #[cfg(test)]

@@ -1,5 +1,16 @@
 //! The name that somebody may have meant.
 
+/// From nothing to each beginning of a word. The first place is never looked at again.
+const FIRST_ROW: [u8; LONGEST + 1] = {
+    let mut row = [0; LONGEST + 1];
+    let mut place = 0;
+    while place <= LONGEST {
+        row[place] = place as u8;
+        place += 1;
+    }
+    row
+};
+
 /// Longer names are not guessed at.
 const LONGEST: usize = 24;
 
@@ -26,20 +37,16 @@ fn distance(name: &[u8], word: &[u8]) -> usize {
     if name.len() > LONGEST || word.len() > LONGEST {
         return usize::MAX;
     }
-    let mut row = [0_u8; LONGEST + 1];
-    for (index, place) in row.iter_mut().enumerate() {
-        *place = index as u8;
-    }
-    for (index, letter) in name.iter().enumerate() {
-        let mut diagonal = index as u8;
-        let mut left = diagonal + 1;
+    let mut row = FIRST_ROW;
+    for (index, letter) in (0_u32..).zip(name) {
+        let mut diagonal = index;
+        let mut left = index + 1;
         for (place, other) in row.iter_mut().skip(1).zip(word) {
-            let changed = diagonal + u8::from(letter != other);
-            diagonal = *place;
+            let changed = diagonal + u32::from(letter != other);
+            diagonal = (*place).into();
             left = changed.min(left + 1).min(diagonal + 1);
-            *place = left;
+            *place = left as u8;
         }
-        row[0] = index as u8 + 1;
     }
     row.get(word.len())
         .map_or(usize::MAX, |distance| usize::from(*distance))

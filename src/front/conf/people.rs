@@ -8,7 +8,7 @@ use super::accounts::{self, id};
 use super::faults::Fault;
 use crate::front::commands::last_component;
 use crate::plan::{Command, Key};
-use crate::words::text::take;
+use crate::words::text::{take, trim_end, trim_start};
 
 /// The most programs that one directory may have.
 const PARTS_MAX: usize = 1000;
@@ -76,10 +76,10 @@ impl<'a> Reader<'_, '_, 'a> {
         if named {
             gid = self.group(group)?;
         }
-        self.words.number(gid).end();
+        self.words.id(gid);
         if !named && number.is_none() {
             let file = self.file(true);
-            let each = &mut |id| self.words.number(id).end();
+            let each = &mut |id| self.words.id(id);
             accounts::memberships(file, name, gid, each);
         }
         let members = self.words.finish();
@@ -100,7 +100,7 @@ impl<'a> Reader<'_, '_, 'a> {
     fn groups(&mut self, names: Command<'a>) -> Option<()> {
         for name in names {
             let id = self.group(name.to_bytes())?;
-            self.words.number(id).end();
+            self.words.id(id);
         }
         Some(())
     }
@@ -127,7 +127,7 @@ impl<'a> Reader<'_, '_, 'a> {
     fn env_file(&mut self, path: &'a CStr) -> Option<()> {
         let mut rest = self.read(path)?;
         while !rest.is_empty() {
-            let line = take(&mut rest, b'\n').trim_ascii_start();
+            let line = trim_start(take(&mut rest, b'\n'));
             let line = match line {
                 [line @ .., b'\r'] => line,
                 _ => line,
@@ -156,7 +156,7 @@ impl<'a> Reader<'_, '_, 'a> {
             let text = self.read(file)?;
             self.words.put(last_component(file.to_bytes()));
             if !text.is_empty() {
-                let value = take(&mut { text }, b'\n').trim_ascii_end();
+                let value = trim_end(take(&mut { text }, b'\n'));
                 self.words.put(b"=").put(value);
             }
             self.words.end();
@@ -175,7 +175,7 @@ impl<'a> Reader<'_, '_, 'a> {
             return self.unreadable(errno);
         }
         if programs && names.len() > PARTS_MAX {
-            return self.wrong(b"", Fault::Programs);
+            return self.all_wrong(Fault::Programs);
         }
         for end in 1..names.len() {
             let mut place = end;

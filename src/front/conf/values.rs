@@ -51,10 +51,9 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
         b'w' | b'N' | b'g' => return Some(0),
         b'x' => return spec::stop(words),
         b't' => return spec::tries(words),
-        b'y' => return Probe::parse(words).map(|probe| probe.number()),
-        b'h' => {
+        b'y' | b'h' => {
             let number = Probe::parse(words)?.number();
-            return (number == Probe::REPEATABLE).then_some(number);
+            return (number == Probe::REPEATABLE || kind == b'y').then_some(number);
         }
         b'e' => {
             let named = |text: &[u8]| !matches!(text, [] | [b'=', ..]);
@@ -132,10 +131,9 @@ mod tests {
             let Some(name) = Key::nth_name(n) else {
                 break;
             };
-            let Some(key) = Key::find(name) else {
+            let Some((key, kind, _)) = Key::find(name) else {
                 continue;
             };
-            let (_, kind, _) = key.parts();
             if b"wNg".contains(&kind) {
                 continue;
             }
@@ -166,10 +164,15 @@ mod tests {
             (Key::Tty, &[c"yes"], Some(1)),
             (Key::Tty, &[c"no"], Some(0)),
             (Key::Tty, &[c"maybe"], None),
-            (Key::Ready, &[c"fd:3"], Some(0)),
-            (Key::Ready, &[c"tcp:80"], Some(1)),
+            (Key::Ready, &[c"fd:3"], Some(Probe::DESCRIPTOR)),
+            (Key::Ready, &[c"notify"], Some(Probe::NOTIFY)),
+            (Key::Ready, &[c"tcp:80"], Some(Probe::REPEATABLE)),
             (Key::Health, &[c"fd:3"], None),
-            (Key::Health, &[c"exec:test", c"-f", c"x"], Some(1)),
+            (
+                Key::Health,
+                &[c"exec:test", c"-f", c"x"],
+                Some(Probe::REPEATABLE),
+            ),
             (Key::Caps, &[c"none"], Some(0)),
             (
                 Key::Caps,
@@ -189,7 +192,7 @@ mod tests {
             (Key::LogSize, &[c"64K"], Some(65536)),
             (Key::Pidfile, &[c"a", c"b"], None),
         ] {
-            let (_, kind, choices) = key.parts();
+            let (_, kind, choices) = Key::find(key.name()).unwrap();
             assert_eq!(read(kind, choices, words), expected, "{key:?} {words:?}");
         }
     }

@@ -59,6 +59,12 @@ impl<'a> Words<'a> {
         self
     }
 
+    /// Adds a word that is a number.
+    #[inline(never)]
+    pub fn id(&mut self, id: u32) {
+        self.number(id).end();
+    }
+
     /// Ends the word, if one has begun.
     #[inline(never)]
     pub fn end(&mut self) {
@@ -67,6 +73,17 @@ impl<'a> Words<'a> {
             self.inside = false;
             self.count += 1;
         }
+    }
+
+    /// Whether this word is among them.
+    pub fn has(&self, word: &[u8]) -> bool {
+        let mut rest = &*self.bytes;
+        while !rest.is_empty() {
+            if take(&mut rest, 0) == word {
+                return true;
+            }
+        }
+        false
     }
 
     /// The words since the last time, for ever.
@@ -101,11 +118,14 @@ impl<'a> Reader<'_, '_, 'a> {
         let mut quoted = false;
         while let [byte, behind @ ..] = rest {
             let byte = *byte;
-            let next = behind.first().copied().unwrap_or(0);
+            let (next, after) = match behind {
+                [next, after @ ..] => (*next, after),
+                [] => (0, behind),
+            };
             rest = behind;
             match byte {
                 b'\\' if next != 0 => {
-                    rest = behind.get(1..).unwrap_or(&[]);
+                    rest = after;
                     if quoted && !matches!(next, b'"' | b'\\' | b'$' | b'`' | b'\n') {
                         self.words.push(byte);
                     }
@@ -120,13 +140,13 @@ impl<'a> Reader<'_, '_, 'a> {
                 b'\'' if !quoted => {
                     let text = take(&mut rest, byte);
                     if text.len() == behind.len() {
-                        return self.wrong(b"", Fault::Quote);
+                        return self.all_wrong(Fault::Quote);
                     }
                     self.words.put(text);
                 }
                 b'$' => rest = self.expand(rest)?,
                 b'%' if self.instance > 0 && (next == b'i' || next == b'%') => {
-                    rest = behind.get(1..).unwrap_or(&[]);
+                    rest = after;
                     if next == b'i' {
                         self.differ = true;
                         self.words.number(self.instance);
@@ -140,7 +160,7 @@ impl<'a> Reader<'_, '_, 'a> {
             }
         }
         if quoted {
-            return self.wrong(b"", Fault::DoubleQuote);
+            return self.all_wrong(Fault::DoubleQuote);
         }
         Some(())
     }
