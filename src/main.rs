@@ -512,7 +512,10 @@ impl<'p> Init<'p> {
         if last {
             self.outputs
                 .finish(now().after(LAST_OUTPUT), &mut self.reactor);
-            self.outputs.complain(true);
+            // The peers have no word for that.
+            if self.plan.style == Style::Pidlet {
+                self.outputs.complain(true);
+            }
         }
         if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
             self.outputs.say(stream, &mut line, patience);
