@@ -78,8 +78,6 @@ struct Init<'p> {
     own: Own,
     /// The supervisor wants to know what is left.
     look: bool,
-    /// Whom the supervisor has a signal for is out of reach.
-    out_of_reach: bool,
     /// A terminal has one reader, and of several it is who asks for it or none.
     spare_stdin: bool,
     terminal: Terminal,
@@ -115,7 +113,6 @@ impl<'p> Init<'p> {
         Init {
             plan,
             look: false,
-            out_of_reach: false,
             terminal,
             checks: Checks::new(plan),
             notify: Notify::new(),
@@ -152,8 +149,10 @@ impl<'p> Init<'p> {
         // ---- and a later deadline.
         let mut settled = false;
         loop {
-            while let Some((place, finding)) = self.checks.fetch() {
-                self.step(Event::Checked(place, finding));
+            while let Some(place) = self.checks.fetch() {
+                if let Some(finding) = self.checks.finding(place) {
+                    self.step(Event::Checked(place, finding));
+                }
             }
             match self.supervisor.next() {
                 Next::Exit(code) => {
@@ -417,17 +416,19 @@ impl<'p> Init<'p> {
     fn step(&mut self, event: Event) {
         self.supervisor.step(now(), event);
         let mut index = 0;
+        let mut in_reach = true;
         while let Some(&action) = self.supervisor.actions().get(index) {
-            self.perform(action);
+            in_reach &= self.perform(action);
             index += 1;
         }
-        if take(&mut self.out_of_reach) {
+        if !in_reach {
             self.step(Event::OutOfReach);
         }
     }
 
+    /// Does what the supervisor says. False if those whom it is about are out of our reach.
     #[inline(never)]
-    fn perform(&mut self, action: Action) {
+    fn perform(&mut self, action: Action) -> bool {
         match action {
             Action::Say(message) => self.say(message),
             Action::Signal { pid, group, signal } => self.signal(pid, group, signal),
@@ -439,7 +440,7 @@ impl<'p> Init<'p> {
             Action::Rest { signal, spare_told } => {
                 let told = Some(&self.supervisor).filter(|_| spare_told);
                 let own = self.own.pid;
-                self.out_of_reach = !Farewell { own, signal, told }.send();
+                return Farewell { own, signal, told }.send();
             }
             Action::Look => self.look = true,
             Action::Check(place) => self.check(place),
@@ -467,6 +468,7 @@ impl<'p> Init<'p> {
             Action::Resume(pid) => self.resume(pid),
             Action::StopSelf => _ = raw::kill(self.own.pid as i32, Signal::STOP),
         }
+        true
     }
 
     /// Gives a child's group the terminal if we have it, and has it go on.

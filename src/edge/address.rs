@@ -18,41 +18,40 @@ pub struct Name {
 }
 
 impl Name {
-    /// A path, or a name in the abstract namespace behind `@` (unix(7)). Of one that is too long
-    /// enough is left for the kernel to refuse it.
+    /// None yet.
     #[inline(never)]
-    pub fn unix(path: &[u8]) -> Name {
-        let mut name = Name::new(net::AF_UNIX, path.len().min(110) + 2);
-        name.put(0, path);
-        if name.rest[0] == b'@' {
-            name.rest[0] = 0;
-        }
-        name
-    }
-
-    /// An address and a port (ip(7), ipv6(7)).
-    #[inline(never)]
-    pub fn internet(address: &Address) -> Name {
-        // More zeroes than the kernel reads.
-        let mut name = Name::new(net::AF_INET6, 28);
-        name.put(0, &address.port.to_be_bytes());
-        match &address.ip {
-            [first @ .., a, b, c, d] if first == MAPPED => {
-                name.family = net::AF_INET as u16;
-                name.put(2, &[*a, *b, *c, *d]);
-            }
-            ip => name.put(6, ip),
-        }
-        name
-    }
-
-    #[inline(never)]
-    fn new(family: u32, len: usize) -> Name {
+    pub fn new() -> Name {
         Name {
-            family: family as u16,
+            family: 0,
             rest: [0; 110],
-            len,
+            len: 0,
         }
+    }
+
+    /// Makes it a path, or a name in the abstract namespace behind `@` (unix(7)). Of one that is too
+    /// long enough is left for the kernel to refuse it.
+    #[inline(never)]
+    pub fn unix(&mut self, path: &[u8]) {
+        self.family = net::AF_UNIX as u16;
+        self.len = path.len().min(110) + 2;
+        self.put(0, path);
+        if self.rest[0] == b'@' {
+            self.rest[0] = 0;
+        }
+    }
+
+    /// Makes it an address and a port (ip(7), ipv6(7)).
+    #[inline(never)]
+    pub fn internet(&mut self, address: &Address) {
+        let (family, place, ip) = match &address.ip {
+            [first @ .., _, _, _, _] if first == MAPPED => (net::AF_INET, 2, &address.ip[12..]),
+            ip => (net::AF_INET6, 6, &ip[..]),
+        };
+        self.family = family as u16;
+        // More zeroes than the kernel reads.
+        self.len = 28;
+        self.put(0, &address.port.to_be_bytes());
+        self.put(place, ip);
     }
 
     #[inline(never)]

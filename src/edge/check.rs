@@ -1,7 +1,7 @@
 //! Checks of readiness and health, one at a time for each service, and none of them ever waits.
 //!
 //! A connection is made and asked as far as it goes, and goes on when its descriptor is ready. What
-//! comes of a check is fetched with [`Checks::fetch`], whenever it became known: it may be at once,
+//! comes of a check is fetched with [`Checks::finding`], whenever it became known: it may be at once,
 //! in the midst of what the supervisor wants done. How long a check may take is the supervisor's
 //! business.
 
@@ -17,7 +17,7 @@ use super::address::Name;
 use super::reactor::{NONE, Reactor, Token, away_from_the_three};
 use super::{arena, files, raw};
 use pidlet::http;
-use pidlet::plan::{Key, NOBODY, Place, Plan, Probe, Service};
+use pidlet::plan::{NOBODY, Place, Plan, Probe};
 use pidlet::supervise::{Finding, Supervisor};
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -60,7 +60,7 @@ const DRAIN_READS: u32 = 64;
 
 /// All checks that go on.
 pub struct Checks {
-    /// One for each service of a plan that may check any.
+    /// One for each service.
     checks: &'static mut [Check],
     /// In the place of one that there is not.
     spare: Check,
@@ -71,16 +71,11 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Takes all memory that checking will need; none if the plan checks nothing.
+    /// Takes all memory that checking will need.
+    #[inline(never)]
     pub fn new(plan: &Plan) -> Checks {
-        let checked = |service: &Service| {
-            let spec = service.spec;
-            spec.has(Key::Ready) || spec.has(Key::Health) || spec.has(Key::Pidfile)
-        };
-        let any = plan.services.iter().any(checked);
-        let count = if any { plan.services.len() } else { 0 };
         Checks {
-            checks: arena::array(Check::NONE, count),
+            checks: arena::array(Check::NONE, plan.services.len()),
             spare: Check::NONE,
             found: NOBODY,
             processes: 0,
@@ -184,17 +179,18 @@ impl Checks {
         }
     }
 
-    /// Something that was found out, and of which service; again and again until there is nothing.
-    pub fn fetch(&mut self) -> Option<(Place, Finding)> {
-        loop {
-            let place = self.found;
-            let check = self.checks.get_mut(usize::from(place))?;
-            self.found = check.next;
-            check.chained = false;
-            if let Some(finding) = check.finding.take() {
-                return Some((place, finding));
-            }
-        }
+    /// A service of which there may be a [`Checks::finding`]; again and again until there is none.
+    pub fn fetch(&mut self) -> Option<Place> {
+        let place = self.found;
+        let check = self.checks.get_mut(usize::from(place))?;
+        self.found = check.next;
+        check.chained = false;
+        Some(place)
+    }
+
+    /// What was found out of a service, once.
+    pub fn finding(&mut self, place: Place) -> Option<Finding> {
+        self.at(place).finding.take()
     }
 
     /// Makes the pipe on which a service says that it is ready, anew for each start. What is
@@ -243,7 +239,12 @@ impl Check {
     #[inline(never)]
     fn advance(&mut self, probe: &Probe) -> Option<Finding> {
         if self.seen == CONNECTING {
-            let name = name(probe);
+            let mut name = Name::new();
+            match probe {
+                Probe::Tcp(address) | Probe::Http { address, .. } => name.internet(address),
+                Probe::Unix(path) => name.unix(path.to_bytes()),
+                _ => (),
+            }
             if self.fd == NONE {
                 // Without a socket the connection fails.
                 let fd = raw::socket(name.family.into(), net::SOCK_STREAM);
@@ -334,16 +335,6 @@ fn good(is: bool) -> Finding {
     if is { Finding::Good } else { Finding::Bad }
 }
 
-/// The address of who is asked.
-#[inline(never)]
-fn name(probe: &Probe) -> Name {
-    match probe {
-        Probe::Tcp(address) | Probe::Http { address, .. } => Name::internet(address),
-        Probe::Unix(path) => Name::unix(path.to_bytes()),
-        _ => Name::unix(b""),
-    }
-}
-
 /// Whether a connection comes from this port, too: where nobody listens on a port that the kernel
 /// gives to clients, it may give it to us, and we are connected to ourselves.
 fn is_own_port(fd: c_int, port: u16) -> bool {
@@ -353,6 +344,7 @@ fn is_own_port(fd: c_int, port: u16) -> bool {
 }
 
 /// What a daemon's pid file says. It cannot be a process that another service has.
+#[inline(never)]
 pub fn pid_file(path: &CStr, supervisor: &Supervisor) -> Finding {
     let mut buffer = [0; 32];
     let mut text = files::read(path, &mut buffer);

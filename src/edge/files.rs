@@ -78,11 +78,12 @@ const UNKNOWN_SIZE: usize = 4096;
 /// of those that we may execute.
 pub fn list(path: &CStr, programs: bool, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
     entries(path, &mut |directory, name| {
-        let is_file = raw::status(directory, name).0 & S_IFMT == S_IFREG;
-        let may = !programs || raw::may_execute(directory, name);
-        let name = name.to_bytes();
-        if is_file && may && name.first() != Some(&b'.') {
-            each(name);
+        let hidden = name.to_bytes().starts_with(b".");
+        if !hidden
+            && raw::status(directory, name).0 & S_IFMT == S_IFREG
+            && (!programs || raw::may_execute(directory, name))
+        {
+            each(name.to_bytes());
         }
     })
 }

@@ -9,10 +9,9 @@ use core::ffi::CStr;
 use super::files;
 use pidlet::words::text::{number, take};
 
-const FILES: [&CStr; 2] = [
-    c"/sys/fs/cgroup/memory.events",
-    c"/sys/fs/cgroup/memory/memory.oom_control",
-];
+/// Where the counter is with cgroup v2, and with v1.
+const EVENTS: &CStr = c"/sys/fs/cgroup/memory.events";
+const CONTROL: &CStr = c"/sys/fs/cgroup/memory/memory.oom_control";
 
 /// Counts out-of-memory kills.
 pub struct MemoryEvents {
@@ -33,15 +32,18 @@ impl MemoryEvents {
 }
 
 fn kills() -> u64 {
-    for path in &FILES {
-        let mut buffer = [0; 512];
-        let mut rest = files::read(path, &mut buffer);
-        while !rest.is_empty() {
-            let mut count = take(&mut rest, b'\n');
-            if take(&mut count, b' ') == b"oom_kill" {
-                return number(count).unwrap_or(0);
-            }
+    count(EVENTS).or_else(|| count(CONTROL)).unwrap_or(0)
+}
+
+#[inline(never)]
+fn count(path: &CStr) -> Option<u64> {
+    let mut buffer = [0; 512];
+    let mut rest = files::read(path, &mut buffer);
+    while !rest.is_empty() {
+        let mut count = take(&mut rest, b'\n');
+        if take(&mut count, b' ') == b"oom_kill" {
+            return number(count);
         }
     }
-    0
+    None
 }

@@ -43,7 +43,9 @@ impl Notify {
         let fd = away_from_the_three(raw::socket(net::AF_UNIX, net::SOCK_DGRAM));
         raw::pass_credentials(fd);
         // With no name at all the kernel makes one: the family, a NUL and five hexadecimal digits.
-        if raw::bind(fd, &Name::unix(b"")).is_err() {
+        let mut name = Name::new();
+        name.unix(b"");
+        if raw::bind(fd, &name).is_err() {
             return c"";
         }
         let variable = arena::bytes(VARIABLE.len() + 6);
@@ -80,8 +82,10 @@ pub fn tell(start: &Start, parts: &[IoSlice]) {
     let path = start.getenv(b"NOTIFY_SOCKET").unwrap_or(c"").to_bytes();
     if let [b'/' | b'@', ..] = path {
         let fd = raw::socket(net::AF_UNIX, net::SOCK_DGRAM);
+        let mut name = Name::new();
+        name.unix(path);
         // Without a socket both fail, and that is all.
-        raw::send(fd, Some(&Name::unix(path)), parts);
+        raw::send(fd, Some(&name), parts);
         raw::close(fd as usize);
     }
 }

@@ -332,7 +332,6 @@ pub fn pidfd_send_signal(fd: c_int, signal: Signal) -> Result<(), Errno> {
 }
 
 /// close(2), for a descriptor that rustix never saw.
-#[inline(never)]
 pub fn close(fd: usize) {
     // SAFETY: the caller owns it; nothing else is done to it later.
     unsafe { syscall(sys::__NR_close, [fd]) };
@@ -345,6 +344,7 @@ pub fn dup_to(fd: c_int, to: c_int) {
 }
 
 /// The lowest descriptor from `from` on that leads to the same, closed on exec.
+#[inline(never)]
 pub fn duplicate(fd: c_int, from: c_int) -> Fd {
     // SAFETY: no pointers.
     unsafe { fcntl(fd, sys::F_DUPFD_CLOEXEC, from as usize) }
@@ -366,7 +366,6 @@ pub fn inherit(fd: c_int, yes: bool) {
 /// # Safety
 ///
 /// The argument must be right for the command.
-#[inline(never)]
 unsafe fn fcntl(fd: c_int, command: u32, argument: usize) -> c_int {
     // SAFETY: the caller's.
     unsafe { syscall(sys::__NR_fcntl, [fd as usize, command as usize, argument]) as c_int }
@@ -465,6 +464,7 @@ pub fn pipe(ends: &mut [c_int; 2]) -> Result<(), Errno> {
 }
 
 /// Sets the flags of an open file, of which fcntl(2) changes those that it can: O_NONBLOCK.
+#[inline(never)]
 pub fn set_flags(fd: c_int, flags: u32) {
     // SAFETY: no pointers.
     _ = unsafe { fcntl(fd, sys::F_SETFL, flags as usize) };

@@ -441,6 +441,7 @@ impl Attempt<'_> {
 }
 
 /// `directory/name` in `room`, if it fits; an empty directory is the current one.
+#[inline(never)]
 fn join<'b>(room: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Option<&'b CStr> {
     let mut path = Buffer::new(room);
     let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
