@@ -142,6 +142,24 @@ fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
 }
 
 #[test]
+fn what_nobody_reads_until_the_end_is_counted() {
+    let (mut reader, writer) = pipe();
+    // More than our standard output and we hold, and no more than the shell's holds as well.
+    let init = shells(Mode::Pid1, &["--log", "prefix"], &["seq 15000"]);
+    let ended = init.stdout(Output::File(writer)).start().finish();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    let read = text.matches('\n').count();
+    let said = format!(
+        "pidlet: cannot write \"standard output or error\": \
+         Resource temporarily unavailable; {} lines were dropped",
+        15_000 - read
+    );
+    assert!(ended.stderr.lines().any(|line| line == said), "{ended}");
+}
+
+#[test]
 fn a_slow_reader_gets_everything() {
     let (mut reader, writer) = pipe();
     let init = shells(

@@ -399,7 +399,8 @@ impl Outputs<'_> {
         self.close(number_of(service, 2), reactor);
     }
 
-    /// Everything that is left is written, as long as its readers take it until then.
+    /// Everything that is left is written, as long as its readers take it until then. What they have not
+    /// taken is lost, and counted.
     pub fn finish(&mut self, until: Instant, reactor: &mut Reactor) {
         for number in 0..self.streams.len() {
             self.close(number, reactor);
@@ -410,21 +411,21 @@ impl Outputs<'_> {
                 self.woken(token, reactor);
             }
         }
+        for place in 1..self.sinks.len() {
+            if self.sinks[place].stalled {
+                self.sinks[place].give_up();
+                self.resume(place as u32, reactor);
+            }
+        }
     }
 
-    /// Says what was dropped and is to be said now; `at_the_end` all that was not, and what a full sink
-    /// has not taken is lost.
+    /// Says what was dropped and is to be said now; `at_the_end` all that was not.
     #[inline(never)]
     pub fn complain(&mut self, at_the_end: bool) {
         self.due = false;
         let mut place = 0;
         while let Some(sink) = self.sinks.get_mut(place) {
             place += 1;
-            if at_the_end && take(&mut sink.stalled) {
-                if let Some(rest) = self.bytes.get(sink.from..sink.to) {
-                    sink.drop_lines(rest, Errno::AGAIN);
-                }
-            }
             let mut line = Line::new();
             if sink.complain(at_the_end, &mut line) {
                 self.say(OwnStream::Err, &mut line, 0);

@@ -16,7 +16,7 @@ use pidlet::output::Form;
 use pidlet::text;
 use pidlet::words::errno::Errno;
 use pidlet::words::text::Line;
-use pidlet::words::time::{Instant, Span};
+use pidlet::words::time::{Instant, NEVER, Span};
 
 /// No descriptor: none of a sink is that of standard input.
 const CLOSED: c_int = 0;
@@ -179,6 +179,11 @@ impl<'p> Sink<'p> {
         self.left = self.size_max;
     }
 
+    /// Takes nothing any more: it was full for too long.
+    pub fn give_up(&mut self) {
+        (self.fd, self.look_at, self.errno) = (CLOSED, NEVER, Errno::AGAIN);
+    }
+
     /// Writes what waits, of all `bytes`. False if it does not take all of it now: it is stalled
     /// then, and `token` tells when it takes more. If it fails the rest is dropped, and that is `due` to
     /// be said: the first loss at once, what follows when it is over.
@@ -202,15 +207,17 @@ impl<'p> Sink<'p> {
                 self.torn = text.get(written.wrapping_sub(1)) != Some(&b'\n');
                 continue;
             }
-            if errno == Errno::AGAIN {
+            if errno == Errno::AGAIN && self.fd != CLOSED {
                 let flags = EventFlags::OUT | EventFlags::ONESHOT;
                 self.stalled = reactor.watch(borrow(self.fd), token, flags);
             }
             if self.stalled {
                 return false;
             }
+            // The newline behind a torn line is not one of those.
+            let ours = usize::from(self.from == self.room);
             // If the kernel has no memory to watch it, to wait for ever would be worse.
-            self.drop_lines(text, errno);
+            self.drop_lines(text.get(ours..).unwrap_or(text), errno);
             *due |= !self.said;
             return true;
         }
