@@ -647,6 +647,23 @@ fn at_a_real_shell_a_job_and_a_pipeline_stop_and_go_on_as_a_whole() {
 }
 
 #[test]
+fn at_a_real_shell_a_job_that_ran_behind_stops_and_goes_on_as_well() {
+    // The shell hands the terminal to pidlet's group, and Ctrl-Z comes to pidlet first.
+    at_each_shell("$pidlet $probe sleep &", |shell| {
+        shell.pty().type_in(b"fg\n");
+        for _ in 0..2 {
+            wait_in_front(shell, &["pidlet", "probe"]);
+            shell.pty().type_in(CTRL_Z);
+            wait_stopped(shell, &["pidlet", "probe"]);
+            wait_foreground(shell, "the shell's", shell.pid());
+            shell.pty().type_in(b"fg\n");
+        }
+        wait_in_front(shell, &["probe"]);
+        shell.pty().type_in(CTRL_C);
+    });
+}
+
+#[test]
 fn at_a_real_shell_a_background_job_does_not_take_the_terminal_and_can_read_after_fg() {
     at_each_shell("$pidlet $probe tty-read &", |shell| {
         wait_stopped(shell, &["pidlet", "probe"]);

@@ -34,7 +34,7 @@ mod timers;
 mod watch;
 
 use alloc::vec::Vec;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, take};
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
@@ -265,6 +265,9 @@ pub struct Supervisor<'p> {
     alone: bool,
     /// We stopped ourselves together with our child.
     suspended: bool,
+    /// We stopped ourselves as the terminal asked us, and passed that on: our child stops as well, which
+    /// we see no sooner than when somebody continues us.
+    slept: bool,
     /// Somebody has asked for the stop that goes on: whoever asks again wants it at once.
     wanted: bool,
     /// What has been judged so far: the exit code, and whose end it is.
@@ -323,6 +326,7 @@ impl<'p> Supervisor<'p> {
             init: surroundings.init,
             alone: surroundings.alone,
             suspended: false,
+            slept: false,
             wanted: false,
             code: 0,
             culprit: NOBODY,
@@ -570,7 +574,10 @@ impl<'p> Supervisor<'p> {
     fn stopped(&mut self, pid: Pid, signal: Signal) {
         if !self.alone {
             self.suspended = true;
-            return self.act(Action::Suspend(pid, signal));
+            if !take(&mut self.slept) {
+                self.act(Action::Suspend(pid, signal));
+            }
+            return;
         }
         if signal == Signal::TSTP {
             // Nobody is there to say `fg`: Ctrl-Z has no lasting effect.
@@ -618,11 +625,14 @@ impl<'p> Supervisor<'p> {
         }
         // Whoever presses Ctrl-Z means us too, where the child cannot stop us by stopping itself;
         // dumb-init stops itself for anybody.
-        if SignalSet::TERMINAL_STOPS.has(arrived)
+        let sleeps = SignalSet::TERMINAL_STOPS.has(arrived)
             && !self.alone
-            && (from_kernel || self.plan.style == Style::DumbInit)
-        {
+            && (from_kernel || self.plan.style == Style::DumbInit);
+        if sleeps {
             self.act(Action::StopSelf);
+        }
+        if sleeps || arrived == Signal::CONT {
+            self.slept = sleeps;
         }
     }
 

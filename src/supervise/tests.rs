@@ -1215,6 +1215,19 @@ fn a_child_that_the_terminal_stopped() {
         CONT               => resume:a
     ",
     );
+    // Where the terminal asks us first we sleep at once, and learn later that the child stopped, too.
+    running_below(1, nothing).play(
+        "
+        TSTP tty           => a:TSTP stop-self
+        a stopped TSTP     =>
+        CONT               => resume:a
+        a stopped TSTP     => suspend:a:TSTP
+        CONT               => resume:a
+        TSTP tty           => a:TSTP stop-self
+        CONT               => a:CONT
+        a stopped TSTP     => suspend:a:TSTP
+    ",
+    );
     // dumb-init stops itself for anybody, but not as PID 1.
     running_below(1, persona(Style::DumbInit)).play("TSTP => -a:TSTP stop-self");
     running(1, persona(Style::DumbInit)).play("TSTP => -a:TSTP");
