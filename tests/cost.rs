@@ -527,7 +527,7 @@ fn an_event_costs_the_same_with_ten_services_and_with_a_thousand() {
             unsafe { libc::kill(victim, libc::SIGKILL) };
             init.wait_line(ErrOut, |line| line.contains("was killed by signal 9"));
             init.until("it sleeps again", || {
-                init.info().is_some_and(|info| info.state != 'R')
+                init.info().is_some_and(|info| info.state == 'S')
             });
             let mut calls = attached.calls();
             // Whether the trace begins with the call that it woke up in is a matter of luck.
