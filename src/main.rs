@@ -78,6 +78,8 @@ struct Init<'p> {
     own: Own,
     /// The supervisor wants to know what is left.
     look: bool,
+    /// We stopped ourselves with our child, and nobody has continued us by a signal that we have seen.
+    asleep: bool,
     /// A terminal has one reader, and of several it is who asks for it or none.
     spare_stdin: bool,
     terminal: Terminal,
@@ -113,6 +115,7 @@ impl<'p> Init<'p> {
         Init {
             plan,
             look: false,
+            asleep: false,
             terminal,
             checks: Checks::new(plan),
             notify: Notify::new(),
@@ -257,6 +260,7 @@ impl<'p> Init<'p> {
         let pending = self.reactor.wait(until);
         if let Some(signal) = Signal::new(pending.number) {
             self.look |= signal == Signal::CHLD;
+            self.asleep &= signal != Signal::CONT;
             if signal != Signal::CHLD || self.plan.style == Style::DumbInit {
                 let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
                 self.step(Event::Signal {
@@ -405,7 +409,9 @@ impl<'p> Init<'p> {
         if let (Some(pid), true) = (self.supervisor.foreground_child(), self.terminal.is_there()) {
             // Whoever sends STOP itself is no terminal, and knows how to send CONT.
             if let Some(signal) = reap::stopped(pid) {
-                if SignalSet::TERMINAL_STOPS.has(signal) {
+                // A child that we woke says so, and may have stopped again by then: a word of its stop may
+                // be left when we are continued ourselves.
+                if SignalSet::TERMINAL_STOPS.has(signal) && !self.asleep {
                     self.step(Event::Stopped(pid, signal));
                 }
             }
@@ -500,6 +506,7 @@ impl<'p> Init<'p> {
         self.terminal.take_back();
         if terminal::leads_group(self.own.pid) {
             // Our own job and nobody else's: a pipeline stops as a whole. We sleep here until CONT.
+            self.asleep = true;
             let _ = raw::kill(0, Signal::STOP);
         } else if !wants_it {
             // The group is a script's, which we must not stop: Ctrl-Z has no lasting effect.
