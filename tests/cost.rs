@@ -183,7 +183,7 @@ fn each_further_command_costs_the_same_few_system_calls() {
             .expect("the target directory's name is UTF-8");
         let run = traced(&strace, &temp, &[own, "--"]).args(many(commands));
         let init = run.start();
-        wait_ready(&init, commands);
+        init.wait_ready(commands);
         drop(init);
         let calls = calls(temp.join("trace"));
         let last = calls
@@ -322,7 +322,7 @@ fn nothing_is_allocated_after_the_first_start() {
         words.extend(signal.iter().chain(&["---"]).chain(&signal).chain(&["---"]));
         words.extend(["sh", "-c", third, probe()]);
         let init = Run::pidlet().mode(mode).args(words).start();
-        wait_ready(&init, 3);
+        init.wait_ready(3);
         signals
             .iter()
             .for_each(|&signal| assert!(init.kill(signal)));
@@ -398,17 +398,6 @@ fn many(count: usize) -> Vec<&'static str> {
     vec![one; count].join(&"---")
 }
 
-#[track_caller]
-fn wait_ready(init: &Proc, count: usize) {
-    init.until(&format!("{count} commands are ready"), || {
-        init.lines(Out)
-            .iter()
-            .filter(|line| *line == "ready")
-            .count()
-            == count
-    });
-}
-
 #[test]
 fn a_thousand_commands_need_no_further_process_and_256_bytes_each() {
     let temp = Temp::new();
@@ -425,7 +414,7 @@ fn a_thousand_commands_need_no_further_process_and_256_bytes_each() {
     let words: Vec<&str> = words.lines().collect();
     for mode in Mode::BOTH {
         let init = idle(Run::pidlet().mode(mode).arg("--").args(&words));
-        wait_ready(&init, MANY);
+        init.wait_ready(MANY);
         init.until("it sleeps", || {
             init.info().is_some_and(|info| info.state == 'S')
         });
@@ -479,7 +468,7 @@ fn a_thousand_services_of_a_file_need_no_further_process_and_little_memory() {
             .cwd(temp.path())
             .args(["-c", &file])
             .start();
-        wait_ready(&init, MANY);
+        init.wait_ready(MANY);
         init.until("it sleeps", || {
             init.info().is_some_and(|info| info.state == 'S')
         });
@@ -517,7 +506,7 @@ fn an_event_costs_the_same_with_ten_services_and_with_a_thousand() {
                 .cwd(temp.path())
                 .args(["-v", "-c", &file])
                 .start();
-            wait_ready(&init, services);
+            init.wait_ready(services);
             init.until("it sleeps", || {
                 init.info().is_some_and(|info| info.state == 'S')
             });
@@ -682,7 +671,7 @@ fn idlers(mode: Mode) -> Vec<Proc> {
         init.until("a command is ready", || init.stdout().contains("ready"));
     }
     let many = idle(run("pidlet").arg("--").args(many(MANY)));
-    wait_ready(&many, MANY);
+    many.wait_ready(MANY);
     idlers.push(many);
     idlers
 }

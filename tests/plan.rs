@@ -350,13 +350,7 @@ fn stop_signals_and_times_of_its_own() {
     let plan = Plan::new(text);
     for mode in Mode::BOTH {
         let init = plan.run(mode).start();
-        init.until("both run", || {
-            init.lines(Out)
-                .iter()
-                .filter(|line| *line == "ready")
-                .count()
-                == 2
-        });
+        init.wait_ready(2);
         init.kill(libc::SIGTERM);
         let ended = init.finish();
         assert_eq!(ended.exit, Exit::Code(137), "{ended}");
@@ -374,13 +368,7 @@ fn the_terminal_is_for_the_one_that_asks() {
     let plan = Plan::new(text);
     for mode in Mode::BOTH {
         let init = plan.run(mode).tty().start();
-        init.until("both run", || {
-            init.lines(Out)
-                .iter()
-                .filter(|line| *line == "ready")
-                .count()
-                == 2
-        });
+        init.wait_ready(2);
         init.pty().type_in(b"\x03");
         let ended = init.finish();
         assert_eq!(ended.exit, Exit::Code(5), "{ended}");

@@ -499,14 +499,7 @@ fn nobody_but_its_own_descendants_is_ever_signalled() {
 /// after the first when the one before was taken.
 fn send_when_ready(script: &Proc, before: &[i32], signal: i32, end: End) {
     let commands = end.0.iter().filter(|word| **word == "PROBE").count();
-    let said = || {
-        script
-            .lines(Out)
-            .iter()
-            .filter(|line| *line == "ready")
-            .count()
-    };
-    script.until("the commands are ready", || said() == commands);
+    script.wait_ready(commands);
     let others = script.others();
     let mut new = others.iter().filter(|other| !before.contains(&other.pid));
     let init = new

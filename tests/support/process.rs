@@ -297,6 +297,15 @@ impl Proc {
         found.expect("found above")
     }
 
+    /// Waits until so many commands have written the line `ready` to standard output, and no more.
+    #[track_caller]
+    pub fn wait_ready(&self, count: usize) {
+        self.until(&format!("{count} commands are ready"), || {
+            let lines = self.lines(Stream::Out);
+            lines.iter().filter(|line| *line == "ready").count() == count
+        });
+    }
+
     /// Waits for the line `wanted` on standard output.
     #[track_caller]
     pub fn wait_says(&self, wanted: &str) {
