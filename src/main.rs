@@ -48,6 +48,9 @@ const SI_KERNEL: i32 = 0x80;
 /// How long the end waits for whoever reads what the services have said.
 const LAST_OUTPUT: Span = Span::seconds(1);
 
+/// How long a service's end or a signal may wait in a storm of dying orphans, in milliseconds.
+const REST_MS_MAX: u64 = 4;
+
 /// How many messages are heard before everybody else has his turn again.
 const HEARD_MAX: u32 = 64;
 
@@ -78,6 +81,12 @@ struct Init<'p> {
     own: Own,
     /// The supervisor wants to know what is left.
     look: bool,
+    /// Zombies are reaped after what their end leads to: see [`Supervisor::needs_zombies`].
+    keeps_zombies: bool,
+    /// A child that has ended, as the kernel told us, or 0.
+    named: Pid,
+    /// How long the last look at the children was followed by a rest, in milliseconds.
+    rest_ms: u64,
     /// We stopped ourselves with our child, and nobody has continued us by a signal that we have seen.
     asleep: bool,
     /// A terminal has one reader, and of several it is who asks for it or none.
@@ -115,6 +124,9 @@ impl<'p> Init<'p> {
         Init {
             plan,
             look: false,
+            keeps_zombies: false,
+            named: 0,
+            rest_ms: 0,
             asleep: false,
             terminal,
             checks: Checks::new(plan),
@@ -137,6 +149,7 @@ impl<'p> Init<'p> {
         if self.spare_stdin {
             self.outputs.close_stdin();
         }
+        self.keeps_zombies = self.supervisor.needs_zombies();
         if !self.own.adopt(self.plan) {
             self.say(Message::of(Kind::NotSubreaper));
         }
@@ -259,9 +272,12 @@ impl<'p> Init<'p> {
     fn wait(&mut self, until: Option<Instant>) -> bool {
         let pending = self.reactor.wait(until);
         if let Some(signal) = Signal::new(pending.number) {
-            self.look |= signal == Signal::CHLD;
+            let child = signal == Signal::CHLD;
+            if child {
+                (self.look, self.named) = (true, pending.pid);
+            }
             self.asleep &= signal != Signal::CONT;
-            if signal != Signal::CHLD || self.plan.style == Style::DumbInit {
+            if !child || self.plan.style == Style::DumbInit {
                 let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
                 self.step(Event::Signal {
                     signal,
@@ -367,6 +383,21 @@ impl<'p> Init<'p> {
         self.checks.found(place, Some(finding));
     }
 
+    /// Reaps a process if it is a zombie whose end is of no interest to anybody; whether it is. There
+    /// may be thousands of them.
+    #[inline(never)]
+    fn bury_unheard(&mut self, pid: Pid) -> bool {
+        let unheard = self.checks.run_none()
+            && !self.supervisor.heeds_orphans()
+            && self.supervisor.service_of(pid) == NOBODY;
+        if unheard {
+            // What it said was sent by a process that still is there.
+            self.hear();
+            self.reap_one(pid);
+        }
+        unheard
+    }
+
     /// Reaps a zombie, after the supervisor has heard of it.
     #[inline(never)]
     fn bury(&mut self, pid: Pid, status: Status) {
@@ -385,27 +416,50 @@ impl<'p> Init<'p> {
                 out_of_memory,
             });
         }
-        reap::reap(pid);
+        self.reap_one(pid);
         if self.supervisor.foreground_child().is_none() {
             // From now on Ctrl-C is for us.
             self.terminal.take_back();
         }
     }
 
+    /// Frees a zombie's number, unless that was done when it was found.
+    fn reap_one(&self, pid: Pid) {
+        if self.keeps_zombies {
+            reap::reap(pid);
+        }
+    }
+
     /// Reaps every zombie there is.
     #[inline(never)]
     fn reap(&mut self) {
+        // Whoever ends alone is not looked for.
+        let named = take(&mut self.named);
+        let mut buried = 0;
+        if named != 0 && self.keeps_zombies {
+            buried += u32::from(self.bury_unheard(named));
+        }
+        let mut all_unheard = !self.supervisor.heeds_orphans();
         let left = loop {
-            let child = reap::look();
+            let child = reap::look(self.keeps_zombies);
             if child.pid == 0 {
                 break child.exists;
             }
-            self.bury(child.pid, reap::status(child));
+            buried += 1;
+            if !self.bury_unheard(child.pid) {
+                all_unheard = false;
+                self.bury(child.pid, reap::status(child));
+            }
             if matches!(self.supervisor.next(), Next::Exit(_)) {
                 return;
             }
         };
-        self.step(Event::Reaped { left });
+        if self.supervisor.heeds_orphans() {
+            self.step(Event::Reaped { left });
+        }
+        if all_unheard {
+            self.rest(buried);
+        }
         if let (Some(pid), true) = (self.supervisor.foreground_child(), self.terminal.is_there()) {
             // Whoever sends STOP itself is no terminal, and knows how to send CONT.
             if let Some(signal) = reap::stopped(pid) {
@@ -415,6 +469,18 @@ impl<'p> Init<'p> {
                     self.step(Event::Stopped(pid, signal));
                 }
             }
+        }
+    }
+
+    /// Rests after a look at the children that found several orphans dead and nobody else: where
+    /// thousands die at once each look passes all who still live, so that few looks are best.
+    fn rest(&mut self, buried: u32) {
+        self.rest_ms = match buried {
+            0 | 1 => 0,
+            _ => (self.rest_ms * 2).clamp(1, REST_MS_MAX),
+        };
+        if self.rest_ms > 0 {
+            _ = raw::poll(NONE, 0, self.rest_ms);
         }
     }
 

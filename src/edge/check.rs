@@ -131,9 +131,14 @@ impl Checks {
         self.processes += 1;
     }
 
+    /// Whether no process of a check runs.
+    pub fn run_none(&self) -> bool {
+        self.processes == 0
+    }
+
     /// A child ended. Whether it was one that checks.
     pub fn ended(&mut self, pid: Pid, status: Status) -> bool {
-        if self.processes == 0 {
+        if self.run_none() {
             return false;
         }
         // No service's own process comes here, and orphans are rare where such checks run.

@@ -528,10 +528,20 @@ pub struct Pending {
     pub number: u32,
     /// SI_KERNEL and the like.
     pub code: i32,
+    /// Of CHLD from a signalfd: the child that ended first, others may have since. Else whatever is there.
+    pub pid: Pid,
 }
 
+/// No signal.
+pub const NO_SIGNAL: Pending = Pending {
+    number: 0,
+    code: 0,
+    pid: 0,
+};
+
 /// Room for signalfd(2)'s structure, which begins as siginfo_t does and is as large: the number of
-/// the signal, an error, the code.
+/// the signal, an error, the code. The process comes next, which in siginfo_t it does on 32-bit machines
+/// only: on others there is nothing.
 type Told = MaybeUninit<[u32; 32]>;
 const _: () = assert!(size_of::<Told>() == size_of::<sys::siginfo_t>());
 
@@ -543,13 +553,14 @@ const _: () = assert!(size_of::<Told>() == size_of::<sys::siginfo_t>());
 #[inline(never)]
 unsafe fn told(did: bool, told: &Told) -> Pending {
     if !did {
-        return Pending { number: 0, code: 0 };
+        return NO_SIGNAL;
     }
     // SAFETY: the caller's.
-    let [number, _, code, ..] = unsafe { told.assume_init_ref() };
+    let [number, _, code, pid, ..] = unsafe { told.assume_init_ref() };
     Pending {
         number: *number,
         code: *code as i32,
+        pid: *pid,
     }
 }
 

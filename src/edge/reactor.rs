@@ -13,7 +13,7 @@ use linux_raw_sys::general::{EPOLL_CTL_ADD, EPOLL_CTL_MOD, epoll_event};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::AsRawFd;
 
-use super::raw::{self, Pending};
+use super::raw::{self, NO_SIGNAL, Pending};
 use pidlet::words::time::Instant;
 
 /// How many events one wait takes at most.
@@ -183,8 +183,6 @@ impl Reactor {
         raw::read_signal(self.fd)
     }
 }
-
-const NO_SIGNAL: Pending = Pending { number: 0, code: 0 };
 
 const NO_EVENT: epoll_event = epoll_event { events: 0, data: 0 };
 

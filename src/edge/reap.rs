@@ -1,5 +1,5 @@
-//! Children that ended: looked at first, reaped after the supervisor has heard of them, so that a
-//! dead leader's group can be signalled while nobody else can have its number.
+//! Children that ended: where it matters looked at first, and reaped after the supervisor has heard of
+//! them, so that a dead leader's group can be signalled while nobody else can have its number.
 
 use linux_raw_sys::general as sys;
 
@@ -8,9 +8,11 @@ use pidlet::words::Pid;
 use pidlet::words::exit::Status;
 use pidlet::words::signal::Signal;
 
-/// What a look at the children found: a zombie that is still there, if its number is not 0.
-pub fn look() -> Child {
-    raw::waitid(0, sys::WEXITED | sys::WNOWAIT)
+/// What a look at the children found: a zombie, if its number is not 0, which is still there if it is to
+/// be kept.
+pub fn look(keep: bool) -> Child {
+    let keep = if keep { sys::WNOWAIT } else { 0 };
+    raw::waitid(0, sys::WEXITED | keep)
 }
 
 /// How it ended.

@@ -309,6 +309,15 @@ impl<'a> Plan<'a> {
         plan
     }
 
+    /// Whether it may be said which orphans were reaped.
+    pub fn tells_of_orphans(&self) -> bool {
+        let much = match self.style {
+            Style::Pidlet | Style::Tini => 3,
+            _ => 1,
+        };
+        self.warn_on_reap || self.verbosity >= much
+    }
+
     /// The words of a service's command, the program first.
     #[inline(never)]
     pub fn command(&self, service: usize) -> Command<'a> {

@@ -21,8 +21,8 @@
 //! - *Killing*: the budget ran out, or a second stop signal came; everything was killed.
 //!
 //! Deliberately absent: descriptors, the terminal's ownership, and who is reaped (the edge reaps
-//! every zombie after the step that heard of it, so that a dead leader's group can be signalled
-//! while its number is still its own).
+//! every zombie after the step that heard of it, where a dead leader's group may have to be signalled
+//! while its number is still its own: see [`Supervisor::needs_zombies`]).
 
 mod children;
 mod life;
@@ -38,7 +38,7 @@ use core::mem::{ManuallyDrop, take};
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Group, NOBODY, Place, Plan, StartFault, Style, names};
+use crate::plan::{Essential, Group, NOBODY, Place, Plan, Restart, StartFault, Style, names};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::list::room;
@@ -53,7 +53,7 @@ pub enum Event {
     Started(Pid),
     /// The service that [`Supervisor::next`] named could not be started.
     NotStarted(StartFault),
-    /// A child ended; it is still a zombie, and is reaped after this step.
+    /// A child ended. If [`Supervisor::needs_zombies`], it is reaped after this step.
     Ended {
         /// Which.
         pid: Pid,
@@ -521,6 +521,23 @@ impl<'p> Supervisor<'p> {
         services
             .iter()
             .any(|record| record.pid == group && record.group_told)
+    }
+
+    /// Whether it is of any interest now that a process ended which is no service's, or that every
+    /// zombie was reaped ([`Event::Reaped`]).
+    pub fn heeds_orphans(&self) -> bool {
+        self.phase >= Phase::Look || self.plan.tells_of_orphans()
+    }
+
+    /// Whether a process must be a zombie still when what its end leads to is done: its number is its own
+    /// that long. Its group may have to be told, or what it said last must be found to be a service's.
+    pub fn needs_zombies(&self) -> bool {
+        !self.init
+            || self.plan.style == Style::DumbInit
+            || self.places().any(|place| {
+                let spec = self.spec(place);
+                spec.notifies() || spec.restart() != Restart::No
+            })
     }
 
     /// The process of the service that has the terminal if there is one: the only service, or the
