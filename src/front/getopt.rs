@@ -34,17 +34,29 @@ pub struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
+    /// No options.
+    pub const NONE: Table<'t> = Table {
+        help: b"",
+        settings: &[],
+    };
+
     /// The option at this place, counted from 0.
-    pub fn entry(&self, mut place: usize) -> Entry<'t> {
-        let mut rest = self.help;
+    pub fn entry(&self, place: usize) -> Entry<'t> {
+        let mut rest = *self;
+        for _ in 0..place {
+            rest.take_entry();
+        }
+        rest.take_entry()
+    }
+
+    /// Takes the first option off the help; its name is empty if there is none.
+    pub fn take_entry(&mut self) -> Entry<'t> {
         loop {
-            let line = take(&mut rest, b'\n');
+            let line = take(&mut self.help, b'\n');
             if line.starts_with(b"  ") {
-                if place == 0 {
-                    return Entry(line);
-                }
-                place -= 1;
-            } else if rest.is_empty() {
+                return Entry(line);
+            }
+            if self.help.is_empty() {
                 return Entry(b"");
             }
         }

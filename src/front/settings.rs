@@ -117,14 +117,12 @@ impl<'p, 'a> Settings<'p, 'a> {
 
     /// Takes what the environment asks for, by our own table.
     #[inline(never)]
-    pub fn environment(&mut self, table: &Table) {
-        let mut place = 0;
-        while let Some(&setting) = table.settings.get(place) {
-            let mut name = Line::new();
+    pub fn environment(&mut self, mut table: Table) {
+        let mut name = Line::new();
+        for &setting in table.settings {
+            name.clear();
             name.put(text!("PIDLET_"));
-            let option = table.entry(place).name();
-            place += 1;
-            for byte in option {
+            for byte in table.take_entry().name() {
                 name.push(match byte {
                     b'-' => b'_',
                     _ => byte.to_ascii_uppercase(),

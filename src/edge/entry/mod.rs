@@ -53,6 +53,21 @@ impl Start {
         strings(self.envp())
     }
 
+    /// Whether a variable's name begins so.
+    pub fn has_any(&self, begin: &[u8]) -> bool {
+        let mut place = self.envp();
+        // SAFETY: the kernel made the pointers up to a NULL, to strings that live as long as we do.
+        unsafe {
+            while !(*place).is_null() {
+                if CStr::from_ptr(*place).to_bytes().starts_with(begin) {
+                    return true;
+                }
+                place = place.add(1);
+            }
+        }
+        false
+    }
+
     /// The value of a variable as a number, or 0.
     pub fn number(&self, name: &[u8]) -> u64 {
         let value = self.getenv(name).unwrap_or(c"");
@@ -76,13 +91,19 @@ pub unsafe fn variable(
     mut place: *mut *const c_char,
     name: &[u8],
 ) -> Option<(*mut *const c_char, &'static CStr)> {
-    // SAFETY: we are at most at the NULL that ends the environment. What is behind the beginning of
-    // a string ends with the same NUL.
+    // SAFETY: we are at most at the NULL that ends the environment, and at the NUL that ends a string,
+    // which is passed neither as a part of the name nor as what ends it.
     unsafe {
         while !(*place).is_null() {
-            let variable = CStr::from_ptr(*place).to_bytes_with_nul();
-            if let Some([b'=', value @ ..]) = variable.strip_prefix(name) {
-                return Some((place, CStr::from_bytes_with_nul_unchecked(value)));
+            let mut end = (*place).cast::<u8>();
+            for &byte in name {
+                if byte == 0 || *end != byte {
+                    break;
+                }
+                end = end.add(1);
+            }
+            if *end == b'=' && end == (*place).cast::<u8>().add(name.len()) {
+                return Some((place, CStr::from_ptr(end.add(1).cast())));
             }
             place = place.add(1);
         }

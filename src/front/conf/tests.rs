@@ -49,6 +49,7 @@ fn plan(text: &(impl AsRef<[u8]> + ?Sized)) -> (Plan<'static>, Vec<String>) {
         getenv: Box::leak(Box::new(move |name: &[u8]| {
             variable(name).map(|(_, value)| *value)
         })),
+        twins: true,
         own: 1,
         read: &|path| {
             let file = FILES.iter().find(|(known, _)| *known == path);
@@ -213,6 +214,7 @@ fn what_is_said_on_the_command_line_wins() {
     let question = Question {
         args: &[],
         getenv: &|name| (name == b"PIDLET_GRACE").then_some(c"3s"),
+        twins: true,
         own: 1,
         read: &|_| Err(Errno::NOENT),
         list: &|_, _, _| Err(Errno::NOENT),
@@ -222,7 +224,7 @@ fn what_is_said_on_the_command_line_wins() {
     let mut settings = Settings::new(&mut plan, &question);
     let mut room = ROOM;
     let table = pidlet::DOOR.table(&mut room);
-    settings.environment(&table);
+    settings.environment(table);
     read(
         &mut settings,
         &table,
