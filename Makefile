@@ -14,12 +14,15 @@ TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace re
 	unshare=util-linux mount=mount python3=python3 nginx=nginx redis-server=redis-server etcd=etcd-server \
 	etcdctl=etcd-client '/usr/lib/postgresql/*/bin/postgres=postgresql' '/usr/sbin/php-fpm*=php-fpm'
 
+BENCH_NEEDS := tini=tini /usr/bin/tini-static=tini dumb-init=dumb-init catatonit=catatonit s6-svscan=s6 \
+	runsvdir=runit supervisord=supervisor strace=strace unshare=util-linux
+
 # The binary's size on x86-64 in bytes: what it may have with what exists today, a ratchet on the way down to 64 KiB, and
 # what it may never exceed on any architecture.
 SIZE_BUDGET ?= 77824
 SIZE_LIMIT := 100000
 
-.PHONY: help demo test simulate build size man dictionary fmt lint install clean rust build-needs
+.PHONY: help demo test bench simulate build size man dictionary fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -44,6 +47,12 @@ SIMULATE ?= 300
 simulate: rust build-needs  ## run the supervisor's simulator on SIMULATE million random steps
 	for part in $$(seq $(SIMULATE)); do \
 	FIRST=$${part}000000 $(CARGO) test --quiet --release --lib -- --nocapture plans_at_random || exit 1; done
+
+# `ROWS=start,orphans` runs these rows alone, and `BENCH=quick` all of them with few rounds, whether they still work:
+# both leave docs/BENCHMARKS.md alone. The rows are at the top of tests/bench/peers.rs.
+bench: rust  ## measure pidlet beside its peers, and write docs/BENCHMARKS.md
+	@.ci/packages 'The benchmark' $(BUILD_NEEDS) $(BENCH_NEEDS)
+	ROWS=$(ROWS) BENCH=$(BENCH) $(CARGO) bench --bench peers
 
 build: rust build-needs  ## build target/release/pidlet
 	$(CARGO) build --release
