@@ -582,6 +582,9 @@ impl<'p> Init<'p> {
     }
 
     fn say(&mut self, message: Message) {
+        if !voice::may_say(message.kind, self.plan) {
+            return;
+        }
         let mut line = Line::new();
         let last = message.kind == Kind::End;
         let patience = if last { say::LAST_LINE_MS } else { 0 };

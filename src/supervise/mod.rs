@@ -526,7 +526,7 @@ impl<'p> Supervisor<'p> {
     /// Whether it is of any interest now that a process ended which is no service's, or that every
     /// zombie was reaped ([`Event::Reaped`]).
     pub fn heeds_orphans(&self) -> bool {
-        self.phase >= Phase::Look || self.plan.tells_of_orphans()
+        self.phase >= Phase::Look || self.plan.tells_all()
     }
 
     /// Whether a process must be a zombie still when what its end leads to is done: its number is its own

@@ -58,6 +58,31 @@ fn every_style_has_a_line_for_every_kind() {
     );
 }
 
+/// What is not said without a look at the words has no words that would be said.
+#[test]
+fn the_chatter_is_nobodys_loss() {
+    for (style, words) in STYLES {
+        let mut plan = Plan::new(style);
+        for verbosity in 0..6 {
+            plan.verbosity = verbosity;
+            for kind in Kind::Received as usize..=Kind::OrphanKilled as usize {
+                let level = words
+                    .line(kind)
+                    .read()
+                    .next()
+                    .map(|level| u32::from(level & 0xf));
+                let orphan = kind >= Kind::OrphanExited as usize;
+                let said = level.is_some_and(|level| level <= verbosity)
+                    && (plan.warn_on_reap || !orphan || style != Style::Tini);
+                assert!(!said || plan.tells_all(), "{style:?} {verbosity} {kind}");
+            }
+        }
+        plan.verbosity = 1;
+        plan.warn_on_reap = true;
+        assert!(may_say(Kind::OrphanExited, &plan));
+    }
+}
+
 /// The last line for so many services and what happens to them.
 const LAST_LINES: [(usize, &str, &str); 15] = [
     (
