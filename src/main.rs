@@ -259,7 +259,6 @@ impl<'p> Init<'p> {
     /// Everything runs: from now on there is time.
     #[inline(never)]
     fn settle(&mut self) {
-        self.reactor.open();
         if !self.plan.filed {
             let last = self.reactor.last().max(self.outputs.last);
             settle::settle(last.max(self.terminal.fd()));

@@ -378,7 +378,7 @@ fn nothing_captured_costs_nothing() {
     let init = Run::pidlet().args(["--", probe(), "signals"]).start();
     init.wait_says("ready");
     init.until("we have settled", || {
-        init.cwd() == "/" && init.fds().len() == 4
+        init.cwd() == "/" && init.fds().len() == 3
     });
     assert!(init.fds().iter().all(|(_, to)| !to.contains("eventpoll")));
 }

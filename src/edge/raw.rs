@@ -528,7 +528,7 @@ pub struct Pending {
     pub number: u32,
     /// SI_KERNEL and the like.
     pub code: i32,
-    /// Of CHLD from a signalfd: the child that ended first, others may have since. Else whatever is there.
+    /// Of CHLD the child that ended first: others may have since. Else whatever is there.
     pub pid: Pid,
 }
 
@@ -539,68 +539,68 @@ pub const NO_SIGNAL: Pending = Pending {
     pid: 0,
 };
 
-/// Room for signalfd(2)'s structure, which begins as siginfo_t does and is as large: the number of
-/// the signal, an error, the code. The process comes next, which in siginfo_t it does on 32-bit machines
-/// only: on others there is nothing.
+/// Room for a siginfo_t: the number of the signal, an error, the code, and where addresses have 64 bits
+/// a gap; then the process.
 type Told = MaybeUninit<[u32; 32]>;
 const _: () = assert!(size_of::<Told>() == size_of::<sys::siginfo_t>());
+const TOLD_PID: usize = if size_of::<usize>() == 8 { 4 } else { 3 };
 
-/// The signal that the kernel told us of, if it `did`.
-///
+/// rt_sigtimedwait(2) for any signal, which is cheaper than a signalfd and never out of descriptors. None
+/// after `timeout_ms`; for ever if that is `None`.
+pub fn wait_signal(timeout_ms: Option<u64>) -> Pending {
+    let time = timeout_ms.map(timespec);
+    let time = time.as_ref().map_or(null(), |time| &raw const *time);
+    // SAFETY: the time is the kernel's structure, or not there at all.
+    unsafe { signal_until(time as usize) }
+}
+
 /// # Safety
 ///
-/// If it did it has written the whole structure.
-#[inline(never)]
-unsafe fn told(did: bool, told: &Told) -> Pending {
-    if !did {
-        return NO_SIGNAL;
-    }
-    // SAFETY: the caller's.
-    let [number, _, code, pid, ..] = unsafe { told.assume_init_ref() };
-    Pending {
-        number: *number,
-        code: *code as i32,
-        pid: *pid,
-    }
-}
-
-/// Reads a signal from a signalfd, after waiting for one.
-pub fn read_signal(fd: c_int) -> Pending {
+/// `time` must be the address of a timespec, or 0.
+#[inline(always)]
+unsafe fn signal_until(time: usize) -> Pending {
+    let set = SignalSet::ALL.0;
     let mut room = Told::uninit();
-    // SAFETY: the kernel writes one whole structure, which may hold anything.
+    // SAFETY: the set is eight bytes of ones; the kernel writes a whole siginfo_t, which may hold
+    // anything, if it returns a signal. The rest is the caller's.
     unsafe {
-        let (place, size) = (room.as_mut_ptr() as usize, size_of::<Told>());
-        let read = syscall(sys::__NR_read, [fd as usize, place, size]);
-        told(read > 0, &room)
+        let (set, place) = (&raw const set as usize, room.as_mut_ptr() as usize);
+        if syscall(sys::__NR_rt_sigtimedwait, [set, place, time, SET_BYTES]) <= 0 {
+            return NO_SIGNAL;
+        }
+        let told = room.assume_init_ref();
+        Pending {
+            number: told[0],
+            code: told[2] as i32,
+            pid: told[TOLD_PID],
+        }
     }
 }
 
-/// How much code [`read_signal_from_idle`] may have, generously: what is not there is fetched
+/// How much code [`wait_signal_from_idle`] may have, generously: what is not there is fetched
 /// again.
 const IDLE_CODE_BYTES: usize = 512;
 
-/// As [`read_signal`], after giving back the memory of `constants`, which are segments that are
-/// never written to: code and data that the file has. All pages of them but those that this very
-/// function waits in leave our resident set, and come back by themselves when they are touched
+/// As [`wait_signal`] without a time, after giving back the memory of `constants`, which are segments
+/// that are never written to: code and data that the file has. All pages of them but those that this
+/// very function waits in leave our resident set, and come back by themselves when they are touched
 /// (madvise(2): MADV_DONTNEED).
 ///
 /// # Safety
 ///
 /// `constants` must be private mappings of a file that nobody has written to.
 #[inline(never)]
-pub unsafe fn read_signal_from_idle(fd: c_int, constants: &[(usize, usize); 2]) -> Pending {
+pub unsafe fn wait_signal_from_idle(constants: &[(usize, usize); 2]) -> Pending {
     const PAGE: usize = 4096;
     // What the start had below our own frame on the stack is nobody's any more. The frame may reach
     // further down than what we see of it: 640 bytes in debug builds, and the ABI's red zone.
     const FRAME_BYTES: usize = if cfg!(debug_assertions) { 2048 } else { 512 };
     const STACK_BYTES: usize = 64 * 1024;
-    let here = read_signal_from_idle as *const () as usize;
+    let here = wait_signal_from_idle as *const () as usize;
     let last = here.wrapping_add(IDLE_CODE_BYTES) | (PAGE - 1);
     let first = here & !(PAGE - 1);
-    let mut room = Told::uninit();
-    let (place, size) = (room.as_mut_ptr() as usize, size_of::<Told>());
     let advice = sys::MADV_DONTNEED as usize;
-    let stack = (&raw const place as usize).wrapping_sub(FRAME_BYTES) & !(PAGE - 1);
+    let stack = (&raw const first as usize).wrapping_sub(FRAME_BYTES) & !(PAGE - 1);
     let below = stack.wrapping_sub(STACK_BYTES);
     // SAFETY: the caller's; an advice that the kernel does not take changes nothing. From the
     // advice to the end of the wait no other code runs.
@@ -617,23 +617,7 @@ pub unsafe fn read_signal_from_idle(fd: c_int, constants: &[(usize, usize); 2]) 
         }
         // Part of that may not be there: the kernel advises on what is.
         syscall(sys::__NR_madvise, [below, STACK_BYTES, advice]);
-        let read = syscall(sys::__NR_read, [fd as usize, place, size]);
-        told(read > 0, &room)
-    }
-}
-
-/// rt_sigtimedwait(2) for any signal: without a descriptor, where there is none to be had. None after
-/// `timeout_ms`; for ever if that is `None`.
-pub fn wait_signal(timeout_ms: Option<u64>) -> Pending {
-    let set = SignalSet::ALL.0;
-    let time = timeout_ms.map(timespec);
-    let time = time.as_ref().map_or(null(), |time| &raw const *time);
-    let mut room = Told::uninit();
-    // SAFETY: the set is eight bytes of ones; the kernel writes a siginfo_t.
-    unsafe {
-        let (set, place) = (&raw const set as usize, room.as_mut_ptr() as usize);
-        let arguments = [set, place, time as usize, SET_BYTES];
-        told(syscall(sys::__NR_rt_sigtimedwait, arguments) > 0, &room)
+        signal_until(0)
     }
 }
 

@@ -1,11 +1,9 @@
 //! Waiting: for signals, for the earliest deadline, or for what somebody watches. Nothing polls; an
 //! idle container costs no wake-up and no system call.
 //!
-//! A plan whose services are only started and stopped has nothing to watch, and pays for no epoll.
-//!
-//! Signals come one by one from a signalfd. Where there is a deadline, before the signalfd is open,
-//! and where there is no descriptor to be had (an `RLIMIT_NOFILE` that is used up),
-//! rt_sigtimedwait(2) brings them.
+//! Signals come one by one from rt_sigtimedwait(2), which takes no descriptor and is quicker than a
+//! signalfd. Only where something else is watched, too, a signalfd tells epoll(7) of them: a plan whose
+//! services are only started and stopped has nothing to watch, and pays for neither.
 
 use core::ffi::c_int;
 
@@ -27,8 +25,6 @@ pub const NONE: c_int = -1;
 
 /// Brings signals.
 pub struct Reactor {
-    /// The signalfd, or [`NONE`].
-    fd: c_int,
     /// Code and data that need not be in memory while nothing happens; nothing once they were
     /// given back.
     constants: Option<&'static [(usize, usize); 2]>,
@@ -92,20 +88,11 @@ impl Reactor {
     #[inline(never)]
     pub const fn new(constants: &'static [(usize, usize); 2]) -> Reactor {
         Reactor {
-            fd: NONE,
             constants: Some(constants),
             epoll: NONE,
             events: [NO_EVENT; BATCH],
             ready: 0,
         }
-    }
-
-    /// Opens the signalfd if it is not open; it is returned.
-    pub fn open(&mut self) -> c_int {
-        if self.fd == NONE {
-            self.fd = away_from_the_three(raw::signalfd());
-        }
-        self.fd
     }
 
     /// From now on [`Reactor::woken`] tells when this descriptor is ready for what the flags say, or
@@ -124,14 +111,16 @@ impl Reactor {
                 || self.control(EPOLL_CTL_MOD, fd, token, flags))
     }
 
-    /// Makes an epoll instance that watches the signalfd, if there is none; whether there is one.
+    /// Makes an epoll instance that watches a signalfd, if there is none; whether there is one.
     #[inline(never)]
     fn begin(&mut self) -> bool {
         if self.epoll == NONE {
-            let signals = self.open();
+            let signals = away_from_the_three(raw::signalfd());
             self.epoll = away_from_the_three(raw::epoll_create());
             if !self.control(EPOLL_CTL_ADD, signals, Token::Own(SIGNALS), EventFlags::IN) {
-                raw::close(self.epoll as usize);
+                for fd in [signals, self.epoll] {
+                    raw::close(fd as usize);
+                }
                 self.epoll = NONE;
             }
         }
@@ -152,7 +141,7 @@ impl Reactor {
 
     /// The highest descriptor that we hold.
     pub fn last(&self) -> c_int {
-        self.fd.max(self.epoll)
+        self.epoll
     }
 
     /// Waits for what is watched. Whether a signal is there.
@@ -173,14 +162,22 @@ impl Reactor {
             if !self.wait_all(timeout) {
                 return NO_SIGNAL;
             }
-        } else if timeout.is_some() || self.fd == NONE {
+            return raw::wait_signal(Some(0));
+        }
+        let mut pending = NO_SIGNAL;
+        if timeout.is_some() {
             return raw::wait_signal(timeout);
-        } else if let Some(constants) = self.constants.take() {
+        }
+        if let Some(constants) = self.constants.take() {
             // What the start needed is needed no more, for as long as nothing happens.
             // SAFETY: the segments are the program's, which nobody may write to.
-            return unsafe { raw::read_signal_from_idle(self.fd, constants) };
+            pending = unsafe { raw::wait_signal_from_idle(constants) };
         }
-        raw::read_signal(self.fd)
+        while pending.number == 0 {
+            // Whoever traces or freezes us interrupts the call, and means nothing by it.
+            pending = raw::wait_signal(None);
+        }
+        pending
     }
 }
 

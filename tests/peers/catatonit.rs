@@ -130,8 +130,7 @@ fn paused(side: &Side, run: Run) -> Proc {
         let blocks = proc
             .info()
             .is_some_and(|info| info.blocks(libc::SIGTERM) || info.blocks(libc::SIGWINCH));
-        let listens = proc.fds().iter().any(|(_, what)| what.contains("signalfd"));
-        blocks && (side.is_peer() || listens || proc.info().is_some_and(|info| info.state == 'S'))
+        blocks && (side.is_peer() || proc.info().is_some_and(|info| info.state == 'S'))
     });
     proc
 }
