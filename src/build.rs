@@ -17,32 +17,33 @@ use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    let arguments = [
-        "-nostartfiles",
-        "-nostdlib",
-        "-static-pie",
-        "-Wl,--no-dynamic-linker",
-        "-Wl,-z,text",
-        "-Wl,-z,relro",
-        "-Wl,-z,now",
-        "-Wl,-z,noexecstack",
-        "-Wl,-z,pack-relative-relocs",
-        "-Wl,--build-id=none",
-        "-Wl,--no-eh-frame-hdr",
-    ];
-    for argument in arguments {
-        println!("cargo::rustc-link-arg-bin=pidlet={argument}");
-    }
     let script = Path::new(&std::env::var("OUT_DIR").expect("cargo sets it")).join("discard.ld");
     std::fs::write(
         &script,
         "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.comment) } } INSERT BEFORE .text;\n",
     )
     .expect("cannot write the linker script");
-    println!(
-        "cargo::rustc-link-arg-bin=pidlet=-Wl,-T,{}",
-        script.display()
-    );
+    let script = script.display().to_string();
+    let for_linker = [
+        "--no-dynamic-linker",
+        "-z,text",
+        "-z,relro",
+        "-z,now",
+        "-z,noexecstack",
+        "-z,pack-relative-relocs",
+        "--build-id=none",
+        "--no-eh-frame-hdr",
+        &format!("-T,{script}"),
+    ];
+    if calls_linker_itself() {
+        pass(["-static", "-pie"]);
+        for_linker.iter().for_each(|words| pass(words.split(',')));
+    } else {
+        pass(["-nostartfiles", "-nostdlib", "-static-pie"]);
+        for_linker
+            .iter()
+            .for_each(|words| pass([format!("-Wl,{words}")]));
+    }
     println!("cargo::rustc-env=PIDLET_COMMIT={}", commit());
     println!("cargo::rerun-if-changed=src/build.rs");
     for file in [".git/HEAD", ".git/logs/HEAD", ".cargo_vcs_info.json"] {
@@ -50,6 +51,28 @@ fn main() {
             println!("cargo::rerun-if-changed={file}");
         }
     }
+}
+
+/// Passes arguments on to whatever links the program.
+fn pass<A: std::fmt::Display>(arguments: impl IntoIterator<Item = A>) {
+    for argument in arguments {
+        println!("cargo::rustc-link-arg-bin=pidlet={argument}");
+    }
+}
+
+/// Whether the compiler calls a linker, and not a C compiler that calls one: as for other
+/// architectures than the machine's own, where `rust-lld`, which comes with Rust, saves a cross
+/// compiler.
+fn calls_linker_itself() -> bool {
+    let linker = std::env::var("RUSTC_LINKER").unwrap_or_default();
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let flag = flags.split('\x1f').rev().find_map(|flag| {
+        let flag = flag.strip_prefix("-C").unwrap_or(flag);
+        flag.strip_prefix("linker=")
+    });
+    let name = Path::new(flag.unwrap_or(&linker)).file_stem();
+    let name = name.unwrap_or_default().to_string_lossy();
+    ["lld", "ld"].contains(&name.rsplit('-').next().unwrap_or_default())
 }
 
 /// ` - git.` and seven digits of the commit that is built, as `docker info` reads it; nothing
