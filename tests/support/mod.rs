@@ -37,6 +37,7 @@ mod temp;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use inspect::Info;
@@ -52,16 +53,26 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a waiting helper rests between two looks at its condition.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// The program under test.
+/// The program under test: the one that cargo built beside the tests, or another one that the variable
+/// `PIDLET_BINARY` names, such as one for another architecture.
 pub fn pidlet() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_pidlet"))
+    static PIDLET: OnceLock<PathBuf> = OnceLock::new();
+    PIDLET.get_or_init(|| {
+        let other = std::env::var_os("PIDLET_BINARY");
+        other.map_or_else(|| env!("CARGO_BIN_EXE_pidlet").into(), PathBuf::from)
+    })
 }
 
-/// The helper that the tests run as payload; `probe.rs` says what it can do.
+/// The helper that the tests run as payload; `probe.rs` says what it can do. The variable `PIDLET_PROBE`
+/// names another one.
 pub fn probe() -> &'static str {
-    static PROBE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    static PROBE: OnceLock<String> = OnceLock::new();
     PROBE.get_or_init(|| {
-        let directory = pidlet().parent().expect("pidlet lies in a directory");
+        if let Ok(other) = std::env::var("PIDLET_PROBE") {
+            return other;
+        }
+        let built = Path::new(env!("CARGO_BIN_EXE_pidlet"));
+        let directory = built.parent().expect("pidlet lies in a directory");
         let path: PathBuf = directory.join("examples/probe");
         let changed = |path: &Path| {
             std::fs::metadata(path)

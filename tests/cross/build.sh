@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# build.sh WHAT TARGET... : builds for other architectures, cached below target/cross, and prints what it built, a line each.
+#
+#   build.sh pidlet TARGET...   the program, as users build it: TARGET PATH
+#   build.sh tests TARGET [NAME...]
+#                               the integration tests (all, or those of tests/NAME.rs) and their payload as static
+#                               executables for a machine of that architecture with nothing else on it: NAME PATH, `probe`
+#                               being the payload. Only for aarch64-unknown-linux-gnu.
+#
+# On that machine the variables PIDLET_BINARY and PIDLET_PROBE say where the program and the payload are; the tests make
+# their temporary directories below the path that target/cross/build/tmp has here.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+settings=$(tests/cross/toolchain.sh)
+eval "$settings"
+
+# What cargo calls a target in its variables.
+variable() { echo "CARGO_TARGET_$(echo "$1" | tr a-z- A-Z_)_$2"; }
+
+# The targets of the list whose core comes from `$1`, of those that were asked for.
+from() {
+    local source=$1 target
+    shift
+    for target; do
+        awk -v target="$target" -v source="$source" '$1 == target && $3 == source { print $1 }' tests/cross/targets
+    done
+}
+
+build() {
+    local flags=$1 target arguments=()
+    shift
+    [ $# -gt 0 ] || return 0
+    for target; do
+        arguments+=(--target "$target")
+        export "$(variable "$target" LINKER)=$CROSS_LLD"
+    done
+    # shellcheck disable=SC2086    # flags are words
+    cargo build --quiet --release --bin pidlet "${arguments[@]}" $flags >&2
+}
+
+pidlet() {
+    # shellcheck disable=SC2046    # targets are words
+    build '' $(from std "$@")
+    # shellcheck disable=SC2046
+    build -Zbuild-std=core,alloc $(from source "$@")
+    for target; do
+        echo "$target $CARGO_TARGET_DIR/$target/release/pidlet"
+    done
+}
+
+tests() {
+    local target=$1 name names=()
+    shift
+    for name in "${@:-*}"; do
+        names+=(--test "$name")
+    done
+    export "$(variable "$target" LINKER)=$PWD/tests/cross/static-ld"
+    export "$(variable "$target" RUSTFLAGS)=-Ctarget-feature=+crt-static"
+    export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/static
+    # Nobody measures these; the program under test is the other one.
+    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+    cargo build --quiet --release --example probe --target "$target" >&2
+    echo "probe $CARGO_TARGET_DIR/$target/release/examples/probe"
+    local said
+    said=$(cargo test --no-run --release "${names[@]}" --target "$target" 2>&1) || { echo "$said" >&2; exit 1; }
+    sed -n "s|^ *Executable tests.\\([a-z]*\\).* (\\(.*\\))\$|\\1 $PWD/\\2|p" <<<"$said" | sed "s|$PWD//|/|"
+}
+
+what=$1
+shift
+case $what in
+    pidlet | tests) "$what" "$@" ;;
+    *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 1 ;;
+esac
