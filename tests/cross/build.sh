@@ -32,7 +32,8 @@ build() {
     [ $# -gt 0 ] || return 0
     for target; do
         arguments+=(--target "$target")
-        export "$(variable "$target" LINKER)=$CROSS_LLD"
+        # As flags, which reach the program alone: what is built to run here is linked as ever.
+        export "$(variable "$target" RUSTFLAGS)=-Clinker=$CROSS_LLD"
     done
     # shellcheck disable=SC2086    # flags are words
     cargo build --quiet --release --bin pidlet "${arguments[@]}" $flags >&2
