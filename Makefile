@@ -13,6 +13,8 @@ DEMO_NEEDS := unshare=util-linux python3=python3 nginx=nginx redis-server=redis-
 TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace readelf=binutils mandoc=mandoc \
 	unshare=util-linux mount=mount python3=python3 nginx=nginx redis-server=redis-server etcd=etcd-server \
 	etcdctl=etcd-client '/usr/lib/postgresql/*/bin/postgres=postgresql' '/usr/sbin/php-fpm*=php-fpm'
+CROSS_NEEDS := dpkg=dpkg unshare=util-linux setpriv=util-linux mount=mount python3=python3 \
+	qemu-riscv64-static=qemu-user-static
 
 BENCH_NEEDS := tini=tini /usr/bin/tini-static=tini dumb-init=dumb-init catatonit=catatonit s6-svscan=s6 \
 	runsvdir=runit supervisord=supervisor strace=strace unshare=util-linux
@@ -22,7 +24,7 @@ BENCH_NEEDS := tini=tini /usr/bin/tini-static=tini dumb-init=dumb-init catatonit
 SIZE_BUDGET ?= 77824
 SIZE_LIMIT := 100000
 
-.PHONY: help demo test bench simulate build size man dictionary fmt lint install clean rust build-needs
+.PHONY: help demo test bench simulate build size cross man dictionary fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -65,6 +67,11 @@ size: build  ## print the binary's size and its sections'; fail over the budget
 	echo "$(BIN): $$bytes bytes; budget $(SIZE_BUDGET), limit $(SIZE_LIMIT)"; \
 	test $$bytes -le $(SIZE_LIMIT) || { echo "size: over the limit, which may not be raised" >&2; exit 1; }; \
 	test $$bytes -le $(SIZE_BUDGET) || { echo "size: over the budget" >&2; exit 1; }
+
+# With rustup `cargo build --release --target T` is all that is needed; tests/cross/toolchain.sh says what this does.
+cross: rust build-needs  ## build for every architecture, test those that run here, and print the sizes
+	@.ci/packages 'The cross build' $(BUILD_NEEDS) $(CROSS_NEEDS)
+	@SIZE_LIMIT=$(SIZE_LIMIT) CARGO=$(CARGO) tests/cross/check.sh
 
 # What tests/docs.rs demands as well, without building anything; `man -l docs/pidlet.8` shows a page.
 man:  ## check the manual pages

@@ -36,7 +36,7 @@ build() {
         export "$(variable "$target" RUSTFLAGS)=-Clinker=$CROSS_LLD"
     done
     # shellcheck disable=SC2086    # flags are words
-    cargo build --quiet --release --bin pidlet "${arguments[@]}" $flags >&2
+    "${CARGO:-cargo}" build --quiet --release --bin pidlet "${arguments[@]}" $flags >&2
 }
 
 pidlet() {
@@ -60,10 +60,10 @@ tests() {
     export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/static
     # Nobody measures these; the program under test is the other one.
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
-    cargo build --quiet --release --example probe --target "$target" >&2
+    "${CARGO:-cargo}" build --quiet --release --example probe --target "$target" >&2
     echo "probe $CARGO_TARGET_DIR/$target/release/examples/probe"
     local said
-    said=$(cargo test --no-run --release "${names[@]}" --target "$target" 2>&1) || { echo "$said" >&2; exit 1; }
+    said=$("${CARGO:-cargo}" test --no-run --release "${names[@]}" --target "$target" 2>&1) || { echo "$said" >&2; exit 1; }
     sed -n "s|^ *Executable tests.\\([a-z]*\\).* (\\(.*\\))\$|\\1 $PWD/\\2|p" <<<"$said" | sed "s|$PWD//|/|"
 }
 

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# check.sh : what `make cross` does. Builds the program for every architecture of the list, compares the numbers that it has of
+# the kernel with the kernel's headers, runs the integration tests on the architectures that run here, and prints
+# the sizes.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+limit=${SIZE_LIMIT:?}
+failed=
+
+mapfile -t targets < <(awk '!/^#/ { print $1 }' tests/cross/targets)
+echo "cross: building for ${#targets[@]} architectures"
+built=$(tests/cross/build.sh pidlet "${targets[@]}")
+
+# What runs them is of this machine, with the toolchain that it has.
+names=(elf cli run stop plan ready output tty)
+said=$("${CARGO:-cargo}" test --no-run --example probe "${names[@]/#/--test=}" 2>&1) || { echo "$said" >&2; exit 1; }
+executable() { sed -n "s|^ *Executable tests.$1\.rs (\(.*\))|\1|p" <<<"$said"; }
+
+# run_tests HOW TARGET COMMAND... : the integration tests with the target's program; COMMAND runs them. What tests/cross/left-out
+# names for HOW is left out.
+run_tests() {
+    local how=$1 target=$2 name passed=0 skip left failures=
+    shift 2
+    local binary=$PWD/target/cross/build/$target/release/pidlet output=target/cross/output
+    for name in "${names[@]}"; do
+        mapfile -t skip < <(awk -v how="$how" -v name="$name" '$1 == how && $2 == name { print "--skip=" $3 }' \
+            tests/cross/left-out)
+        if ! PIDLET_BINARY=$binary "$@" "$PWD/$(executable "$name")" --exact "${skip[@]}" >"$output" 2>&1; then
+            failures="$failures $name"
+            sed "s/^/$target: /" "$output" >&2
+        fi
+        left=$(sed -n 's/^test result: .* \([0-9]*\) filtered out.*/\1/p' "$output")
+        if [ "${left:-0}" -ne ${#skip[@]} ]; then
+            echo "cross: tests/cross/left-out names tests of $name that there are not" >&2
+            failures="$failures $name"
+        fi
+        passed=$((passed + $(sed -n 's/^test result: .* \([0-9]*\) passed.*/\1/p' "$output")))
+    done
+    echo "cross: $target, $how: $passed tests passed${failures:+, FAILED in:$failures}"
+    [ "$passed" -gt 100 ] && [ -z "$failures" ] || failed="$failed $target"
+}
+
+run_tests native i686-unknown-linux-gnu env
+for target in riscv64gc-unknown-linux-gnu arm-unknown-linux-gnueabi; do
+    run_tests emulated "$target" tests/cross/emulated
+done
+grep '^[a-z]' tests/cross/left-out | sed 's/^/cross: left out: /'
+
+echo
+printf '%-34s %s\n' architecture 'bytes'
+while read -r target path; do
+    bytes=$(stat -c %s "$path")
+    printf '%-34s %6d\n' "$target" "$bytes"
+    [ "$bytes" -le "$limit" ] || failed="$failed $target(size)"
+done <<<"$built"
+[ -z "$failed" ] || { echo "cross: FAILED:$failed" >&2; exit 1; }
