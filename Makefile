@@ -14,7 +14,7 @@ TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace re
 	unshare=util-linux mount=mount python3=python3 nginx=nginx redis-server=redis-server etcd=etcd-server \
 	etcdctl=etcd-client '/usr/lib/postgresql/*/bin/postgres=postgresql' '/usr/sbin/php-fpm*=php-fpm'
 CROSS_NEEDS := dpkg=dpkg unshare=util-linux setpriv=util-linux mount=mount python3=python3 \
-	qemu-riscv64-static=qemu-user-static
+	clang=clang qemu-riscv64-static=qemu-user-static
 
 BENCH_NEEDS := tini=tini /usr/bin/tini-static=tini dumb-init=dumb-init catatonit=catatonit s6-svscan=s6 \
 	runsvdir=runit supervisord=supervisor strace=strace unshare=util-linux

@@ -2,6 +2,7 @@
 # build.sh WHAT TARGET... : builds for other architectures, cached below target/cross, and prints what it built, a line each.
 #
 #   build.sh pidlet TARGET...   the program, as users build it: TARGET PATH
+#   build.sh numbers TARGET...  compares the numbers of the kernel in the source with the kernel's headers (numbers.py)
 #   build.sh tests TARGET [NAME...]
 #                               the integration tests (all, or those of tests/NAME.rs) and their payload as static
 #                               executables for a machine of that architecture with nothing else on it: NAME PATH, `probe`
@@ -22,10 +23,11 @@ from() {
     local source=$1 target
     shift
     for target; do
-        awk -v target="$target" -v source="$source" '$1 == target && $3 == source { print $1 }' tests/cross/targets
+        awk -v target="$target" -v source="$source" '$1 == target && $4 == source { print $1 }' tests/cross/targets
     done
 }
 
+# build FLAGS TARGET... : what cargo is told to do, with `core` as `from` has it.
 build() {
     local flags=$1 target arguments=()
     shift
@@ -36,17 +38,33 @@ build() {
         export "$(variable "$target" RUSTFLAGS)=-Clinker=$CROSS_LLD"
     done
     # shellcheck disable=SC2086    # flags are words
-    "${CARGO:-cargo}" build --quiet --release --bin pidlet "${arguments[@]}" $flags >&2
+    "${CARGO:-cargo}" $flags --quiet "${arguments[@]}" >&2
+}
+
+# all FLAGS TARGET...
+all() {
+    local flags=$1
+    shift
+    # shellcheck disable=SC2046    # targets are words
+    build "$flags" $(from std "$@")
+    # shellcheck disable=SC2046
+    build "$flags -Zbuild-std=core,alloc" $(from source "$@")
 }
 
 pidlet() {
-    # shellcheck disable=SC2046    # targets are words
-    build '' $(from std "$@")
-    # shellcheck disable=SC2046
-    build -Zbuild-std=core,alloc $(from source "$@")
+    all 'build --release --bin pidlet' "$@"
     for target; do
         echo "$target $CARGO_TARGET_DIR/$target/release/pidlet"
     done
+}
+
+numbers() {
+    local crate=target/cross/numbers target pairs=()
+    for target; do
+        pairs+=("$target=$(awk -v target="$target" '$1 == target { print $3 }' tests/cross/targets)")
+    done
+    python3 tests/cross/numbers.py target/cross/headers $crate "${pairs[@]}"
+    all "check --manifest-path $crate/Cargo.toml" "$@"
 }
 
 tests() {
@@ -70,6 +88,6 @@ tests() {
 what=$1
 shift
 case $what in
-    pidlet | tests) "$what" "$@" ;;
+    pidlet | numbers | tests) "$what" "$@" ;;
     *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 1 ;;
 esac

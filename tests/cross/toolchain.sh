@@ -4,12 +4,14 @@
 #
 # With rustup none of this is needed: `rustup target add T` and `cargo build --release --target T` are all. Here it comes
 # from Debian, so that a machine that reaches nothing else can build too. The compiler, its source (for the `core` of
-# architectures without such a package) and the standard libraries are all of one version.
+# architectures without such a package) and the standard libraries are all of one version. The headers of the kernel and
+# of a libc, for each architecture, come with them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cross=$PWD/target/cross
 rust=$cross/rust
 libc=$cross/libc
+headers=$cross/headers
 
 # An apt of our own: its lists know foreign architectures, and the machine's dpkg need not.
 private_apt() {
@@ -52,21 +54,25 @@ unpack() {
 fetch() {
     private_apt
     apt-get -qq update || echo 'cross: some lists are missing; going on with those that are here' >&2
-    local version llvm shared
+    local version llvm shared architectures
     version=$(common_version)
     [ -n "$version" ] || { echo 'cross: no version of rustc-web for all architectures' >&2; exit 1; }
     shared=$(needed "libstd-rust-web-dev=$version" 'libstd-rust-web-[0-9.]*[0-9]')
     llvm=$(needed "$shared=$version" 'libllvm[0-9]*')
     echo "cross: fetching Rust $version from Debian" >&2
-    rm -rf "$rust" "$libc"
+    rm -rf "$rust" "$libc" "$headers"
     unpack "$rust" "rustc-web=$version" "$shared=$version" "$llvm" "rust-web-src=$version" \
         "libstd-rust-web-dev:amd64=$version" "libstd-rust-web-dev:arm64=$version"
     unpack "$libc" libc6-dev-arm64-cross libgcc-12-dev-arm64-cross
+    mapfile -t architectures < <(awk '!/^#/ { print $2 }' tests/cross/targets)
+    local packages=("${architectures[@]/#/linux-libc-dev-}" "${architectures[@]/#/libc6-dev-}")
+    unpack "$headers" "${packages[@]/%/-cross}"
     "$rust/usr/bin/rustc" --version >"$rust/version"
 }
 
 export LD_LIBRARY_PATH=$rust/usr/lib/x86_64-linux-gnu
-[ -s "$rust/version" ] || fetch
+# With another list of architectures all is fetched again.
+[ "$rust/version" -nt tests/cross/targets ] || fetch
 
 # rustup's toolchains have a linker for all architectures.
 lld=$(echo "$(rustc --print sysroot)"/lib/rustlib/*/bin/rust-lld)
