@@ -19,16 +19,18 @@ CROSS_NEEDS := dpkg=dpkg unshare=util-linux setpriv=util-linux mount=mount pytho
 BENCH_NEEDS := tini=tini /usr/bin/tini-static=tini dumb-init=dumb-init catatonit=catatonit s6-svscan=s6 \
 	runsvdir=runit supervisord=supervisor strace=strace unshare=util-linux
 
+KERNEL_NEEDS := qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm cpio=cpio dpkg-deb=dpkg tar=tar
+
 # The binary's size on x86-64 in bytes: what it may have with what exists today, a ratchet on the way down to 64 KiB, and
 # what it may never exceed on any architecture.
 SIZE_BUDGET ?= 77824
 SIZE_LIMIT := 100000
 
-.PHONY: help demo test bench simulate build size cross man dictionary fmt lint install clean rust build-needs
+.PHONY: help demo test bench simulate build size cross test-kernels man dictionary fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 # First of all as a person sees it: three programs in one container, and how it ends.
 demo: rust  ## install what it needs, build, and run Redis, Python and nginx under pidlet as PID 1
@@ -42,6 +44,11 @@ test: rust  ## install what they need and run all tests, in both profiles
 	@.ci/packages 'The test suite' $(BUILD_NEEDS) $(TEST_NEEDS)
 	$(CARGO) test
 	$(CARGO) test --release
+
+# Needs Debian's packages of a kernel and of what runs on it, which are fetched once and not installed.
+test-kernels: rust  ## run the tests on Debian's kernels for amd64 and arm64, as PID 1 of emulated machines
+	@.ci/packages 'The test on other kernels' $(BUILD_NEEDS) $(KERNEL_NEEDS)
+	tests/kernels/test.sh amd64 arm64
 
 # `SEED=n SIMULATE=1 make simulate` plays one life again. Each million steps are a process of their own: a
 # supervisor never gives its memory back.

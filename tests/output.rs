@@ -119,7 +119,9 @@ fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
         let run = run.args(["sh", "-c", script]);
         let init = run.stdout(Output::Full).start();
         init.wait_line(ErrOut, |line| line == "sh-2 | trapped");
-        init.until("yes ignores USR1", || init.find("yes").is_some());
+        init.until("yes, which ignores USR1, waits for us", || {
+            init.find("yes").is_some_and(|info| info.state == 'S')
+        });
         init.until("USR1 is passed on", || {
             init.kill(libc::SIGUSR1);
             init.lines(ErrOut).iter().any(|line| line == "sh-2 | usr1")

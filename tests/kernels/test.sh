@@ -1,0 +1,221 @@
+#!/usr/bin/env bash
+# test.sh ARCHITECTURE... : boots Debian's kernel for amd64 or arm64 in an emulated machine, pidlet being the machine's
+# real PID 1, and runs the integration tests in it. Everything is cached below target/kernels.
+#
+# The kernel's command line, or /etc/pidlet.conf in the machine, tells pidlet what to run. When PID 1 ends the kernel
+# panics and says its status, which is how the container's end and its exit code show. What the tests say comes over the
+# serial line. Nothing is installed in the machine: its programs are unpacked from Debian's packages, beside busybox.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+here=tests/kernels
+cache=$PWD/target/kernels
+
+# The longest that a machine may take: it is emulated, so that everything takes ten times as long in it.
+BOOT_SECONDS=60 TEST_SECONDS=600
+
+# What the tests need of Debian in the machine, with all that depends on it. Busybox has the rest.
+PACKAGES='busybox-static base-passwd bash coreutils dash python3 util-linux'
+
+# The files of `tests` that run in the machine. The others test the file (elf), the tree (docs, tidy), peers and servers
+# of Debian (peers, real) or need strace (cost, calls). Millions of steps are for quick machines.
+TESTS='run stop plan ready output tty cli'
+TESTS_amd64="$TESTS soak"
+TESTS_arm64="$TESTS"
+
+fail() { echo "kernels: $*" >&2; exit 1; }
+
+# ---- what Debian has --------------------------------------------------------------------------------------------
+
+# An apt of our own, which knows of one architecture and of nothing that is installed.
+private_apt() {
+    mkdir -p apt/{lists/partial,cache/archives/partial}
+    : >apt/status
+    cat >apt/conf <<CONF
+Dir::State "$PWD/apt";
+Dir::State::status "$PWD/apt/status";
+Dir::Cache "$PWD/apt/cache";
+APT::Architecture "$1";
+APT::Architectures { "$1"; };
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+CONF
+    export APT_CONFIG=$PWD/apt/conf
+    apt-get -qq update || echo 'kernels: some lists are missing; going on with those that are here' >&2
+}
+
+# Unpacks a package into `root`, whose /bin and /lib are those of /usr, without what only people read.
+unpack() {
+    dpkg-deb --fsys-tarfile "$1" | tar -x -C root --keep-directory-symlink \
+        --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*'
+}
+
+# Makes `vmlinuz` and `base.cpio` from packages, in the directory that we are in.
+fetch() {
+    echo "kernels: fetching Debian's kernel and programs for $1"
+    rm -rf apt root kernel
+    private_apt "$1"
+    local package directory
+    package=$(apt-cache depends "linux-image-cloud-$1" | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p')
+    mkdir kernel root root/usr
+    (cd kernel && apt-get -qq download "$package" && dpkg -x ./*.deb .)
+    # shellcheck disable=SC2086    # the words of the list are the packages
+    apt-get -qq -y --download-only install $PACKAGES </dev/null
+    for directory in bin sbin lib lib64; do
+        mkdir "root/usr/$directory"
+        ln -s "usr/$directory" "root/$directory"
+    done
+    for package in apt/cache/archives/*.deb; do
+        unpack "$package"
+    done
+    for package in passwd group; do
+        cp "root/usr/share/base-passwd/$package.master" "root/etc/$package"
+    done
+    mkdir -p root/{dev,proc,run,sys,tests,tmp}
+    cp kernel/boot/vmlinuz-* vmlinuz
+    archive root >base.cpio.new
+    rm -rf apt root kernel
+    mv base.cpio.new base.cpio
+}
+
+# An initial file system with all files of a directory.
+archive() { (cd "$1" && find . | sort | cpio --create --format=newc --owner=0:0 --reproducible --quiet); }
+
+# ---- what we put in ---------------------------------------------------------------------------------------------
+
+# Builds pidlet and the tests, static: NAME PATH for each, `probe` being their payload.
+build_amd64() {
+    local target=x86_64-unknown-linux-gnu name names=()
+    for name in $TESTS_amd64; do
+        names+=(--test "$name")
+    done
+    export CARGO_TARGET_DIR=$cache/build RUSTFLAGS=-Ctarget-feature=+crt-static
+    cargo build --quiet --release --bin pidlet --target $target
+    echo "pidlet $CARGO_TARGET_DIR/$target/release/pidlet"
+    export CARGO_PROFILE_DEV_STRIP=true
+    cargo build --quiet --example probe --target $target
+    echo "probe $CARGO_TARGET_DIR/$target/debug/examples/probe"
+    cargo test --no-run "${names[@]}" --target $target 2>&1 | executables
+}
+
+# What cargo says that it has built for `cargo test`.
+executables() { sed -n 's|^ *Executable tests.\([a-z]*\).* (\(.*\))$|\1 \2|p'; }
+
+build_arm64() {
+    local name path
+    tests/cross/build.sh pidlet aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf |
+        while read -r name path; do
+            case $name in
+                aarch64-*) echo "pidlet $path" ;;
+                *) echo "pidlet-${name%%-*} $path" ;;
+            esac
+        done
+    # shellcheck disable=SC2086    # words
+    tests/cross/build.sh tests aarch64-unknown-linux-gnu $TESTS_arm64
+}
+
+# The tests of a file that cannot run in the machine, as its executable wants to hear it. Each must be there.
+left_out() {
+    local file test reason
+    while read -r file test reason; do
+        [ "$file" = "$1" ] || continue
+        grep -q "^fn $test()" "tests/$file.rs" || fail "tests/$file.rs has no $test: see $here/left-out"
+        [ -n "$reason" ] || fail "$here/left-out says not why $test is left out"
+        echo "--skip $test"
+    done < <(grep -v '^#' $here/left-out)
+}
+
+# What runs in the machine, for each pidlet that is there: its path, the file of tests, and options, a line each.
+runs() {
+    local program file tests=TESTS_$1
+    for program in "$cache/$1"/own/pidlet*; do
+        for file in ${!tests}; do
+            echo "/${program##*/}" "$file" --exact "$(left_out "$file")" | tr '\n' ' '
+            echo
+        done
+    done
+}
+
+# Puts what we have built and written together, behind what is Debian's.
+furnish() {
+    local name path root=$cache/$1/own
+    rm -rf "$root"
+    mkdir -p "$root"/{etc,tests}
+    cp $here/guest/{pidlet.conf,setup,tests} "$root/etc"
+    while read -r name path; do
+        case $name in
+            pidlet* | probe) cp "$path" "$root/$name" ;;
+            *) cp "$path" "$root/tests/$name" ;;
+        esac
+    done < <("build_$1")
+    runs "$1" >"$root/etc/runs"
+    archive "$root" | cat "$cache/$1/base.cpio" - >"$cache/$1/initrd"
+}
+
+# ---- the machine ------------------------------------------------------------------------------------------------
+
+# Boots a machine with this command line, and waits for its end: boot ARCHITECTURE SECONDS LOG WORD...
+boot() {
+    local architecture=$1 seconds=$2 log=$3 qemu
+    shift 3
+    case $architecture in
+        amd64) qemu=(qemu-system-x86_64 -cpu max -append "console=ttyS0 $*") ;;
+        arm64) qemu=(qemu-system-aarch64 -machine virt -cpu 'max,pauth-impdef=on' -append "console=ttyAMA0 $*") ;;
+    esac
+    # `timeout` ends with 124 what takes too long.
+    timeout -k 5 "$seconds" "${qemu[@]}" -accel tcg,thread=multi -smp 2 -m 1536 -nodefaults -no-user-config \
+        -nographic -serial stdio -no-reboot -kernel "$cache/$architecture/vmlinuz" \
+        -initrd "$cache/$architecture/initrd" </dev/null 2>&1 | tr -d '\r' >"$log"
+}
+
+KERNEL='quiet loglevel=1 panic=-1 rdinit=/pidlet'
+
+# With which code PID 1 has ended; nothing if it has not.
+exit_code() {
+    local status
+    status=$(sed -n 's/.*Attempted to kill init! exitcode=0x\([0-9a-f]*\).*/\1/p' "$1")
+    [ -z "$status" ] || echo $((0x$status >> 8))
+}
+
+# pidlet started by the kernel itself with a command: no /proc, nothing in /dev but a console.
+test_command_line() {
+    local log=$cache/$1/command.log words='/bin/busybox sh -c "/bin/busybox sleep 1000 & exit 42"'
+    boot "$1" $BOOT_SECONDS "$log" "$KERNEL -- $words" || show "$log" "the machine did not end"
+    [ "$(exit_code "$log")" = 42 ] || show "$log" 'PID 1 did not end with 42'
+    grep -q '^pidlet: busybox (pid [0-9]*) exited with code 42 after .*; container exits 42$' "$log" ||
+        show "$log" 'no reason for the end was said'
+    echo "kernels: $1: PID 1 ran a command of the kernel's command line and ended with its code"
+}
+
+# The plan in /etc/pidlet.conf, whose oneshots are the tests.
+test_plan() {
+    local log=$cache/$1/plan.log wanted
+    wanted=$(grep -c . "$cache/$1/own/etc/runs")
+    boot "$1" $TEST_SECONDS "$log" "$KERNEL" || show "$log" "the machine did not end within $TEST_SECONDS s"
+    grep -a '^@' "$log" | sed "s/^@/kernels: $1:/"
+    [ "$(exit_code "$log")" = 0 ] || show "$log" "PID 1 ended with $(exit_code "$log")"
+    awk -v wanted="$wanted" '
+        /^test result: ok\. [0-9]+ passed; 0 failed; 0 ignored;/ && $4 > 0 { files++; passed += $4 }
+        END { print passed + 0 " passed, 0 failed"; exit files != wanted }
+    ' "$log" || show "$log" "not all of $wanted executables ran tests"
+}
+
+# Why a machine was no success, with all that it said.
+show() {
+    cat "$1" >&2
+    fail "$2; all that the machine said is above, and in $1"
+}
+
+for architecture; do
+    case $architecture in
+        amd64 | arm64) ;;
+        *) fail "there is no machine for $architecture" ;;
+    esac
+    mkdir -p "$cache/$architecture"
+    [ -s "$cache/$architecture/base.cpio" ] || (cd "$cache/$architecture" && fetch "$architecture")
+    (furnish "$architecture")
+    since=$SECONDS
+    test_command_line "$architecture"
+    test_plan "$architecture"
+    echo "kernels: $architecture: all passed after $((SECONDS - since)) s"
+done
