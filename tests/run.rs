@@ -73,24 +73,9 @@ impl Several {
     }
 }
 
-/// The last line without process ids and times, which differ from run to run.
 #[track_caller]
 fn assert_last_line(ended: &Ended, expected: &str) {
-    let last = ended.stderr.lines().last().unwrap_or_default();
-    let mut words: Vec<&str> = Vec::new();
-    for word in last.split(' ') {
-        let digits = word
-            .bytes()
-            .next()
-            .is_some_and(|byte| byte.is_ascii_digit());
-        let time = digits && word.trim_end_matches(';').ends_with('s');
-        match word {
-            _ if word.ends_with(')') && digits => words.push("N)"),
-            _ if time => words.push(if word.ends_with(';') { "T;" } else { "T" }),
-            _ => words.push(word),
-        }
-    }
-    assert_eq!(words.join(" "), format!("pidlet: {expected}"), "{ended}");
+    assert_eq!(ended.last_line(), format!("pidlet: {expected}"), "{ended}");
 }
 
 #[test]
@@ -354,57 +339,6 @@ fn expected_codes_become_success() {
             .arg("sleep 0.2; exit 7")
             .output();
         assert_eq!(ended.exit, Exit::Code(7), "{ended}");
-    }
-}
-
-#[test]
-fn a_kill_for_memory_is_named() {
-    let Some(cgroup) = Cgroup::new() else {
-        return skipped("no memory cgroup can be made here");
-    };
-    let eat = "x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done";
-    let enter = format!("{} && exec \"$0\" \"$@\"", cgroup.enter);
-    for other in [&[][..], &["---", probe(), "sleep"]] {
-        let run = Run::new("/bin/sh").args(["-c", &enter, pidlet().to_str().unwrap(), "--"]);
-        let ended = run.args(["sh", "-c", eat]).args(other).output();
-        assert_eq!(ended.exit, Exit::Code(137), "{ended}");
-        let reason =
-            "sh (pid N) was killed by the kernel: out of memory, after T; container exits 137";
-        assert_last_line(&ended, reason);
-    }
-}
-
-/// A memory cgroup of 24 MiB, removed at the end.
-struct Cgroup {
-    path: String,
-    /// The shell command that moves its process into it and sees it as a container sees its own.
-    enter: String,
-}
-
-impl Cgroup {
-    fn new() -> Option<Cgroup> {
-        let v1 = "/sys/fs/cgroup/memory";
-        let old = std::path::Path::new(v1)
-            .join("memory.limit_in_bytes")
-            .exists();
-        let (root, limit) = match old {
-            true => (v1, "memory.limit_in_bytes"),
-            false => ("/sys/fs/cgroup", "memory.max"),
-        };
-        let path = format!("{root}/pidlet-test-{}", std::process::id());
-        std::fs::create_dir(&path).ok()?;
-        let enter = format!("echo 0 > {path}/cgroup.procs && mount --bind {path} {root}");
-        let cgroup = Cgroup { path, enter };
-        std::fs::write(format!("{}/{limit}", cgroup.path), "24M").ok()?;
-        Some(cgroup)
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        // A process leaves its cgroup a moment after its parent has reaped it.
-        let mut removed = || std::fs::remove_dir(&self.path).is_ok();
-        holds_within(TIMEOUT, &mut removed);
     }
 }
 

@@ -18,7 +18,7 @@ PACKAGES='busybox-static base-passwd bash coreutils dash python3 util-linux'
 
 # The files of `tests` that run in the machine. The others test the file (elf), the tree (docs, tidy), peers and servers
 # of Debian (peers, real) or need strace (cost, calls). Millions of steps are for quick machines.
-TESTS='run stop plan ready output tty cli'
+TESTS='run stop plan ready output tty cli cgroup'
 TESTS_amd64="$TESTS soak"
 TESTS_arm64="$TESTS"
 

@@ -44,6 +44,28 @@ pub struct Ended {
     pub stderr: String,
 }
 
+impl Ended {
+    /// The last line of standard error, with `N` for process ids and `T` for times, which differ from run to
+    /// run.
+    pub fn last_line(&self) -> String {
+        let last = self.stderr.lines().last().unwrap_or_default();
+        let mut words: Vec<&str> = Vec::new();
+        for word in last.split(' ') {
+            let digits = word
+                .bytes()
+                .next()
+                .is_some_and(|byte| byte.is_ascii_digit());
+            let time = digits && word.trim_end_matches(';').ends_with('s');
+            match word {
+                _ if word.ends_with(')') && digits => words.push("N)"),
+                _ if time => words.push(if word.ends_with(';') { "T;" } else { "T" }),
+                _ => words.push(word),
+            }
+        }
+        words.join(" ")
+    }
+}
+
 impl fmt::Display for Ended {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
