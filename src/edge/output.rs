@@ -353,7 +353,7 @@ impl<'p> Outputs<'p> {
                 sink.look();
                 self.last = sink.fd.max(self.last);
                 if !watch(stream, number, EventFlags::IN, reactor) {
-                    self.fault = Errno::MFILE;
+                    self.fault = reactor.fault;
                 }
             }
             if self.fault != Errno(0) {

@@ -656,13 +656,19 @@ pub fn epoll_create() -> Fd {
     unsafe { syscall(sys::__NR_epoll_create1, [sys::O_CLOEXEC as usize]) as Fd }
 }
 
-/// epoll_ctl(2): EPOLL_CTL_ADD and the like; whether it succeeded.
-pub fn epoll_control(epoll: c_int, operation: u32, fd: c_int, events: u32, data: u64) -> bool {
+/// epoll_ctl(2): EPOLL_CTL_ADD and the like.
+pub fn epoll_control(
+    epoll: c_int,
+    operation: u32,
+    fd: c_int,
+    events: u32,
+    data: u64,
+) -> Result<(), Errno> {
     let event = sys::epoll_event { events, data };
     let place = &raw const event as usize;
     let arguments = [epoll as usize, operation as usize, fd as usize, place];
     // SAFETY: the structure is the kernel's, which only reads it.
-    unsafe { syscall(sys::__NR_epoll_ctl, arguments) == 0 }
+    done(unsafe { syscall(sys::__NR_epoll_ctl, arguments) })
 }
 
 /// epoll_pwait(2) for at most `timeout_ms`, for ever if that is `None`: how many events there are.

@@ -12,6 +12,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::AsRawFd;
 
 use super::raw::{self, NO_SIGNAL, Pending};
+use pidlet::words::errno::Errno;
 use pidlet::words::time::Instant;
 
 /// How many events one wait takes at most.
@@ -30,6 +31,8 @@ pub struct Reactor {
     constants: Option<&'static [(usize, usize); 2]>,
     /// The epoll instance once somebody watches something, or [`NONE`].
     epoll: c_int,
+    /// Why nothing could be watched the last time that it could not.
+    pub fault: Errno,
     events: [epoll_event; BATCH],
     /// How many of the events are still to be handed out.
     ready: usize,
@@ -90,9 +93,19 @@ impl Reactor {
         Reactor {
             constants: Some(constants),
             epoll: NONE,
+            fault: Errno::MFILE,
             events: [NO_EVENT; BATCH],
             ready: 0,
         }
+    }
+
+    /// A descriptor of ours, or [`NONE`] and why.
+    #[inline(never)]
+    fn own(&mut self, fd: c_int) -> c_int {
+        if fd < 0 {
+            self.fault = raw::errno(fd as isize);
+        }
+        away_from_the_three(fd)
     }
 
     /// From now on [`Reactor::woken`] tells when this descriptor is ready for what the flags say, or
@@ -115,12 +128,16 @@ impl Reactor {
     #[inline(never)]
     fn begin(&mut self) -> bool {
         if self.epoll == NONE {
-            let signals = away_from_the_three(raw::signalfd());
-            self.epoll = away_from_the_three(raw::epoll_create());
-            if !self.control(EPOLL_CTL_ADD, signals, Token::Own(SIGNALS), EventFlags::IN) {
-                for fd in [signals, self.epoll] {
-                    raw::close(fd as usize);
-                }
+            let signals = self.own(raw::signalfd());
+            if signals == NONE {
+                return false;
+            }
+            self.epoll = self.own(raw::epoll_create());
+            if self.epoll == NONE
+                || !self.control(EPOLL_CTL_ADD, signals, Token::Own(SIGNALS), EventFlags::IN)
+            {
+                raw::close(signals as usize);
+                raw::close(self.epoll as usize);
                 self.epoll = NONE;
             }
         }
@@ -128,8 +145,9 @@ impl Reactor {
     }
 
     #[inline(never)]
-    fn control(&self, operation: u32, fd: c_int, token: Token, flags: EventFlags) -> bool {
-        raw::epoll_control(self.epoll, operation, fd, flags.bits(), token.data())
+    fn control(&mut self, operation: u32, fd: c_int, token: Token, flags: EventFlags) -> bool {
+        let done = raw::epoll_control(self.epoll, operation, fd, flags.bits(), token.data());
+        done.map_err(|errno| self.fault = errno).is_ok()
     }
 
     /// Whose descriptor became ready in the last wait; again and again until there is none.
