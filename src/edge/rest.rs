@@ -7,6 +7,7 @@ use super::process::{is_or_descends, stat};
 use super::{files, raw};
 use pidlet::supervise::Supervisor;
 use pidlet::words::Pid;
+use pidlet::words::errno::Errno;
 use pidlet::words::signal::Signal;
 use pidlet::words::text;
 
@@ -46,9 +47,10 @@ impl Farewell<'_, '_> {
         if self.concerns(pid) {
             // Gone meanwhile, or not ours to signal any more: a program that changed its user.
             self.by(|signal| {
-                _ = match fd {
-                    0.. => raw::pidfd_send_signal(fd, signal),
-                    _ => raw::kill_child(pid, false, signal),
+                let sent = raw::pidfd_send_signal(fd, signal);
+                if !matches!(sent, Ok(()) | Err(Errno::SRCH)) {
+                    // There is no such descriptor, or a seccomp profile that forbids the call.
+                    _ = raw::kill_child(pid, false, signal);
                 }
             });
         }
