@@ -17,7 +17,7 @@ type Args<'a> = &'a [&'a str];
 type Command = (&'static str, fn(Args));
 
 /// Every command with what it does. All end with 0 unless said otherwise.
-const COMMANDS: [Command; 28] = [
+const COMMANDS: [Command; 29] = [
     // Mask, dispositions, group, session, terminal: one line each.
     ("mask", mask),
     // [--exit-on SIG=CODE]...: waits for all signals, says `ready`, then `got SIG CODE SENDER` for each.
@@ -67,6 +67,9 @@ const COMMANDS: [Command; 28] = [
     ("shell", shell),
     // SIG PROGRAM ARG0 ARG...: becomes the program with SIG blocked and pending.
     ("pending", pending),
+    // ERRNO NUMBER FIRST PROGRAM ARG0 ARG...: becomes the program, to which this system call, if its first
+    // argument is FIRST (`any`: always), answers ERRNO.
+    ("without", without),
     // TEXT COMMAND...: says TEXT, then does COMMAND.
     ("say", |args| {
         say(args[0]);
@@ -626,6 +629,48 @@ fn pending(args: Args) {
     // SAFETY: a signal to ourselves, which waits.
     unsafe { libc::kill(libc::getpid(), number(args, 0)) };
     become_program(args[1], args[2], &args[3..])
+}
+
+fn without(args: Args) {
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let (equal, answer) = (
+        libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+        libc::BPF_RET | libc::BPF_K,
+    );
+    let step = |code, k, otherwise| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: otherwise,
+        k,
+    };
+    // struct seccomp_data: the number, the architecture, a pointer, the arguments with 64 bits each.
+    let first = match args[2] {
+        "any" => step(equal, number(args, 1) as u32, 1),
+        _ => step(equal, number(args, 2) as u32, 1),
+    };
+    let filter = [
+        step(load, 0, 0),
+        step(equal, number(args, 1) as u32, 3),
+        step(load, if args[2] == "any" { 0 } else { 16 }, 0),
+        first,
+        step(answer, libc::SECCOMP_RET_ERRNO | number(args, 0) as u32, 0),
+        step(answer, libc::SECCOMP_RET_ALLOW, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_ptr().cast_mut(),
+    };
+    // SAFETY: the kernel reads the program.
+    let done = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        )
+    };
+    assert_eq!(done, 0, "no filter: {}", errno());
+    become_program(args[3], args[4], &args[5..])
 }
 
 fn how_it_ended(status: c_int) -> String {

@@ -1,0 +1,210 @@
+//! Kernels that lack a system call, and seccomp profiles that refuse one: pidlet goes without it where it
+//! can (docs/kernels.md lists what it uses), and says what is missing where it cannot.
+//!
+//! A filter answers ENOSYS, as an older kernel does, or EPERM, as some profiles do.
+
+mod support;
+use support::*;
+
+use std::time::Instant;
+
+/// What the kernel answers, how we say it, and where pidlet is.
+fn answers() -> impl Iterator<Item = (i32, &'static str, Mode)> {
+    let answers = [
+        (libc::ENOSYS, "Function not implemented"),
+        (libc::EPERM, "Operation not permitted"),
+    ];
+    let both = |(errno, text)| Mode::BOTH.map(|mode| (errno, text, mode));
+    answers.into_iter().flat_map(both)
+}
+
+/// pidlet with a kernel that answers `errno` to the system call, if its first argument is that one.
+fn without(mode: Mode, call: libc::c_long, first: Option<i32>, errno: i32) -> Run {
+    let first = first.map_or("any".to_owned(), |first| first.to_string());
+    let run = Run::new(probe()).mode(mode).stdin(Input::Pipe);
+    let run = run.args(["without", &errno.to_string(), &call.to_string(), &first]);
+    run.arg(pidlet()).arg("pidlet")
+}
+
+/// What pidlet can do without.
+const OPTIONAL: [(&str, libc::c_long, Option<i32>); 9] = [
+    ("close_range", libc::SYS_close_range, None),
+    ("pidfd_open", libc::SYS_pidfd_open, None),
+    ("pidfd_send_signal", libc::SYS_pidfd_send_signal, None),
+    ("madvise", libc::SYS_madvise, None),
+    ("prlimit64", libc::SYS_prlimit64, None),
+    ("chdir", libc::SYS_chdir, None),
+    ("signalfd4", libc::SYS_signalfd4, None),
+    ("epoll_create1", libc::SYS_epoll_create1, None),
+    (
+        "subreaper",
+        libc::SYS_prctl,
+        Some(libc::PR_SET_CHILD_SUBREAPER),
+    ),
+];
+
+/// Of those, what one command can go without, and services that are written or listened to cannot.
+const FOR_WATCHING: [&str; 2] = ["signalfd4", "epoll_create1"];
+
+/// What is said of it where nothing else is.
+fn remark(name: &str, mode: Mode) -> &'static str {
+    match (name, mode) {
+        ("subreaper", Mode::Child) => {
+            "pidlet: cannot become a child subreaper: orphans will not be reaped here\n"
+        }
+        _ => "",
+    }
+}
+
+#[test]
+fn one_command_starts_and_is_reaped_and_stops_without_any_of_them() {
+    let script = "((sleep 1000 &)); exec \"$0\" signals --exit-on 15=3";
+    for (name, call, first) in OPTIONAL {
+        for (errno, _, mode) in answers() {
+            println!("{name}, {errno}, {mode:?}");
+            let run = without(mode, call, first, errno).args(["sh", "-c", script, probe()]);
+            let init = run.start();
+            init.wait_ready(1);
+            init.kill(libc::SIGUSR1);
+            init.wait_says("got 10 user from parent");
+            let orphan = init.find("sleep").expect("there is an orphan");
+            let ours = orphan.ppid == init.pid();
+            assert_eq!(ours, remark(name, mode).is_empty(), "{}", init.describe());
+            // SAFETY: a process of this test that nobody has reaped yet.
+            unsafe { libc::kill(orphan.pid, libc::SIGKILL) };
+            init.until("the orphan is reaped", || init.find("sleep").is_none());
+            init.kill(libc::SIGTERM);
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+            let said = ended.stderr.strip_prefix(remark(name, mode));
+            let said = said.unwrap_or_else(|| panic!("{ended}"));
+            assert!(
+                said.starts_with("pidlet: stopped by TERM: sh (pid "),
+                "{ended}"
+            );
+            assert_eq!(said.lines().count(), 1, "{ended}");
+        }
+    }
+}
+
+/// Services whose output is written by us, one of which says that it is ready; orphans far from their
+/// groups; and a command that is a check.
+const PLAN: &str = "[pidlet]
+log = prefix
+grace = 5s
+[web]
+run = PROBE write-fd 4 is up
+ready = fd:4
+[left]
+type = oneshot
+run = sh -c '((setsid sleep 1000 &))'
+after = web
+[next]
+run = PROBE signals --exit-on 15=3
+after = left
+";
+
+#[test]
+fn a_plan_is_carried_out_without_any_of_them() {
+    let temp = Temp::new();
+    let plan = temp.write("plan", PLAN.replace("PROBE", probe()), 0o644);
+    for (name, call, first) in OPTIONAL {
+        for (errno, why, mode) in answers() {
+            println!("{name}, {errno}, {mode:?}");
+            let init = without(mode, call, first, errno)
+                .args(["-c", &plan])
+                .start();
+            if FOR_WATCHING.contains(&name) {
+                let ended = init.finish();
+                assert_eq!(ended.exit, Exit::Code(125), "{ended}");
+                let reason = format!("pidlet: web: stdout: {why}; container exits 125");
+                assert_eq!(ended.last_line(), reason, "{ended}");
+                continue;
+            }
+            init.wait_says("next | ready");
+            let begin = Instant::now();
+            init.kill(libc::SIGTERM);
+            let exit = init.wait_exit();
+            assert_eq!(exit, Exit::Code(3), "{}", init.describe());
+            // Nobody is waited for until the budget runs out.
+            assert!(begin.elapsed().as_secs() < 4, "{}", init.describe());
+            // An orphan that never came to us is nobody's we know.
+            let orphans = init
+                .others()
+                .iter()
+                .filter(|info| info.comm == "sleep")
+                .count();
+            let kept = usize::from(!remark(name, mode).is_empty());
+            assert_eq!(orphans, kept, "{}", init.describe());
+            assert!(
+                init.stderr().starts_with(remark(name, mode)),
+                "{}",
+                init.describe()
+            );
+        }
+    }
+}
+
+/// What a plan may ask for and the kernel must have: the keys, the system call, what is said of it.
+const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 9] = [
+    (
+        "",
+        libc::SYS_clone,
+        None,
+        "a: cannot make a process for \"true\": ",
+    ),
+    (
+        "",
+        libc::SYS_setpgid,
+        None,
+        "a: cannot make a process group for \"true\": ",
+    ),
+    (
+        "log-size = 1M\nstdout = file:TEMPlog",
+        libc::SYS_pipe2,
+        None,
+        "a: stdout \"file:TEMPlog\": ",
+    ),
+    ("user = 1:1", libc::SYS_setresuid, None, "a: user \"1:1\": "),
+    ("user = 1:1", libc::SYS_setgroups, None, "a: user \"1:1\": "),
+    (
+        "nofile = 100",
+        libc::SYS_prlimit64,
+        None,
+        "a: nofile \"100\": ",
+    ),
+    ("caps = kill", libc::SYS_capset, None, "a: caps \"kill\": "),
+    (
+        "caps = kill",
+        libc::SYS_prctl,
+        Some(libc::PR_CAP_AMBIENT),
+        "a: caps \"kill\": ",
+    ),
+    (
+        "no-new-privs = yes",
+        libc::SYS_prctl,
+        Some(libc::PR_SET_NO_NEW_PRIVS),
+        "a: no-new-privs \"yes\": ",
+    ),
+];
+
+#[test]
+fn what_cannot_be_done_without_a_call_is_not_run_and_said() {
+    let temp = Temp::new();
+    for (keys, call, first, fault) in REQUIRED {
+        for (errno, why, mode) in answers() {
+            let plan = format!(
+                "[a]\nrun = true\n{}\n",
+                keys.replace("TEMP", &temp.join(""))
+            );
+            let plan = temp.write("plan", plan, 0o644);
+            let ended = without(mode, call, first, errno)
+                .args(["-c", &plan])
+                .output();
+            assert_eq!(ended.exit, Exit::Code(125), "{keys:?} {ended}");
+            let fault = fault.replace("TEMP", &temp.join(""));
+            let reason = format!("pidlet: {fault}{why}; container exits 125");
+            assert_eq!(ended.last_line(), reason, "{keys:?} {ended}");
+        }
+    }
+}
