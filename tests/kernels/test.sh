@@ -17,10 +17,8 @@ BOOT_SECONDS=60 TEST_SECONDS=600
 PACKAGES='busybox-static base-passwd bash coreutils dash python3 util-linux'
 
 # The files of `tests` that run in the machine. The others test the file (elf), the tree (docs, tidy), peers and servers
-# of Debian (peers, real) or need strace (cost, calls). Millions of steps are for quick machines.
-TESTS='run stop plan ready output tty cli cgroup'
-TESTS_amd64="$TESTS soak"
-TESTS_arm64="$TESTS"
+# of Debian (peers, real), or need strace (cost).
+TESTS='run stop plan ready output tty cli cgroup calls soak'
 
 fail() { echo "kernels: $*" >&2; exit 1; }
 
@@ -86,7 +84,7 @@ archive() { (cd "$1" && find . | sort | cpio --create --format=newc --owner=0:0 
 # Builds pidlet and the tests, static: NAME PATH for each, `probe` being their payload.
 build_amd64() {
     local target=x86_64-unknown-linux-gnu name names=()
-    for name in $TESTS_amd64; do
+    for name in $TESTS; do
         names+=(--test "$name")
     done
     export CARGO_TARGET_DIR=$cache/build RUSTFLAGS=-Ctarget-feature=+crt-static
@@ -107,11 +105,11 @@ build_arm64() {
         while read -r name path; do
             case $name in
                 aarch64-*) echo "pidlet $path" ;;
-                *) echo "pidlet-${name%%-*} $path" ;;
+                *) echo "${name%%-*}/pidlet $path" ;;
             esac
         done
     # shellcheck disable=SC2086    # words
-    tests/cross/build.sh tests aarch64-unknown-linux-gnu $TESTS_arm64
+    tests/cross/build.sh tests aarch64-unknown-linux-gnu $TESTS
 }
 
 # The tests of a file that cannot run in the machine, as its executable wants to hear it. Each must be there.
@@ -125,12 +123,22 @@ left_out() {
     done < <(grep -v '^#' $here/left-out)
 }
 
-# What runs in the machine, for each pidlet that is there: its path, the file of tests, and options, a line each.
+# Each pidlet that is in the machine. The second one is for the 32 bits of the same processor.
+programs() {
+    case $1 in
+        amd64) echo /pidlet ;;
+        arm64) echo /pidlet /armv7/pidlet ;;
+    esac
+}
+
+# What runs in the machine, for each pidlet: its path, the file of tests, and options, a line each. Where the filter of
+# `calls` counts 64-bit calls, 32-bit ones have other numbers.
 runs() {
-    local program file tests=TESTS_$1
-    for program in "$cache/$1"/own/pidlet*; do
-        for file in ${!tests}; do
-            echo "/${program##*/}" "$file" --exact "$(left_out "$file")" | tr '\n' ' '
+    local program file
+    for program in $(programs "$1"); do
+        for file in $TESTS; do
+            [ "$program $file" != '/armv7/pidlet calls' ] || continue
+            echo "$program" "$file" --exact "$(left_out "$file")" | tr '\n' ' '
             echo
         done
     done
@@ -140,12 +148,12 @@ runs() {
 furnish() {
     local name path root=$cache/$1/own
     rm -rf "$root"
-    mkdir -p "$root"/{etc,tests}
-    cp $here/guest/{pidlet.conf,setup,tests} "$root/etc"
+    mkdir -p "$root/etc"
+    cp $here/guest/* "$root/etc"
     while read -r name path; do
         case $name in
-            pidlet* | probe) cp "$path" "$root/$name" ;;
-            *) cp "$path" "$root/tests/$name" ;;
+            pidlet | */pidlet | probe) install -D "$path" "$root/$name" ;;
+            *) install -D "$path" "$root/tests/$name" ;;
         esac
     done < <("build_$1")
     runs "$1" >"$root/etc/runs"
@@ -168,7 +176,8 @@ boot() {
         -initrd "$cache/$architecture/initrd" </dev/null 2>&1 | tr -d '\r' >"$log"
 }
 
-KERNEL='quiet loglevel=1 panic=-1 rdinit=/pidlet'
+# What the kernel is told beside its init: to say nothing but the last, and to end with its panic.
+KERNEL='quiet loglevel=1 panic=-1'
 
 # With which code PID 1 has ended; nothing if it has not.
 exit_code() {
@@ -180,18 +189,18 @@ exit_code() {
 # pidlet started by the kernel itself with a command: no /proc, nothing in /dev but a console.
 test_command_line() {
     local log=$cache/$1/command.log words='/bin/busybox sh -c "/bin/busybox sleep 1000 & exit 42"'
-    boot "$1" $BOOT_SECONDS "$log" "$KERNEL -- $words" || show "$log" "the machine did not end"
+    boot "$1" $BOOT_SECONDS "$log" "$KERNEL rdinit=$2 -- $words" || show "$log" "the machine did not end"
     [ "$(exit_code "$log")" = 42 ] || show "$log" 'PID 1 did not end with 42'
     grep -q '^pidlet: busybox (pid [0-9]*) exited with code 42 after .*; container exits 42$' "$log" ||
         show "$log" 'no reason for the end was said'
-    echo "kernels: $1: PID 1 ran a command of the kernel's command line and ended with its code"
+    echo "kernels: $1: $2 as PID 1 ran a command of the kernel's command line and ended with its code"
 }
 
 # The plan in /etc/pidlet.conf, whose oneshots are the tests.
 test_plan() {
     local log=$cache/$1/plan.log wanted
     wanted=$(grep -c . "$cache/$1/own/etc/runs")
-    boot "$1" $TEST_SECONDS "$log" "$KERNEL" || show "$log" "the machine did not end within $TEST_SECONDS s"
+    boot "$1" $TEST_SECONDS "$log" "$KERNEL rdinit=/pidlet" || show "$log" "the machine did not end within $TEST_SECONDS s"
     grep -a '^@' "$log" | sed "s/^@/kernels: $1:/"
     [ "$(exit_code "$log")" = 0 ] || show "$log" "PID 1 ended with $(exit_code "$log")"
     awk -v wanted="$wanted" '
@@ -200,7 +209,7 @@ test_plan() {
     ' "$log" || show "$log" "not all of $wanted executables ran tests"
 }
 
-# Why a machine was no success, with all that it said.
+# Why a machine is no success, with all that it said.
 show() {
     cat "$1" >&2
     fail "$2; all that the machine said is above, and in $1"
@@ -215,7 +224,9 @@ for architecture; do
     [ -s "$cache/$architecture/base.cpio" ] || (cd "$cache/$architecture" && fetch "$architecture")
     (furnish "$architecture")
     since=$SECONDS
-    test_command_line "$architecture"
+    for program in $(programs "$architecture"); do
+        test_command_line "$architecture" "$program"
+    done
     test_plan "$architecture"
     echo "kernels: $architecture: all passed after $((SECONDS - since)) s"
 done
