@@ -21,12 +21,15 @@ BENCH_NEEDS := tini=tini /usr/bin/tini-static=tini dumb-init=dumb-init catatonit
 
 KERNEL_NEEDS := qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm cpio=cpio dpkg-deb=dpkg tar=tar
 
+ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catatonit=catatonit runc=runc crun=crun \
+	tini-static=tini busybox=busybox-static python3=python3 unshare=util-linux mount=mount ip=iproute2
+
 # The binary's size on x86-64 in bytes: what it may have with what exists today, a ratchet on the way down to 64 KiB, and
 # what it may never exceed on any architecture.
 SIZE_BUDGET ?= 77824
 SIZE_LIMIT := 100000
 
-.PHONY: help demo test bench simulate build size cross test-kernels man dictionary fmt lint install clean rust build-needs
+.PHONY: help demo test bench simulate build size cross test-kernels test-engines man dictionary fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -49,6 +52,14 @@ test: rust  ## install what they need and run all tests, in both profiles
 test-kernels: rust  ## run the tests on Debian's kernels for amd64 and arm64, as PID 1 of emulated machines
 	@.ci/packages 'The test on other kernels' $(BUILD_NEEDS) $(KERNEL_NEEDS)
 	tests/kernels/test.sh amd64 arm64
+
+# VIEW=v1|v2|hyb says which cgroups the box shows; FILTER names some of the tests. A missing engine is a failure.
+VIEW ?= auto
+FILTER ?=
+test-engines: rust  ## install what they need and run the tests in Docker, Podman, runc and crun, as root
+	@.ci/packages 'The test of the engines' $(BUILD_NEEDS) $(ENGINE_NEEDS)
+	$(CARGO) test --release --test engines --no-run
+	CI=true tests/engines/box.sh $(VIEW) $(CARGO) test --release --test engines -- $(FILTER)
 
 # `SEED=n SIMULATE=1 make simulate` plays one life again. Each million steps are a process of their own: a
 # supervisor never gives its memory back.
@@ -92,9 +103,11 @@ dictionary:  ## make the dictionary that packs the program's texts anew
 fmt: rust  ## format the code
 	$(CARGO) fmt
 
+# The second time for what a plain `cargo test` leaves out, which `--all-targets` leaves out, too.
 lint: rust build-needs  ## check formatting, and clippy without a warning
 	$(CARGO) fmt --check
 	$(CARGO) lint
+	$(CARGO) clippy --test engines -- -D warnings
 
 # Not built here: `sudo make install` should neither need cargo nor leave root's files in target/.
 install:  ## install the built binary and the manual pages below $(DESTDIR)$(PREFIX)

@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 
 pub use inspect::Info;
 pub use launch::pipe;
-pub use process::{Ended, Exit, Proc, Stream, Stream::Err as ErrOut, Stream::Out};
+pub use process::{Captured, Ended, Exit, Proc, Stream, Stream::Err as ErrOut, Stream::Out};
 pub use pty::Pty;
 pub use run::{Input, Mode, Output, ProcFs, Run, Session};
 pub use temp::{Temp, lines_of};

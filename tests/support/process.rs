@@ -78,14 +78,14 @@ impl fmt::Display for Ended {
 
 /// What a thread has read of a stream so far.
 #[derive(Clone, Default)]
-struct Captured {
+pub struct Captured {
     state: Arc<Mutex<(Vec<u8>, bool)>>,
     from_terminal: bool,
 }
 
 impl Captured {
     /// Reads `from` to its end, in a thread of its own.
-    fn follow(mut from: File, from_terminal: bool) -> Captured {
+    pub fn follow(mut from: File, from_terminal: bool) -> Captured {
         let captured = Captured {
             from_terminal,
             ..Captured::default()
@@ -111,11 +111,12 @@ impl Captured {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.lock().0).into_owned()
     }
 
-    fn has_ended(&self) -> bool {
+    /// A terminal does not end, as we hold it open.
+    pub fn has_ended(&self) -> bool {
         self.from_terminal || self.lock().1
     }
 }
