@@ -40,7 +40,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-pub use inspect::Info;
+pub use inspect::{Info, in_namespace, pid_namespace};
 pub use launch::pipe;
 pub use process::{Captured, Ended, Exit, Proc, Stream, Stream::Err as ErrOut, Stream::Out};
 pub use pty::Pty;

@@ -438,17 +438,23 @@ fn write_fd(args: Args) {
 
 // ---- families --------------------------------------------------------------------------------------
 
-/// Runs `work` in a child; returns its pid.
+/// Runs `work` in a child; returns its pid. Where processes are limited it waits for one to be reaped.
 fn fork(work: impl FnOnce()) -> i32 {
-    // SAFETY: this program has one thread.
-    match unsafe { libc::fork() } {
-        0 => {
-            work();
-            exit(0)
-        }
-        pid => {
-            assert!(pid > 0, "fork failed: {}", errno());
-            pid
+    loop {
+        // SAFETY: this program has one thread.
+        match unsafe { libc::fork() } {
+            0 => {
+                work();
+                exit(0)
+            }
+            -1 if errno() == libc::EAGAIN => {
+                // SAFETY: no pointers.
+                unsafe { libc::sched_yield() };
+            }
+            pid => {
+                assert!(pid > 0, "fork failed: {}", errno());
+                return pid;
+            }
         }
     }
 }
