@@ -17,7 +17,7 @@ type Args<'a> = &'a [&'a str];
 type Command = (&'static str, fn(Args));
 
 /// Every command with what it does. All end with 0 unless said otherwise.
-const COMMANDS: [Command; 29] = [
+const COMMANDS: [Command; 32] = [
     // Mask, dispositions, group, session, terminal: one line each.
     ("mask", mask),
     // [--exit-on SIG=CODE]...: waits for all signals, says `ready`, then `got SIG CODE SENDER` for each.
@@ -45,6 +45,14 @@ const COMMANDS: [Command; 29] = [
     ("cwd", |_| {
         say(&std::env::current_dir().map_or("none".into(), |path| path.display().to_string()))
     }),
+    // N: the lines `line 1` to `line N`, each a write of its own.
+    ("lines", |args| {
+        (1..=number(args, 0)).for_each(|at| say(&format!("line {at}")))
+    }),
+    // Says `ready`, then takes memory and uses it until somebody ends it.
+    ("eat", eat),
+    // `size ROWS COLUMNS` of the terminal, then `winch ROWS COLUMNS SENDER` for each SIGWINCH; ends on INT.
+    ("sizes", sizes),
     // N: N orphans that end at once, as fast as can be; then `ready` and sleeps.
     ("spawn-storm", spawn_storm),
     // SIG: stops itself, says `continued` when it goes on, then sleeps.
@@ -426,6 +434,35 @@ fn tty_read(_: Args) {
             "read {}",
             String::from_utf8_lossy(&buffer[..count as usize]).trim_end()
         )),
+    }
+}
+
+fn sizes(_: Args) {
+    set_mask(u64::MAX);
+    let tell = |word: &str, sender: &str| {
+        // SAFETY: zero is a valid winsize, and the kernel fills it.
+        let size = unsafe {
+            let mut size: libc::winsize = std::mem::zeroed();
+            libc::ioctl(0, libc::TIOCGWINSZ, &raw mut size);
+            size
+        };
+        say(&format!("{word} {} {}{sender}", size.ws_row, size.ws_col));
+    };
+    tell("size", "");
+    loop {
+        match next_signal() {
+            (libc::SIGWINCH, sender) => tell("winch", &format!(" {sender}")),
+            (libc::SIGINT, _) => return,
+            _ => {}
+        }
+    }
+}
+
+fn eat(_: Args) {
+    say("ready");
+    loop {
+        let piece = vec![1_u8; 1 << 20];
+        std::hint::black_box(Box::leak(piece.into_boxed_slice()));
     }
 }
 
