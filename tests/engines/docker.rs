@@ -1,23 +1,56 @@
-//! Docker, with a daemon of our own.
+//! Docker, with daemons of our own. One serves all cases, and has pidlet as its `docker-init`.
+//!
+//! The images come from `docker build` of the project's own `Dockerfile.scratch`, as a user makes them.
 
-use std::path::PathBuf;
-use std::sync::OnceLock;
+mod build;
+mod ends;
+mod hardening;
+mod init;
+mod stop;
+mod terminal;
 
-use crate::needs;
-use crate::rootfs::Rootfs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use crate::rootfs::{Rootfs, static_probe};
 use crate::support::*;
-use crate::tool::{Tool, daemon};
+use crate::tool::{Job, Tool, daemon, unique};
 
 const DOCKER: &str = "/usr/bin/docker";
 const DOCKERD: &str = "/usr/sbin/dockerd";
 
-/// A Docker daemon, by the program that it has as `docker-init`.
+/// `Dockerfile.scratch` with the payload as `/probe`: `ENTRYPOINT ["/pidlet", "--"]`.
+const PROBE: &str = "pidlet-probe";
+
+/// The same, and a plan's file as `/etc/pidlet.conf` and as `/plan`.
+const PLAN: &str = "pidlet-plan";
+
+/// Two services that say what signals they get; the second one is essential.
+const PLAN_TEXT: &str = "\
+[first]
+run = /probe signals --exit-on 15=4
+essential = no
+
+[second]
+run = /probe signals --exit-on 15=5 --exit-on 10=6
+";
+
+/// Leaves a test that is not in a box or has no Docker.
+macro_rules! docker {
+    () => {
+        $crate::needs!($crate::docker::DOCKER, $crate::docker::DOCKERD)
+    };
+}
+use docker;
+
+/// A Docker daemon.
 struct Engine {
     socket: String,
 }
 
 impl Engine {
-    fn start(name: &str, init: &str) -> Engine {
+    /// With this program as `docker-init`.
+    fn start(name: &str, init: &str, options: &[&str]) -> Engine {
         let data = crate::scratch().join(name);
         let run = PathBuf::from("/run").join(name);
         std::fs::create_dir_all(&run).expect("cannot make a directory");
@@ -29,50 +62,150 @@ impl Engine {
         dockerd = dockerd.args(["--host", &socket, "--init-path", init]);
         dockerd = dockerd.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
         let engine = Engine { socket };
-        daemon(dockerd, || {
-            engine.docker(["version"]).output().exit == Exit::Code(0)
+        daemon(dockerd.args(options), || {
+            engine.docker(&["version"]).output().exit == Exit::Code(0)
         });
         engine
     }
 
-    fn docker<const N: usize>(&self, words: [&str; N]) -> Tool {
+    fn docker(&self, words: &[&str]) -> Tool {
         Tool::new(DOCKER).args(["--host", &self.socket]).args(words)
+    }
+
+    /// `docker run --rm` in the foreground, to its end: options, image, words.
+    fn run(&self, line: &[&str]) -> Ended {
+        self.foreground(line).output()
+    }
+
+    fn foreground(&self, line: &[&str]) -> Tool {
+        self.docker(&["run", "--rm", "--network", "none"])
+            .args(line)
     }
 
     /// Makes an image of a root file system.
     fn import(&self, rootfs: &Rootfs, name: &str) {
         let archive = rootfs.path().with_extension("tar");
         let tar = Tool::new("/usr/bin/tar").arg("-C").arg(rootfs.path());
-        tar.args(["-cf"]).arg(&archive).arg(".").succeed();
-        self.docker(["import"]).arg(&archive).arg(name).succeed();
+        tar.arg("-cf").arg(&archive).arg(".").succeed();
+        self.docker(&["import"]).arg(&archive).arg(name).succeed();
+    }
+
+    /// Builds an image of this Dockerfile with the root file system as its context.
+    #[track_caller]
+    fn build(&self, context: &Rootfs, dockerfile: &str, name: &str) {
+        let file = crate::scratch().join(unique("Dockerfile"));
+        std::fs::write(&file, dockerfile).expect("cannot write a Dockerfile");
+        self.build_file(context.path(), &file, name);
+    }
+
+    #[track_caller]
+    fn build_file(&self, context: &Path, dockerfile: &Path, name: &str) {
+        let build = self.docker(&["build", "--network", "none", "--tag", name, "--file"]);
+        build.arg(dockerfile).arg(context).succeed();
     }
 }
 
-/// The daemon that most cases use: pidlet is its `docker-init`.
-fn engine() -> &'static Engine {
-    static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        let engine = Engine::start("docker", pidlet().to_str().expect("a path of UTF-8"));
-        engine.import(&Rootfs::scratch(), "scratch-probe");
-        engine
-    })
+/// pidlet under the name that makes it Docker's own init.
+fn init_path() -> String {
+    static PATH: LazyLock<String> = LazyLock::new(|| {
+        let rootfs = Rootfs::empty().program(pidlet(), "docker-init");
+        let path = rootfs.path().join("docker-init");
+        path.to_str().expect("a path of UTF-8").to_owned()
+    });
+    PATH.clone()
 }
 
-#[test]
-fn the_exit_code_is_the_command_s_own() {
-    needs!(DOCKER, DOCKERD);
-    let run = [
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "scratch-probe",
-        "/pidlet",
-        "--",
-        "/probe",
-        "exit",
-        "7",
-    ];
-    let ended = engine().docker(run).output();
-    assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+/// The daemon that most cases use.
+fn engine() -> &'static Engine {
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+        let engine = Engine::start("docker", &init_path(), &[]);
+        make_images(&engine);
+        engine
+    });
+    &ENGINE
+}
+
+fn make_images(engine: &Engine) {
+    let context = Rootfs::empty()
+        .program(pidlet(), "pidlet")
+        .program(static_probe(), "probe")
+        .file("plain", "not a program\n", 0o644)
+        .file("plan", PLAN_TEXT, 0o644);
+    let copy = "COPY probe plain /";
+    engine.build(
+        &context,
+        &build::with_programs(&build::released(), copy, ""),
+        PROBE,
+    );
+    let copy = format!("{copy}\nCOPY plan /\nCOPY plan /etc/pidlet.conf");
+    engine.build(
+        &context,
+        &build::with_programs(&build::released(), &copy, ""),
+        PLAN,
+    );
+}
+
+/// A container in the background, removed when dropped.
+struct Container {
+    engine: &'static Engine,
+    name: String,
+}
+
+impl Container {
+    /// `docker run --detach`: options, image, words.
+    #[track_caller]
+    fn start(engine: &'static Engine, line: &[&str]) -> Container {
+        let name = unique("case");
+        let container = Container { engine, name };
+        let run = ["run", "--detach", "--network", "none", "--name"];
+        container.docker(&run).args(line).succeed();
+        container
+    }
+
+    /// `docker WORDS NAME`.
+    fn docker(&self, words: &[&str]) -> Tool {
+        self.engine.docker(words).arg(&self.name)
+    }
+
+    /// What it writes, from its first start on.
+    fn follow(&self) -> Job {
+        self.docker(&["logs", "--follow"]).start()
+    }
+
+    /// Waits until so many commands have written the line `ready`.
+    #[track_caller]
+    fn wait_ready(&self, count: usize) {
+        wait_lines(&self.follow(), "ready", count);
+    }
+
+    fn logs(&self) -> Ended {
+        self.docker(&["logs"]).output()
+    }
+
+    /// Waits for its end: the exit code.
+    #[track_caller]
+    fn wait_code(&self) -> i32 {
+        let said = self.docker(&["wait"]).succeed();
+        said.parse().expect("docker wait says a number")
+    }
+
+    #[track_caller]
+    fn inspect(&self, format: &str) -> String {
+        self.docker(&["inspect", "--format", format]).succeed()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.docker(&["rm", "--force"]).output();
+    }
+}
+
+/// Waits until a command has written a line so often to its standard output.
+#[track_caller]
+fn wait_lines(job: &Job, wanted: &str, count: usize) {
+    job.until(&format!("{wanted:?} is said {count} times"), || {
+        let lines = job.lines(Out);
+        lines.iter().filter(|line| *line == wanted).count() >= count
+    });
 }

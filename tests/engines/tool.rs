@@ -4,6 +4,7 @@
 //! starts must stay for the next command, so these are plain children of ours; the box is around them all.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, Once, PoisonError};
@@ -55,6 +56,16 @@ impl Tool {
 
     pub fn cwd(mut self, path: impl AsRef<std::path::Path>) -> Tool {
         self.command.current_dir(path);
+        self
+    }
+
+    /// Standard input with this in it.
+    pub fn input(mut self, text: &str) -> Tool {
+        let (theirs, mut ours) = crate::support::pipe();
+        // Short enough for a pipe that nobody reads yet.
+        ours.write_all(text.as_bytes())
+            .expect("cannot write to a pipe");
+        self.command.stdin(theirs);
         self
     }
 
