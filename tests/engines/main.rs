@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bundle;
 mod crun;
 mod docker;
 mod podman;
