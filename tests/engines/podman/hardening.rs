@@ -1,0 +1,92 @@
+//! A container that is given as little as can be.
+
+use super::{Container, PROBE, foreground};
+use crate::support::*;
+
+const HARDENED: [&str; 12] = [
+    "--read-only",
+    "--read-only-tmpfs=false",
+    "--user",
+    "12345:12345",
+    "--cap-drop",
+    "ALL",
+    "--security-opt",
+    "no-new-privileges",
+    "--pids-limit",
+    "20",
+    "--memory",
+    "16m",
+];
+
+fn hardened(words: &[&'static str]) -> Vec<&'static str> {
+    [&HARDENED[..], &[PROBE], words].concat()
+}
+
+#[test]
+fn a_hardened_container_runs_stops_and_ends_as_any_other() {
+    podman!();
+    let line = hardened(&[
+        "/probe",
+        "orphans",
+        "3",
+        "--report",
+        "---",
+        "/probe",
+        "signals",
+        "--exit-on",
+        "15=3",
+    ]);
+    let container = Container::start(&line);
+    container.wait_lines("ready", 2);
+    container.wait_lines("orphan of init", 3);
+    let pid = container.pid();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let empty = |set: &str| format!("{set}:\t{:016x}", 0);
+    for line in [
+        "Uid:\t12345\t12345\t12345\t12345".into(),
+        "Gid:\t12345\t12345\t12345\t12345".into(),
+        "NoNewPrivs:\t1".into(),
+        "Seccomp:\t2".into(),
+        empty("CapPrm"),
+        empty("CapBnd"),
+    ] {
+        assert!(
+            status.lines().any(|known| known == line),
+            "{line}:\n{status}"
+        );
+    }
+    container.podman(&["stop", "--time", "600"]).succeed();
+    assert_eq!(container.wait_code(), 3, "{}", container.logs());
+    let logs = container.logs();
+    let told = "orphan got 15 user from parent\n";
+    assert_eq!(logs.stdout.matches(told).count(), 3, "{logs}");
+    assert!(logs.stderr.contains("stopped by TERM: probe-2 "), "{logs}");
+}
+
+#[test]
+fn zombies_do_not_fill_a_hardened_container() {
+    podman!();
+    // The kernel takes its time to free what hundreds of processes leave, so more memory than that.
+    let more = ["--memory", "256m", PROBE, "/probe", "spawn-storm", "300"];
+    let container = Container::start(&[&HARDENED[..], &more].concat());
+    container.wait_lines("ready", 1);
+    container.podman(&["stop", "--time", "600"]).succeed();
+    assert_eq!(container.wait_code(), 143, "{}", container.logs());
+}
+
+#[test]
+fn a_kill_for_memory_is_said_to_be_one() {
+    podman!();
+    let container = Container::start(&hardened(&["/probe", "eat", "---", "/probe", "sleep"]));
+    assert_eq!(container.wait_code(), 137, "{}", container.logs());
+    let logs = container.logs();
+    let said = "was killed by the kernel: out of memory";
+    assert!(logs.stderr.contains(said), "{logs}");
+}
+
+#[test]
+fn nothing_can_be_written_where_a_container_is_read_only() {
+    podman!();
+    let ended = foreground(&hardened(&["/probe", "--to", "/file", "exit", "0"])).output();
+    assert_ne!(ended.exit, Exit::Code(0), "{ended}");
+}

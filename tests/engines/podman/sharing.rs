@@ -1,0 +1,114 @@
+//! A PID namespace that others are in as well: they hear nothing of our stop.
+
+use super::{BARE, Container, PROBE};
+use crate::rootfs::static_probe;
+use crate::support::*;
+use crate::tool::{Job, Tool};
+
+const BYSTANDER: [&str; 2] = ["/probe", "signals"];
+
+/// What a container does in the namespace of others, and how it ends.
+struct Stop {
+    grace: &'static str,
+    words: &'static [&'static str],
+    ready: usize,
+    code: i32,
+}
+
+const STOPS: [Stop; 2] = [
+    Stop {
+        grace: "600s",
+        words: &[
+            "/probe",
+            "orphans",
+            "3",
+            "--report",
+            "---",
+            "/probe",
+            "signals",
+            "--exit-on",
+            "15=3",
+        ],
+        ready: 2,
+        code: 3,
+    },
+    // Where the stop takes too long, what is left is killed: ours, and nobody else's.
+    Stop {
+        grace: "300ms",
+        words: &[
+            "/probe",
+            "orphans",
+            "2",
+            "--ignore-term",
+            "---",
+            "/probe",
+            "ignore",
+            "15",
+        ],
+        ready: 2,
+        code: 137,
+    },
+];
+
+/// Starts and stops a container in this namespace.
+#[track_caller]
+fn stop_beside(pid: &str, stop: &Stop) {
+    let grace = format!("PIDLET_GRACE={}", stop.grace);
+    let before = ["--pid", pid, "--env", &grace, PROBE];
+    let container = Container::start(&[&before[..], stop.words].concat());
+    container.wait_lines("ready", stop.ready);
+    let first = Info::of(container.pid()).expect("it runs");
+    assert_ne!(first.inner, 1, "{first:?}");
+    container.podman(&["stop", "--time", "600"]).succeed();
+    assert_eq!(container.wait_code(), stop.code, "{}", container.logs());
+    let logs = container.logs();
+    assert!(
+        logs.stdout.matches("orphan of another").count() == 0,
+        "{logs}"
+    );
+    let told = logs.stdout.matches("orphan got 15 user from").count();
+    assert_eq!(
+        told,
+        logs.stdout.matches("orphan of init").count(),
+        "{logs}"
+    );
+}
+
+#[test]
+fn nobody_of_the_host_is_signalled() {
+    podman!();
+    let path = static_probe().to_str().expect("a path of UTF-8");
+    let process: Job = Tool::new(path).arg("signals").start();
+    process.wait_line(Out, |line| line == "ready");
+    let other = Container::start(&[&[BARE][..], &BYSTANDER].concat());
+    other.wait_lines("ready", 1);
+    for stop in &STOPS {
+        stop_beside("host", stop);
+    }
+    // The first signal that they get is ours.
+    process.kill(libc::SIGUSR1);
+    process.wait_line(Out, |line| line.starts_with("got 10 "));
+    assert_eq!(process.lines(Out).len(), 2, "{}", process.describe());
+    hears_only_us(&other);
+}
+
+#[test]
+fn nobody_of_another_container_is_signalled() {
+    podman!();
+    let other = Container::start(&[&[BARE][..], &BYSTANDER].concat());
+    other.wait_lines("ready", 1);
+    let pid = format!("container:{}", other.name);
+    for stop in &STOPS {
+        stop_beside(&pid, stop);
+    }
+    hears_only_us(&other);
+}
+
+/// The first signal that a bystander gets is one of ours.
+#[track_caller]
+pub fn hears_only_us(bystander: &Container) {
+    bystander.podman(&["kill", "--signal", "USR1"]).succeed();
+    bystander.wait_lines("got 10 user from outside", 1);
+    let logs = bystander.logs();
+    assert_eq!(logs.stdout, "ready\ngot 10 user from outside\n", "{logs}");
+}
