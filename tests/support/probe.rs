@@ -59,7 +59,7 @@ const COMMANDS: [Command; 32] = [
     ("stop-self", stop_self),
     // Says `ready`, then `continued` whenever it gets SIGCONT.
     ("continue", say_continued),
-    // A child in a session of its own that says what it gets; `ready` when both are.
+    // [--ignore-term]: a child in a session of its own that says what it gets; `ready` when both are.
     ("setsid-child", setsid_child),
     // Reads a line from standard input and says it, or the error.
     ("tty-read", tty_read),
@@ -626,7 +626,11 @@ fn spawn_storm(args: Args) {
     ready_and_sleep()
 }
 
-fn setsid_child(_: Args) {
+fn setsid_child(args: Args) {
+    let ends: &[(i32, i32)] = match args {
+        ["--ignore-term"] => &[],
+        _ => &[(libc::SIGTERM, 0)],
+    };
     let mask = signal_sets()[0];
     set_mask(u64::MAX);
     let (reading, writing) = pipe();
@@ -634,7 +638,7 @@ fn setsid_child(_: Args) {
         // SAFETY: a forked child leads no group, so this works.
         unsafe { libc::setsid() };
         close(writing);
-        report_signals("far child ", &[(libc::SIGTERM, 0)]);
+        report_signals("far child ", ends);
     });
     close(writing);
     wait_for_end_of(reading);

@@ -117,7 +117,7 @@ spec:
   - name: ours
     image: {PROBE}
     imagePullPolicy: Never
-    args: [/probe, signals, --exit-on, 15=3, ---, /probe, orphans, \"3\", --report]
+    args: [/probe, signals, --exit-on, 15=3, ---, /probe, orphans, \"3\", --report, ---, /probe, setsid-child]
   - name: other
     image: {BARE}
     imagePullPolicy: Never
@@ -140,7 +140,7 @@ fn play(shared: bool) {
         name: format!("{}-{name}", pod.name),
         of_pod: true,
     });
-    ours.wait_lines("ready", 2);
+    ours.wait_lines("ready", 3);
     ours.wait_lines("orphan of init", 3);
     other.wait_lines("ready", 1);
     let number = Info::of(ours.pid()).expect("it runs").inner;
@@ -150,8 +150,9 @@ fn play(shared: bool) {
     let logs = ours.logs();
     let told = logs.stdout.matches("orphan got 15 user from").count();
     assert_eq!(told, 3, "{logs}");
+    assert!(logs.stdout.contains("far child got 15 user from"), "{logs}");
     assert!(logs.stderr.contains("stopped by TERM: probe "), "{logs}");
-    hears_only_us(&other);
+    hears_only_us(&other, "got 10 user from outside");
     let begin = Instant::now();
     podman(&["play", "kube", "--down", &file]).succeed();
     assert!(begin.elapsed() < BUDGET, "{:?}", begin.elapsed());

@@ -5,14 +5,15 @@ use crate::rootfs::static_probe;
 use crate::support::*;
 use crate::tool::{Job, Tool};
 
-const BYSTANDER: [&str; 2] = ["/probe", "signals"];
-
-/// What a container does in the namespace of others, and how it ends.
+/// What a container does in the namespace of others, and how it ends. All that it leaves behind is stopped,
+/// what left its session too: for that one pidlet walks through all processes that it can see.
 struct Stop {
     grace: &'static str,
     words: &'static [&'static str],
     ready: usize,
     code: i32,
+    /// Whether there is time for whoever is left to hear of it.
+    gentle: bool,
 }
 
 const STOPS: [Stop; 2] = [
@@ -25,12 +26,16 @@ const STOPS: [Stop; 2] = [
             "--report",
             "---",
             "/probe",
+            "setsid-child",
+            "---",
+            "/probe",
             "signals",
             "--exit-on",
             "15=3",
         ],
-        ready: 2,
+        ready: 3,
         code: 3,
+        gentle: true,
     },
     // Where the stop takes too long, what is left is killed: ours, and nobody else's.
     Stop {
@@ -42,11 +47,16 @@ const STOPS: [Stop; 2] = [
             "--ignore-term",
             "---",
             "/probe",
+            "setsid-child",
+            "--ignore-term",
+            "---",
+            "/probe",
             "ignore",
             "15",
         ],
-        ready: 2,
+        ready: 3,
         code: 137,
+        gentle: false,
     },
 ];
 
@@ -62,16 +72,16 @@ fn stop_beside(pid: &str, stop: &Stop) {
     container.podman(&["stop", "--time", "600"]).succeed();
     assert_eq!(container.wait_code(), stop.code, "{}", container.logs());
     let logs = container.logs();
-    assert!(
-        logs.stdout.matches("orphan of another").count() == 0,
-        "{logs}"
-    );
-    let told = logs.stdout.matches("orphan got 15 user from").count();
+    let count = |said: &str| logs.stdout.matches(said).count();
+    assert_eq!(count("orphan of another"), 0, "{logs}");
     assert_eq!(
-        told,
-        logs.stdout.matches("orphan of init").count(),
+        count("orphan got 15 user from"),
+        count("orphan of init"),
         "{logs}"
     );
+    if stop.gentle {
+        assert_eq!(count("far child got 15 user from"), 1, "{logs}");
+    }
 }
 
 #[test]
@@ -80,7 +90,7 @@ fn nobody_of_the_host_is_signalled() {
     let path = static_probe().to_str().expect("a path of UTF-8");
     let process: Job = Tool::new(path).arg("signals").start();
     process.wait_line(Out, |line| line == "ready");
-    let other = Container::start(&[&[BARE][..], &BYSTANDER].concat());
+    let other = Container::start(&[BARE, "/probe", "signals"]);
     other.wait_lines("ready", 1);
     for stop in &STOPS {
         stop_beside("host", stop);
@@ -89,26 +99,30 @@ fn nobody_of_the_host_is_signalled() {
     process.kill(libc::SIGUSR1);
     process.wait_line(Out, |line| line.starts_with("got 10 "));
     assert_eq!(process.lines(Out).len(), 2, "{}", process.describe());
-    hears_only_us(&other);
+    hears_only_us(&other, "got 10 user from outside");
 }
 
 #[test]
 fn nobody_of_another_container_is_signalled() {
     podman!();
-    let other = Container::start(&[&[BARE][..], &BYSTANDER].concat());
+    // Its first process, and one that is no first one.
+    let other = Container::start(&[BARE, "/probe", "group"]);
     other.wait_lines("ready", 1);
+    let namespace = pid_namespace(other.pid()).expect("it runs");
     let pid = format!("container:{}", other.name);
     for stop in &STOPS {
         stop_beside(&pid, stop);
+        let all = in_namespace(namespace);
+        assert_eq!(all.len(), 2, "{all:?}");
     }
-    hears_only_us(&other);
+    hears_only_us(&other, "leader got 10 user from outside");
 }
 
 /// The first signal that a bystander gets is one of ours.
 #[track_caller]
-pub fn hears_only_us(bystander: &Container) {
+pub fn hears_only_us(bystander: &Container, says: &str) {
     bystander.podman(&["kill", "--signal", "USR1"]).succeed();
-    bystander.wait_lines("got 10 user from outside", 1);
+    bystander.wait_lines(says, 1);
     let logs = bystander.logs();
-    assert_eq!(logs.stdout, "ready\ngot 10 user from outside\n", "{logs}");
+    assert_eq!(logs.stdout, format!("ready\n{says}\n"), "{logs}");
 }
