@@ -22,7 +22,7 @@ BENCH_NEEDS := tini=tini /usr/bin/tini-static=tini dumb-init=dumb-init catatonit
 KERNEL_NEEDS := qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm cpio=cpio dpkg-deb=dpkg tar=tar
 
 ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catatonit=catatonit runc=runc crun=crun \
-	tini-static=tini busybox=busybox-static python3=python3 unshare=util-linux mount=mount ip=iproute2
+	tini-static=tini busybox=busybox-static /usr/bin/python3=python3 unshare=util-linux mount=mount ip=iproute2
 
 # The binary's size on x86-64 in bytes: what it may have with what exists today, a ratchet on the way down to 64 KiB, and
 # what it may never exceed on any architecture.
@@ -60,6 +60,7 @@ test-engines: rust  ## install what they need and run the tests in Docker, Podma
 	@.ci/packages 'The test of the engines' $(BUILD_NEEDS) $(ENGINE_NEEDS)
 	$(CARGO) test --release --test engines --no-run
 	CI=true tests/engines/box.sh $(VIEW) $(CARGO) test --release --test engines -- $(FILTER)
+	$(if $(FILTER),,CI=true tests/engines/box.sh v2 $(CARGO) test --release --test engines -- crun::)
 
 # `SEED=n SIMULATE=1 make simulate` plays one life again. Each million steps are a process of their own: a
 # supervisor never gives its memory back.
