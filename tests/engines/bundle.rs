@@ -354,6 +354,9 @@ pub fn nothing_is_needed_and_nothing_may_be_allowed(runtime: &'static Runtime) {
                 "--report",
                 "---",
                 "/probe",
+                "setsid-child",
+                "---",
+                "/probe",
                 "signals",
                 "--exit-on",
                 "15=3",
@@ -366,18 +369,20 @@ pub fn nothing_is_needed_and_nothing_may_be_allowed(runtime: &'static Runtime) {
                 bundle.without_proc()
             };
             let container = bundle.start(runtime);
-            container.wait_lines("ready", 2);
+            container.wait_lines("ready", 3);
             container.wait_lines("orphan of init", 3);
             confined(&container, user, errno.is_some());
             container.kill("TERM");
             let ended = container.ended();
             let case = format!("proc {with_proc}, user {user}, {errno:?}: {ended}");
             assert_eq!(ended.exit, Exit::Code(3), "{case}");
-            // Signals have a sender where who sent them is in sight.
-            let told = "orphan got 15 user from ";
-            assert_eq!(ended.stdout.matches(told).count(), 3, "{case}");
+            let told = |who: &str| {
+                let line = format!("{who} got 15 user from parent");
+                ended.stdout.matches(&line).count()
+            };
+            assert_eq!([told("orphan"), told("far child")], [3, 1], "{case}");
             assert!(
-                reason(&ended).contains("stopped by TERM: probe-2 "),
+                reason(&ended).contains("stopped by TERM: probe-3 "),
                 "{case}"
             );
         }

@@ -2,7 +2,7 @@
 //!
 //! The images come from `docker build` of the project's own `Dockerfile.scratch`, as a user makes them.
 
-mod build;
+pub mod build;
 mod ends;
 mod hardening;
 mod init;

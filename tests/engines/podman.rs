@@ -1,5 +1,5 @@
 //! Podman, with a store and a configuration of our own, in which the program for pods' first containers is
-//! pidlet.
+//! pidlet. The images come from `podman build` of the project's own `Dockerfile.scratch`.
 
 /// Leaves a test that is not in a box or has no Podman.
 macro_rules! podman {
@@ -22,7 +22,8 @@ mod sharing;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::rootfs::{Rootfs, static_probe};
+use crate::docker::build::{released, with_programs};
+use crate::rootfs::Rootfs;
 use crate::support::*;
 use crate::tool::{Job, Tool, unique};
 
@@ -30,7 +31,7 @@ const PODMAN: &str = "/usr/bin/podman";
 const RUNC: &str = "/usr/sbin/runc";
 const CATATONIT: &str = "/usr/bin/catatonit";
 
-/// `/pidlet` and `/probe`; the entry point is pidlet.
+/// `Dockerfile.scratch` with the payload as `/probe`: `ENTRYPOINT ["/pidlet", "--"]`.
 const PROBE: &str = "localhost/probe";
 
 /// `/probe` alone, without an entry point.
@@ -63,20 +64,25 @@ fn make_store() -> PathBuf {
         helpers.path()
     );
     std::fs::write(store.join("containers.conf"), configuration).expect("cannot write");
-    let context = Rootfs::empty()
-        .program(pidlet(), "pidlet")
-        .program(static_probe(), "probe");
-    let probe = "FROM scratch\nCOPY pidlet probe /\nENTRYPOINT [\"/pidlet\", \"--\"]\n";
-    for (name, dockerfile) in [(PROBE, probe), (BARE, "FROM scratch\nCOPY probe /\n")] {
-        let file = crate::scratch().join(unique("Dockerfile"));
-        std::fs::write(&file, dockerfile).expect("cannot write a Dockerfile");
-        let build = in_store(
-            &store,
-            &["build", "--network", "none", "--tag", name, "--file"],
-        );
-        build.arg(&file).arg(context.path()).succeed();
+    let bare = "FROM scratch\nCOPY probe /\n";
+    for (name, dockerfile) in [(PROBE, dockerfile("")), (BARE, bare.to_owned())] {
+        build(|words| in_store(&store, words), &dockerfile, name);
     }
     store
+}
+
+/// `Dockerfile.scratch` with a released binary and the payload, and more instructions.
+fn dockerfile(more: &str) -> String {
+    with_programs(&released(), "COPY probe /", more)
+}
+
+#[track_caller]
+fn build(podman: impl Fn(&[&str]) -> Tool, dockerfile: &str, name: &str) {
+    let context = Rootfs::scratch();
+    let file = crate::scratch().join(unique("Dockerfile"));
+    std::fs::write(&file, dockerfile).expect("cannot write a Dockerfile");
+    let build = podman(&["build", "--network", "none", "--tag", name, "--file"]);
+    build.arg(&file).arg(context.path()).succeed();
 }
 
 /// `podman run --rm` in the foreground: options, image, words.

@@ -1,9 +1,7 @@
 //! What commands under pidlet make of a container: exit codes, stops, restarts, logs, a terminal.
 
-use super::{Act, Container, PROBE, foreground, podman};
-use crate::rootfs::{Rootfs, static_probe};
+use super::{Act, Container, PROBE, build, dockerfile, foreground, podman};
 use crate::support::*;
-use crate::tool::unique;
 
 const PLAN: &str = "[first]\nrun = /probe exit 0\ntype = oneshot\n\n\
     [second]\nrun = /probe exit 5\nafter = first\n\n[third]\nrun = /probe sleep\n";
@@ -298,16 +296,8 @@ fn a_terminal_is_the_command_s() {
 #[test]
 fn the_image_s_own_stop_signal_is_passed_on() {
     podman!();
-    let context = Rootfs::empty()
-        .program(pidlet(), "pidlet")
-        .program(static_probe(), "probe");
     let name = "localhost/stop-signal";
-    let dockerfile = crate::scratch().join(unique("Dockerfile"));
-    let text =
-        "FROM scratch\nCOPY pidlet probe /\nSTOPSIGNAL SIGQUIT\nENTRYPOINT [\"/pidlet\", \"--\"]\n";
-    std::fs::write(&dockerfile, text).expect("cannot write a Dockerfile");
-    let build = podman(&["build", "--network", "none", "--tag", name, "--file"]);
-    build.arg(dockerfile).arg(context.path()).succeed();
+    build(podman, &dockerfile("STOPSIGNAL SIGQUIT"), name);
     let container = Container::start(&[&[name][..], LISTEN].concat());
     container.wait_lines("ready", 1);
     container.podman(STOP.0).succeed();

@@ -32,12 +32,15 @@ fn a_hardened_container_runs_stops_and_ends_as_any_other() {
         "--report",
         "---",
         "/probe",
+        "setsid-child",
+        "---",
+        "/probe",
         "signals",
         "--exit-on",
         "15=3",
     ]);
     let container = Container::start(&line);
-    container.wait_lines("ready", 2);
+    container.wait_lines("ready", 3);
     container.wait_lines("orphan of init", 3);
     let pid = container.pid();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
@@ -58,9 +61,11 @@ fn a_hardened_container_runs_stops_and_ends_as_any_other() {
     container.podman(&["stop", "--time", "600"]).succeed();
     assert_eq!(container.wait_code(), 3, "{}", container.logs());
     let logs = container.logs();
-    let told = "orphan got 15 user from parent\n";
-    assert_eq!(logs.stdout.matches(told).count(), 3, "{logs}");
-    assert!(logs.stderr.contains("stopped by TERM: probe-2 "), "{logs}");
+    for (who, count) in [("orphan", 3), ("far child", 1)] {
+        let told = format!("{who} got 15 user from parent\n");
+        assert_eq!(logs.stdout.matches(&told).count(), count, "{logs}");
+    }
+    assert!(logs.stderr.contains("stopped by TERM: probe-3 "), "{logs}");
 }
 
 #[test]
