@@ -6,6 +6,7 @@ pub mod build;
 mod ends;
 mod hardening;
 mod init;
+mod shown;
 mod stop;
 mod terminal;
 
@@ -84,10 +85,16 @@ impl Engine {
 
     /// Makes an image of a root file system.
     fn import(&self, rootfs: &Rootfs, name: &str) {
+        self.import_with(rootfs, name, "ENV LANG=C");
+    }
+
+    /// The same, with an instruction of a Dockerfile.
+    fn import_with(&self, rootfs: &Rootfs, name: &str, change: &str) {
         let archive = rootfs.path().with_extension("tar");
         let tar = Tool::new("/usr/bin/tar").arg("-C").arg(rootfs.path());
         tar.arg("-cf").arg(&archive).arg(".").succeed();
-        self.docker(&["import"]).arg(&archive).arg(name).succeed();
+        let import = self.docker(&["import", "--change", change]);
+        import.arg(&archive).arg(name).succeed();
     }
 
     /// Builds an image of this Dockerfile with the root file system as its context.

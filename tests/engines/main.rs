@@ -14,6 +14,7 @@ mod bundle;
 mod crun;
 mod docker;
 mod podman;
+mod readme;
 mod rootfs;
 mod runc;
 mod tool;

@@ -1,6 +1,7 @@
 //! The tests' payload: a small program that says what it was given and what happens to it.
 //!
-//! `probe [--to FILE] COMMAND ...`; every line is one `write(2)`, to standard output or appended to FILE.
+//! `probe [--to FILE] COMMAND ...`; every line is one `write(2)`, to standard output or appended to FILE. The
+//! variable `PROBE` holds the words where it stands in for another program, whose arguments are not for it.
 //! Without `main`, so that Rust's runtime does not first ignore SIGPIPE and fill closed descriptors.
 
 #![no_main]
@@ -100,7 +101,13 @@ extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
     // SAFETY: strings that live as long as the process. Bytes that are not UTF-8 only matter to `args`.
     let words = words.iter().map(|&word| unsafe { CStr::from_ptr(word) });
     let words: Vec<&str> = words.map(|word| word.to_str().unwrap_or("?")).collect();
-    let mut args = &words[1..];
+    let instead = std::env::var("PROBE").unwrap_or_default();
+    let instead: Vec<&str> = instead.split_whitespace().collect();
+    let mut args = if instead.is_empty() {
+        &words[1..]
+    } else {
+        &instead
+    };
     if let ["--to", file, rest @ ..] = args {
         args = rest;
         let file = c_string(file);
