@@ -23,7 +23,7 @@ KERNEL_NEEDS := qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-syst
 
 ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catatonit=catatonit runc=runc crun=crun \
 	tini-static=tini busybox=busybox-static /usr/bin/python3=python3 /usr/lib/python3/dist-packages/yaml=python3-yaml \
-	unshare=util-linux mount=mount ip=iproute2
+	unshare=util-linux setpriv=util-linux mount=mount ip=iproute2
 
 # The binary's size on x86-64 in bytes: what it may have with what exists today, a ratchet on the way down to 64 KiB, and
 # what it may never exceed on any architecture.

@@ -93,7 +93,12 @@ export PIDLET_BOX_DIR=${CARGO_TARGET_DIR:-${self%/tests/engines/box.sh}/target}/
 # shellcheck disable=SC2317    # the trap calls it
 clean_up() {
     for tree in "${trees[@]}"; do
-        find "$tree/$box" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+        # Whoever was killed with the box may take a moment.
+        for _ in {1..100}; do
+            find "$tree/$box" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+            [ -e "$tree/$box" ] || break
+            sleep 0.1
+        done
     done
     rm -rf "$PIDLET_BOX_DIR"
 }
@@ -114,11 +119,12 @@ done
     for tree in "${trees[@]}"; do
         echo $BASHPID >"$tree/$box/cgroup.procs"
     done
-    exec unshare --mount --propagation private --pid --fork --mount-proc --kill-child --cgroup --ipc --uts --net \
+    # With us ends `unshare`, and with that the first process of the box, and so all that is in there.
+    exec setpriv --pdeathsig KILL \
+        unshare --mount --propagation private --pid --fork --mount-proc --kill-child --cgroup --ipc --uts --net \
         "$self" --inside "$view" "$@"
 ) <&0 &
 child=$!
-# With it ends the first process of the box, and so all that is in there.
 trap 'kill -KILL $child 2>/dev/null || true' HUP INT TERM
 code=0
 wait $child || code=$?
