@@ -106,6 +106,8 @@ fn import_toolchain(engine: &Engine) {
     parts.extend([cc.clone(), ld.clone(), BUSYBOX.into(), driver.into()]);
     parts.push(sysroot.join("lib"));
     parts.extend(["index", "cache"].map(|part| home.join("registry").join(part)));
+    // It may say that crates come from elsewhere, and then the index is that place's.
+    parts.extend(Some(home.join("config.toml")).filter(|path| path.exists()));
     for directory in ["/usr/lib", "/lib"] {
         let linked = LINKED.map(|name| Path::new(directory).join(&multiarch).join(name));
         parts.extend(linked.into_iter().filter(|path| path.exists()));

@@ -128,7 +128,7 @@ const SEVERAL: &[End] = &[
             "---",
             "/probe",
             "exit",
-            "5",
+            "0",
         ],
         4,
         ["1\n", "container exits 4"],
