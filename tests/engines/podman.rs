@@ -18,6 +18,7 @@ mod init;
 mod notify;
 mod pods;
 mod sharing;
+mod shown;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
