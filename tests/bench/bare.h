@@ -24,11 +24,13 @@ enum {
     SIGPROCMASK = 14,
     PIPE = 22,
     PAUSE = 34,
+    GETPID = 39,
     FORK = 57,
     VFORK = 58,
     EXECVE = 59,
     WAIT4 = 61,
     KILL = 62,
+    CHDIR = 80,
     GETRUSAGE = 98,
     SETPGID = 109,
     SIGTIMEDWAIT = 128,
@@ -36,6 +38,7 @@ enum {
     EXIT_GROUP = 231,
 };
 
+enum { O_RDONLY = 0, O_WRONLY = 1, O_CLOEXEC = 02000000 };
 enum { SIG_SETMASK = 2, SIGUSR1 = 10, SIGTERM = 15, SIGCHLD = 17, WNOHANG = 1 };
 
 static inline __attribute__((always_inline, noreturn)) void

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{self, Output, Run, Temp};
+use crate::support::{self, Temp};
 use crate::tools::Tools;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,81 +108,75 @@ impl Contestant {
         }
     }
 
-    /// The command line that runs `count` copies of `command`, if it can. Files that it needs for that come
+    /// The command line that runs `count` payloads, in `temp`, if it can. Files that it needs for that come
     /// into `temp`.
-    pub fn command_line(&self, count: usize, command: &[&str], temp: &Temp) -> Option<Vec<String>> {
-        let mut line = vec![self.program.to_str().expect("a path of UTF-8").to_owned()];
-        match self.kind {
-            Kind::Limit => line.push(count.to_string()),
+    pub fn command_line(&self, count: usize, words: &[&str], temp: &Temp) -> Option<Vec<String>> {
+        let command = [&["./payload"], words].concat();
+        let program = self.program.to_str().expect("a path of UTF-8");
+        let before = match self.kind {
             Kind::One if count > 1 => return None,
-            Kind::One => line.push("--".into()),
-            Kind::Pidlet => {
-                line.push("--".into());
-                for _ in 1..count {
-                    line.extend(command.iter().map(|word| word.to_string()));
-                    line.push("---".into());
-                }
+            Kind::Limit => vec![program.to_owned(), count.to_string()],
+            _ => vec![program.to_owned()],
+        };
+        let after = match self.kind {
+            Kind::Limit => command.iter().map(|word| word.to_string()).collect(),
+            Kind::One | Kind::Pidlet => {
+                let all = vec![command.join(" "); count].join(" --- ");
+                format!("-- {all}").split(' ').map(str::to_owned).collect()
             }
-            Kind::Plan => {
-                let section = |at| format!("[s{at}]\nrun = {}\n", command.join(" "));
-                let plan: String = (0..count).map(section).collect();
-                line.extend(["-c".into(), temp.write("plan.conf", plan, 0o644)]);
-                return Some(line);
-            }
+            Kind::Plan => vec!["-c".into(), plan(count, &command, temp)],
             Kind::S6 => {
-                line.extend([
-                    "-c".into(),
-                    (count + 8).to_string(),
-                    service_directories(count, command, temp),
-                ]);
-                return Some(line);
+                let most = (count + 8).to_string();
+                vec!["-c".into(), most, service_directories(count, words, temp)]
             }
-            Kind::Runit => {
-                line.push(service_directories(count, command, temp));
-                return Some(line);
-            }
+            Kind::Runit => vec![service_directories(count, words, temp)],
             Kind::Supervisor => {
-                line.extend([
+                vec![
                     "-n".into(),
                     "-c".into(),
-                    supervisord_conf(count, command, temp),
-                ]);
-                return Some(line);
+                    supervisord_conf(count, &command, temp),
+                ]
             }
-            Kind::Dinit => {
-                line.extend(["-d".into(), dinit_services(count, command, temp)]);
-                return Some(line);
-            }
-        }
-        line.extend(command.iter().map(|word| word.to_string()));
-        Some(line)
-    }
-
-    /// `count` copies of `command` under it, as PID 1.
-    pub fn run(&self, count: usize, command: &[&str], temp: &Temp) -> Option<Run> {
-        let line = self.command_line(count, command, temp)?;
-        Some(quiet(Run::new(&line[0]).args(&line[1..])))
+            Kind::Dinit => vec!["-d".into(), dinit_services(count, words, temp)],
+        };
+        Some([before, after].concat())
     }
 }
 
-/// Nobody reads what is written.
-pub fn quiet(run: Run) -> Run {
-    run.stdout(Output::Null).stderr(Output::Null)
+fn plan(count: usize, command: &[&str], temp: &Temp) -> String {
+    let section = |at| format!("[s{at}]\nrun = {}\n", command.join(" "));
+    temp.write(
+        "plan.conf",
+        (0..count).map(section).collect::<String>(),
+        0o644,
+    )
 }
 
-/// Makes service directories, as s6 and runit have them, in a fresh directory. The payload is its own
-/// interpreter: no shell is on the way.
-fn service_directories(count: usize, command: &[&str], temp: &Temp) -> String {
-    let all = temp.join("services");
-    let _ = std::fs::remove_dir_all(&all);
-    std::fs::create_dir(&all).expect("a fresh directory");
-    let script = temp.write("run", format!("#!{}\n", command.join(" ")), 0o755);
+/// Makes service directories, as s6 and runit have them. The payload is its own interpreter: no shell is on
+/// the way.
+fn service_directories(count: usize, words: &[&str], temp: &Temp) -> String {
+    let all = fresh("services", temp);
+    let script = format!("#!{} {}\n", temp.join("payload"), in_directory(words, temp));
+    let script = temp.write("run", script, 0o755);
     for at in 0..count {
         let directory = format!("{all}/s{at}");
         std::fs::create_dir(&directory).expect("a fresh directory");
         std::fs::hard_link(&script, format!("{directory}/run")).expect("a hard link");
     }
     all
+}
+
+/// The payload's words where it is started elsewhere.
+fn in_directory(words: &[&str], temp: &Temp) -> String {
+    let directory = temp.path().to_str().expect("a path of UTF-8");
+    [&[directory], words].concat().join(" ")
+}
+
+fn fresh(name: &str, temp: &Temp) -> String {
+    let directory = temp.join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir(&directory).expect("a fresh directory");
+    directory
 }
 
 fn supervisord_conf(count: usize, command: &[&str], temp: &Temp) -> String {
@@ -196,13 +190,12 @@ fn supervisord_conf(count: usize, command: &[&str], temp: &Temp) -> String {
     temp.write("supervisord.conf", conf, 0o644)
 }
 
-fn dinit_services(count: usize, command: &[&str], temp: &Temp) -> String {
-    let all = temp.join("dinit.d");
-    let _ = std::fs::remove_dir_all(&all);
-    std::fs::create_dir(&all).expect("a fresh directory");
+fn dinit_services(count: usize, words: &[&str], temp: &Temp) -> String {
+    let all = fresh("dinit.d", temp);
+    let command = format!("{} \"{}\"", temp.join("payload"), in_directory(words, temp));
     let mut boot = "type = internal\n".to_owned();
     for at in 0..count {
-        let service = format!("type = process\ncommand = {}\n", command.join(" "));
+        let service = format!("type = process\ncommand = {command}\n");
         std::fs::write(format!("{all}/s{at}"), service).expect("a fresh file");
         boot += &format!("waits-for = s{at}\n");
     }

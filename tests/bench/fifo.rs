@@ -7,8 +7,6 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
-use crate::support::Temp;
-
 const RECORD: usize = 16;
 
 /// Longest wait for records: thousands of processes may have to start, with others beside them.
@@ -21,38 +19,35 @@ pub struct Record {
     pub other: u64,
 }
 
-pub struct Fifo {
-    pub path: String,
-    file: File,
-}
+pub struct Fifo(File);
 
 impl Fifo {
-    pub fn new(temp: &Temp, name: &str) -> Fifo {
-        let path = temp.join(format!("{name}.fifo"));
-        let c_path = CString::new(path.as_str()).expect("no NUL");
-        // What an earlier measure left is not for this one.
-        let _ = std::fs::remove_file(&path);
+    pub fn new(path: &str) -> Fifo {
+        let c_path = CString::new(path).expect("no NUL");
         // SAFETY: a path that ends with NUL.
         let made = unsafe { libc::mkfifo(c_path.as_ptr(), 0o666) };
         assert_eq!(made, 0, "cannot make {path}");
-        let file = File::options()
+        let mut options = File::options();
+        let both = options
             .read(true)
             .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(&path);
-        Fifo {
-            file: file.expect("a FIFO can be opened"),
-            path,
-        }
+            .custom_flags(libc::O_NONBLOCK);
+        Fifo(both.open(path).expect("a FIFO can be opened"))
+    }
+
+    /// Throws away what is in it.
+    pub fn drain(&self) {
+        let mut bytes = [0; 4096];
+        while (&self.0).read(&mut bytes).is_ok_and(|count| count > 0) {}
     }
 
     /// Waits for so many records without disturbing those who write them: nobody is woken.
-    pub fn records(&self, count: usize) -> Vec<Record> {
+    pub fn many(&self, count: usize) -> Vec<Record> {
         let end = Instant::now() + TIMEOUT;
         let there = || {
             let mut bytes = 0;
             // SAFETY: writes one integer.
-            unsafe { libc::ioctl(self.file.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
+            unsafe { libc::ioctl(self.0.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
             bytes as usize / RECORD
         };
         while there() < count {
@@ -66,10 +61,17 @@ impl Fifo {
         (0..count).map(|_| self.read()).collect()
     }
 
+    /// The same, for a number that is known.
+    pub fn records<const COUNT: usize>(&self) -> [Record; COUNT] {
+        self.many(COUNT)
+            .try_into()
+            .expect("as many as were asked for")
+    }
+
     /// Waits for the next record, asleep until it is there.
     pub fn next(&self) -> Record {
         let mut poll = libc::pollfd {
-            fd: self.file.as_raw_fd(),
+            fd: self.0.as_raw_fd(),
             events: libc::POLLIN,
             revents: 0,
         };
@@ -81,7 +83,7 @@ impl Fifo {
 
     fn read(&self) -> Record {
         let mut bytes = [0; RECORD];
-        (&self.file).read_exact(&mut bytes).expect("a whole record");
+        (&self.0).read_exact(&mut bytes).expect("a whole record");
         let word =
             |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
         Record {
@@ -92,9 +94,7 @@ impl Fifo {
 
     /// Lets go whoever waits for a word from us.
     pub fn go(&self) {
-        (&self.file)
-            .write_all(b"g")
-            .expect("there is room for a byte");
+        (&self.0).write_all(b"g").expect("there is room for a byte");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an idle init keeps in memory, its helpers included.
 
 use crate::Bench;
-use crate::fifo::Fifo;
+use crate::contestants::Contestant;
 use crate::look::{self, Memory};
 use crate::report::{Measure, Target};
 
@@ -11,23 +11,16 @@ type Kind = fn(&Memory) -> u64;
 const TABLE: &str = "Memory, idle, with helper processes";
 
 pub fn run(bench: &Bench) -> Vec<Measure> {
-    let fifo = Fifo::new(&bench.temp, "memory");
     let mut measures = Vec::new();
     for &count in bench.counts(&[1, 10, 100, 1000], &[1, 10]) {
-        let suits = |one: &&crate::Contestant| count == 1 || one.runs_several();
-        let all = bench.take_turns(
-            bench.rounds(3, 1),
-            |one| suits(&one),
-            |one| {
-                let init = one
-                    .run(count, &[&bench.tools.payload, &fifo.path], &bench.temp)?
-                    .start();
-                fifo.records(count);
-                let pids = look::with_helpers(&init);
-                look::wait_idle(&pids);
-                Some((look::memory(&pids), pids.len() as f64 - 1.0))
-            },
-        );
+        let suits = |one: &Contestant| count == 1 || one.runs_several();
+        let all = bench.take_turns(bench.rounds(3, 1), suits, |one| {
+            let init = bench.place.run(one, count, &[])?.start();
+            bench.place.fifo.many(count);
+            let pids = look::with_helpers(&init);
+            look::wait_idle(&pids);
+            Some((look::memory(&pids), pids.len() as f64 - 1.0))
+        });
         let services = format!("{count} service{}", if count == 1 { "" } else { "s" });
         let kinds: [(&str, Kind); 3] = [
             ("resident", |memory| memory.resident),

@@ -2,17 +2,12 @@
 
 use crate::Bench;
 use crate::contestants::{Contestant, Kind};
-use crate::fifo::Fifo;
 use crate::look;
 use crate::report::{Measure, Target};
 
 const TABLE: &str = "CPU an orphan";
 
 pub fn run(bench: &Bench) -> Vec<Measure> {
-    let (fifo, go) = (
-        Fifo::new(&bench.temp, "orphans"),
-        Fifo::new(&bench.temp, "orphans-go"),
-    );
     let suits = |one: &Contestant| {
         one.name != "tini-static" && one.runs_one() || matches!(one.kind, Kind::S6 | Kind::Runit)
     };
@@ -21,17 +16,11 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
         for &count in bench.counts(&[1000, 10_000, 30_000], &[100]) {
             let rounds = bench.rounds(if count > 1000 { 3 } else { 9 }, 1);
             let costs = bench.take_turns(rounds, suits, |one| {
-                let command = [
-                    &bench.tools.payload,
-                    kind,
-                    &fifo.path,
-                    &go.path,
-                    &count.to_string(),
-                ];
-                cost(bench, one, &command, &fifo, &go).map(|cpu| cpu / count as f64)
+                let cpu = cost(bench, one, &[kind, &count.to_string()])?;
+                Some(cpu / count as f64)
             });
-            let measure = Measure::new(TABLE, format!("{count} in a {kind}"), "µs")
-                .values(&costs, |cost| *cost);
+            let measure = Measure::new(TABLE, format!("{count} in a {kind}"), "µs");
+            let measure = measure.values(&costs, |cost| *cost);
             measures.push(measure.target(Target::Times(1.1, "limit")));
         }
     }
@@ -39,22 +28,17 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
 }
 
 /// Microseconds of CPU from the death of the orphans to the last one's burial.
-fn cost(
-    bench: &Bench,
-    contestant: &Contestant,
-    command: &[&str],
-    fifo: &Fifo,
-    go: &Fifo,
-) -> Option<f64> {
-    let init = contestant.run(1, command, &bench.temp)?.start();
-    fifo.records(1);
+fn cost(bench: &Bench, contestant: &Contestant, words: &[&str]) -> Option<f64> {
+    let place = &bench.place;
+    let init = place.run(contestant, 1, words)?.start();
+    place.fifo.records::<1>();
     look::wait_idle(&[init.pid()]);
     let before = look::cpu(init.pid());
-    go.go();
+    place.go.go();
     loop {
         look::wait_idle(&[init.pid()]);
-        go.go();
-        if fifo.next().other == 0 {
+        place.go.go();
+        if place.fifo.next().other == 0 {
             break;
         }
     }

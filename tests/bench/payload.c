@@ -1,16 +1,21 @@
 /*
  * What the benchmark's inits run: programs of a few instructions, so that the payload does not drown the measure.
  *
- * They report by records of two words, the monotonic time in nanoseconds and one more, in a FIFO whose path they are
- * given: it works whatever an init does with descriptors, and 4096 records fit before anybody must read.
+ * They report by records of two words, the monotonic time in nanoseconds and one more, in a FIFO `fifo` of their
+ * directory that the benchmark holds open: it works whatever an init does with descriptors, and 4096 records fit before
+ * anybody must read. Some wait for a byte from another FIFO, `go`.
  *
- *   payload FIFO                      stamps the time as its first act, reports it, and waits for ever
- *   payload stamp FIFO PROGRAM ARG... reports the time and its page faults so far, and becomes PROGRAM
- *   payload echo FIFO                 reports once that it is there, then each SIGUSR1
- *   payload die FIFO GO               reports that it is there, reads a byte from GO, reports again and ends with 3
- *   payload backlog FIFO GO COUNT     on a byte from GO, COUNT zombies lose their parent
- *   payload burst FIFO GO COUNT       on a byte from GO, COUNT living orphans end at once
- *   payload write LETTER BYTES        writes lines of 100 bytes to standard output, 4 KiB at a time
+ *   payload                        stamps the time as its first act, reports it, and waits for ever
+ *   payload stamp PROGRAM ARG...   reports the time and its page faults so far, and becomes PROGRAM
+ *   payload echo                   reports once that it is there, then each SIGUSR1
+ *   payload die                    reports that it is there, waits for a byte, reports again and ends with 3
+ *   payload backlog COUNT          on a byte, COUNT zombies lose their parent; on each further one, reports whether
+ *                                  any is left
+ *   payload burst COUNT            on a byte, COUNT living orphans end at once; then the same
+ *   payload write BYTES            on a byte, writes BYTES to standard output in lines of 100 bytes, 4 KiB at a time,
+ *                                  reports that, and ends with 0
+ *
+ * As a script's interpreter it is given all words as one, and the directory before them: `#!payload /DIRECTORY WORD...`.
  */
 
 #include "bare.h"
@@ -29,19 +34,19 @@ now(void)
 }
 
 static void
-report(const char *path, word time, word other)
+report(word time, word other)
 {
     word record[2] = {time, other};
-    long fd = CALL(OPEN, path, 1, 0, 0);
+    long fd = CALL(OPEN, "fifo", O_WRONLY, 0, 0);
     CALL(WRITE, fd, record, sizeof record, 0);
     CALL(CLOSE, fd, 0, 0, 0);
 }
 
 static void
-wait_for_word(const char *path)
+wait_for_go(void)
 {
     char byte;
-    long fd = CALL(OPEN, path, 0, 0, 0);
+    long fd = CALL(OPEN, "go", O_RDONLY, 0, 0);
     CALL(READ, fd, &byte, 1, 0);
     CALL(CLOSE, fd, 0, 0, 0);
 }
@@ -53,65 +58,70 @@ rest(void)
         CALL(PAUSE, 0, 0, 0, 0);
 }
 
-static word
-page_faults(void)
+static __attribute__((noreturn)) void
+stamp(char **argv, char **envp)
 {
     word usage[18];
     CALL(GETRUSAGE, 0, usage, 0, 0);
-    return usage[8];
+    word record[2] = {0, usage[8]};
+    long fd = CALL(OPEN, "fifo", O_WRONLY | O_CLOEXEC, 0, 0);
+    record[0] = now();
+    CALL(WRITE, fd, record, sizeof record, 0);
+    CALL(EXECVE, argv[0], argv, envp, 0);
+    leave(127);
 }
 
 static __attribute__((noreturn)) void
-echo(const char *path)
+echo(void)
 {
     word set = 1UL << (SIGUSR1 - 1);
     CALL(SIGPROCMASK, SIG_SETMASK, &set, 0, 8);
-    report(path, now(), 0);
+    report(now(), 0);
     for (;;) {
         CALL(SIGTIMEDWAIT, &set, 0, 0, 8);
-        report(path, now(), 0);
+        report(now(), 0);
     }
 }
 
-/* Starts the orphans' parent, and returns when its children are there. What is written to `go` then ends it. */
+/* Starts the orphans' parent, and returns when its children are there. What is written to `hold` then ends it. */
 static long
-parent_of_zombies(word count, long *go)
+parent_of_zombies(word count, long *hold)
 {
-    int hold[2], dead[2];
-    char byte;
-    CALL(PIPE, hold, 0, 0, 0);
+    int held[2], dead[2];
+    char byte = 0;
+    CALL(PIPE, held, 0, 0, 0);
     CALL(PIPE, dead, 0, 0, 0);
     long parent = CALL(FORK, 0, 0, 0, 0);
     if (parent == 0) {
         CALL(SETPGID, 0, 0, 0, 0);
-        CALL(CLOSE, hold[1], 0, 0, 0);
+        CALL(CLOSE, held[1], 0, 0, 0);
         for (word at = 0; at < count; at++)
             if (CALL(VFORK, 0, 0, 0, 0) == 0)
                 leave(0);
         CALL(WRITE, dead[1], &byte, 1, 0);
-        CALL(READ, hold[0], &byte, 1, 0);
+        CALL(READ, held[0], &byte, 1, 0);
         leave(0);
     }
     CALL(READ, dead[0], &byte, 1, 0);
-    *go = hold[1];
+    *hold = held[1];
     return parent;
 }
 
-/* Orphans that live until `go` is closed. */
+/* Orphans that live until `hold` is closed. */
 static long
-parent_of_living(word count, long *go)
+parent_of_living(word count, long *hold)
 {
-    int hold[2];
+    int held[2];
     char byte;
-    CALL(PIPE, hold, 0, 0, 0);
+    CALL(PIPE, held, 0, 0, 0);
     long parent = CALL(FORK, 0, 0, 0, 0);
     if (parent == 0) {
         CALL(SETPGID, 0, 0, 0, 0);
-        CALL(CLOSE, hold[1], 0, 0, 0);
+        CALL(CLOSE, held[1], 0, 0, 0);
         for (word at = 0; at < count; at++) {
             long pid = CALL(FORK, 0, 0, 0, 0);
             if (pid == 0) {
-                CALL(READ, hold[0], &byte, 1, 0);
+                CALL(READ, held[0], &byte, 1, 0);
                 leave(0);
             }
             if (pid < 0)
@@ -123,33 +133,37 @@ parent_of_living(word count, long *go)
     CALL(WAIT4, parent, &status, 0, 0);
     if (status != 0)
         leave(1);
-    *go = hold[1];
+    *hold = held[1];
     return parent;
 }
 
-/* Each further byte asks whether any of them is left. Nobody asks while they are reaped: that takes a lock. */
+/* Nobody looks while they are reaped, as that takes a lock which reaping needs. */
 static __attribute__((noreturn)) void
-orphans(int living, const char *path, const char *word_from, word count)
+orphans(int living, word count)
 {
-    long go;
-    long group = living ? parent_of_living(count, &go) : parent_of_zombies(count, &go);
+    long hold;
+    long group = living ? parent_of_living(count, &hold) : parent_of_zombies(count, &hold);
     int status;
-    report(path, now(), 0);
-    wait_for_word(word_from);
-    CALL(CLOSE, go, 0, 0, 0);
+    report(now(), 0);
+    wait_for_go();
+    CALL(CLOSE, hold, 0, 0, 0);
     if (!living)
         CALL(WAIT4, group, &status, 0, 0);
     for (;;) {
-        wait_for_word(word_from);
-        report(path, now(), CALL(KILL, -group, 0, 0, 0) == 0);
+        wait_for_go();
+        report(now(), CALL(KILL, -group, 0, 0, 0) == 0);
     }
 }
 
+/* Lines consist of one letter each, another one for each of a few writers: their numbers differ. */
 static __attribute__((noreturn)) void
-write_lines(char letter, word bytes)
+write_lines(word bytes)
 {
+    char letter = (char)('a' + CALL(GETPID, 0, 0, 0, 0) % 26);
     for (word at = 0; at < ROUND; at++)
         lines[at] = at % LINE == LINE - 1 ? '\n' : letter;
+    report(now(), 0);
+    wait_for_go();
     for (word at = 0; bytes >= BLOCK; at = (at + BLOCK) % ROUND, bytes -= BLOCK)
         for (word done = 0; done < BLOCK;) {
             long written = CALL(WRITE, 1, lines + at + done, BLOCK - done, 0);
@@ -157,29 +171,21 @@ write_lines(char letter, word bytes)
                 leave(1);
             done += (word)written;
         }
+    report(now(), 0);
     leave(0);
 }
 
-static int
-has_blank(const char *text)
+static void
+split(char *text, char **words)
 {
-    while (*text && *text != ' ')
-        text++;
-    return *text == ' ';
-}
-
-/* As an interpreter we are given the rest of the script's first line as one argument. */
-static char **
-words_of(char *text, char **words)
-{
-    int count = 1;
+    int count = 0;
     words[count++] = text;
-    for (; *text && count < WORDS_MAX; text++)
+    for (; *text && count < WORDS_MAX - 1; text++)
         if (*text == ' ') {
             *text = 0;
             words[count++] = text + 1;
         }
-    return words;
+    words[count] = 0;
 }
 
 void
@@ -188,34 +194,28 @@ begin(word *stack)
     word time = now();
     char **argv = (char **)(stack + 1);
     char **envp = argv + stack[0] + 1;
-    char *split[WORDS_MAX];
-    if (has_blank(argv[1]))
-        argv = words_of(argv[1], split);
-    const char *what = argv[1], *path = argv[2];
-    if (*what == '/') {
-        report(what, time, 0);
-        rest();
+    char *words[WORDS_MAX];
+    if (argv[1] && *argv[1] == '/') {
+        split(argv[1], words);
+        CALL(CHDIR, words[0], 0, 0, 0);
+        argv = words;
     }
-    switch (*what) {
-    case 's': {
-        word record[2] = {0, page_faults()};
-        long fd = CALL(OPEN, path, 1 | 02000000, 0, 0);
-        record[0] = now();
-        CALL(WRITE, fd, record, sizeof record, 0);
-        CALL(EXECVE, argv[3], argv + 3, envp, 0);
-        leave(127);
-    }
+    switch (argv[1] ? *argv[1] : 0) {
+    case 's':
+        stamp(argv + 2, envp);
     case 'e':
-        echo(path);
+        echo();
     case 'd':
-        report(path, time, 0);
-        wait_for_word(argv[3]);
-        report(path, now(), 0);
+        report(time, 0);
+        wait_for_go();
+        report(now(), 0);
         leave(3);
     case 'b':
-        orphans(what[1] == 'u', path, argv[3], number_of(argv[4]));
+        orphans(argv[1][1] == 'u', number_of(argv[2]));
     case 'w':
-        write_lines(*path, number_of(argv[3]));
+        write_lines(number_of(argv[2]));
+    default:
+        report(time, 0);
+        rest();
     }
-    leave(2);
 }

@@ -16,9 +16,11 @@ mod contestants;
 mod end;
 mod fifo;
 mod idle;
+mod log;
 mod look;
 mod memory;
 mod orphans;
+mod place;
 mod report;
 mod services;
 mod signals;
@@ -28,10 +30,10 @@ mod stats;
 mod tools;
 
 use contestants::Contestant;
+use place::Place;
 use report::Measure;
 use std::path::PathBuf;
 use std::time::Instant;
-use support::Temp;
 use tools::Tools;
 
 /// What every row is given.
@@ -40,7 +42,7 @@ pub struct Bench {
     pub quick: bool,
     pub tools: Tools,
     pub contestants: Vec<Contestant>,
-    pub temp: Temp,
+    pub place: Place,
 }
 
 impl Bench {
@@ -79,7 +81,7 @@ impl Bench {
 /// A row: its name for `ROWS`, and what it measures.
 type Row = (&'static str, fn(&Bench) -> Vec<Measure>);
 
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 9] = [
     ("size", size::run),
     ("start", start::run),
     ("memory", memory::run),
@@ -87,6 +89,7 @@ const ROWS: [Row; 8] = [
     ("signals", signals::run),
     ("end", end::run),
     ("idle", idle::run),
+    ("log", log::run),
     ("orphans", orphans::run),
 ];
 
@@ -106,15 +109,15 @@ fn main() {
         );
     }
     let quick = variable("BENCH") == "quick";
-    let temp = Temp::new();
     let tools = Tools::build();
     let also = variable("BENCH_ALSO");
     let contestants = contestants::found(&tools, (!also.is_empty()).then(|| PathBuf::from(also)));
+    let place = Place::new(&tools);
     let bench = Bench {
         quick,
         tools,
         contestants,
-        temp,
+        place,
     };
     let mut measures = Vec::new();
     let start = Instant::now();

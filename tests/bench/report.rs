@@ -14,6 +14,7 @@ pub enum Target {
     /// So many times that of another contestant at most.
     Times(f64, &'static str),
     AtMost(f64),
+    AtLeast(f64),
 }
 
 /// Something that was measured of several contestants.
@@ -88,6 +89,7 @@ impl Measure {
         };
         let (text, reached) = match target {
             Target::AtMost(most) => (format!("≤ {}", figure(most)), own <= most),
+            Target::AtLeast(least) => (format!("≥ {}", figure(least)), own >= least),
             Target::Times(factor, name) => {
                 let other = self.of(name).unwrap_or(f64::NAN);
                 (format!("≤ {factor} × {name}"), own <= factor * other)

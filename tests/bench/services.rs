@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use crate::Bench;
-use crate::contestants::{Contestant, Kind, quiet};
-use crate::fifo::{self, Fifo};
+use crate::contestants::{Contestant, Kind};
+use crate::fifo;
 use crate::look::{self, Watch};
 use crate::report::{Measure, Target};
-use crate::support::Run;
 
 const TABLE: &str = "Start and stop of services";
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -18,12 +17,11 @@ struct Times {
 }
 
 pub fn run(bench: &Bench) -> Vec<Measure> {
-    let fifo = Fifo::new(&bench.temp, "services");
     let mut measures = Vec::new();
     for &count in bench.counts(&[1, 10, 100, 1000], &[1, 10]) {
-        let rounds = bench.rounds(if count == 1000 { 11 } else { 30 }, 2);
+        let rounds = bench.rounds(if count == 1000 { 15 } else { 30 }, 2);
         let times = bench.take_turns(rounds, Contestant::runs_several, |one| {
-            start_and_stop(bench, one, count, &fifo)
+            start_and_stop(bench, one, count)
         });
         let services = format!("{count} service{}", if count == 1 { "" } else { "s" });
         let mut start =
@@ -40,18 +38,9 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
     measures
 }
 
-fn start_and_stop(
-    bench: &Bench,
-    contestant: &Contestant,
-    count: usize,
-    fifo: &Fifo,
-) -> Option<Times> {
-    let line = contestant.command_line(count, &[&bench.tools.payload, &fifo.path], &bench.temp)?;
-    let stamped = Run::new(&bench.tools.payload)
-        .args(["stamp", &fifo.path])
-        .args(&line);
-    let init = quiet(stamped).start();
-    let records = fifo.records(count + 1);
+fn start_and_stop(bench: &Bench, contestant: &Contestant, count: usize) -> Option<Times> {
+    let init = bench.place.stamped(contestant, count, &[])?.start();
+    let records = bench.place.fifo.many(count + 1);
     let last = records[1..].iter().map(|record| record.time).max();
     let start = (last.unwrap_or(0) - records[0].time) as f64 / 1e6;
     look::wait_idle(&[init.pid()]);

@@ -2,7 +2,7 @@
 
 use crate::Bench;
 use crate::contestants::{Contestant, Kind};
-use crate::fifo::{self, Fifo};
+use crate::fifo;
 use crate::look;
 use crate::report::{Measure, Target};
 use crate::stats::percentile;
@@ -10,10 +10,9 @@ use crate::stats::percentile;
 const TABLE: &str = "Signal through the init";
 
 pub fn run(bench: &Bench) -> Vec<Measure> {
-    let fifo = Fifo::new(&bench.temp, "signals");
     let pings = bench.rounds(2000, 50);
     let latencies = bench.take_turns(bench.rounds(9, 2), Contestant::runs_one, |one| {
-        ping(bench, one, &fifo, pings)
+        ping(bench, one, pings)
     });
     let mut measures = Vec::new();
     for (name, part) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
@@ -24,18 +23,12 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
     let count = if bench.quick { 10 } else { 1000 };
     let forwards = |one: &Contestant| matches!(one.kind, Kind::Limit | Kind::Pidlet | Kind::Plan);
     let group = bench.take_turns(bench.rounds(7, 2), forwards, |one| {
-        let init = one
-            .run(
-                count,
-                &[&bench.tools.payload, "echo", &fifo.path],
-                &bench.temp,
-            )?
-            .start();
-        fifo.records(count);
+        let init = bench.place.run(one, count, &["echo"])?.start();
+        bench.place.fifo.many(count);
         look::wait_idle(&[init.pid()]);
         let since = fifo::now();
         init.kill(libc::SIGUSR1);
-        let records = fifo.records(count);
+        let records = bench.place.fifo.many(count);
         let last = records.iter().map(|record| record.time).max()?;
         Some((last - since) as f64 / 1e6)
     });
@@ -47,16 +40,14 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
 }
 
 /// Sends a signal, waits for the answer, and so on.
-fn ping(bench: &Bench, contestant: &Contestant, fifo: &Fifo, pings: usize) -> Option<Vec<f64>> {
-    let init = contestant
-        .run(1, &[&bench.tools.payload, "echo", &fifo.path], &bench.temp)?
-        .start();
-    fifo.records(1);
+fn ping(bench: &Bench, contestant: &Contestant, pings: usize) -> Option<Vec<f64>> {
+    let init = bench.place.run(contestant, 1, &["echo"])?.start();
+    bench.place.fifo.records::<1>();
     look::wait_idle(&[init.pid()]);
     let latency = || {
         let since = fifo::now();
         init.kill(libc::SIGUSR1);
-        (fifo.next().time - since) as f64 / 1e3
+        (bench.place.fifo.next().time - since) as f64 / 1e3
     };
     Some((0..pings).map(|_| latency()).collect())
 }

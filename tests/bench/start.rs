@@ -3,77 +3,71 @@
 use std::path::Path;
 
 use crate::Bench;
-use crate::contestants::{Contestant, quiet};
-use crate::fifo::Fifo;
+use crate::contestants::Contestant;
 use crate::look;
 use crate::report::{Measure, Target};
-use crate::support::{Run, Temp};
 
 const TABLE: &str = "Start, one command";
 
-struct Start {
-    microseconds: f64,
-    page_faults: f64,
-}
-
 pub fn run(bench: &Bench) -> Vec<Measure> {
-    let fifo = Fifo::new(&bench.temp, "start");
-    let rounds = bench.rounds(200, 5);
-    let starts = bench.take_turns(rounds, |_| true, |one| start(bench, one, &fifo));
+    let place = &bench.place;
+    let times = bench.take_turns(
+        bench.rounds(300, 5),
+        |_| true,
+        |one| {
+            let _init = place.stamped(one, 1, &[])?.start();
+            let [before, after] = place.fifo.records();
+            Some((after.time - before.time) as f64 / 1e3)
+        },
+    );
+    let faults = bench.take_turns(
+        bench.rounds(10, 1),
+        |_| true,
+        |one| {
+            let init = place.stamped(one, 1, &[])?.start();
+            let [before, _] = place.fifo.records();
+            let pids = look::with_helpers(&init);
+            look::wait_idle(&pids);
+            let faults: u64 = pids.iter().map(|&pid| look::page_faults(pid)).sum();
+            Some((faults - before.other) as f64)
+        },
+    );
     let mut measures = vec![
         Measure::new(TABLE, "start to the child's first instruction", "µs")
             .target(Target::Times(1.35, "limit"))
-            .values(&starts, |start| start.microseconds),
-        Measure::new(TABLE, "page faults until idle", "")
-            .values(&starts, |start| start.page_faults),
+            .values(&times, |time| *time),
+        Measure::new(TABLE, "page faults until idle", "").values(&faults, |faults| *faults),
     ];
     let strace = Path::new("/usr/bin/strace");
     if strace.exists() {
-        let calls = bench.take_turns(1, |_| true, |one| system_calls(bench, one, strace, &fifo));
-        measures.push(
-            Measure::new(TABLE, "system calls until the child is exec'ed", "")
-                .values(&calls, |calls| *calls),
-        );
+        let calls = bench.take_turns(1, |_| true, |one| system_calls(bench, one, strace));
+        let calls = Measure::new(TABLE, "system calls until the child is exec'ed", "")
+            .values(&calls, |calls| *calls);
+        measures.push(calls);
     } else {
         println!("bench: strace is MISSING here, and system calls are not counted");
     }
     measures
 }
 
-fn start(bench: &Bench, contestant: &Contestant, fifo: &Fifo) -> Option<Start> {
-    let line = contestant.command_line(1, &[&bench.tools.payload, &fifo.path], &bench.temp)?;
-    let stamped = Run::new(&bench.tools.payload)
-        .args(["stamp", &fifo.path])
-        .args(&line);
-    let init = quiet(stamped).start();
-    let records = fifo.records(2);
-    look::wait_idle(&[init.pid()]);
-    let helpers = look::with_helpers(&init);
-    let faults: u64 = helpers.iter().map(|&pid| look::page_faults(pid)).sum();
-    Some(Start {
-        microseconds: (records[1].time - records[0].time) as f64 / 1e3,
-        page_faults: (faults - records[0].other) as f64,
-    })
-}
-
 /// What the init and its child call between their execs, the child's exec included.
-fn system_calls(bench: &Bench, contestant: &Contestant, strace: &Path, fifo: &Fifo) -> Option<f64> {
-    let temp = Temp::new();
-    let trace = temp.join("trace");
-    let line = contestant.command_line(1, &[&bench.tools.payload, &fifo.path], &bench.temp)?;
+fn system_calls(bench: &Bench, contestant: &Contestant, strace: &Path) -> Option<f64> {
+    let place = &bench.place;
+    let trace = place.temp.join("trace");
+    let line = contestant.command_line(1, &[], &place.temp)?;
     // With -D it is strace that is the child, and the init stays the first process of its namespace.
-    let traced = Run::new(strace)
-        .args(["-D", "-f", "-o", &trace])
-        .args(&line);
-    let init = quiet(traced).start();
-    fifo.records(1);
+    let traced = place.program(strace).args(["-D", "-f", "-o", &trace]);
+    let init = traced.args(&line).start();
+    place.fifo.records::<1>();
     drop(init);
     let text = std::fs::read_to_string(trace).expect("a trace");
-    Some(calls_until(&text, &format!("execve(\"{}\"", bench.tools.payload)) as f64)
+    let execs = ["execve(\"./payload\"", "execve(\"./run\""];
+    Some(calls_until(&text, &execs) as f64)
 }
 
-/// The calls of a trace between the first exec and the successful one that begins with `last`, which counts.
-fn calls_until(trace: &str, last: &str) -> usize {
+/// The calls of a trace between the first exec and the successful one that begins with one of `last`, which
+/// counts.
+fn calls_until(trace: &str, last: &[&str]) -> usize {
     let calls = trace.lines().skip(1).map(|line| {
         line.split_once(' ')
             .map_or("", |(_, call)| call.trim_start())
@@ -81,7 +75,7 @@ fn calls_until(trace: &str, last: &str) -> usize {
     let mut count = 0;
     for call in calls.filter(|call| call.starts_with(|first: char| first.is_ascii_lowercase())) {
         count += 1;
-        if call.starts_with(last) && !call.contains("= -1 ") {
+        if last.iter().any(|last| call.starts_with(last)) && !call.contains("= -1 ") {
             break;
         }
     }

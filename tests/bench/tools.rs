@@ -29,7 +29,7 @@ pub struct Tools {
     /// The least that an init can do.
     pub limit: PathBuf,
     /// What the inits run.
-    pub payload: String,
+    pub payload: PathBuf,
 }
 
 impl Tools {
@@ -39,10 +39,9 @@ impl Tools {
             "x86_64",
             "the programs beside this file are for nothing else"
         );
-        let payload = build("payload");
         Tools {
             limit: build("limit"),
-            payload: payload.to_str().expect("a path of UTF-8").to_owned(),
+            payload: build("payload"),
         }
     }
 }
