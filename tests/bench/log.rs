@@ -125,7 +125,8 @@ impl Logger {
 
     fn conf(&self, bench: &Bench, command: &[&str], writers: usize) -> String {
         let conf = format!(
-            "[supervisord]\nlogfile = /dev/null\nlogfile_maxbytes = 0\npidfile = {}\nuser = root\nsilent = true\n\
+            "[supervisord]\nlogfile = /dev/null\nlogfile_maxbytes = 0\npidfile = {}\n\
+             user = root\nsilent = true\n\
              [program:s]\ncommand = {}\nnumprocs = {writers}\nprocess_name = s%(process_num)d\n\
              startsecs = 0\nautorestart = false\nstdout_logfile = /dev/fd/1\nstdout_logfile_maxbytes = 0\n",
             bench.place.temp.join("supervisord.pid"),
