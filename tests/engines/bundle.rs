@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::rootfs::Rootfs;
 use crate::support::*;
-use crate::tool::{Job, PATIENCE, Tool, unique};
+use crate::tool::{Job, Tool, received, unique};
 
 /// A program that starts OCI bundles.
 pub struct Runtime {
@@ -531,20 +531,16 @@ pub fn a_kill_for_memory_is_said_to_be_one(runtime: &'static Runtime) {
 pub fn readiness_goes_through_the_runtime(runtime: &'static Runtime) {
     let path = crate::scratch().join(unique("notify"));
     let socket = UnixDatagram::bind(&path).expect("cannot make a socket");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let plan = "[late]\nrun = /probe write-fd 3 up\nready = fd:3\nafter = early\n\n\
         [early]\nrun = /probe env NOTIFY_SOCKET\ntype = oneshot\n";
     let rootfs = Rootfs::scratch().file("etc/pidlet.conf", plan, 0o644);
     let bundle = Bundle::of(rootfs, &["/pidlet"]);
     let container = bundle.start_by(runtime, runtime.tool().env("NOTIFY_SOCKET", &path));
-    let mut buffer = [0; 4096];
-    loop {
-        let length = socket.recv(&mut buffer).expect("nobody says READY=1");
-        let text = String::from_utf8_lossy(&buffer[..length]);
-        if text.lines().any(|line| line == "READY=1") {
-            break;
-        }
-    }
+    let mut said = String::new();
+    container.job.until("somebody says READY=1", || {
+        said += &received(&socket);
+        said.lines().any(|line| line == "READY=1")
+    });
     // crun sends a barrier after it, and waits until that has been read or cannot be any more.
     drop(socket);
     container.wait_lines("NOTIFY_SOCKET unset", 1);

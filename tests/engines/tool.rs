@@ -4,7 +4,8 @@
 //! starts must stay for the next command, so these are plain children of ours; the box is around them all.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, Once, PoisonError};
@@ -289,4 +290,19 @@ pub fn unique(word: &str) -> String {
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
     let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     format!("{word}-{number}")
+}
+
+/// All that lies in a socket, each message with a newline behind it.
+pub fn received(socket: &UnixDatagram) -> String {
+    socket.set_nonblocking(true).expect("a socket");
+    let mut said = String::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(length) => said += &String::from_utf8_lossy(&buffer[..length]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return said,
+            Err(error) => panic!("cannot receive: {error}"),
+        }
+        said.push('\n');
+    }
 }

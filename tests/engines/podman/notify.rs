@@ -1,11 +1,10 @@
 //! Who tells systemd that a container is ready: by `--sdnotify=container` it is pidlet.
 
-use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 
 use super::{Container, PROBE, podman};
 use crate::support::*;
-use crate::tool::{PATIENCE, Tool, unique};
+use crate::tool::{PATIENCE, Tool, received, unique};
 
 /// The service says whether it could notify anybody itself, and is up when somebody makes a file.
 const PLAN: &str = "[late]\nrun = /probe say started env NOTIFY_SOCKET\ntype = oneshot\n\n\
@@ -44,19 +43,9 @@ impl Unit {
         }
     }
 
-    /// All that has been said so far.
+    /// All that has been said since the last time.
     fn said(&self) -> String {
-        self.socket.set_nonblocking(true).expect("a socket");
-        let mut said = String::new();
-        let mut buffer = [0; 4096];
-        loop {
-            match self.socket.recv(&mut buffer) {
-                Ok(length) => said += &String::from_utf8_lossy(&buffer[..length]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return said,
-                Err(error) => panic!("cannot receive: {error}"),
-            }
-            said.push('\n');
-        }
+        received(&self.socket)
     }
 
     /// The service is up from now on.
