@@ -93,11 +93,11 @@ build_amd64() {
     export CARGO_PROFILE_DEV_STRIP=true
     cargo build --quiet --example probe --target $target
     echo "probe $CARGO_TARGET_DIR/$target/debug/examples/probe"
-    cargo test --no-run "${names[@]}" --target $target 2>&1 | executables
+    local said
+    said=$(cargo test --no-run "${names[@]}" --target $target 2>&1) || fail "$said"
+    # What cargo says that it has built.
+    sed -n 's|^ *Executable tests.\([a-z]*\).* (\(.*\))$|\1 \2|p' <<<"$said"
 }
-
-# What cargo says that it has built for `cargo test`.
-executables() { sed -n 's|^ *Executable tests.\([a-z]*\).* (\(.*\))$|\1 \2|p'; }
 
 build_arm64() {
     local name path
@@ -134,12 +134,12 @@ programs() {
 # What runs in the machine, for each pidlet: its path, the file of tests, and options, a line each. Where the filter of
 # `calls` counts 64-bit calls, 32-bit ones have other numbers.
 runs() {
-    local program file
+    local program file options
     for program in $(programs "$1"); do
         for file in $TESTS; do
             [ "$program $file" != '/armv7/pidlet calls' ] || continue
-            echo "$program" "$file" --exact "$(left_out "$file")" | tr '\n' ' '
-            echo
+            options=$(left_out "$file")
+            echo "$program $file --exact ${options//$'\n'/ }"
         done
     done
 }
@@ -149,13 +149,14 @@ furnish() {
     local name path root=$cache/$1/own
     rm -rf "$root"
     mkdir -p "$root/etc"
+    "build_$1" >"$cache/$1/built"
     cp $here/guest/* "$root/etc"
     while read -r name path; do
         case $name in
             pidlet | */pidlet | probe) install -D "$path" "$root/$name" ;;
             *) install -D "$path" "$root/tests/$name" ;;
         esac
-    done < <("build_$1")
+    done <"$cache/$1/built"
     runs "$1" >"$root/etc/runs"
     archive "$root" | cat "$cache/$1/base.cpio" - >"$cache/$1/initrd"
 }
