@@ -70,7 +70,7 @@ fi
 # ---- outside ----------------------------------------------------------------------------------------
 
 [ $# -ge 2 ] || fail 'usage: box.sh v1|v2|hyb|auto COMMAND [ARG]...'
-[ "$(id -u)" -eq 0 ] || fail 'container engines get namespaces and cgroups of their own here, which needs root: try sudo'
+[ "$(id -u)" -eq 0 ] || fail 'container engines get namespaces and cgroups of their own here, which needs root'
 view=$1
 shift
 

@@ -165,7 +165,7 @@ fn dockerfile_scratch_builds_an_image_of_the_source() {
         ended.exit == Exit::Code(0) && ended.stdout.starts_with(version),
         "{ended}"
     );
-    // Its one own program in it can do is itself.
+    // The image's one program is pidlet itself, so that is what it can run.
     let ended = engine.run(&["pidlet", "/pidlet", "--version"]);
     assert!(
         ended.exit == Exit::Code(0) && ended.stdout.starts_with(version),
@@ -193,7 +193,7 @@ fn dockerfile_scratch_takes_a_released_binary_and_programs() {
             .succeed();
         let ended = engine.run(&[name]);
         assert_eq!(ended.exit, Exit::Code(6), "{name}: {ended}");
-        // Nothing is in the image but what was copied.
+        // Words of the command line take the place of the image's commands.
         let ended = engine.run(&[name, "/app/web", "exit", "0"]);
         assert_eq!(ended.exit, Exit::Code(0), "{name}: {ended}");
     }
