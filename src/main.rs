@@ -48,8 +48,9 @@ const SI_KERNEL: i32 = 0x80;
 /// How long the end waits for whoever reads what the services have said.
 const LAST_OUTPUT: Span = Span::seconds(1);
 
-/// How long a service's end or a signal may wait in a storm of dying orphans, in milliseconds.
-const REST_MS_MAX: u64 = 4;
+/// How long we rest after a look at the children that found several orphans dead and nobody else, in
+/// milliseconds. A signal or a service's end may have to wait that long.
+const REST_MS: u64 = 3;
 
 /// How many messages are heard before everybody else has his turn again.
 const HEARD_MAX: u32 = 64;
@@ -86,8 +87,6 @@ struct Init<'p> {
     keeps_zombies: bool,
     /// A child that has ended, as the kernel told us, or 0.
     named: Pid,
-    /// How long the last look at the children was followed by a rest, in milliseconds.
-    rest_ms: u64,
     /// We stopped ourselves with our child, and nobody has continued us by a signal that we have seen.
     asleep: bool,
     /// A terminal has one reader, and of several it is who asks for it or none.
@@ -127,7 +126,6 @@ impl<'p> Init<'p> {
             look: false,
             keeps_zombies: false,
             named: 0,
-            rest_ms: 0,
             asleep: false,
             terminal,
             checks: Checks::new(plan),
@@ -383,19 +381,22 @@ impl<'p> Init<'p> {
         self.checks.found(place, Some(finding));
     }
 
-    /// Reaps a process if it is a zombie whose end is of no interest to anybody; whether it is. There
-    /// may be thousands of them.
+    /// Whether the end of this process is of no interest to anybody. There may be thousands of them.
     #[inline(never)]
-    fn bury_unheard(&mut self, pid: Pid) -> bool {
+    fn is_unheard(&mut self, pid: Pid) -> bool {
         let unheard = self.checks.run_none()
             && !self.supervisor.heeds_orphans()
             && self.supervisor.service_of(pid) == NOBODY;
         if unheard {
             // What it said was sent by a process that still is there.
             self.hear();
-            self.reap_one(pid);
         }
         unheard
+    }
+
+    /// Whether it may have been killed for memory, which matters in our own style alone.
+    fn was_killed(&self, status: Status) -> bool {
+        status == Status::Killed(Signal::KILL) && self.plan.style == Style::Pidlet
     }
 
     /// Reaps a zombie, after the supervisor has heard of it.
@@ -407,9 +408,7 @@ impl<'p> Init<'p> {
             // What it said comes before what is said of it.
             let place = self.supervisor.service_of(pid);
             self.outputs.ended(place.into(), &mut self.reactor);
-            let out_of_memory = status == Status::Killed(Signal::KILL)
-                && self.plan.style == Style::Pidlet
-                && self.memory.grown();
+            let out_of_memory = self.was_killed(status) && self.memory.grown();
             self.step(Event::Ended {
                 pid,
                 status,
@@ -433,11 +432,13 @@ impl<'p> Init<'p> {
     /// Reaps every zombie there is.
     #[inline(never)]
     fn reap(&mut self) {
+        let (mut buried, mut killed) = (0, false);
         // Whoever ends alone is not looked for.
         let named = take(&mut self.named);
-        let mut buried = 0;
-        if named != 0 && self.keeps_zombies {
-            buried += u32::from(self.bury_unheard(named));
+        if named != 0 && self.keeps_zombies && self.is_unheard(named) {
+            let child = reap::reap(named);
+            buried += u32::from(child.pid != 0);
+            killed = self.was_killed(reap::status(child));
         }
         let mut all_unheard = !self.supervisor.heeds_orphans();
         let left = loop {
@@ -446,19 +447,31 @@ impl<'p> Init<'p> {
                 break child.exists;
             }
             buried += 1;
-            if !self.bury_unheard(child.pid) {
-                all_unheard = false;
-                self.bury(child.pid, reap::status(child));
+            let status = reap::status(child);
+            if self.is_unheard(child.pid) {
+                self.reap_one(child.pid);
+                killed |= self.was_killed(status);
+                continue;
             }
+            all_unheard = false;
+            if take(&mut killed) {
+                // For memory or not: the next one is another matter.
+                self.memory.grown();
+            }
+            self.bury(child.pid, status);
             if matches!(self.supervisor.next(), Next::Exit(_)) {
                 return;
             }
         };
+        if killed {
+            self.memory.grown();
+        }
         if self.supervisor.heeds_orphans() {
             self.step(Event::Reaped { left });
         }
-        if all_unheard {
-            self.rest(buried);
+        if all_unheard && buried > 1 {
+            // Where thousands die at once each look passes all who still live, so few looks are best.
+            _ = raw::poll(NONE, 0, REST_MS);
         }
         if let (Some(pid), true) = (self.supervisor.foreground_child(), self.terminal.is_there()) {
             // Whoever sends STOP itself is no terminal, and knows how to send CONT.
@@ -469,18 +482,6 @@ impl<'p> Init<'p> {
                     self.step(Event::Stopped(pid, signal));
                 }
             }
-        }
-    }
-
-    /// Rests after a look at the children that found several orphans dead and nobody else: where
-    /// thousands die at once each look passes all who still live, so that few looks are best.
-    fn rest(&mut self, buried: u32) {
-        self.rest_ms = match buried {
-            0 | 1 => 0,
-            _ => (self.rest_ms * 2).clamp(1, REST_MS_MAX),
-        };
-        if self.rest_ms > 0 {
-            _ = raw::poll(NONE, 0, self.rest_ms);
         }
     }
 

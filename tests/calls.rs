@@ -67,7 +67,8 @@ fn one_command_starts_and_is_reaped_and_stops_without_any_of_them() {
             init.wait_ready(1);
             init.kill(libc::SIGUSR1);
             init.wait_says("got 10 user from parent");
-            let orphan = init.find("sleep").expect("there is an orphan");
+            init.until("there is an orphan", || init.find("sleep").is_some());
+            let orphan = init.find("sleep").expect("it sleeps for long");
             let ours = orphan.ppid == init.pid();
             assert_eq!(ours, remark(name, mode).is_empty(), "{}", init.describe());
             // SAFETY: a process of this test that nobody has reaped yet.

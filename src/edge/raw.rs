@@ -545,27 +545,56 @@ type Told = MaybeUninit<[u32; 32]>;
 const _: () = assert!(size_of::<Told>() == size_of::<sys::siginfo_t>());
 const TOLD_PID: usize = if size_of::<usize>() == 8 { 4 } else { 3 };
 
+/// How much code [`wait_signal`] may have, generously: what is not there is fetched again.
+const IDLE_CODE_BYTES: usize = 512;
+
 /// rt_sigtimedwait(2) for any signal, which is cheaper than a signalfd and never out of descriptors. None
 /// after `timeout_ms`; for ever if that is `None`.
-pub fn wait_signal(timeout_ms: Option<u64>) -> Pending {
-    let time = timeout_ms.map(timespec);
-    let time = time.as_ref().map_or(null(), |time| &raw const *time);
-    // SAFETY: the time is the kernel's structure, or not there at all.
-    unsafe { signal_until(time as usize) }
-}
-
+///
+/// First it gives back the memory of `idle`, which are segments that are never written to: code and
+/// data that the file has. All pages of them but those that this very function waits in leave our
+/// resident set, and come back by themselves when they are touched (madvise(2): MADV_DONTNEED).
+///
 /// # Safety
 ///
-/// `time` must be the address of a timespec, or 0.
-#[inline(always)]
-unsafe fn signal_until(time: usize) -> Pending {
+/// The segments must be private mappings of a file that nobody has written to.
+#[inline(never)]
+pub unsafe fn wait_signal(timeout_ms: Option<u64>, idle: Option<&[(usize, usize); 2]>) -> Pending {
+    const PAGE: usize = 4096;
+    // What the start had below our own frame on the stack is nobody's any more. The frame may reach
+    // further down than what we see of it: 640 bytes in debug builds, and the ABI's red zone.
+    const FRAME_BYTES: usize = if cfg!(debug_assertions) { 2048 } else { 512 };
+    const STACK_BYTES: usize = 64 * 1024;
     let set = SignalSet::ALL.0;
     let mut room = Told::uninit();
-    // SAFETY: the set is eight bytes of ones; the kernel writes a whole siginfo_t, which may hold
-    // anything, if it returns a signal. The rest is the caller's.
+    let time = timeout_ms.map(timespec);
+    let time = time.as_ref().map_or(null(), |time| &raw const *time) as usize;
+    let (place, sets) = (room.as_mut_ptr() as usize, &raw const set as usize);
+    let advice = sys::MADV_DONTNEED as usize;
+    // SAFETY: the caller's; an advice that the kernel does not take changes nothing. From the
+    // advice to the end of the wait no other code runs. The set is eight bytes of ones; the kernel
+    // writes a whole siginfo_t, which may hold anything, if it returns a signal.
     unsafe {
-        let (set, place) = (&raw const set as usize, room.as_mut_ptr() as usize);
-        if syscall(sys::__NR_rt_sigtimedwait, [set, place, time, SET_BYTES]) <= 0 {
+        if let Some(segments) = idle {
+            let here = wait_signal as *const () as usize;
+            let last = here.wrapping_add(IDLE_CODE_BYTES) | (PAGE - 1);
+            let first = here & !(PAGE - 1);
+            for &(start, end) in segments {
+                // Never a negative length: to a 64-bit kernel one of 32 bits is most of the memory.
+                let behind = start.max(last.wrapping_add(1));
+                for (start, end) in [(start, end.min(first)), (behind, end)] {
+                    if start < end {
+                        let bytes = end.wrapping_sub(start);
+                        syscall(sys::__NR_madvise, [start, bytes, advice]);
+                    }
+                }
+            }
+            // Part of that may not be there: the kernel advises on what is.
+            let stack = place.wrapping_sub(FRAME_BYTES) & !(PAGE - 1);
+            let below = stack.wrapping_sub(STACK_BYTES);
+            syscall(sys::__NR_madvise, [below, STACK_BYTES, advice]);
+        }
+        if syscall(sys::__NR_rt_sigtimedwait, [sets, place, time, SET_BYTES]) <= 0 {
             return NO_SIGNAL;
         }
         let told = room.assume_init_ref();
@@ -574,50 +603,6 @@ unsafe fn signal_until(time: usize) -> Pending {
             code: told[2] as i32,
             pid: told[TOLD_PID],
         }
-    }
-}
-
-/// How much code [`wait_signal_from_idle`] may have, generously: what is not there is fetched
-/// again.
-const IDLE_CODE_BYTES: usize = 512;
-
-/// As [`wait_signal`] without a time, after giving back the memory of `constants`, which are segments
-/// that are never written to: code and data that the file has. All pages of them but those that this
-/// very function waits in leave our resident set, and come back by themselves when they are touched
-/// (madvise(2): MADV_DONTNEED).
-///
-/// # Safety
-///
-/// `constants` must be private mappings of a file that nobody has written to.
-#[inline(never)]
-pub unsafe fn wait_signal_from_idle(constants: &[(usize, usize); 2]) -> Pending {
-    const PAGE: usize = 4096;
-    // What the start had below our own frame on the stack is nobody's any more. The frame may reach
-    // further down than what we see of it: 640 bytes in debug builds, and the ABI's red zone.
-    const FRAME_BYTES: usize = if cfg!(debug_assertions) { 2048 } else { 512 };
-    const STACK_BYTES: usize = 64 * 1024;
-    let here = wait_signal_from_idle as *const () as usize;
-    let last = here.wrapping_add(IDLE_CODE_BYTES) | (PAGE - 1);
-    let first = here & !(PAGE - 1);
-    let advice = sys::MADV_DONTNEED as usize;
-    let stack = (&raw const first as usize).wrapping_sub(FRAME_BYTES) & !(PAGE - 1);
-    let below = stack.wrapping_sub(STACK_BYTES);
-    // SAFETY: the caller's; an advice that the kernel does not take changes nothing. From the
-    // advice to the end of the wait no other code runs.
-    unsafe {
-        for &(start, end) in constants {
-            // Never a negative length: to a 64-bit kernel one of 32 bits is most of the memory.
-            let behind = start.max(last.wrapping_add(1));
-            for (start, end) in [(start, end.min(first)), (behind, end)] {
-                if start < end {
-                    let bytes = end.wrapping_sub(start);
-                    syscall(sys::__NR_madvise, [start, bytes, advice]);
-                }
-            }
-        }
-        // Part of that may not be there: the kernel advises on what is.
-        syscall(sys::__NR_madvise, [below, STACK_BYTES, advice]);
-        signal_until(0)
     }
 }
 

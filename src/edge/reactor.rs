@@ -176,26 +176,25 @@ impl Reactor {
     pub fn wait(&mut self, deadline: Option<Instant>) -> Pending {
         // Rounded up as it is in whole milliseconds: what is due then is due when we are back.
         let timeout = deadline.map(|deadline| deadline.since(now()).0);
+        let mut idle = None;
+        let mut at_most = timeout;
         if self.epoll != NONE {
             if !self.wait_all(timeout) {
                 return NO_SIGNAL;
             }
-            return raw::wait_signal(Some(0));
-        }
-        let mut pending = NO_SIGNAL;
-        if timeout.is_some() {
-            return raw::wait_signal(timeout);
-        }
-        if let Some(constants) = self.constants.take() {
+            at_most = Some(0);
+        } else if timeout.is_none() {
             // What the start needed is needed no more, for as long as nothing happens.
+            idle = self.constants.take();
+        }
+        loop {
             // SAFETY: the segments are the program's, which nobody may write to.
-            pending = unsafe { raw::wait_signal_from_idle(constants) };
-        }
-        while pending.number == 0 {
+            let pending = unsafe { raw::wait_signal(at_most, idle) };
             // Whoever traces or freezes us interrupts the call, and means nothing by it.
-            pending = raw::wait_signal(None);
+            if pending.number != 0 || at_most.is_some() {
+                return pending;
+            }
         }
-        pending
     }
 }
 

@@ -238,7 +238,10 @@ impl<'a> Question<'a> {
     /// Whether options may be given. Mostly just a command is, which needs no table of options.
     fn may_have_options(&self) -> bool {
         match self.args {
-            [_, first, ..] => first.to_bytes().first() == Some(&b'-') && *first != c"--",
+            [_, first, ..] => match first.to_bytes() {
+                [b'-', b'-'] => false,
+                first => first.starts_with(b"-"),
+            },
             _ => true,
         }
     }
