@@ -110,6 +110,25 @@ fn json_lines_are_json_whatever_is_written() {
 }
 
 #[test]
+fn a_last_line_without_newline_is_not_lost_behind_a_slow_reader() {
+    let (mut reader, writer) = pipe();
+    // SAFETY: changes the size of a pipe that we hold.
+    unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
+    // As JSON four times what is written at once. It is all read together, because the pipe is
+    // full after the first lines.
+    let line = "\u{1}".repeat(99);
+    let script = format!("yes '{line}' | head -n 400; printf end");
+    let run = shells(Mode::Pid1, &["--log", "json"], &[&script]);
+    let init = run.stdout(Output::File(writer)).start();
+    init.until("nobody is left but pidlet", || init.others().is_empty());
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text.lines().count(), 401, "{}", init.describe());
+    assert!(text.ends_with("\"message\":\"end\"}\n"), "{text:?}");
+    assert_eq!(init.wait_exit(), Exit::Code(0), "{}", init.describe());
+}
+
+#[test]
 fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
     for mode in Mode::BOTH {
         let run = Run::pidlet().mode(mode);

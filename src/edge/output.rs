@@ -509,7 +509,7 @@ impl Outputs<'_> {
             };
             read = rustix::io::read(borrow(stream.ends[0]), place).unwrap_or(0);
             let (mut done, len) = (0, kept + read);
-            let end = read == 0 && take(&mut stream.closing);
+            let end = read == 0 && stream.closing;
             let mut source = Source {
                 plan: self.plan,
                 service: number / STREAMS,
@@ -542,6 +542,8 @@ impl Outputs<'_> {
                 }
             }
             stream.kept = len - done;
+            // What its sink does not take yet is still the last.
+            stream.closing &= !end || stream.kept > 0;
             copy(self.bytes, done, len - done, room);
         }
         if sink.stalled && !stream.paused {
