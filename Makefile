@@ -17,7 +17,8 @@ CROSS_NEEDS := dpkg=dpkg unshare=util-linux setpriv=util-linux mount=mount pytho
 	clang=clang qemu-riscv64-static=qemu-user-static
 
 BENCH_NEEDS := tini=tini /usr/bin/tini-static=tini dumb-init=dumb-init catatonit=catatonit s6-svscan=s6 \
-	runsvdir=runit supervisord=supervisor strace=strace unshare=util-linux
+	runsvdir=runit supervisord=supervisor strace=strace /usr/bin/python3=python3 \
+	/usr/lib/python3/dist-packages/matplotlib=python3-matplotlib
 
 KERNEL_NEEDS := qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm cpio=cpio dpkg-deb=dpkg tar=tar
 

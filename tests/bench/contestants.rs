@@ -61,7 +61,7 @@ pub fn found(tools: &Tools, also: Option<PathBuf>) -> Vec<Contestant> {
     all.extend(also.map(|path| ours("other pidlet", Kind::Pidlet, &path)));
     for (name, kind, program, package) in PEERS {
         if !Path::new(program).exists() {
-            println!("bench: {name} is MISSING here and left out (Debian's package {package})");
+            missing(name, package);
             continue;
         }
         all.push(Contestant {
@@ -72,6 +72,16 @@ pub fn found(tools: &Tools, also: Option<PathBuf>) -> Vec<Contestant> {
         });
     }
     all
+}
+
+/// Says loudly who is not there. Debian 12 has no dinit, so that nobody can demand it.
+fn missing(name: &str, package: &str) {
+    let reason = format!("{name} is not here (Debian's package {package})");
+    if name == "dinit" {
+        println!("bench: {reason}");
+    } else {
+        support::skipped(&reason);
+    }
 }
 
 fn version(package: &str) -> String {
@@ -102,8 +112,9 @@ impl Contestant {
     /// How many rounds of `rounds` it has.
     pub fn rounds(&self, rounds: usize) -> usize {
         match self.kind {
-            Kind::Supervisor => rounds.div_ceil(10),
-            Kind::S6 | Kind::Runit | Kind::Dinit => rounds.div_ceil(3),
+            // A second each.
+            Kind::Supervisor | Kind::Runit => rounds.div_ceil(8).min(5),
+            Kind::S6 | Kind::Dinit => rounds.div_ceil(4),
             _ => rounds,
         }
     }

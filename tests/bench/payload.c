@@ -12,6 +12,7 @@
  *   payload backlog COUNT          on a byte, COUNT zombies lose their parent; on each further one, reports whether
  *                                  any is left
  *   payload burst COUNT            on a byte, COUNT living orphans end at once; then the same
+ *   payload trickle COUNT          the same, but one after the other
  *   payload write BYTES            on a byte, writes BYTES to standard output in lines of 100 bytes, 4 KiB at a time,
  *                                  reports that, and ends with 0
  *
@@ -107,7 +108,7 @@ parent_of_zombies(word count, long *hold)
     return parent;
 }
 
-/* Orphans that live until `hold` is closed. */
+/* Orphans of which each byte written to `hold` ends one, and its end all. */
 static long
 parent_of_living(word count, long *hold)
 {
@@ -139,13 +140,17 @@ parent_of_living(word count, long *hold)
 
 /* Nobody looks while they are reaped, as that takes a lock which reaping needs. */
 static __attribute__((noreturn)) void
-orphans(int living, word count)
+orphans(char kind, word count)
 {
+    int living = kind != 'a';
+    char byte = 0;
     long hold;
     long group = living ? parent_of_living(count, &hold) : parent_of_zombies(count, &hold);
     int status;
     report(now(), 0);
     wait_for_go();
+    for (word at = 0; kind == 'r' && at < count; at++)
+        CALL(WRITE, hold, &byte, 1, 0);
     CALL(CLOSE, hold, 0, 0, 0);
     if (!living)
         CALL(WAIT4, group, &status, 0, 0);
@@ -211,7 +216,8 @@ begin(word *stack)
         report(now(), 0);
         leave(3);
     case 'b':
-        orphans(argv[1][1] == 'u', number_of(argv[2]));
+    case 't':
+        orphans(argv[1][1], number_of(argv[2]));
     case 'w':
         write_lines(number_of(argv[2]));
     default:

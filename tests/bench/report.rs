@@ -1,4 +1,4 @@
-//! What was measured, as tables and as figures for the plots.
+//! What was measured, as tables and as pictures.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::Bench;
 use crate::stats::{median, percentile};
+use crate::support;
 use crate::tools;
 
 /// What a figure of pidlet's should be.
@@ -215,7 +216,7 @@ program without a libc that does the least that an init can do ([`limit.c`](../t
 to the limit and to the best of the peers, and what the project asks of itself.
 ";
 
-/// Writes the report and the figures for the plots.
+/// Writes the report and its pictures.
 pub fn write(bench: &Bench, measures: &[Measure], complete: bool) {
     let mut text = HEAD.to_owned();
     let _ = writeln!(
@@ -242,26 +243,20 @@ pub fn write(bench: &Bench, measures: &[Measure], complete: bool) {
         tools::directory()
     };
     std::fs::write(directory.join("BENCHMARKS.md"), text).expect("the report can be written");
-    std::fs::write(tools::directory().join("figures.tsv"), figures(measures))
-        .expect("figures can be written");
+    draw(&directory);
     println!(
         "bench: written to {}",
         directory.join("BENCHMARKS.md").display()
     );
 }
 
-/// One line a measure and contestant: table, measure, unit, contestant, 10th, 50th and 90th percentile.
-fn figures(measures: &[Measure]) -> String {
-    let mut text = String::new();
-    for measure in measures {
-        for (name, values) in &measure.values {
-            let [low, middle, high] = [0.1, 0.5, 0.9].map(|part| percentile(values, part));
-            let (table, what, unit) = (measure.table, &measure.what, measure.unit);
-            let _ = writeln!(
-                text,
-                "{table}\t{what}\t{unit}\t{name}\t{low}\t{middle}\t{high}"
-            );
-        }
+/// Draws the pictures beside the report.
+fn draw(directory: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/plot.py");
+    // Debian's own: another Python does not know Debian's modules.
+    let mut python = Command::new("/usr/bin/python3");
+    let drawn = python.arg(script).arg(directory).status();
+    if !drawn.is_ok_and(|status| status.success()) {
+        support::skipped("python3-matplotlib is not here, and no pictures are drawn");
     }
-    text
 }

@@ -6,6 +6,7 @@ use crate::Bench;
 use crate::contestants::Contestant;
 use crate::look;
 use crate::report::{Measure, Target};
+use crate::support;
 
 const TABLE: &str = "Start, one command";
 
@@ -45,7 +46,7 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
             .values(&calls, |calls| *calls);
         measures.push(calls);
     } else {
-        println!("bench: strace is MISSING here, and system calls are not counted");
+        support::skipped("strace is not here, and system calls are not counted");
     }
     measures
 }
