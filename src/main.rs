@@ -272,7 +272,8 @@ impl<'p> Init<'p> {
         if let Some(signal) = Signal::new(pending.number) {
             let child = signal == Signal::CHLD;
             if child {
-                (self.look, self.named) = (true, pending.pid);
+                self.look = true;
+                self.named = pending.pid;
             }
             self.asleep &= signal != Signal::CONT;
             if !child || self.plan.style == Style::DumbInit {

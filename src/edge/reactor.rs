@@ -137,8 +137,7 @@ impl Reactor {
                 || !self.control(EPOLL_CTL_ADD, signals, Token::Own(SIGNALS), EventFlags::IN)
             {
                 raw::close(signals as usize);
-                raw::close(self.epoll as usize);
-                self.epoll = NONE;
+                raw::close(core::mem::replace(&mut self.epoll, NONE) as usize);
             }
         }
         self.epoll != NONE
