@@ -126,9 +126,9 @@ impl Logger {
     fn conf(&self, bench: &Bench, command: &[&str], writers: usize) -> String {
         let conf = format!(
             "[supervisord]\nlogfile = /dev/null\nlogfile_maxbytes = 0\npidfile = {}\nuser = root\n\
-             silent = true\n[program:s]\ncommand = {}\nnumprocs = {writers}\nprocess_name = s%(process_num)d\n\
-             startsecs = 0\nautorestart = false\nstdout_logfile = /dev/fd/1\n\
-             stdout_logfile_maxbytes = 0\n",
+             silent = true\n[program:s]\ncommand = {}\nnumprocs = {writers}\n\
+             process_name = s%(process_num)d\nstartsecs = 0\nautorestart = false\n\
+             stdout_logfile = /dev/fd/1\nstdout_logfile_maxbytes = 0\n",
             bench.place.temp.join("supervisord.pid"),
             command.join(" ")
         );
