@@ -130,7 +130,7 @@ impl<'p> Supervisor<'p> {
             return self.gone(place);
         }
         if let Some((most, within)) = spec.tries() {
-            if self.now.since(record.counted_from) >= within {
+            if record.starts == 0 || self.now.since(record.counted_from) >= within {
                 (record.counted_from, record.starts) = (self.now, 0);
             }
             record.starts = record.starts.wrapping_add(1);

@@ -8,6 +8,7 @@ use super::{Event, PID_1, World, plan, span};
 use crate::front::{sound, spec};
 use crate::plan::{Place, Plan};
 use crate::words::Pid;
+use crate::words::time::Instant;
 
 /// What a section says beside its command.
 type Said = &'static str;
@@ -204,6 +205,11 @@ fn on_failure_starts_again_only_what_failed() {
 fn tries_bound_the_starts() {
     const BOUNDED: Said = "restart = always\ntries = 3 in 60s";
     let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
+    world.play("start a\na exits 3 => -a:TERM b:TERM b:CONT\nb exits 0 => look\ngone => exit 3");
+    // On a machine that has come up just now, too: what counts begins with the first of them.
+    let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
+    world.now = Instant(58_500);
     world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
     world.play("start a\na exits 3 => -a:TERM b:TERM b:CONT\nb exits 0 => look\ngone => exit 3");
     // Long ago is forgotten.
