@@ -6,6 +6,7 @@
 //! services are only started and stopped has nothing to watch, and pays for neither.
 
 use core::ffi::c_int;
+use core::mem::take;
 
 use linux_raw_sys::general::{EPOLL_CTL_ADD, EPOLL_CTL_MOD, epoll_event};
 use rustix::event::epoll::EventFlags;
@@ -188,7 +189,7 @@ impl Reactor {
         }
         loop {
             // SAFETY: the segments are the program's, which nobody may write to.
-            let pending = unsafe { raw::wait_signal(at_most, idle) };
+            let pending = unsafe { raw::wait_signal(at_most, take(&mut idle)) };
             // Whoever traces or freezes us interrupts the call, and means nothing by it.
             if pending.number != 0 || at_most.is_some() {
                 return pending;
