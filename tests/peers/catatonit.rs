@@ -127,10 +127,14 @@ fn under_names(side: &Side) -> String {
 fn paused(side: &Side, run: Run) -> Proc {
     let proc = run.start();
     proc.until("the pause listens", || {
-        let blocks = proc
-            .info()
-            .is_some_and(|info| info.blocks(libc::SIGTERM) || info.blocks(libc::SIGWINCH));
-        blocks && (side.is_peer() || proc.info().is_some_and(|info| info.state == 'S'))
+        let Some(info) = proc.info() else {
+            return false;
+        };
+        if side.is_peer() {
+            return info.blocks(libc::SIGTERM) || info.blocks(libc::SIGWINCH);
+        }
+        // The kernel shows nothing as blocked that rt_sigtimedwait(2) waits for.
+        proc.cwd() == "/" && info.state == 'S'
     });
     proc
 }
