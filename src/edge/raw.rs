@@ -208,14 +208,14 @@ pub fn exit(code: u8) -> ! {
     }
 }
 
-/// mprotect(2): makes whole pages read-only.
+/// mprotect(2): makes whole pages read-only; whether it succeeded.
 ///
 /// # Safety
 ///
 /// They are ours, and nobody writes to them any more.
-pub unsafe fn protect(start: usize, size: usize) {
+pub unsafe fn protect(start: usize, size: usize) -> bool {
     // SAFETY: the caller's.
-    unsafe { syscall(sys::__NR_mprotect, [start, size, sys::PROT_READ as usize]) };
+    unsafe { syscall(sys::__NR_mprotect, [start, size, sys::PROT_READ as usize]) == 0 }
 }
 
 /// The kernel's set of signals is an array of words, the first signals in the first one: where words

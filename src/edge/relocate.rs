@@ -112,13 +112,24 @@ impl Segments {
     /// Makes what is only relocated read-only. There is nobody to tell if it fails, and nothing is
     /// lost.
     pub fn protect(&self) {
-        // Segments are aligned to the largest page of the architecture by the linker, so that 4 KiB
-        // are right where pages are larger, too; the start is a page's, the end is padded to one.
-        let (start, end) = (self.relro.0 & !(PAGE - 1), self.relro.1 & !(PAGE - 1));
-        // SAFETY: it is our own RELRO segment, and nobody writes to it any more.
-        unsafe { raw::protect(start, end.wrapping_sub(start)) };
+        let end = self.relro.1 & !(PAGE - 1);
+        for page in PAGES {
+            let start = self.relro.0 & !(page - 1);
+            // SAFETY: it is our own RELRO segment, which shares no page of any size with what is
+            // written to, and nobody writes to it any more.
+            if unsafe { raw::protect(start, end.wrapping_sub(start)) } {
+                break;
+            }
+        }
     }
 }
+
+/// What pages may have, the smallest first: the kernel refuses a start that is no page's, and rounds
+/// the end up.
+#[cfg(target_arch = "aarch64")]
+const PAGES: [Word; 3] = [PAGE, 16 << 10, 64 << 10];
+#[cfg(not(target_arch = "aarch64"))]
+const PAGES: [Word; 1] = [PAGE];
 
 const PAGE: Word = 4096;
 
