@@ -43,7 +43,7 @@ CHARTS = [
 # A bar that is so many times longer than that of pidlet says nothing more; who needs that long is left out.
 TIMES_MAX = 500
 
-COLOURS = {"pidlet": "#c2185b", "limit": "#9e9e9e"}
+COLOURS = {"pidlet": "#c2185b", "pidlet -c": "#d86a94", "limit": "#9e9e9e"}
 OTHERS = "#5c7fa8"
 
 STYLE = {

@@ -163,8 +163,9 @@ fn write_table(text: &mut String, bench: &Bench, table: &str, rows: &[&Measure])
         let own = row.of("pidlet");
         let _ = write!(
             text,
-            "| {}, {} | {} | {} | {} |",
+            "| {}{}{} | {} | {} | {} |",
             row.what,
+            if row.unit.is_empty() { "" } else { ", " },
             row.unit,
             ratio(own, row.of("limit")),
             ratio(own, row.best_peer()),
