@@ -30,7 +30,7 @@ enum How {
     Direct,
     /// A program that reads from a pipe, with its arguments.
     Reader(&'static [&'static str]),
-    /// svlogd, which writes to files alone.
+    /// svlogd, which writes to files of its own alone.
     Svlogd,
     Supervisor,
 }
@@ -144,32 +144,25 @@ struct Cost {
     cpu: f64,
 }
 
+/// Where the lines go.
+#[derive(Clone, Copy, PartialEq)]
+enum Sink {
+    /// Into nothing, which costs nothing: what is left is the logger's own.
+    Null,
+    /// Into a pipe that somebody reads, as an engine does.
+    Pipe,
+}
+
 pub fn run(bench: &Bench) -> Vec<Measure> {
     let loggers = loggers(bench);
     let mut measures = Vec::new();
-    for writers in [1, 4] {
-        let readers: Vec<&Logger> = loggers
-            .iter()
-            .filter(|one| one.how != How::Direct)
-            .collect();
-        let mut costs: Vec<_> = readers.iter().map(|one| (one.name, Vec::new())).collect();
-        for _ in 0..bench.rounds(5, 1) {
-            for (logger, (_, costs)) in readers.iter().zip(&mut costs) {
-                costs.push(cost(bench, logger, writers));
-            }
-        }
-        let who = format!("{writers} writer{}", if writers == 1 { "" } else { "s" });
-        let mut throughput = Measure::new(TABLE, format!("throughput, {who}"), "GiB/s");
-        let mut cpu = Measure::new(TABLE, format!("CPU a GiB, {who}"), "s");
-        for (name, costs) in &costs {
-            throughput
-                .values
-                .push((name, costs.iter().map(|cost| cost.throughput).collect()));
-            cpu.values
-                .push((name, costs.iter().map(|cost| cost.cpu).collect()));
-        }
-        measures.push(throughput.target(Target::AtLeast(1.0)));
-        measures.push(cpu.target(Target::Times(2.0, "cat")));
+    for (sink, writers) in [
+        (Sink::Null, 1),
+        (Sink::Null, 4),
+        (Sink::Pipe, 1),
+        (Sink::Pipe, 4),
+    ] {
+        measures.extend(costs(bench, &loggers, sink, writers));
     }
     let mut torn = Measure::new(TABLE, "lines torn of 10⁶, 4 writers", "");
     let mut lost = Measure::new(TABLE, "bytes lost of 10⁸, 4 writers", "");
@@ -183,15 +176,64 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
     measures
 }
 
-fn cost(bench: &Bench, logger: &Logger, writers: usize) -> Cost {
+/// Lets all who can write there take turns.
+fn costs(bench: &Bench, loggers: &[Logger], sink: Sink, writers: usize) -> [Measure; 2] {
+    let suits = |one: &&Logger| match one.how {
+        How::Direct => false,
+        How::Svlogd => sink == Sink::Null,
+        _ => true,
+    };
+    let mut costs: Vec<_> = loggers
+        .iter()
+        .filter(suits)
+        .map(|one| (one, Vec::new()))
+        .collect();
+    for _ in 0..bench.rounds(5, 1) {
+        for (logger, costs) in &mut costs {
+            costs.push(cost(bench, logger, sink, writers));
+        }
+    }
+    let whither = if sink == Sink::Null {
+        "to /dev/null"
+    } else {
+        "into a pipe"
+    };
+    let who = format!(
+        "{whither}, {writers} writer{}",
+        if writers == 1 { "" } else { "s" }
+    );
+    let mut throughput = Measure::new(TABLE, format!("throughput {who}"), "GiB/s");
+    let mut cpu = Measure::new(TABLE, format!("CPU a GiB {who}"), "s");
+    for (logger, costs) in &costs {
+        let throughputs = costs.iter().map(|cost| cost.throughput);
+        throughput.values.push((logger.name, throughputs.collect()));
+        cpu.values
+            .push((logger.name, costs.iter().map(|cost| cost.cpu).collect()));
+    }
+    if sink == Sink::Pipe {
+        // As in a container.
+        cpu = cpu.target(Target::Times(2.0, "cat"));
+    }
+    [throughput.target(Target::AtLeast(1.0)), cpu]
+}
+
+fn cost(bench: &Bench, logger: &Logger, sink: Sink, writers: usize) -> Cost {
     let place = &bench.place;
     // A multiple of what is one round of lines, altogether about 256 MiB; less for who is slow.
     let slow = matches!(logger.name, "svlogd" | "s6-log");
     let rounds = bench.rounds(if slow { 640 } else { 2560 }, 40) / writers;
-    let sink = File::options()
-        .write(true)
-        .open("/dev/null")
-        .expect("/dev/null");
+    let mut _reader = None;
+    let sink = if sink == Sink::Pipe {
+        let (from, to) = pipe();
+        let reader = place.program(place.temp.join("payload")).arg("read");
+        _reader = Some(reader.stdin(Input::File(from)).start());
+        to
+    } else {
+        File::options()
+            .write(true)
+            .open("/dev/null")
+            .expect("/dev/null")
+    };
     let running = logger.start(bench, writers, rounds * ROUND, sink);
     let pid = running.logger.pid();
     look::wait_idle(&[pid]);

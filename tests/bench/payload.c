@@ -15,6 +15,7 @@
  *   payload trickle COUNT          the same, but one after the other
  *   payload write BYTES            on a byte, writes BYTES to standard output in lines of 100 bytes, 4 KiB at a time,
  *                                  reports that, and ends with 0
+ *   payload read                   reads standard input to its end
  *
  * As a script's interpreter it is given all words as one, and the directory before them: `#!payload /DIRECTORY WORD...`.
  */
@@ -180,6 +181,14 @@ write_lines(word bytes)
     leave(0);
 }
 
+static __attribute__((noreturn)) void
+read_all(void)
+{
+    while (CALL(READ, 0, lines, sizeof lines, 0) > 0)
+        ;
+    leave(0);
+}
+
 static void
 split(char *text, char **words)
 {
@@ -218,6 +227,8 @@ begin(word *stack)
     case 'b':
     case 't':
         orphans(argv[1][1], number_of(argv[2]));
+    case 'r':
+        read_all();
     case 'w':
         write_lines(number_of(argv[2]));
     default:
