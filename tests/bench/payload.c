@@ -9,8 +9,8 @@
  *   payload stamp PROGRAM ARG...   reports the time and its page faults so far, and becomes PROGRAM
  *   payload echo                   reports once that it is there, then each SIGUSR1
  *   payload die                    reports that it is there, waits for a byte, reports again and ends with 3
- *   payload backlog COUNT          on a byte, COUNT zombies lose their parent; on each further one, reports whether
- *                                  any is left
+ *   payload backlog COUNT          reports 0, or 1 where it may not have so many processes; on a byte, COUNT zombies
+ *                                  lose their parent; on each further one, reports whether any is left
  *   payload burst COUNT            on a byte, COUNT living orphans end at once; then the same
  *   payload trickle COUNT          the same, but one after the other
  *   payload write BYTES            on a byte, writes BYTES to standard output in lines of 100 bytes, 4 KiB at a time,
@@ -85,7 +85,10 @@ echo(void)
     }
 }
 
-/* Starts the orphans' parent, and returns when its children are there. What is written to `hold` then ends it. */
+/*
+ * Starts the orphans' parent, and returns when its children are there, with -1 where there may not be so many. What is
+ * written to `hold` then ends it.
+ */
 static long
 parent_of_zombies(word count, long *hold)
 {
@@ -97,19 +100,25 @@ parent_of_zombies(word count, long *hold)
     if (parent == 0) {
         CALL(SETPGID, 0, 0, 0, 0);
         CALL(CLOSE, held[1], 0, 0, 0);
-        for (word at = 0; at < count; at++)
-            if (CALL(VFORK, 0, 0, 0, 0) == 0)
+        for (word at = 0; at < count; at++) {
+            long pid = CALL(VFORK, 0, 0, 0, 0);
+            if (pid == 0)
                 leave(0);
+            if (pid < 0)
+                leave(1);
+        }
         CALL(WRITE, dead[1], &byte, 1, 0);
         CALL(READ, held[0], &byte, 1, 0);
         leave(0);
     }
-    CALL(READ, dead[0], &byte, 1, 0);
+    CALL(CLOSE, dead[1], 0, 0, 0);
+    if (CALL(READ, dead[0], &byte, 1, 0) != 1)
+        return -1;
     *hold = held[1];
     return parent;
 }
 
-/* Orphans of which each byte written to `hold` ends one, and its end all. */
+/* The same with orphans of which each byte written to `hold` ends one, and its end all. */
 static long
 parent_of_living(word count, long *hold)
 {
@@ -134,7 +143,7 @@ parent_of_living(word count, long *hold)
     int status = 1;
     CALL(WAIT4, parent, &status, 0, 0);
     if (status != 0)
-        leave(1);
+        return -1;
     *hold = held[1];
     return parent;
 }
@@ -148,7 +157,9 @@ orphans(char kind, word count)
     long hold;
     long group = living ? parent_of_living(count, &hold) : parent_of_zombies(count, &hold);
     int status;
-    report(now(), 0);
+    report(now(), group < 0);
+    if (group < 0)
+        rest();
     wait_for_go();
     for (word at = 0; kind == 'r' && at < count; at++)
         CALL(WRITE, hold, &byte, 1, 0);
