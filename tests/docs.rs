@@ -177,3 +177,67 @@ fn options_that_no_file_has_are_refused_there() {
         );
     }
 }
+
+/// README's rows of figures, and what the benchmark calls them.
+const MEASURED: [(&str, &str); 8] = [
+    (
+        "file with its libraries, bytes",
+        "with shared libraries, bytes",
+    ),
+    (
+        "start to the command's first instruction, µs",
+        "start to the child's first instruction, µs",
+    ),
+    (
+        "resident, one idle command, KiB",
+        "resident, 1 service, KiB",
+    ),
+    (
+        "resident, 1000 idle commands, KiB",
+        "resident, 1000 services, KiB",
+    ),
+    ("start of 1000 commands, ms", "start, 1000 services, ms"),
+    ("stop of 1000 commands, ms", "stop, 1000 services, ms"),
+    (
+        "CPU an orphan, 10 000 die at once, µs",
+        "10000 in a burst, µs",
+    ),
+    ("wake-ups in ten idle seconds", "wake-ups in 10 s"),
+];
+
+fn cells(line: &str) -> Vec<&str> {
+    line.trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// A row of the benchmark for these columns: its medians.
+fn measured(report: &str, row: &str, columns: &[&str]) -> Vec<String> {
+    let mut head = Vec::new();
+    for line in report.lines() {
+        if line.starts_with("| |") {
+            head = cells(line);
+        }
+        let values = cells(line);
+        if values[0] != row {
+            continue;
+        }
+        let value = |column: &&str| {
+            let place = head.iter().position(|name| name == column);
+            let value = place.and_then(|place| values.get(place)).unwrap_or(&"");
+            value.split(" (").next().unwrap_or_default().to_owned()
+        };
+        return columns.iter().map(value).collect();
+    }
+    panic!("the benchmark has no row {row:?}");
+}
+
+#[test]
+fn the_figures_of_readme_are_those_of_the_benchmark() {
+    let (readme, report) = (document("README.md"), document("docs/BENCHMARKS.md"));
+    let head = readme.lines().find(|line| line.starts_with("| measured |"));
+    let columns = cells(head.expect("README has a table of figures"));
+    for (ours, theirs) in MEASURED {
+        let expected = measured(&report, theirs, &columns[1..]).join(" | ");
+        let expected = format!("| {ours} | {expected} |");
+        assert!(readme.contains(&expected), "README lacks\n{expected}");
+    }
+}

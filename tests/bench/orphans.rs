@@ -19,7 +19,12 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
                 println!("bench: LEFT OUT: {count} orphans are too many for this machine");
                 continue;
             }
-            let rounds = bench.rounds(if count > 1000 { 3 } else { 9 }, 1);
+            let rounds = match count {
+                1000 => 21,
+                10_000 => 5,
+                _ => 3,
+            };
+            let rounds = bench.rounds(rounds, 1);
             let costs = bench.take_turns(
                 rounds,
                 |one| suits(one, count),
