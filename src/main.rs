@@ -85,8 +85,6 @@ struct Init<'p> {
     look: bool,
     /// Zombies are reaped after what their end leads to: see [`Supervisor::needs_zombies`].
     keeps_zombies: bool,
-    /// A child that has ended, as the kernel told us, or 0.
-    named: Pid,
     /// We stopped ourselves with our child, and nobody has continued us by a signal that we have seen.
     asleep: bool,
     /// A terminal has one reader, and of several it is who asks for it or none.
@@ -125,7 +123,6 @@ impl<'p> Init<'p> {
             plan,
             look: false,
             keeps_zombies: false,
-            named: 0,
             asleep: false,
             terminal,
             checks: Checks::new(plan),
@@ -271,10 +268,7 @@ impl<'p> Init<'p> {
         let pending = self.reactor.wait(until);
         if let Some(signal) = Signal::new(pending.number) {
             let child = signal == Signal::CHLD;
-            if child {
-                self.look = true;
-                self.named = pending.pid;
-            }
+            self.look |= child;
             self.asleep &= signal != Signal::CONT;
             if !child || self.plan.style == Style::DumbInit {
                 let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
@@ -434,13 +428,6 @@ impl<'p> Init<'p> {
     #[inline(never)]
     fn reap(&mut self) {
         let (mut buried, mut killed) = (0, false);
-        // Whoever ends alone is not looked for.
-        let named = take(&mut self.named);
-        if named != 0 && self.keeps_zombies && self.is_unheard(named) {
-            let child = reap::reap(named);
-            buried += u32::from(child.pid != 0);
-            killed = self.was_killed(reap::status(child));
-        }
         let mut all_unheard = !self.supervisor.heeds_orphans();
         let left = loop {
             let child = reap::look(self.keeps_zombies);

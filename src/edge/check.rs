@@ -17,7 +17,7 @@ use super::address::Name;
 use super::reactor::{NONE, Reactor, Token, away_from_the_three};
 use super::{arena, files, raw};
 use pidlet::http;
-use pidlet::plan::{NOBODY, Place, Plan, Probe};
+use pidlet::plan::{Key, NOBODY, Place, Plan, Probe};
 use pidlet::supervise::{Finding, Supervisor};
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -60,7 +60,7 @@ const DRAIN_READS: u32 = 64;
 
 /// All checks that go on.
 pub struct Checks {
-    /// One for each service.
+    /// One for each service, if any is checked.
     checks: &'static mut [Check],
     /// In the place of one that there is not.
     spare: Check,
@@ -74,8 +74,16 @@ impl Checks {
     /// Takes all memory that checking will need.
     #[inline(never)]
     pub fn new(plan: &Plan) -> Checks {
+        let mut count = 0;
+        for service in &*plan.services {
+            for said in service.spec.0 {
+                if let Key::Ready | Key::Health | Key::Pidfile = said.key {
+                    count = plan.services.len();
+                }
+            }
+        }
         Checks {
-            checks: arena::array(Check::NONE, plan.services.len()),
+            checks: arena::array(Check::NONE, count),
             spare: Check::NONE,
             found: NOBODY,
             processes: 0,

@@ -528,22 +528,14 @@ pub struct Pending {
     pub number: u32,
     /// SI_KERNEL and the like.
     pub code: i32,
-    /// Of CHLD the child that ended first: others may have since. Else whatever is there.
-    pub pid: Pid,
 }
 
 /// No signal.
-pub const NO_SIGNAL: Pending = Pending {
-    number: 0,
-    code: 0,
-    pid: 0,
-};
+pub const NO_SIGNAL: Pending = Pending { number: 0, code: 0 };
 
-/// Room for a siginfo_t: the number of the signal, an error, the code, and where addresses have 64 bits
-/// a gap; then the process.
+/// Room for a siginfo_t: the number of the signal, an error, the code, and more.
 type Told = MaybeUninit<[u32; 32]>;
 const _: () = assert!(size_of::<Told>() == size_of::<sys::siginfo_t>());
-const TOLD_PID: usize = if size_of::<usize>() == 8 { 4 } else { 3 };
 
 /// How much code [`wait_signal`] may have, generously: what is not there is fetched again.
 const IDLE_CODE_BYTES: usize = 512;
@@ -601,7 +593,6 @@ pub unsafe fn wait_signal(timeout_ms: Option<u64>, idle: Option<&[(usize, usize)
         Pending {
             number: told[0],
             code: told[2] as i32,
-            pid: told[TOLD_PID],
         }
     }
 }

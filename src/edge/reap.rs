@@ -23,9 +23,10 @@ pub fn status(zombie: Child) -> Status {
     }
 }
 
-/// Frees a zombie's number, and tells how it ended; it is nobody if there is no such zombie of ours.
-pub fn reap(pid: Pid) -> Child {
-    raw::waitid(pid, sys::WEXITED)
+/// Frees a zombie's number.
+pub fn reap(pid: Pid) {
+    // Nothing can be done about an error: somebody else's parent is not us.
+    raw::waitid(pid, sys::WEXITED);
 }
 
 /// Whether a process is a child of ours that has not ended.
