@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use crate::rootfs::Rootfs;
+use crate::rootfs::{LEAVERS, Rootfs};
 use crate::support::*;
 use crate::tool::{Job, Tool, received, unique};
 
@@ -341,22 +341,7 @@ pub fn nothing_is_needed_and_nothing_may_be_allowed(runtime: &'static Runtime) {
             (Some(libc::ENOSYS), 12345),
             (Some(libc::EPERM), 0),
         ] {
-            let bundle = Bundle::new(&[
-                "/pidlet",
-                "--",
-                "/probe",
-                "orphans",
-                "3",
-                "--report",
-                "---",
-                "/probe",
-                "setsid-child",
-                "---",
-                "/probe",
-                "signals",
-                "--exit-on",
-                "15=3",
-            ]);
+            let bundle = Bundle::new(&[&["/pidlet", "--"], &LEAVERS[..]].concat());
             let bundle = bundle.user(user);
             let bundle = errno.into_iter().fold(bundle, Bundle::seccomp);
             let bundle = if with_proc {

@@ -12,6 +12,23 @@ use crate::tool::unique;
 /// Debian's busybox-static.
 pub const BUSYBOX: &str = "/bin/busybox";
 
+/// Commands that leave three orphans and a child out of its session behind, and one that takes the stop
+/// signal and ends with 3.
+pub const LEAVERS: [&str; 12] = [
+    "/probe",
+    "orphans",
+    "3",
+    "--report",
+    "---",
+    "/probe",
+    "setsid-child",
+    "---",
+    "/probe",
+    "signals",
+    "--exit-on",
+    "15=3",
+];
+
 /// The payload of the tests, linked statically, in a target directory of its own. Cargo knows what is up to
 /// date.
 pub fn static_probe() -> &'static Path {

@@ -1,6 +1,7 @@
 //! A container that is given as little as can be.
 
 use super::{Container, PROBE, foreground};
+use crate::rootfs::LEAVERS;
 use crate::support::*;
 
 const HARDENED: [&str; 12] = [
@@ -25,20 +26,7 @@ fn hardened(words: &[&'static str]) -> Vec<&'static str> {
 #[test]
 fn a_hardened_container_runs_stops_and_ends_as_any_other() {
     podman!();
-    let line = hardened(&[
-        "/probe",
-        "orphans",
-        "3",
-        "--report",
-        "---",
-        "/probe",
-        "setsid-child",
-        "---",
-        "/probe",
-        "signals",
-        "--exit-on",
-        "15=3",
-    ]);
+    let line = hardened(&LEAVERS);
     let container = Container::start(&line);
     container.wait_lines("ready", 3);
     container.wait_lines("orphan of init", 3);

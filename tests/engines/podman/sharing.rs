@@ -1,7 +1,7 @@
 //! A PID namespace that others are in as well: they hear nothing of our stop.
 
 use super::{BARE, Container, PROBE};
-use crate::rootfs::static_probe;
+use crate::rootfs::{LEAVERS, static_probe};
 use crate::support::*;
 use crate::tool::{Job, Tool};
 
@@ -19,20 +19,7 @@ struct Stop {
 const STOPS: [Stop; 2] = [
     Stop {
         grace: "600s",
-        words: &[
-            "/probe",
-            "orphans",
-            "3",
-            "--report",
-            "---",
-            "/probe",
-            "setsid-child",
-            "---",
-            "/probe",
-            "signals",
-            "--exit-on",
-            "15=3",
-        ],
+        words: &LEAVERS,
         ready: 3,
         code: 3,
         gentle: true,
