@@ -192,7 +192,7 @@ test_command_line() {
     local log=$cache/$1/command.log words='/bin/busybox sh -c "exit 42"'
     boot "$1" $BOOT_SECONDS "$log" "$KERNEL rdinit=$2 -- $words" || show "$log" "the machine did not end"
     [ "$(exit_code "$log")" = 42 ] || show "$log" 'PID 1 did not end with 42'
-    grep -q '^pidlet: busybox (pid [0-9]*) exited with code 42 after .*; container exits 42$' "$log" ||
+    grep -q 'pidlet: busybox (pid [0-9]*) exited with code 42 after .*; container exits 42$' "$log" ||
         show "$log" 'no reason for the end was said'
     echo "kernels: $1: $2 as PID 1 ran a command of the kernel's command line and ended with its code"
 }
