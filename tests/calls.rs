@@ -123,6 +123,7 @@ fn a_plan_is_carried_out_without_any_of_them() {
                 continue;
             }
             init.wait_says("next | ready");
+            init.until("there is an orphan", || init.find("sleep").is_some());
             let begin = Instant::now();
             init.kill(libc::SIGTERM);
             let exit = init.wait_exit();
