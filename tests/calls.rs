@@ -6,6 +6,7 @@
 mod support;
 use support::*;
 
+use std::fs::File;
 use std::time::Instant;
 
 /// What the kernel answers, how we say it, and where pidlet is.
@@ -208,5 +209,23 @@ fn what_cannot_be_done_without_a_call_is_not_run_and_said() {
             let reason = format!("pidlet: {fault}{why}; container exits 125");
             assert_eq!(ended.last_line(), reason, "{keys:?} {ended}");
         }
+    }
+}
+
+/// What XFS and Btrfs answer where to write is to wait for them.
+#[test]
+fn a_file_that_cannot_be_written_at_once_gets_every_line() {
+    let temp = Temp::new();
+    let path = temp.join("log");
+    for mode in Mode::BOTH {
+        let log = File::create(&path).expect("a temporary file can be made");
+        for stderr in [Output::Full, Output::File(log)] {
+            let run = without(mode, libc::SYS_pwritev2, None, libc::EAGAIN);
+            let run = run.args(["-vv", "--", "sh", "-c", "exit 3"]).stderr(stderr);
+            assert_eq!(run.output().exit, Exit::Code(3));
+        }
+        let lines = lines_of(&path);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines[2].ends_with("; container exits 3"), "{lines:?}");
     }
 }

@@ -66,10 +66,11 @@ pub fn offer(fd: BorrowedFd, text: &[u8], blind: usize) -> (usize, Errno) {
     // wait needs a kernel that knows it for this kind of file.
     match pwritev2(fd, &[IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT) {
         Ok(written) => (written, Errno(0)),
-        // A pipe that polls as writable takes a line of ours whole (pipe(7): PIPE_BUF).
+        // A pipe that polls as writable takes a line of ours whole (pipe(7): PIPE_BUF). A file always
+        // does, and has only to wait for its file system: XFS and Btrfs say AGAIN to that.
         Err(error)
-            if error != rustix::io::Errno::AGAIN
-                && raw::poll(fd.as_raw_fd(), POLLOUT, 0) != Ok(false) =>
+            if raw::poll(fd.as_raw_fd(), POLLOUT, 0)
+                .unwrap_or(error != rustix::io::Errno::AGAIN) =>
         {
             write_to(fd, text.get(..blind).unwrap_or(text))
         }
