@@ -594,9 +594,9 @@ impl<'p> Init<'p> {
         if log.is_some() || self.plan.style == Style::Pidlet {
             line.clear();
             voice::describe(message, &self.supervisor, self.own.pid, &mut line);
-            if let (Err(error), Some(path)) = (say::termination_log(log, line.end()), log) {
+            if let (Err(errno), Some(path)) = (say::termination_log(log, line.end()), log) {
                 line.clear();
-                line.put_cannot_write(path.to_bytes(), files::words_errno(error));
+                line.put_cannot_write(path.to_bytes(), errno);
                 self.outputs.say(Stream::Err, &mut line, patience);
             }
         }

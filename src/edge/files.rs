@@ -4,20 +4,9 @@ use core::ffi::{CStr, c_int};
 
 use linux_raw_sys::general::{O_DIRECTORY, S_IFDIR, S_IFMT, S_IFREG};
 
-use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
-
 use super::{arena, raw};
 use pidlet::words::errno::Errno;
 use pidlet::words::text;
-
-/// Opens a file, not to be inherited. A FIFO without reader does not hold us up, and a terminal does
-/// not become ours.
-#[inline(never)]
-pub fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd, rustix::io::Errno> {
-    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    rustix::fs::open(path, flags, Mode::from_raw_mode(0o644))
-}
 
 /// The beginning of a file: as much as `buffer` takes; nothing if it cannot be read.
 #[inline(never)]

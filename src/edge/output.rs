@@ -18,14 +18,12 @@
 use core::ffi::{CStr, c_int};
 use core::mem::{replace, take};
 
-use linux_raw_sys::general::CLOCK_REALTIME;
+use linux_raw_sys::general::{CLOCK_REALTIME, O_RDONLY, O_RDWR};
 use rustix::event::epoll::EventFlags;
-use rustix::fd::IntoRawFd;
-use rustix::fs::OFlags;
 
 use super::reactor::{NONE, Reactor, Token, away_from_the_three, now};
 use super::sink::{Sink, borrow};
-use super::{arena, files, raw, say};
+use super::{arena, raw, say};
 use pidlet::message::Stream as OwnStream;
 use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source, put_lines};
 use pidlet::plan::{Key, Log, Plan, Spec, StartFault, Step, behind, names};
@@ -302,7 +300,7 @@ impl<'p> Outputs<'p> {
             Way::Null => self.null(),
             Way::Pipe if input => {
                 let path = self.sinks.get(sink as usize).and_then(|sink| sink.path);
-                self.file = self.open(path.unwrap_or_default(), OFlags::RDONLY);
+                self.file = self.open(path.unwrap_or_default(), O_RDONLY);
                 raw::set_flags(self.file, 0);
                 self.file
             }
@@ -319,19 +317,18 @@ impl<'p> Outputs<'p> {
     }
 
     /// Opens what a service has as a standard stream.
-    fn open(&mut self, path: &CStr, flags: OFlags) -> c_int {
-        match files::open(path, flags) {
-            Ok(file) => own(file.into_raw_fd(), &mut self.last, &mut self.fault),
-            Err(error) => {
-                self.fault = files::words_errno(error);
-                NONE
-            }
+    fn open(&mut self, path: &CStr, flags: u32) -> c_int {
+        let file = raw::open(path, flags);
+        let fd = own(file, &mut self.last, &mut self.fault);
+        if file < 0 {
+            self.fault = raw::errno(file as isize);
         }
+        fd
     }
 
     fn null(&mut self) -> c_int {
         if self.null <= 0 {
-            self.null = self.open(c"/dev/null", OFlags::RDWR);
+            self.null = self.open(c"/dev/null", O_RDWR);
         }
         self.null
     }

@@ -371,14 +371,15 @@ unsafe fn fcntl(fd: c_int, command: u32, argument: usize) -> c_int {
     unsafe { syscall(sys::__NR_fcntl, [fd as usize, command as usize, argument]) as c_int }
 }
 
-/// Opens a file that is there, not to be inherited, and not to become our terminal. A pipe is not
-/// waited for.
+/// Opens a file, or makes one that others may read, not to be inherited, and not to become our
+/// terminal. A pipe is not waited for.
 #[inline(never)]
 pub fn open(path: &CStr, flags: u32) -> Fd {
+    const MODE: usize = 0o644;
     let own = sys::O_CLOEXEC | sys::O_NONBLOCK | sys::O_NOCTTY | sys::O_LARGEFILE;
     let (path, flags) = (path.as_ptr() as usize, (flags | own) as usize);
     // SAFETY: the path is a C string.
-    unsafe { syscall(sys::__NR_openat, [HERE, path, flags]) as Fd }
+    unsafe { syscall(sys::__NR_openat, [HERE, path, flags, MODE]) as Fd }
 }
 
 /// Relative paths begin in our directory.

@@ -4,9 +4,8 @@
 
 use core::ffi::{CStr, c_int};
 
-use linux_raw_sys::general::POLLOUT;
+use linux_raw_sys::general::{O_CREAT, O_TRUNC, O_WRONLY, POLLOUT};
 use rustix::fd::{AsRawFd, BorrowedFd};
-use rustix::fs::OFlags;
 use rustix::io::{IoSlice, ReadWriteFlags, pwritev2};
 
 use super::{files, raw};
@@ -94,18 +93,19 @@ fn write_to(fd: BorrowedFd, text: &[u8]) -> (usize, Errno) {
 }
 
 /// Writes the end's reason to the termination log: the one that was set, or Kubernetes' if it is
-/// there and empty. Fails only for one that was set.
-pub fn termination_log(path: Option<&CStr>, text: &[u8]) -> Result<(), rustix::io::Errno> {
-    let mut flags = OFlags::WRONLY;
+/// there and empty.
+pub fn termination_log(path: Option<&CStr>, text: &[u8]) -> Result<(), Errno> {
+    let mut flags = O_WRONLY;
     if path.is_some() {
-        flags |= OFlags::CREATE | OFlags::TRUNC;
+        flags |= O_CREAT | O_TRUNC;
     }
-    let write = || {
-        let file = files::open(path.unwrap_or(TERMINATION_LOG), flags)?;
-        if path.is_some() || rustix::fs::fstat(&file)?.st_size == 0 {
-            rustix::io::write(&file, text)?;
-        }
-        Ok(())
-    };
-    write().or_else(|error| if path.is_some() { Err(error) } else { Ok(()) })
+    // Closed by our end, which is next.
+    let file = raw::open(path.unwrap_or(TERMINATION_LOG), flags);
+    if file < 0 {
+        return Err(raw::errno(file as isize));
+    }
+    if path.is_none() && raw::status(file, c"").1 != 0 {
+        return Ok(());
+    }
+    raw::write(file, text)
 }

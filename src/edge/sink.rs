@@ -6,12 +6,13 @@
 use core::ffi::{CStr, c_int};
 use core::mem::{replace, take};
 
+use linux_raw_sys::general::{O_APPEND, O_CREAT, O_WRONLY};
 use rustix::event::epoll::EventFlags;
-use rustix::fd::{BorrowedFd, IntoRawFd};
-use rustix::fs::{FileType, OFlags, Stat};
+use rustix::fd::BorrowedFd;
+use rustix::fs::{FileType, Stat};
 
 use super::reactor::{Reactor, Token, away_from_the_three, now};
-use super::{files, raw, say};
+use super::{raw, say};
 use pidlet::output::Form;
 use pidlet::text;
 use pidlet::words::errno::Errno;
@@ -145,14 +146,13 @@ impl<'p> Sink<'p> {
         }
         self.torn = false;
         self.fd = CLOSED;
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
-        match files::open(path, flags) {
-            Ok(file) => {
-                self.fd = away_from_the_three(file.into_raw_fd()).max(CLOSED);
-                self.examine();
-            }
-            Err(error) => self.errno = files::words_errno(error),
+        let file = raw::open(path, O_WRONLY | O_APPEND | O_CREAT);
+        if file < 0 {
+            self.errno = raw::errno(file as isize);
+            return;
         }
+        self.fd = away_from_the_three(file).max(CLOSED);
+        self.examine();
     }
 
     /// Begins a new file, and gives the old ones the next numbers.
