@@ -229,3 +229,44 @@ fn a_file_that_cannot_be_written_at_once_gets_every_line() {
         assert!(lines[2].ends_with("; container exits 3"), "{lines:?}");
     }
 }
+
+#[test]
+fn a_directory_that_cannot_be_read_is_a_fault_of_the_plan() {
+    let temp = Temp::new();
+    temp.write("name", "#!/bin/sh\necho value\n", 0o755);
+    let sections = [
+        ("env-dir", "run = true\nenv-dir = TEMP"),
+        ("run-parts", "type = oneshot\nrun-parts = TEMP"),
+    ];
+    for (key, section) in sections {
+        for (errno, why, mode) in answers() {
+            let plan = format!("[a]\n{section}\n").replace("TEMP", &temp.join(""));
+            let plan = temp.write("plan", plan, 0o644);
+            let run = without(mode, libc::SYS_getdents64, None, errno).args(["-c", &plan]);
+            let ended = run.output();
+            assert_eq!(ended.exit, Exit::Code(1), "{ended}");
+            let fault = format!("pidlet: {plan}:3: [a] {key}: cannot read it: {why}\n");
+            assert!(ended.stderr.starts_with(&fault), "{ended}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_found_without_a_call_is_said_when_the_time_is_over() {
+    let script = "((setsid sleep 1000 &)); exec \"$0\" signals --exit-on 15=3";
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let run = without(Mode::Child, libc::SYS_getdents64, None, errno);
+        let run = run.args(["--grace", "300ms", "--", "sh", "-c", script, probe()]);
+        let init = run.start();
+        init.wait_ready(1);
+        init.until("there is an orphan", || {
+            init.find("sleep")
+                .is_some_and(|orphan| orphan.sid == orphan.pid)
+        });
+        init.kill(libc::SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.describe());
+        let left =
+            "pidlet: processes left over are not stopped: without /proc they cannot be found";
+        init.wait_line(ErrOut, |line| line == left);
+    }
+}

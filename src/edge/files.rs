@@ -94,18 +94,16 @@ fn entries(path: &CStr, each: &mut dyn FnMut(c_int, &CStr)) -> Result<(), Errno>
     const LENGTH: usize = 16;
     const NAME: usize = 19;
     let directory = raw::open(path, O_DIRECTORY);
-    if directory < 0 {
-        return Err(raw::errno(directory as isize));
-    }
     let mut entries = [0; 256];
-    loop {
-        let len = raw::read_directory(directory, &mut entries);
-        if len == 0 {
+    let mut len = directory as isize;
+    while len >= 0 {
+        len = raw::read_directory(directory, &mut entries);
+        if len <= 0 {
             raw::close(directory as usize);
-            return Ok(());
+            break;
         }
         let mut entry = entries.as_ptr().cast::<u8>();
-        let end = entry.wrapping_add(len);
+        let end = entry.wrapping_offset(len);
         while entry < end {
             // SAFETY: the kernel wrote whole entries up to there, each a multiple of 8 bytes.
             unsafe {
@@ -113,5 +111,10 @@ fn entries(path: &CStr, each: &mut dyn FnMut(c_int, &CStr)) -> Result<(), Errno>
                 entry = entry.add(usize::from(*entry.add(LENGTH).cast::<u16>()));
             }
         }
+    }
+    if len < 0 {
+        Err(raw::errno(len))
+    } else {
+        Ok(())
     }
 }

@@ -437,11 +437,12 @@ pub fn status(directory: c_int, path: &CStr) -> (u32, u64) {
     }
 }
 
-/// getdents64(2): reads further entries of a directory; how many bytes of them there are.
-pub fn read_directory(fd: c_int, entries: &mut [u64]) -> usize {
+/// getdents64(2): reads further entries of a directory; how many bytes of them there are, or an
+/// error's number negated.
+pub fn read_directory(fd: c_int, entries: &mut [u64]) -> isize {
     let (place, size) = (entries.as_mut_ptr() as usize, size_of_val(entries));
     // SAFETY: the kernel writes no more than there is room for.
-    answer(unsafe { syscall(sys::__NR_getdents64, [fd as usize, place, size]) }).unwrap_or(0)
+    unsafe { syscall(sys::__NR_getdents64, [fd as usize, place, size]) }
 }
 
 /// readlink(2): as much of where a symbolic link leads to as there is room for.

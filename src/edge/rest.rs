@@ -23,7 +23,8 @@ pub struct Farewell<'s, 'p> {
 
 impl Farewell<'_, '_> {
     /// Sends it to everything that is left but those who are spared. False if we cannot see
-    /// `/proc`.
+    /// `/proc`. If we just cannot read it, for want of a descriptor, TERM was for nothing, and KILL comes
+    /// when the time is over.
     pub fn send(&self) -> bool {
         if self.own == 1 && !self.told.is_some_and(Supervisor::told_any) {
             // With nobody left it fails, and that is as well.
@@ -33,11 +34,12 @@ impl Farewell<'_, '_> {
         if !is_own_proc(self.own) {
             return false;
         }
-        files::numbers(c"/proc", &mut |pid| {
+        let seen = files::numbers(c"/proc", &mut |pid| {
             if pid != self.own && pid != 1 {
                 self.send_to(pid);
             }
-        })
+        });
+        seen || self.signal == Signal::TERM
     }
 
     fn send_to(&self, pid: Pid) {
