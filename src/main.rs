@@ -30,7 +30,7 @@ use edge::terminal::{self, Terminal};
 use edge::{arena, files, settle};
 use pidlet::front::{self, Question};
 use pidlet::message::{Kind, Message, Stream};
-use pidlet::plan::{self, Key, NOBODY, Place, Plan, Probe, Style};
+use pidlet::plan::{self, Key, NOBODY, Place, Plan, Probe, StartFault, Step, Style};
 use pidlet::supervise::{
     Action, End, Event, Finding, News, Next, Notice, State, Supervisor, Surroundings,
 };
@@ -92,8 +92,6 @@ struct Init<'p> {
     terminal: Terminal,
     checks: Checks,
     notify: Notify,
-    /// Where services reach us with sd_notify(3), if any does.
-    variable: &'static CStr,
     memory: MemoryEvents,
     start: &'static Start,
     supervisor: Supervisor<'p>,
@@ -127,7 +125,6 @@ impl<'p> Init<'p> {
             terminal,
             checks: Checks::new(plan),
             notify: Notify::new(),
-            variable: c"",
             memory: MemoryEvents::new(),
             start,
             supervisor: Supervisor::new(plan, surroundings),
@@ -151,9 +148,6 @@ impl<'p> Init<'p> {
         }
         if let Some(signal) = self.plan.parent_death {
             self.own.watch_parent(signal);
-        }
-        if self.plan.services.iter().any(|one| one.spec.notifies()) {
-            self.variable = self.notify.open(&mut self.reactor);
         }
         arena::seal();
         self.start.segments.protect();
@@ -199,15 +193,7 @@ impl<'p> Init<'p> {
         {
             terminal = self.terminal.ours();
         }
-        let (mut ready, mut ready_to) = (NONE, NONE);
-        let probe = self.plan.spec(service).probe(Key::Ready);
-        if let (Some(Probe::Fd(to)), What::Run) = (probe, what) {
-            ready = self.checks.pipe(service as Place, &mut self.reactor);
-            ready_to = to.into();
-        }
-        let event = self.launch(service, what, terminal, [ready, ready_to]);
-        // Nobody else may hold the end to write to.
-        check::close(&mut ready);
+        let event = self.launch(service, what, terminal);
         if terminal != NONE {
             match event {
                 Event::Started(pid) => self.terminal.given_to(pid),
@@ -219,23 +205,40 @@ impl<'p> Init<'p> {
 
     /// Starts a service or what belongs to it, with what every process of a service gets.
     #[inline(never)]
-    fn launch(&mut self, service: usize, what: What, terminal: c_int, ready: [c_int; 2]) -> Event {
+    fn launch(&mut self, service: usize, what: What, terminal: c_int) -> Event {
         let streams = match self.outputs.ends(service, &mut self.reactor) {
             Ok(streams) => streams,
             Err(fault) => return Event::NotStarted(fault),
         };
+        self.reactor.fault = Errno(0);
+        let spec = self.plan.spec(service);
         let mut notify = c"";
-        if self.plan.spec(service).notifies() {
-            notify = self.variable;
+        if spec.notifies() {
+            notify = self.notify.variable(&mut self.reactor);
         }
-        let gift = Gift {
+        let mut gift = Gift {
             streams,
-            ready,
+            ready: [NONE; 2],
             notify,
             terminal,
         };
-        let event = self.spawner.start(service, what, &gift);
+        if let (Some(Probe::Fd(to)), What::Run) = (spec.probe(Key::Ready), what) {
+            let end = self.checks.pipe(service as Place, &mut self.reactor);
+            gift.ready = [end, to.into()];
+        }
+        let event = match self.reactor.fault {
+            Errno(0) => self.spawner.start(service, what, &gift),
+            // What it is to say nobody would hear.
+            errno => {
+                let watched = spec.has(Key::Watchdog);
+                let key = if watched { Key::Watchdog } else { Key::Ready };
+                let step = Step::Key(key);
+                Event::NotStarted(StartFault { step, errno })
+            }
+        };
         self.outputs.started();
+        // Nobody else may hold the end to write to.
+        check::close(&mut gift.ready[0]);
         event
     }
 
@@ -365,7 +368,7 @@ impl<'p> Init<'p> {
             }
             (_, Some(Probe::Exec(_))) => {
                 let what = What::Check(self.checked(place));
-                match self.launch(place.into(), what, NONE, [NONE; 2]) {
+                match self.launch(place.into(), what, NONE) {
                     Event::Started(pid) => return self.checks.started(place, pid),
                     _ => Finding::Bad,
                 }

@@ -149,7 +149,7 @@ fn a_plan_is_carried_out_without_any_of_them() {
 }
 
 /// What a plan may ask for and the kernel must have: the keys, the system call, what is said of it.
-const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 9] = [
+const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 18] = [
     (
         "",
         libc::SYS_clone,
@@ -167,6 +167,50 @@ const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 9] = [
         libc::SYS_pipe2,
         None,
         "a: stdout \"file:TEMPlog\": ",
+    ),
+    (
+        "stdout = null",
+        libc::SYS_dup3,
+        None,
+        "a: stdout \"null\": ",
+    ),
+    ("ready = fd:9", libc::SYS_dup3, None, "a: ready \"fd:9\": "),
+    ("ready = fd:9", libc::SYS_pipe2, None, "a: ready \"fd:9\": "),
+    (
+        "ready = fd:9",
+        libc::SYS_signalfd4,
+        None,
+        "a: ready \"fd:9\": ",
+    ),
+    (
+        "ready = fd:9",
+        libc::SYS_epoll_create1,
+        None,
+        "a: ready \"fd:9\": ",
+    ),
+    (
+        "ready = notify",
+        libc::SYS_socket,
+        None,
+        "a: ready \"notify\": ",
+    ),
+    (
+        "ready = notify",
+        libc::SYS_bind,
+        None,
+        "a: ready \"notify\": ",
+    ),
+    (
+        "ready = notify",
+        libc::SYS_epoll_ctl,
+        None,
+        "a: ready \"notify\": ",
+    ),
+    (
+        "watchdog = 5s",
+        libc::SYS_socket,
+        None,
+        "a: watchdog \"5s\": ",
     ),
     ("user = 1:1", libc::SYS_setresuid, None, "a: user \"1:1\": "),
     ("user = 1:1", libc::SYS_setgroups, None, "a: user \"1:1\": "),

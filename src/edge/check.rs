@@ -213,10 +213,10 @@ impl Checks {
         let mut ends = [NONE; 2];
         let check = self.at(place);
         close(&mut check.pipe);
-        if raw::pipe(&mut ends).is_err() {
+        if !reactor.note(raw::pipe(&mut ends)) {
             return NONE;
         }
-        let [read, write] = [away_from_the_three(ends[0]), away_from_the_three(ends[1])];
+        let [read, write] = [reactor.own(ends[0]), reactor.own(ends[1])];
         // The service may wait when it writes; we never do when we read.
         raw::set_flags(write, 0);
         check.pipe = read;

@@ -12,8 +12,8 @@ use rustix::io::IoSlice;
 
 use super::address::Name;
 use super::entry::Start;
-use super::reactor::{NONE, NOTIFY, Reactor, Token, away_from_the_three};
-use super::{arena, process, raw};
+use super::reactor::{NONE, NOTIFY, Reactor, Token};
+use super::{process, raw};
 use pidlet::plan::{NOBODY, Place};
 use pidlet::supervise::Supervisor;
 use pidlet::words::Pid;
@@ -21,43 +21,50 @@ use pidlet::words::Pid;
 /// The longest message; the rest of a longer one is cut off.
 pub const MESSAGE_BYTES_MAX: usize = 4096;
 
-/// What is in front of the name that the kernel chose.
-const VARIABLE: &[u8] = b"NOTIFY_SOCKET=@";
+/// What is in front of the name that the kernel chooses.
+const VARIABLE: &[u8; 15] = b"NOTIFY_SOCKET=@";
 
 /// Both directions.
 pub struct Notify {
     /// Our socket, or [`NONE`].
     fd: c_int,
+    /// The variable for those who shall speak to us: five hexadecimal digits and a NUL are its end.
+    variable: [u8; VARIABLE.len() + 6],
 }
 
 impl Notify {
     /// Nothing is opened yet.
     pub fn new() -> Notify {
-        Notify { fd: NONE }
+        Notify {
+            fd: NONE,
+            variable: [0; VARIABLE.len() + 6],
+        }
     }
 
-    /// Opens our socket, and has the reactor watch it with [`Token::Own`]. What is returned is
-    /// the variable for those who shall speak to us, `NOTIFY_SOCKET=@NAME`, for as long as we live;
-    /// nothing where there is no socket to be had.
-    pub fn open(&mut self, reactor: &mut Reactor) -> &'static CStr {
-        let fd = away_from_the_three(raw::socket(net::AF_UNIX, net::SOCK_DGRAM));
-        raw::pass_credentials(fd);
-        // With no name at all the kernel makes one: the family, a NUL and five hexadecimal digits.
-        let mut name = Name::new();
-        name.unix(b"");
-        if raw::bind(fd, &name).is_err() {
-            return c"";
+    /// The variable for those who shall speak to us, `NOTIFY_SOCKET=@NAME`. Opens our socket for it,
+    /// and has the reactor watch that with [`Token::Own`], if there is none yet; where there is none
+    /// to be had nothing is returned, and [`Reactor::fault`] says why.
+    #[inline(never)]
+    pub fn variable(&mut self, reactor: &mut Reactor) -> &CStr {
+        if self.fd == NONE {
+            let fd = reactor.own(raw::socket(net::AF_UNIX, net::SOCK_DGRAM));
+            raw::pass_credentials(fd);
+            // With no name at all the kernel makes one: the family, a NUL and the digits.
+            let mut name = Name::new();
+            name.unix(b"");
+            if fd != NONE
+                && reactor.note(raw::bind(fd, &name))
+                && reactor.watch(fd, Token::Own(NOTIFY), EventFlags::IN)
+            {
+                self.fd = fd;
+                raw::own_address(fd, &mut self.variable[VARIABLE.len() - 3..]);
+                self.variable[..VARIABLE.len()].copy_from_slice(VARIABLE);
+            } else {
+                raw::close(fd as usize);
+            }
         }
-        let variable = arena::bytes(VARIABLE.len() + 6);
-        let (begin, end) = variable.split_at_mut(VARIABLE.len() - 3);
-        raw::own_address(fd, end);
-        begin.copy_from_slice(&VARIABLE[..VARIABLE.len() - 3]);
-        end[..3].copy_from_slice(&VARIABLE[VARIABLE.len() - 3..]);
-        if reactor.watch(fd, Token::Own(NOTIFY), EventFlags::IN) {
-            self.fd = fd;
-        }
-        // SAFETY: the digits leave the last byte what it was.
-        unsafe { CStr::from_ptr(variable.as_ptr().cast()) }
+        // SAFETY: nobody has written to the last byte, which is a NUL.
+        unsafe { CStr::from_ptr(self.variable.as_ptr().cast()) }
     }
 
     /// The next message that is there, and the process that sent it. 0 is one outside of our PID

@@ -627,6 +627,6 @@ fn copy(bytes: &mut [u8], from: usize, len: usize, to: usize) {
 }
 
 /// What says where a stream leads.
-fn key(number: usize) -> Key {
+pub fn key(number: usize) -> Key {
     KEYS[number % STREAMS]
 }

@@ -338,9 +338,9 @@ pub fn close(fd: usize) {
 }
 
 /// dup3(2) to a descriptor that need not be open; the copy is inherited.
-pub fn dup_to(fd: c_int, to: c_int) {
+pub fn dup_to(fd: c_int, to: c_int) -> Result<(), Errno> {
     // SAFETY: no pointers.
-    unsafe { syscall(sys::__NR_dup3, [fd as usize, to as usize, 0]) };
+    done(unsafe { syscall(sys::__NR_dup3, [fd as usize, to as usize, 0]) })
 }
 
 /// The lowest descriptor from `from` on that leads to the same, closed on exec.

@@ -102,11 +102,20 @@ impl Reactor {
 
     /// A descriptor of ours, or [`NONE`] and why.
     #[inline(never)]
-    fn own(&mut self, fd: c_int) -> c_int {
-        if fd < 0 {
-            self.fault = raw::errno(fd as isize);
+    pub fn own(&mut self, fd: c_int) -> c_int {
+        let own = away_from_the_three(fd);
+        if own == NONE {
+            self.fault = Errno::MFILE;
+            if fd < 0 {
+                self.fault = raw::errno(fd as isize);
+            }
         }
-        away_from_the_three(fd)
+        own
+    }
+
+    /// Keeps why something could not be done; whether it was done.
+    pub fn note(&mut self, done: Result<(), Errno>) -> bool {
+        done.map_err(|errno| self.fault = errno).is_ok()
     }
 
     /// From now on [`Reactor::woken`] tells when this descriptor is ready for what the flags say, or
@@ -147,7 +156,7 @@ impl Reactor {
     #[inline(never)]
     fn control(&mut self, operation: u32, fd: c_int, token: Token, flags: EventFlags) -> bool {
         let done = raw::epoll_control(self.epoll, operation, fd, flags.bits(), token.data());
-        done.map_err(|errno| self.fault = errno).is_ok()
+        self.note(done)
     }
 
     /// Whose descriptor became ready in the last wait; again and again until there is none.

@@ -14,7 +14,7 @@ use super::prepare::prepare;
 use super::process::{self, Own};
 use super::reactor::NONE;
 use super::terminal::STDIN;
-use super::{arena, raw, settle};
+use super::{arena, output, raw, settle};
 use pidlet::output::Buffer;
 use pidlet::plan::environment::assemble;
 use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Terminal};
@@ -236,19 +236,9 @@ impl<'p> Spawner<'p> {
         } else if gift.terminal != NONE {
             raw::set_foreground(gift.terminal, raw::own_pid());
         }
-        for (fd, to) in gift.streams.iter().zip(0..) {
-            if *fd != NONE {
-                raw::dup_to(*fd, to);
-            }
-        }
-        if self.files != [0; 2] {
-            process::limit_files(self.files);
-        }
-        if self.plan.filed {
-            if let Err((key, errno)) = self.furnish(service, gift) {
-                let step = Step::Key(key);
-                return StartFault { step, errno };
-            }
+        if let Err((key, errno)) = self.furnish(service, gift) {
+            let step = Step::Key(key);
+            return StartFault { step, errno };
         }
         if self.plan.parent_death == Some(Signal::KILL) {
             // The kernel would kill us only: whoever asks for KILL means the program too. A change
@@ -266,8 +256,19 @@ impl<'p> Spawner<'p> {
         }
     }
 
-    /// Further descriptors, and what else its section says.
+    /// Descriptors, and what else its section says.
     fn furnish(&self, service: usize, gift: &Gift) -> Result<(), (Key, Errno)> {
+        for (fd, to) in gift.streams.iter().zip(0..) {
+            if *fd != NONE {
+                raw::dup_to(*fd, to).map_err(|errno| (output::key(to as usize), errno))?;
+            }
+        }
+        if self.files != [0; 2] {
+            process::limit_files(self.files);
+        }
+        if !self.plan.filed {
+            return Ok(());
+        }
         let spec = self.plan.spec(service);
         if spec.number(Key::Sockets) > 0 {
             self.pass_sockets(true);
@@ -276,7 +277,7 @@ impl<'p> Spawner<'p> {
         if ready == to {
             raw::inherit(ready, true);
         } else if ready != NONE {
-            raw::dup_to(ready, to);
+            raw::dup_to(ready, to).map_err(|errno| (Key::Ready, errno))?;
         }
         prepare(spec)
     }
