@@ -314,3 +314,15 @@ fn what_cannot_be_found_without_a_call_is_said_when_the_time_is_over() {
         init.wait_line(ErrOut, |line| line == left);
     }
 }
+
+#[test]
+fn without_memory_nothing_is_run_and_said_why() {
+    let temp = Temp::new();
+    let plan = temp.write("plan", "[a]\nrun = true\n", 0o644);
+    for mode in Mode::BOTH {
+        let run = without(mode, libc::SYS_mmap, None, libc::ENOMEM).args(["-c", &plan]);
+        let ended = run.output();
+        assert_eq!(ended.exit, Exit::Code(125), "{ended}");
+        assert_eq!(ended.stderr, "pidlet: cannot allocate memory\n", "{ended}");
+    }
+}

@@ -14,6 +14,9 @@ use core::slice::from_raw_parts_mut;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
+use super::{raw, say};
+use pidlet::message::Stream;
+
 /// What most plans need, so that they cost no system call.
 pub type First = [u64; 256];
 /// What is asked of the kernel at least.
@@ -58,7 +61,8 @@ pub fn seal() {
     unsafe { (*ARENA.0.get()).sealed = true };
 }
 
-/// So many bytes; null if there are none. Those that were never handed out before are zeroes.
+/// So many bytes; without them we end, before anything runs. Those that were never handed out before
+/// are zeroes.
 #[inline(never)]
 fn take(size: usize, mask: usize) -> *mut u8 {
     // SAFETY: one thread, and the reference does not leave this function.
@@ -72,7 +76,8 @@ fn take(size: usize, mask: usize) -> *mut u8 {
         let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: an anonymous mapping at an address of the kernel's choice.
         let Ok(chunk) = (unsafe { mmap_anonymous(null_mut(), bytes, prot, flags) }) else {
-            return null_mut();
+            say::answer(Stream::Err, b"pidlet: cannot allocate memory\n");
+            raw::exit(125);
         };
         next = chunk as usize;
         end = next.wrapping_add(bytes);
@@ -135,7 +140,5 @@ pub unsafe fn zeroes<'a, T: Copy + 'a>(count: usize) -> &'a mut [T] {
 /// So many items of this size, which can become anything.
 #[inline(never)]
 pub fn fresh(size: usize) -> *mut u8 {
-    let place = take(size, align_of::<u64>() - 1);
-    assert!(!place.is_null(), "no memory");
-    place
+    take(size, align_of::<u64>() - 1)
 }
