@@ -73,15 +73,17 @@ fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
     flush(line.put(text!("]")), put);
     print_words(b"run", plan.command(service), put);
     for said in plan.spec(service).0 {
-        let name = said.key.name();
         match said.key {
             Key::RunParts | Key::Instances | Key::Account | Key::Member => (),
+            // What the files say, which may be nothing.
+            Key::EnvFile | Key::EnvDir if said.words.is_empty() => (),
+            Key::EnvFile | Key::EnvDir => print_words(b"env", said.words, put),
             Key::User => {
                 line.put(text!("\nuser = ")).put_number(said.number >> 32);
                 let gid = said.number & u64::from(u32::MAX);
                 flush(line.put(text!(":")).put_number(gid), put);
             }
-            _ => print_words(name, said.words, put),
+            key => print_words(key.name(), said.words, put),
         }
     }
 }
@@ -106,8 +108,8 @@ fn print_words(name: &[u8], words: Command, put: Put) {
 /// A word as a shell and the plan file read it back.
 fn print_word(mut word: &[u8], put: Put) {
     let plain = |byte: &u8| {
-        // Digits are among `+` to `:`.
-        matches!(byte, b'%' | b'+'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z')
+        // Digits are among `+` to `:`. Outside of quotes `%i` is the number of an instance.
+        matches!(byte, b'+'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z')
     };
     if !word.is_empty() && word.iter().all(plain) {
         return put(word);
@@ -123,4 +125,28 @@ fn print_word(mut word: &[u8], put: Put) {
         put(b"'\\''");
     }
     put(b"'");
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::front::sound;
+    use std::cell::RefCell;
+    use std::string::String;
+    use std::vec::Vec;
+
+    fn printed(text: &str) -> String {
+        let printed = RefCell::new(Vec::new());
+        super::plan(&sound(text), &|text| printed.borrow_mut().extend(text));
+        String::from_utf8(printed.take()).unwrap()
+    }
+
+    #[test]
+    fn what_is_printed_is_the_plan() {
+        let text = "[a]\nrun = a %%i 50%% %i\nenv = X=1\n\
+            env-file = /env\nenv-file = /d/b\nenv-dir = /d\nenv = Y\n";
+        let expected = "[pidlet]\nuntil = any\n\n[a]\nrun = a '%i' '50%' 1\nenv = X=1\n\
+            env = A=1 'B='\\''x y'\\'' $HOME' 'NAME=a value' C=3\nenv = a=1 b\nenv = Y\n";
+        assert_eq!(printed(text), expected);
+        assert_eq!(printed(expected), expected);
+    }
 }
