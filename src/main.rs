@@ -363,9 +363,7 @@ impl<'p> Init<'p> {
         let state = self.supervisor.record(place).map(|record| record.state);
         let pidfile = self.plan.spec(place.into()).word(Key::Pidfile);
         let finding = match (pidfile, self.probe(place)) {
-            (Some(path), _) if state == Some(State::Launched) => {
-                check::pid_file(path, &self.supervisor)
-            }
+            (Some(path), _) if state == Some(State::Launched) => check::pid_file(path),
             (_, Some(Probe::Exec(_))) => {
                 let what = What::Check(self.checked(place));
                 match self.launch(place.into(), what, NONE) {

@@ -18,7 +18,7 @@ use super::reactor::{NONE, Reactor, Token, away_from_the_three};
 use super::{arena, files, raw};
 use pidlet::http;
 use pidlet::plan::{Key, NOBODY, Place, Plan, Probe};
-use pidlet::supervise::{Finding, Supervisor};
+use pidlet::supervise::Finding;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
@@ -358,7 +358,7 @@ fn is_own_port(fd: c_int, port: u16) -> bool {
 
 /// What a daemon's pid file says. It cannot be a process that another service has.
 #[inline(never)]
-pub fn pid_file(path: &CStr, supervisor: &Supervisor) -> Finding {
+pub fn pid_file(path: &CStr) -> Finding {
     let mut buffer = [0; 32];
     let mut text = files::read(path, &mut buffer);
     let pid = match (text::leading_number(&mut text), text) {
@@ -368,7 +368,7 @@ pub fn pid_file(path: &CStr, supervisor: &Supervisor) -> Finding {
     match raw::waitid(pid, WEXITED | WNOWAIT) {
         // The launcher, or a daemon that has ended already.
         child if child.pid != 0 => Finding::Bad,
-        child if child.exists && supervisor.service_of(pid) == NOBODY => Finding::Main(pid),
+        child if child.exists => Finding::Main(pid),
         _ => Finding::Stranger,
     }
 }

@@ -97,7 +97,7 @@ pub enum Finding {
     Bad,
     /// The pid file names a process that is not our child.
     Stranger,
-    /// The pid file names this child of ours.
+    /// The pid file names this child of ours, which may be another service's process.
     Main(Pid),
 }
 

@@ -5,7 +5,7 @@
 
 use super::{Action, Finding, Notice, Phase, State, Supervisor};
 use crate::message::Kind;
-use crate::plan::{Key, Place, Type};
+use crate::plan::{Key, NOBODY, Place, Type};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::time::{NEVER, Span};
@@ -63,7 +63,13 @@ impl Supervisor<'_> {
         }
     }
 
-    pub(super) fn checked(&mut self, place: Place, finding: Finding) {
+    pub(super) fn checked(&mut self, place: Place, mut finding: Finding) {
+        if let Finding::Main(pid) = finding {
+            // Two pid files may name one process: it is whose file was looked at first.
+            if self.service_of(pid) != NOBODY {
+                finding = Finding::Stranger;
+            }
+        }
         let record = self.services.of(place);
         if !core::mem::replace(&mut record.checking, false) {
             return;

@@ -3,7 +3,7 @@
 use std::vec::Vec;
 use std::{assert, assert_eq};
 
-use super::super::{Finding, Next, Notice};
+use super::super::{Finding, Next, Notice, State};
 use super::{Event, PID_1, World, plan, span};
 use crate::front::{sound, spec};
 use crate::plan::{Place, Plan};
@@ -302,6 +302,19 @@ fn a_daemon_is_the_process_that_its_pid_file_names() {
         false,
     ));
     world.play("b killed TERM => look\ngone => exit 4");
+}
+
+#[test]
+fn two_daemons_with_one_pid_file_are_not_one_process() {
+    let mut world = planned(&[(&[], DAEMON), (&[], DAEMON)], nothing);
+    world.play("start\na exits 0 => check 0\nb exits 0 => check 1");
+    // Both files were looked at before anything came of it.
+    world.finds("a", Finding::Main(MAIN));
+    world.finds("b", Finding::Main(MAIN));
+    assert_eq!(world.supervisor.record(1).unwrap().state, State::Launched);
+    let status = crate::words::exit::Status::Exited(4);
+    assert_eq!(world.step(super::ended(MAIN, status, false)), "look");
+    world.play("gone => exit 4");
 }
 
 #[test]
