@@ -39,12 +39,12 @@ impl Supervisor<'_> {
         let mut later = NOBODY;
         let mut place = self.services.see(slot).latest;
         loop {
+            if place == NOBODY {
+                return NOBODY;
+            }
             let record = self.services.of(place);
             if record.pid == pid {
                 break;
-            }
-            if place == NOBODY {
-                return NOBODY;
             }
             later = place;
             place = record.earlier;

@@ -1264,3 +1264,12 @@ fn what_we_cause_ourselves_is_ignored_once() {
     ",
     );
 }
+
+#[test]
+fn the_end_of_who_is_nobody_is_nothing() {
+    let mut world = starting(2, nothing);
+    for number in [0, 1, ORPHAN] {
+        world.step(ended(number, Status::Exited(0), false));
+    }
+    world.play("start\nTERM => a:TERM a:CONT b:TERM b:CONT");
+}
