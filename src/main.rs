@@ -324,13 +324,9 @@ impl<'p> Init<'p> {
             let Some(service) = self.plan.services.get(usize::from(place)) else {
                 continue;
             };
-            let status = pidlet::notify::parse(message, &mut |notice| {
-                if let Notice::Main(pid) = notice {
-                    if !reap::is_child(pid) || self.supervisor.service_of(pid) != NOBODY {
-                        return;
-                    }
-                }
-                self.step(Event::Noticed(place, notice));
+            let status = pidlet::notify::parse(message, &mut |notice| match notice {
+                Notice::Main(pid) if !reap::is_child(pid) => (),
+                notice => self.step(Event::Noticed(place, notice)),
             });
             if let Some(status) = status {
                 notify::tell(

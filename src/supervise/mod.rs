@@ -116,7 +116,7 @@ pub enum Notice {
     Extend(Span),
     /// `WATCHDOG_USEC=`: from now on the watchdog waits this long.
     Watchdog(Span),
-    /// `MAINPID=`: this child of ours is its process.
+    /// `MAINPID=`: this child of ours is its process, unless it is another service's.
     Main(Pid),
 }
 

@@ -150,8 +150,9 @@ impl Supervisor<'_> {
             Notice::Extend(span) if record.limit != NEVER => {
                 record.limit = record.limit.max(self.now.after(span));
             }
-            Notice::Main(pid) if runs && pid != record.pid => {
-                let before = record.pid;
+            // Its own process, or another service's, stays what it is.
+            Notice::Main(pid) if runs && self.service_of(pid) == NOBODY => {
+                let before = self.services.see(place).pid;
                 self.runs_no_more(before);
                 self.main_is(place, pid);
             }

@@ -4,7 +4,7 @@ use std::vec::Vec;
 use std::{assert, assert_eq};
 
 use super::super::{Finding, Next, Notice, State};
-use super::{Event, PID_1, World, plan, span};
+use super::{Event, PID_1, World, pid, plan, span};
 use crate::front::{sound, spec};
 use crate::plan::{Place, Plan};
 use crate::words::Pid;
@@ -315,6 +315,17 @@ fn two_daemons_with_one_pid_file_are_not_one_process() {
     let status = crate::words::exit::Status::Exited(4);
     assert_eq!(world.step(super::ended(MAIN, status, false)), "look");
     world.play("gone => exit 4");
+}
+
+#[test]
+fn no_service_takes_the_process_of_another_one() {
+    let mut world = planned(&[(&[], SERVICE), (&[], SERVICE)], nothing);
+    world.play("start");
+    for (named, expected) in [(pid("b"), pid("a")), (pid("a"), pid("a")), (MAIN, MAIN)] {
+        world.says("a", Notice::Main(named));
+        assert_eq!(world.supervisor.record(0).unwrap().pid, expected);
+        assert_eq!(world.supervisor.service_of(pid("b")), 1);
+    }
 }
 
 #[test]
