@@ -336,6 +336,40 @@ fn closed_streams_are_no_obstacle() {
 }
 
 #[test]
+fn a_standard_error_that_takes_nothing_costs_lines_and_nothing_else() {
+    let temp = Temp::new();
+    for mode in Mode::BOTH {
+        let (reader, broken) = pipe();
+        drop(reader);
+        let full = std::fs::File::create(temp.join("full")).expect("cannot make a file");
+        // Each raises a signal in whoever writes, which is not for the commands.
+        for (what, stream, size) in [("broken", broken, libc::RLIM_INFINITY), ("full", full, 0)] {
+            for count in [1, 2] {
+                let command = [probe(), "signals", "--exit-on", "15=3"];
+                let run = Run::pidlet()
+                    .mode(mode)
+                    .args(["-vv", "--"])
+                    .args(vec![command; count].join(&"---"))
+                    .limit(libc::RLIMIT_FSIZE, size, size)
+                    .stderr(Output::File(stream.try_clone().expect("a second handle")));
+                let init = run.start();
+                init.wait_ready(count);
+                init.kill(libc::SIGUSR1);
+                let got = |text: &str| init.lines(Out).iter().filter(|line| **line == text).count();
+                let told = "got 10 user from parent";
+                init.until("all are told", || got(told) == count);
+                init.kill(libc::SIGTERM);
+                let ended = init.finish();
+                assert_eq!(ended.exit, Exit::Code(3), "{what}: {ended}");
+                let signals = ended.stdout.lines().filter(|line| line.starts_with("got "));
+                let others = signals.filter(|line| !["10", "15", "18"].contains(&&line[4..6]));
+                assert_eq!(others.count(), 0, "{what}: {ended}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_limit_of_descriptors_is_no_obstacle() {
     // The payload is pidlet's own pause: a program that needs no descriptor itself.
     let pause = [support::pidlet().to_str().unwrap(), "-P"];

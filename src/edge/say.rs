@@ -77,15 +77,17 @@ pub fn offer(fd: BorrowedFd, text: &[u8], blind: usize) -> (usize, Errno) {
     }
 }
 
-/// write(2), without the signal that comes with a broken pipe: nobody has sent it, and the services
-/// must not be told of it.
+/// write(2), without the signal that comes with a broken pipe or a file that may not grow any more
+/// (RLIMIT_FSIZE): nobody has sent it, and the services must not be told of it.
 #[inline(never)]
 fn write_to(fd: BorrowedFd, text: &[u8]) -> (usize, Errno) {
     match rustix::io::write(fd, text) {
         Ok(written) => (written, Errno(0)),
         Err(error) => {
-            if error == rustix::io::Errno::PIPE {
-                raw::forget(Signal::PIPE);
+            match error {
+                rustix::io::Errno::PIPE => raw::forget(Signal::PIPE),
+                rustix::io::Errno::FBIG => raw::forget(Signal::XFSZ),
+                _ => (),
             }
             (0, files::words_errno(error))
         }

@@ -46,6 +46,8 @@ impl Signal {
     pub const TTIN: Signal = Signal::known(21);
     /// A background process wrote to the terminal.
     pub const TTOU: Signal = Signal::known(22);
+    /// A file would exceed the limit of its size.
+    pub const XFSZ: Signal = Signal::known(25);
     /// Power is failing; LXC's way to say halt.
     pub const PWR: Signal = Signal::known(30);
     /// SIGRTMIN+3: halt, as systemd understands it and Podman and LXC send it.
