@@ -421,21 +421,24 @@ fn without_proc_everything_works() {
         init.kill(libc::SIGTERM);
         assert_eq!(init.finish().exit, Exit::Code(143));
         // What is left over: as PID 1 it is stopped; otherwise it cannot be found, and that is said.
-        let temp = Temp::new();
-        let up = temp.join("up");
-        let script = format!(
-            "setsid sh -c 'echo up > {up}; exec sleep 1000' & until [ -s {up} ]; do :; done; exit 4"
-        );
-        let init = run().args(["sh", "-c", &script]).start();
+        let orphan =
+            "setsid sh -c 'trap \"echo told; exit\" TERM; echo up; while :; do sleep 0.01; done' &
+            trap 'exit 4' TERM; while :; do sleep 0.01; done";
         let said = "processes left over are not stopped: without /proc they cannot be found";
-        if mode == Mode::Child {
-            // Who is left over holds the streams open, so their end cannot be waited for.
-            init.wait_line(ErrOut, |line| line.contains(said));
-            assert_eq!(init.wait_exit(), Exit::Code(4), "{}", init.describe());
-        } else {
-            let ended = init.finish();
-            assert_eq!(ended.exit, Exit::Code(4), "{ended}");
-            assert!(!ended.stderr.contains(said), "{ended}");
+        for option in ["--", "-g"] {
+            let init = run().args([option, "sh", "-c", orphan]).start();
+            init.wait_says("up");
+            init.kill(libc::SIGTERM);
+            if mode == Mode::Child {
+                // Who is left over holds the streams open, so their end cannot be waited for.
+                init.wait_line(ErrOut, |line| line.contains(said));
+                assert_eq!(init.wait_exit(), Exit::Code(4), "{}", init.describe());
+            } else {
+                let ended = init.finish();
+                assert_eq!(ended.exit, Exit::Code(4), "{option}: {ended}");
+                assert!(!ended.stderr.contains(said), "{option}: {ended}");
+                assert!(ended.stdout.contains("told"), "{option}: {ended}");
+            }
         }
     }
 }

@@ -22,24 +22,28 @@ pub struct Farewell<'s, 'p> {
 }
 
 impl Farewell<'_, '_> {
-    /// Sends it to everything that is left but those who are spared. False if we cannot see
-    /// `/proc`. If we just cannot read it, for want of a descriptor, TERM was for nothing, and KILL comes
-    /// when the time is over.
+    /// Sends it to everything that is left but those who are spared. False if that takes `/proc`, and
+    /// we cannot see it. If we just cannot read it, for want of a descriptor, TERM was for nothing, and
+    /// KILL comes when the time is over.
     pub fn send(&self) -> bool {
-        if self.own == 1 && !self.told.is_some_and(Supervisor::told_any) {
-            // With nobody left it fails, and that is as well.
-            self.by(|signal| _ = raw::kill(-1, signal));
-            return true;
-        }
-        if !is_own_proc(self.own) {
-            return false;
-        }
-        let seen = files::numbers(c"/proc", &mut |pid| {
-            if pid != self.own && pid != 1 {
-                self.send_to(pid);
+        let init = self.own == 1;
+        let spares = self.told.is_some_and(Supervisor::told_any);
+        if (spares || !init) && is_own_proc(self.own) {
+            let seen = files::numbers(c"/proc", &mut |pid| {
+                if pid != self.own && pid != 1 {
+                    self.send_to(pid);
+                }
+            });
+            if seen || !init {
+                return seen || self.signal == Signal::TERM;
             }
-        });
-        seen || self.signal == Signal::TERM
+        }
+        if init {
+            // With nobody left it fails, and that is as well. Where those who are to be spared cannot be
+            // told apart, to hear it twice is better than never.
+            self.by(|signal| _ = raw::kill(-1, signal));
+        }
+        init
     }
 
     fn send_to(&self, pid: Pid) {
