@@ -72,7 +72,6 @@ pub struct Checks {
 
 impl Checks {
     /// Takes all memory that checking will need.
-    #[inline(never)]
     pub fn new(plan: &Plan) -> Checks {
         let mut count = 0;
         for service in &*plan.services {
@@ -227,6 +226,7 @@ impl Checks {
     /// The pipe of a service's [`Token::ReadyPipe`] is ready; it may be an old one's. Whether the
     /// service says that it is ready: everything before the newline is ignored, and an end without
     /// one means that it never will be.
+    #[inline(never)]
     pub fn heard(&mut self, place: Place) -> bool {
         let check = self.at(place);
         let byte = byte(check.pipe);

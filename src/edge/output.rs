@@ -398,6 +398,7 @@ impl Outputs<'_> {
 
     /// Everything that is left is written, as long as its readers take it until then. What they have not
     /// taken is lost, and counted.
+    #[inline(never)]
     pub fn finish(&mut self, until: Instant, reactor: &mut Reactor) {
         for number in 0..self.streams.len() {
             self.close(number, reactor);

@@ -16,7 +16,7 @@ use super::{raw, say};
 use pidlet::output::Form;
 use pidlet::text;
 use pidlet::words::errno::Errno;
-use pidlet::words::text::Line;
+use pidlet::words::text::{self, Line};
 use pidlet::words::time::{Instant, NEVER, Span};
 
 /// No descriptor: none of a sink is that of standard input.
@@ -265,5 +265,5 @@ fn old<'l>(line: &'l mut Line, path: &'l CStr, number: u32) -> &'l CStr {
     line.clear();
     line.put_bytes(path.to_bytes()).put(text!("."));
     line.put_number(number.into()).push(0);
-    CStr::from_bytes_until_nul(line.text()).unwrap_or_default()
+    text::string(line.text())
 }

@@ -20,6 +20,7 @@ pub fn plan(plan: &Plan, put: Put) {
 }
 
 /// Prints the settings of the whole.
+#[inline(never)]
 fn container(plan: &Plan, line: &mut Line, put: Put) {
     line.put(text!("[pidlet]\nuntil = "))
         .put(text!("any\nall\nfailure").line(plan.until as usize));

@@ -194,6 +194,7 @@ impl<'p, 'a> Settings<'p, 'a> {
 
     /// The option of this long name in our own table; nothing if there is none or it means nothing
     /// in a file.
+    #[inline(never)]
     pub fn named(table: &Table, name: &[u8]) -> Option<Setting> {
         let mut place = 0;
         loop {

@@ -29,6 +29,7 @@ impl Supervisor<'_> {
     }
 
     /// A stop signal came while everything runs.
+    #[inline(never)]
     fn ask(&mut self, signal: Signal, from_kernel: bool) {
         (self.asked, self.asked_at) = (Some(signal), self.now);
         if self.plan.bounded() {

@@ -45,6 +45,7 @@ impl Supervisor<'_> {
     }
 
     /// It is time for a check, or the one that goes on takes too long.
+    #[inline(never)]
     pub(super) fn check_due(&mut self, place: Place) {
         if self.services.see(place).checking {
             self.act(Action::Uncheck(place));

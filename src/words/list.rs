@@ -101,6 +101,7 @@ impl<'a, T: Copy> List<'a, T> {
     }
 
     /// Takes all items out, and the room with them, for ever.
+    #[inline(never)]
     pub fn take(&mut self) -> &'a mut [T] {
         let room = core::mem::take(&mut self.room);
         let len = core::mem::take(&mut self.len);

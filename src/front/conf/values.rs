@@ -8,12 +8,13 @@ use crate::words::packed::Text;
 use crate::words::text::{is, leading_integer, place};
 use crate::words::time::Span;
 
-/// The kinds that expect something, and what, a line each; what may be chosen comes behind it.
+/// The kinds that expect something, and what, a line each; what may be chosen comes behind it. All
+/// others expect a path.
 /// The last six are kinds of options.
-const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeufFRULSWCX";
+const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeuULSWCX";
 const EXPECTED: Text = text!(
     "\
-expected one word
+expected a path
 expected yes or no
 expected one of: 
 expected a duration of more than nothing, such as 500ms, 8s, 2m or 1h
@@ -32,9 +33,6 @@ expected inherit, null or file:PATH
 expected inherit, null, file:PATH or service:NAME
 expected NAME=VALUE, or NAME to unset it
 expected NAME, UID, NAME:GROUP or UID:GID
-expected a path
-expected a path
-expected a path
 expected any, all or failure
 expected inherit, prefix or json
 expected a signal, such as TERM or 15
@@ -137,7 +135,7 @@ mod tests {
             if b"wNg".contains(&kind) {
                 continue;
             }
-            assert!(KINDS.contains(&kind), "{key:?}");
+            assert!(KINDS.contains(&kind) || b"fFR".contains(&kind), "{key:?}");
             let chosen = expected(kind).read().last() == Some(b' ');
             assert_eq!(chosen, b"cn".contains(&kind));
         }
