@@ -6,6 +6,7 @@
 //! business.
 
 use core::ffi::{CStr, c_int};
+use core::mem::replace;
 
 use linux_raw_sys::errno::{EALREADY, EINPROGRESS, EISCONN};
 use linux_raw_sys::general::{WEXITED, WNOWAIT};
@@ -52,7 +53,7 @@ struct Check {
 /// In the place of a length: the connection is not there yet.
 const CONNECTING: u8 = u8::MAX;
 
-/// In the place of a length: the status is known.
+/// In the place of a length: all that is to be known is.
 const ANSWERED: u8 = http::STATUS_BYTES as u8;
 
 /// How much of the rest of an answer is read at once: 32 KiB, then we lose patience.
@@ -177,10 +178,10 @@ impl Checks {
         let before = self.found;
         let check = self.at(place);
         if finding.is_some() {
-            if check.seen == ANSWERED {
-                check.drain();
-            } else {
-                close(&mut check.fd);
+            // Whoever was asked and has begun to answer ends it, even if we know enough.
+            match replace(&mut check.seen, ANSWERED) {
+                CONNECTING => close(&mut check.fd),
+                _ => check.drain(),
             }
             check.finding = finding;
             if !check.chained {
