@@ -321,19 +321,21 @@ impl<'p> Init<'p> {
                 return;
             };
             let place = notify::owner(pid, &self.supervisor);
-            let Some(service) = self.plan.services.get(usize::from(place)) else {
+            if place == NOBODY {
                 continue;
-            };
+            }
             let status = pidlet::notify::parse(message, &mut |notice| match notice {
                 Notice::Main(pid) if !reap::is_child(pid) => (),
                 notice => self.step(Event::Noticed(place, notice)),
             });
             if let Some(status) = status {
+                let mut name = Line::new();
+                name.put_service(self.plan, place.into());
                 notify::tell(
                     self.start,
                     &[
                         IoSlice::new(b"STATUS="),
-                        IoSlice::new(service.name),
+                        IoSlice::new(name.text()),
                         IoSlice::new(b": "),
                         IoSlice::new(status),
                     ],

@@ -613,3 +613,22 @@ time.sleep(1000)
         is_up_and_stops(init);
     }
 }
+
+#[test]
+fn what_instances_say_of_themselves_is_told_with_their_numbers() {
+    let script = "notify('STATUS=works'); go()";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify\ninstances = 2");
+        let path = web.temp.join("upward");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let _init = web.run(mode).env("NOTIFY_SOCKET", path).start();
+        let mut said = [(); 2].map(|()| {
+            let mut buffer = [0; 100];
+            let len = socket.recv(&mut buffer).expect("nothing was said upward");
+            String::from_utf8_lossy(&buffer[..len]).into_owned()
+        });
+        said.sort();
+        assert_eq!(said, ["STATUS=web-2: works", "STATUS=web: works"]);
+    }
+}
