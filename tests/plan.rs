@@ -139,6 +139,23 @@ fn each_part_is_set_up_as_its_section_says() {
 }
 
 #[test]
+fn no_capabilities_are_nothing_to_give_up_for_whoever_has_none() {
+    if !is_root() {
+        skip!("only root may become somebody without privileges");
+    }
+    let plan = Plan::new("[a]\nrun = grep -c ^Cap.*:.0*$ /proc/self/status\ncaps = none\n");
+    for mode in Mode::BOTH {
+        // As a container's program under `--cap-drop all --user 12345`.
+        let run = Run::new("/usr/bin/setpriv").mode(mode);
+        let run = run.args(["--reuid", "12345", "--regid", "12345", "--clear-groups"]);
+        let run = run.args(["--bounding-set=-all", "--inh-caps=-all", "--"]);
+        let run = run.args([pidlet().to_str().unwrap(), "-c", &plan.file]);
+        let ended = run.output();
+        assert_eq!(ended.stdout, "5\n", "{ended}");
+    }
+}
+
+#[test]
 fn services_run_as_their_users() {
     if !is_root() {
         skip!("only root may change users");

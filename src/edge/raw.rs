@@ -947,8 +947,10 @@ pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe {
         for number in 0..64 {
-            // One that the kernel does not know is in nobody's set.
-            if keep >> number & 1 == 0 && control(prctl::PR_CAPBSET_READ, number, 0).is_ok() {
+            // One that the kernel does not know is in nobody's set; and to drop what is not there takes
+            // a privilege, too.
+            let read = [prctl::PR_CAPBSET_READ as usize, number, 0, 0, 0];
+            if keep >> number & 1 == 0 && syscall(sys::__NR_prctl, read) == 1 {
                 control(prctl::PR_CAPBSET_DROP, number, 0)?;
             }
         }
