@@ -232,7 +232,7 @@ pub fn tries(words: Command) -> Option<u64> {
     };
     let count = number(count.to_bytes())?;
     let within = Span::parse(within.to_bytes())?.0;
-    let fits = (1..=0xffff).contains(&count) && within <= u64::MAX >> 16;
+    let fits = (1..=0xffff).contains(&count) && within.wrapping_sub(1) < u64::MAX >> 16;
     (fits && is(between.to_bytes(), "in")).then_some(within << 16 | count)
 }
 
@@ -284,7 +284,12 @@ mod tests {
             ..Said::NOTHING
         };
         assert_eq!(Spec(&[said]).tries(), Some((5, Span(60_000))));
-        for wrong in [&[c"5"][..], &[c"0", c"in", c"1s"], &[c"5", c"per", c"1s"]] {
+        for wrong in [
+            &[c"5"][..],
+            &[c"0", c"in", c"1s"],
+            &[c"5", c"in", c"0s"],
+            &[c"5", c"per", c"1s"],
+        ] {
             assert_eq!(tries(wrong), None);
         }
     }

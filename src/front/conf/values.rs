@@ -62,7 +62,7 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
             for word in words {
                 match capability(word.to_bytes()) {
                     Some(number) => set |= 1 << number,
-                    None if is(word.to_bytes(), "none") => (),
+                    None if words.len() == 1 && is(word.to_bytes(), "none") => (),
                     None => return None,
                 }
             }
@@ -178,6 +178,7 @@ mod tests {
                 Some(1 << 10 | 1),
             ),
             (Key::Caps, &[c"everything"], None),
+            (Key::Caps, &[c"chown", c"none"], None),
             (Key::Stdin, &[c"service:x"], None),
             (Key::Stdout, &[c"service:x"], Some(3)),
             (Key::Stdout, &[c"file:"], None),
