@@ -358,6 +358,14 @@ fn the_plan_is_printed_in_the_order_of_its_start() {
     let again = Plan::new(&ended.stdout);
     let twice = again.run(Mode::Child).arg("--dry-run").output();
     assert_eq!(twice.stdout, expected, "{twice}");
+    // Whatever words there are: `%i` that is no number, too.
+    let words = "[a]\nrun = a '%i $HOME' %%i %% 100% '' \\' ';' '#' [b] 'x=y;z' \\\\\n";
+    let once = Plan::new(words).run(Mode::Child).arg("--dry-run").output();
+    assert_eq!(once.exit, Exit::Code(0), "{once}");
+    assert!(once.stdout.contains("a '%i $HOME' '%i' '%' "), "{once}");
+    let again = Plan::new(&once.stdout);
+    let twice = again.run(Mode::Child).arg("--dry-run").output();
+    assert_eq!(twice.stdout, once.stdout, "{twice}");
 }
 
 #[test]
