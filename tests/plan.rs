@@ -139,6 +139,45 @@ fn each_part_is_set_up_as_its_section_says() {
 }
 
 #[test]
+fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
+    let text = "[a]\nrun = env -0\nclear-env = yes\nenv = A=1 B=1 PATH=/usr/bin:/bin\nenv-file = DIR/vars\n\
+        env-dir = DIR/vars.d\nenv = C=4\n";
+    let plan = Plan::new(text);
+    let directory = &plan.directory;
+    directory.write("vars", "# B=0\nB=\"2 $A\"  \nC=2\nD=2\nOURS\nNONE\n", 0o644);
+    std::fs::create_dir(directory.join("vars.d")).unwrap();
+    for (name, value) in [("C", "3\n"), ("D", ""), ("E", "3\0\t4 \nmore"), (".F", "3")] {
+        directory.write(&format!("vars.d/{name}"), value, 0o644);
+    }
+    std::fs::create_dir(directory.join("vars.d/G")).unwrap();
+    let expected = "A=1\0PATH=/usr/bin:/bin\0B=\"2 $A\"  \0OURS=5\0E=3\n\t4\0C=4\0";
+    for mode in Mode::BOTH {
+        let ended = plan.run(mode).env("OURS", "5").output();
+        assert_eq!(ended.stdout, expected, "{ended}");
+    }
+    // Whoever reads what is printed is told where they came from no more.
+    let ended = plan
+        .run(Mode::Child)
+        .env("OURS", "5")
+        .arg("--dry-run")
+        .output();
+    assert!(
+        ended
+            .stdout
+            .contains("\nenv = 'B=\"2 $A\"  ' C=2 D=2 OURS=5\n"),
+        "{ended}"
+    );
+    // A name with white space is refused there, too.
+    directory.write("vars", "A=1\nexport B=2\n", 0o644);
+    let ended = plan.run(Mode::Child).output();
+    assert_eq!((ended.exit, &*ended.stdout), (Exit::Code(1), ""), "{ended}");
+    last_line_has(
+        &ended,
+        ":5: [a] env-file: \"export B=2\": neither NAME nor NAME=VALUE",
+    );
+}
+
+#[test]
 fn no_capabilities_are_nothing_to_give_up_for_whoever_has_none() {
     if !is_root() {
         skip!("only root may become somebody without privileges");

@@ -30,7 +30,7 @@ pub fn assemble<'a>(list: &mut List<'a, &'a CStr>, spec: Spec<'a>, extra: &[&'a 
     // Who it is comes first: what the section says of itself goes before that.
     put_all(list, spec.words(Key::Account));
     for said in spec.0 {
-        if (Key::Env..=Key::EnvDir).contains(&said.key) {
+        if said.key == Key::Env {
             put_all(list, said.words);
         }
     }
@@ -88,7 +88,7 @@ mod tests {
         check(&[], &[], &[c"PATH=/bin", c"A=1"]);
         let set = said(Key::Env, 0, &[c"A=2", c"B=3", c"PATH"]);
         check(&[set], &[], &[c"A=2", c"B=3"]);
-        let file = said(Key::EnvFile, 0, &[c"A=3"]);
+        let file = said(Key::Env, 0, &[c"A=3"]);
         check(&[set, file], &[], &[c"B=3", c"A=3"]);
         let clear = said(Key::ClearEnv, 1, &[]);
         check(&[clear, set], &[], &[c"A=2", c"B=3"]);

@@ -44,7 +44,7 @@ faults! {
     NoUser "not in /etc/passwd"
     NoGroup "not in /etc/group"
     Programs "more than 1000 programs"
-    NoName "a line without a name before the ="
+    NoName "neither NAME nor NAME=VALUE"
     Unreadable "cannot read it: "
 }
 

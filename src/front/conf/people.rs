@@ -17,7 +17,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// Looks up what a value names in the files of the image, and notes what there is.
     pub(super) fn look_up(
         &mut self,
-        key: Key,
+        mut key: Key,
         kind: u8,
         mut number: u64,
         mut words: Command<'a>,
@@ -27,10 +27,12 @@ impl<'a> Reader<'_, '_, 'a> {
             b'u' => number = self.user(first)?,
             b'R' => words = self.names(first, true)?,
             b'g' | b'f' | b'F' => {
-                let whole = match kind {
-                    b'g' => self.groups(words),
-                    b'f' => self.env_file(first),
-                    _ => self.env_dir(first),
+                let whole;
+                // Where variables come from does not matter any more.
+                (whole, key) = match kind {
+                    b'g' => (self.groups(words), key),
+                    b'f' => (self.env_file(first), Key::Env),
+                    _ => (self.env_dir(first), Key::Env),
                 };
                 words = self.words.finish();
                 whole?;
@@ -136,7 +138,8 @@ impl<'a> Reader<'_, '_, 'a> {
                 continue;
             }
             let name = take(&mut { line }, b'=');
-            if name.is_empty() || take(&mut { line }, 0).len() < line.len() {
+            let whole = take(&mut { name }, b' ').len() == name.len();
+            if name.is_empty() || !whole || take(&mut { line }, 0).len() < line.len() {
                 return self.wrong(line, Fault::NoName);
             }
             if name.len() < line.len() {
@@ -157,7 +160,11 @@ impl<'a> Reader<'_, '_, 'a> {
             self.words.put(last_component(file.to_bytes()));
             if !text.is_empty() {
                 let value = trim_end(take(&mut { text }, b'\n'));
-                self.words.put(b"=").put(value);
+                self.words.push(b'=');
+                for byte in value {
+                    // So a value may have several lines.
+                    self.words.push(if *byte == 0 { b'\n' } else { *byte });
+                }
             }
             self.words.end();
         }

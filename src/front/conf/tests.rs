@@ -16,7 +16,7 @@ use crate::words::signal::Signal;
 use crate::words::time::Span;
 
 /// The files of the image that the tests know.
-const FILES: [(&CStr, &[u8]); 6] = [
+const FILES: [(&CStr, &[u8]); 7] = [
     (
         c"/etc/passwd",
         b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n",
@@ -30,7 +30,8 @@ const FILES: [(&CStr, &[u8]); 6] = [
         b"# one\nA=1\nB='x y' $HOME\r\n\nNAME\nNONE\n  C=3\n",
     ),
     (c"/wrong", b"=x\n"),
-    (c"/d/a", b"1\nmore\n"),
+    (c"/shell", b"B=2\n export A=1\n"),
+    (c"/d/a", b"1\0 2 \nmore\n"),
     (c"/d/b", b""),
 ];
 
@@ -317,7 +318,11 @@ fn users_and_files_that_are_not_there() {
         ),
         (
             "env-file = /wrong",
-            "env-file: \"=x\": a line without a name before the =",
+            "env-file: \"=x\": neither NAME nor NAME=VALUE",
+        ),
+        (
+            "env-file = /shell",
+            "env-file: \"export A=1\": neither NAME nor NAME=VALUE",
         ),
         (
             "env-dir = /none",
@@ -337,8 +342,8 @@ fn users_and_files_that_are_not_there() {
 #[test]
 fn variables_from_files() {
     let docker = [c"A=1", c"B='x y' $HOME", c"NAME=a value", c"C=3"];
-    assert_eq!(spec("env-file = /env").words(Key::EnvFile), docker);
-    assert_eq!(spec("env-dir = /d").words(Key::EnvDir), [c"a=1", c"b"]);
+    assert_eq!(spec("env-file = /env").words(Key::Env), docker);
+    assert_eq!(spec("env-dir = /d").words(Key::Env), [c"a=1\n 2", c"b"]);
 }
 
 #[test]
