@@ -345,8 +345,11 @@ fn rewrite(routes: &mut Routes, item: &[u8]) -> Option<()> {
 }
 
 impl Setting {
+    /// The bits of those that may be said again and again.
+    pub const LISTS: u32 = 1 << Setting::Rewrite as u32 | 1 << Setting::Expect as u32;
+
     /// Its bit among those of all settings.
-    fn bit(self) -> u32 {
+    pub fn bit(self) -> u32 {
         1 << self as u32
     }
 

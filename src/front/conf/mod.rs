@@ -15,7 +15,7 @@ mod words;
 use core::ffi::CStr;
 
 use super::getopt::Table;
-use super::settings::Settings;
+use super::settings::{Setting, Settings};
 use crate::plan::names::number_copies;
 use crate::plan::{Command, Key, Probe, SERVICES_MAX, Said, Service, Spec, Type};
 use crate::words::errno::Errno;
@@ -43,6 +43,8 @@ struct Reader<'r, 'p, 'a> {
     at: Entry<'a>,
     /// What `%i` stands for; 0 where there are no instances, and `%` is a character.
     instance: u32,
+    /// The options that the file has set, a bit each.
+    given: u32,
     /// What is wrong has been said before.
     quiet: bool,
     /// The section that was read last has `%i` in it.
@@ -72,6 +74,7 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
         section: b"",
         at: Entry::NONE,
         instance: 0,
+        given: 0,
         quiet: false,
         differ: false,
         words: Words::new(),
@@ -246,6 +249,10 @@ impl<'a> Reader<'_, '_, 'a> {
                 self.end_near(nearest(name, self.at.key));
                 continue;
             };
+            if self.given & setting.bit() != 0 {
+                self.fault(Fault::Again);
+            }
+            self.given |= setting.bit() & !Setting::LISTS;
             if !self.settings.set_late(setting, word) {
                 self.begin_with(word.to_bytes(), setting.expected());
                 self.end();

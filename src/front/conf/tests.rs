@@ -236,6 +236,23 @@ fn what_is_said_on_the_command_line_wins() {
 }
 
 #[test]
+fn what_is_said_of_the_container_is_said_once() {
+    let plan = sound(
+        "[pidlet]\nexpect = 3\nexpect = 4,5\nrewrite = HUP:0\n[a]\nrun = a\n\
+        [pidlet]\nrewrite = INT:TERM\nexpect = 6\nhold = yes",
+    );
+    assert!((3..7).all(|code| plan.expected(code)) && plan.hold);
+    assert_eq!(plan.routes.get(Signal::INT), Some(Signal::TERM));
+    faults(
+        "[pidlet]\ngrace = 1s\ngrace = 2s\n[a]\nrun = a\n[pidlet]\nhold = no\ngrace = 3s",
+        &[
+            ":3: [pidlet] grace: it was said before in this section",
+            ":8: [pidlet] grace: it was said before in this section",
+        ],
+    );
+}
+
+#[test]
 fn every_fault_is_said_with_its_place() {
     faults(
         "x = 1\n[pidlet]\ngrace = x\nhod = yes\nconfig = y\nlog = a b\n[a b]\nrun = a\nrun = b\n\
