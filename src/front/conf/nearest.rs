@@ -14,15 +14,19 @@ const FIRST_ROW: [u8; LONGEST + 1] = {
 /// Longer names are not guessed at.
 const LONGEST: usize = 24;
 
+/// So many names are compared: to compare ten thousand unknown ones with ten thousand would take long.
+const NAMES_MAX: usize = 1000;
+
 /// Of the names that `nth` has, from 0 until there is none, the one nearest to `word`; nothing if
 /// none is near.
 pub fn nearest<'n>(nth: &mut dyn FnMut(usize) -> Option<&'n [u8]>, word: &[u8]) -> &'n [u8] {
     // Two slips, and no more than a third of it.
     let mut best = (word.len() / 3).min(2) + 1;
     let mut found: &[u8] = b"";
-    let mut n = 0;
-    while let Some(name) = nth(n) {
-        n += 1;
+    for n in 0..NAMES_MAX {
+        let Some(name) = nth(n) else {
+            break;
+        };
         let distance = distance(name, word);
         // The word itself is known, and means nothing here.
         if distance < best && distance > 0 {

@@ -451,6 +451,15 @@ fn large_files_are_read_in_linear_time() {
         .collect();
     let sections = sections.replace("[s0]\nrun = x\nafter = s0\n", "[s0]\nrun = x\n");
     assert_eq!(sound(&sections).services.len(), 10_000);
+    // Whom an unknown name means is asked of a bounded number of services.
+    for (unknown, near) in [
+        ("t998", "; is it \"s998\"?"),
+        ("t9998", "or it is disabled"),
+    ] {
+        let (_, said) = plan(&format!("{sections}after = {unknown}"));
+        assert_eq!(said.len(), 1);
+        assert!(said[0].ends_with(near), "{}", said[0]);
+    }
     let line = format!("[a]\nrun = x {}\n", "y".repeat(1 << 20));
     assert_eq!(sound(&line).services[0].run[1].count_bytes(), 1 << 20);
     let lines = "# a comment that says nothing\n".repeat(350_000);
