@@ -323,6 +323,15 @@ fn passed_sockets_go_to_whom_they_are_for() {
         ended.stdout, "1\nme\nfds=0 1 2 3\nnone\nfds=0 1 2\n",
         "{ended}"
     );
+    // A descriptor is a socket, or for readiness.
+    let plan = Plan::new("[a]\nrun = sh -c 'echo >&4; sleep 0.1'\nsockets = yes\nready = fd:4\n");
+    for (count, code) in [("1", 0), ("2", 125)] {
+        let (one, two) = pipe();
+        let run = plan.run(Mode::Pid1).env("LISTEN_PID", "1");
+        let run = run.env("LISTEN_FDS", count).fd(one, 3).fd(two, 4);
+        let ended = run.output();
+        assert_eq!(ended.exit, Exit::Code(code), "{ended}");
+    }
 }
 
 #[test]

@@ -270,10 +270,15 @@ impl<'p> Spawner<'p> {
             return Ok(());
         }
         let spec = self.plan.spec(service);
+        let [ready, to] = gift.ready;
         if spec.number(Key::Sockets) > 0 {
+            // No descriptor of its own is one from below, far behind all of them.
+            if (to.wrapping_sub(FIRST_SOCKET) as u32) < self.sockets as u32 {
+                // One of the two would be lost.
+                return Err((Key::Ready, Errno::INVAL));
+            }
             self.pass_sockets(true);
         }
-        let [ready, to] = gift.ready;
         if ready == to {
             raw::inherit(ready, true);
         } else if ready != NONE {
