@@ -678,11 +678,47 @@ fn idlers(mode: Mode) -> Vec<Proc> {
     idlers
 }
 
+/// One whose services became up by every kind of check that is repeated until then.
+fn checked(mode: Mode, temp: &Temp) -> Proc {
+    const CHECKS: [&str; 6] = [
+        "tcp:8080",
+        "http://127.0.0.1:8080/",
+        "unix:socket",
+        "file:socket",
+        "exec:test -S socket",
+        "fd:3",
+    ];
+    let script = "import http.server as h, os, socket\n\
+        s = socket.socket(socket.AF_UNIX)\ns.bind('socket')\ns.listen()\n\
+        h.HTTPServer(('127.0.0.1', 8080), h.SimpleHTTPRequestHandler).serve_forever()\n";
+    temp.write("server", script, 0o644);
+    let mut plan = String::from("[pidlet]\nlog = prefix\n[server]\nrun = python3 server\n");
+    for (number, check) in CHECKS.iter().enumerate() {
+        plan += &format!(
+            "[s{number}]\nrun = sh -c '(echo >&3) 2>&-; exec sleep 1000'\nready = {check}\n\
+            restart = always\ntries = 5 in 60s\nstderr = file:log\n"
+        );
+    }
+    let plan = temp.write("plan", plan, 0o644);
+    let run = Run::pidlet().mode(mode).own_network().cwd(temp.path());
+    let init = run.args(["-v", "-c", &plan]).start();
+    init.until("all are up", || {
+        let lines = init.lines(ErrOut);
+        lines.iter().filter(|line| line.contains(" is up ")).count() == CHECKS.len()
+    });
+    init.until("it sleeps", || {
+        init.info().is_some_and(|info| info.state == 'S')
+    });
+    init
+}
+
 #[test]
 fn an_idle_init_is_never_woken_up() {
     let strace = strace();
     let temp = Temp::new();
-    let idlers: Vec<Proc> = Mode::BOTH.into_iter().flat_map(idlers).collect();
+    let mut idlers: Vec<Proc> = Mode::BOTH.into_iter().flat_map(idlers).collect();
+    let plans = Mode::BOTH.map(|mode| (mode, Temp::new()));
+    idlers.extend(plans.iter().map(|(mode, temp)| checked(*mode, temp)));
     // One is watched by strace, too, which wakes it up itself: not among the counted ones.
     let watched = Mode::BOTH.map(|mode| {
         let init = idle(Run::pidlet().mode(mode).args(["--", probe(), "sleep"]));

@@ -139,6 +139,50 @@ fn each_part_is_set_up_as_its_section_says() {
 }
 
 #[test]
+fn every_limit_is_the_one_that_was_said() {
+    // As `/proc/PID/limits` names them, and what stands there then.
+    const LIMITS: [(&str, &str, &str, &str); 13] = [
+        ("cpu", "600:700", "Max cpu time", "600 700"),
+        ("fsize", "1G", "Max file size", "1073741824 1073741824"),
+        ("data", "2G", "Max data size", "2147483648 2147483648"),
+        ("stack", "4M", "Max stack size", "4194304 4194304"),
+        ("core", "0", "Max core file size", "0 0"),
+        ("rss", "1G:2G", "Max resident set", "1073741824 2147483648"),
+        ("nproc", "1000", "Max processes", "1000 1000"),
+        ("nofile", "50:60", "Max open files", "50 60"),
+        ("memlock", "32K", "Max locked memory", "32768 32768"),
+        ("as", "4G", "Max address space", "4294967296 4294967296"),
+        ("locks", "10", "Max file locks", "10 10"),
+        ("sigpending", "11", "Max pending signals", "11 11"),
+        ("msgqueue", "12", "Max msgqueue size", "12 12"),
+    ];
+    let mut text = String::from("[a]\nrun = cat /proc/self/limits\n");
+    for (key, said, ..) in LIMITS {
+        text += &format!("{key} = {said}\n");
+    }
+    for ended in ends(&text, 0) {
+        for (key, _, name, expected) in LIMITS {
+            let line = ended
+                .stdout
+                .lines()
+                .find_map(|line| line.strip_prefix(name));
+            let words: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+            assert_eq!(words[..2].join(" "), expected, "{key}: {ended}");
+        }
+    }
+}
+
+#[test]
+fn how_readily_it_is_killed_for_memory_is_said_before_it_is_another_user() {
+    let user = if is_root() { "user = daemon\n" } else { "" };
+    let text =
+        format!("[a]\nrun = cat /proc/self/oom_score_adj\noom-score-adj = 321\nnice = 7\n{user}");
+    for ended in ends(&text, 0) {
+        assert_eq!(ended.stdout, "321\n", "{ended}");
+    }
+}
+
+#[test]
 fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
     let text = "[a]\nrun = env -0\nclear-env = yes\nenv = A=1 B=1 PATH=/usr/bin:/bin\nenv-file = DIR/vars\n\
         env-dir = DIR/vars.d\nenv = C=4\n";
@@ -175,6 +219,91 @@ fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
         &ended,
         ":5: [a] env-file: \"export B=2\": neither NAME nor NAME=VALUE",
     );
+}
+
+#[test]
+fn kill_says_whether_the_whole_group_is_told() {
+    let child = "(trap 'echo child' TERM; echo >&3; while :; do sleep 0.01; done) &";
+    for (option, said, told) in [
+        ("no", "", false),
+        ("no", "kill = group", true),
+        ("yes", "", true),
+        ("yes", "kill = process", false),
+    ] {
+        let plan = Plan::new(&format!(
+            "[pidlet]\ngroup = {option}\ngrace = 20s\n\
+            [a]\nrun = DIR/a\nready = fd:3\nstop-timeout = 1s\n{said}\n\
+            [b]\nrun = sh -c 'echo b; exec sleep 1000'\nafter = a\n"
+        ));
+        // The shell is told to end; its child, which does not, only as one of the group. The shell gives
+        // it the time to say so.
+        let script = format!(
+            "#!/bin/sh\ntrap 'echo parent; sleep 0.3; kill -9 $!; exit 0' TERM\n{child}\nwait\nwait\n"
+        );
+        plan.directory.write("a", script, 0o755);
+        for mode in Mode::BOTH {
+            let init = plan.run(mode).start();
+            init.wait_says("b");
+            init.kill(libc::SIGTERM);
+            let ended = init.finish();
+            let lines: Vec<&str> = ended.stdout.lines().collect();
+            assert!(lines.contains(&"parent"), "{ended}");
+            assert_eq!(lines.contains(&"child"), told, "{option} {said}: {ended}");
+        }
+    }
+}
+
+#[test]
+fn instances_have_their_numbers_and_disabled_ones_do_not_run() {
+    let text = "[pidlet]\nuntil = all\nlog = prefix\n\
+        [last]\nrun = echo last\n\
+        [w]\nrun = sh -c 'echo $0 $N; cat' \"%i of %%\"\nenv = N=n%i\ninstances = 3\n\
+        stdin = file:DIR/in%i\ntype = oneshot\nbefore = last\n[off]\nrun = echo off\ndisabled = yes\n";
+    let plan = Plan::new(text);
+    for number in 1..=3 {
+        let content = format!("in {number}\n");
+        plan.directory.write(&format!("in{number}"), content, 0o644);
+    }
+    for mode in Mode::BOTH {
+        let ended = plan.run(mode).output();
+        let mut lines: Vec<&str> = ended.stdout.lines().collect();
+        assert_eq!(lines.pop(), Some("last | last"), "{ended}");
+        lines.sort_unstable();
+        let expected = [
+            "w | 1 of % n1",
+            "w | in 1",
+            "w-2 | 2 of % n2",
+            "w-2 | in 2",
+            "w-3 | 3 of % n3",
+            "w-3 | in 3",
+        ];
+        assert_eq!(lines, expected, "{ended}");
+    }
+}
+
+#[test]
+fn with_one_capability_an_ordinary_user_binds_port_80() {
+    if !is_root() {
+        skip!("only root may change users");
+    }
+    let bind = "python3 -c 'import os, socket; socket.create_server((\"127.0.0.1\", 80)); \
+        print(os.getuid())'";
+    for (said, code, printed) in [
+        ("caps = net_bind_service", 0, "1\n"),
+        ("caps = net_bind_service\nno-new-privs = yes", 0, "1\n"),
+        ("caps = chown", 1, ""),
+    ] {
+        let plan = Plan::new(&format!("[a]\nrun = {bind}\nuser = daemon\n{said}\n"));
+        for mode in Mode::BOTH {
+            // Since Linux 4.11 a network may say that its low ports are everybody's.
+            let script = "echo 1024 > /proc/sys/net/ipv4/ip_unprivileged_port_start; exec \"$@\"";
+            let run = Run::new("/bin/sh").mode(mode).own_network();
+            let run = run.args(["-c", script, "sh", pidlet().to_str().unwrap(), "-c"]);
+            let ended = run.arg(&plan.file).output();
+            assert_eq!(ended.exit, Exit::Code(code), "{said}: {ended}");
+            assert_eq!(ended.stdout, printed, "{said}: {ended}");
+        }
+    }
 }
 
 #[test]

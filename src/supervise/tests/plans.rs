@@ -194,6 +194,19 @@ fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
 }
 
 #[test]
+fn how_long_a_life_makes_good_is_said_with_stable() {
+    let said = "restart = always\nbackoff = 1s..8s\nstable = 2s";
+    let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b");
+    for (life, full) in [("1999", 1000), ("1999", 2000), ("2000", 1000), ("0", 2000)] {
+        world.play(&std::format!("{life}ms a exits 0 => -a:TERM"));
+        let delay = world.supervisor.record(0).unwrap().delay.0;
+        assert!((full - full / 4..=full).contains(&delay), "{life} {delay}");
+        world.play("8s\nstart a");
+    }
+}
+
+#[test]
 fn on_failure_starts_again_only_what_failed() {
     const ON_FAILURE: Said = "restart = on-failure";
     let mut world = planned(&[(&[], ON_FAILURE)], nothing);
