@@ -564,6 +564,24 @@ fn stop_signals_and_times_of_its_own() {
 }
 
 #[test]
+fn whoever_ignores_its_stop_signal_does_not_take_those_before_it_along() {
+    let script = "trap 'echo db stops; exit 0' TERM; echo db; while :; do sleep 0.01; done";
+    let text = format!(
+        "[pidlet]\ngrace = 8s\n[db]\nrun = sh -c \"{script}\"\n\
+        [web]\nrun = PROBE signals\nafter = db\n"
+    );
+    let plan = Plan::new(&text);
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).start();
+        init.wait_ready(1);
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+        assert!(ended.stdout.contains("\ndb stops\n"), "{ended}");
+    }
+}
+
+#[test]
 fn the_terminal_is_for_the_one_that_asks() {
     let text = "[a]\nrun = sh -c 'test -t 0 || echo none; exec PROBE signals --exit-on 15=0'\n\
         [b]\ntty = yes\nrun = sh -c 'test -t 0 && echo terminal; exec PROBE signals --exit-on 2=5'";

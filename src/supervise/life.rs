@@ -255,9 +255,11 @@ impl<'p> Supervisor<'p> {
         if record.state == State::Running {
             record.ran = self.now.since(record.since);
             record.sick = 0;
-            record.limit = NEVER;
-            if record.watchdog != Span::ZERO {
-                record.limit = self.now.after(record.watchdog);
+            if record.waits == 0 {
+                record.limit = NEVER;
+                if record.watchdog != Span::ZERO {
+                    record.limit = self.now.after(record.watchdog);
+                }
             }
             record.check_at = NEVER;
             if self.plan.says(place, Key::Health) {
@@ -301,8 +303,14 @@ impl<'p> Supervisor<'p> {
                 self.enqueue(place);
             }
             State::Finishing => self.kill(place),
-            State::Running if record.told.is_some() || record.ending => self.stop(place),
-            State::Running | State::Launched => self.patience_ends(place),
+            State::Running | State::Launched => {
+                record.ending |= record.waits > 0;
+                if record.told.is_some() | record.ending {
+                    self.stop(place);
+                } else {
+                    self.patience_ends(place);
+                }
+            }
             State::Gone => self.down(place),
             State::Waiting => (),
         }

@@ -113,7 +113,7 @@ pub struct Record {
     pub(super) checking: bool,
     /// Others write to its standard input: it ends when that ends.
     pub(super) fed: bool,
-    /// It has been given the time to read all of it.
+    /// It has been given the time to read all of it, or the last call.
     pub(super) ending: bool,
     /// How many of those others are not gone.
     pub(super) feeders: Place,

@@ -10,6 +10,9 @@ use crate::words::time::{Instant, NEVER, Span};
 /// How long what was killed may take to vanish. A process that hangs in the kernel (a dead NFS
 /// server) must not keep the container, and a healthy one is gone within a few milliseconds.
 pub(super) const KILL_PATIENCE: Span = Span::seconds(2);
+/// Which part of the budget is the last call: whoever still waits for its turn to stop is told then,
+/// since to be killed without a word is worse than to end out of turn.
+pub(super) const LAST_CALL: u64 = 8;
 /// As long as the stop takes.
 const FOREVER: Span = Span(u64::MAX);
 
@@ -108,12 +111,14 @@ impl Supervisor<'_> {
     #[inline(never)]
     fn clear_queue(&mut self) {
         self.next = NOBODY;
+        let last_call = Instant(self.limit.0 - self.plan.budget().0 / LAST_CALL);
         for place in self.places() {
             let dependents = self.after(place).len();
             let record = self.services.of(place);
             // All that somebody is after waits for him to be down.
             record.waits = dependents as Place;
             match record.state {
+                State::Running if record.told.is_none() => record.limit = last_call,
                 State::Running | State::Gone => (),
                 State::Finishing if record.runs => (),
                 State::Finishing => self.enqueue(place),
@@ -130,7 +135,11 @@ impl Supervisor<'_> {
     fn release(&mut self, place: Place) {
         let record = self.services.of(place);
         if record.busy() {
-            return self.stop_anew(place);
+            // At the last call it was told.
+            if !record.ending {
+                self.stop_anew(place);
+            }
+            return;
         }
         if !self.before(place).is_empty() {
             // What that leads to comes when this step is over: a chain may be long.

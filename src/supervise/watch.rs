@@ -124,7 +124,7 @@ impl Supervisor<'_> {
         let record = self.services.of(place);
         let runs = record.state == State::Running;
         // Whether it is to go on.
-        let goes_on = runs && record.told.is_none();
+        let goes_on = runs && record.told.is_none() && record.waits == 0;
         match notice {
             Notice::Ready => {
                 record.said_ready = true;
@@ -148,7 +148,7 @@ impl Supervisor<'_> {
                 }
             }
             Notice::Trigger if goes_on => self.stop_for(place, Kind::NotAlive),
-            Notice::Extend(span) if record.limit != NEVER => {
+            Notice::Extend(span) if record.limit != NEVER && record.waits == 0 => {
                 record.limit = record.limit.max(self.now.after(span));
             }
             // Its own process, or another service's, stays what it is.

@@ -7,7 +7,7 @@ use std::boxed::Box;
 use std::vec::Vec;
 use std::{assert, assert_eq, env, eprintln};
 
-use super::super::stop::KILL_PATIENCE;
+use super::super::stop::{KILL_PATIENCE, LAST_CALL};
 use super::super::{
     Action, End, Event, Finding, News, Next, Notice, State, Supervisor, Surroundings,
 };
@@ -121,6 +121,8 @@ struct Simulation<'p> {
     /// A daemon's process, once its launcher has made it.
     mains: Vec<Option<Pid>>,
     stopping: Option<Instant>,
+    /// How often somebody asked for it.
+    asks: usize,
     ends_said: usize,
     look: bool,
     /// Whose `finish` command is still to run.
@@ -150,6 +152,7 @@ impl<'p> Simulation<'p> {
             checks: Vec::new(),
             mains: std::vec![None; count],
             stopping: None,
+            asks: 0,
             ends_said: 0,
             look: false,
             owed: std::vec![false; count],
@@ -269,6 +272,7 @@ impl<'p> Simulation<'p> {
                 let stop = late || self.random.one_in(6);
                 let signal = if stop { Signal::TERM } else { Signal::HUP };
                 if stop {
+                    self.asks += 1;
                     self.stopping.get_or_insert(self.now);
                     self.oracle.asked();
                 }
@@ -388,6 +392,7 @@ impl<'p> Simulation<'p> {
                 let found = self.processes.iter().position(|process| process.pid == pid);
                 let place = found.expect("a signal for whom is no child of ours");
                 self.in_order(place, signal);
+                self.was_asked(place, signal);
                 self.deliver(place, signal);
             }
             Action::Rest { signal, .. } => {
@@ -411,13 +416,31 @@ impl<'p> Simulation<'p> {
         }
     }
 
-    /// In a stop nobody is told as long as somebody who is after him is there.
+    /// Nobody is killed who was not asked to end, unless somebody asked for the stop once more, or there
+    /// is no time at all. A `finish` command is not asked.
+    fn was_asked(&self, place: usize, signal: Signal) {
+        let process = &self.processes[place];
+        let Some(service) = process.service.filter(|_| signal == Signal::KILL) else {
+            return;
+        };
+        let hurry = self.asks > 1 || self.plan.budget() == Span::ZERO;
+        let alive = process.end.is_none_or(|(at, _)| at > self.now);
+        let asked = process.told || hurry || !alive || self.is(service, State::Finishing);
+        assert!(asked, "{service} is killed without a word");
+    }
+
+    /// In a stop nobody is told as long as somebody who is after him is there, until the last call.
     fn in_order(&self, place: usize, signal: Signal) {
         let process = &self.processes[place];
         let stop = matches!(signal, Signal::TERM | Signal::INT);
         let (Some(service), true, true) = (process.service, stop, self.stopping.is_some()) else {
             return;
         };
+        let budget = self.plan.budget().0;
+        let last_call = Instant(self.supervisor.limit.0 - budget / LAST_CALL);
+        if budget == 0 || self.now >= last_call {
+            return;
+        }
         let alive = process.end.is_none_or(|(at, _)| at > self.now);
         let at_fault = self
             .supervisor

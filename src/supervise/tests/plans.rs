@@ -151,6 +151,33 @@ fn a_killed_one_in_the_stop_makes_way_for_those_before_it() {
 }
 
 #[test]
+fn whoever_still_waits_for_its_turn_is_told_at_the_last_call() {
+    let chain: [(&[Place], Said); 3] = [
+        (&[], SERVICE),
+        (&[0], "watchdog = 1h\nready = notify"),
+        (&[1], SERVICE),
+    ];
+    let mut world = planned(&chain, nothing);
+    world.play("start a\nstart b");
+    world.says("b", Notice::Ready);
+    world.play("start c\nTERM => c:TERM c:CONT");
+    // What it says meanwhile changes nothing.
+    for notice in [Notice::Alive, Notice::Extend(span("1h")), Notice::Stopping] {
+        assert_eq!(world.says("b", notice), "");
+    }
+    world.play("6999ms\n1ms => b:TERM b:CONT\n0s => a:TERM a:CONT\n0s");
+    // Nobody is told twice.
+    world.play("c killed TERM\na exits 0\n999ms\n1ms => -b:KILL rest:KILL look");
+    world.play("b killed KILL\ngone => exit 137");
+    // In time everybody has its turn.
+    let mut world = planned(&chain, nothing);
+    world.play("start a\nstart b");
+    world.says("b", Notice::Ready);
+    world.play("start c\nTERM => c:TERM c:CONT\n6s c exits 0 => b:TERM b:CONT");
+    world.play("999ms\n1ms => a:TERM a:CONT\nb exits 0\na exits 0 => look\ngone => exit 0");
+}
+
+#[test]
 fn stop_signals_of_its_own_one_after_the_other() {
     const PICKY: Said = "stop = INT QUIT\nstop-timeout = 1s";
     let mut world = planned(&[(&[], PICKY)], nothing);
