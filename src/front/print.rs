@@ -76,9 +76,8 @@ fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
     for said in plan.spec(service).0 {
         match said.key {
             Key::RunParts | Key::Instances | Key::Account | Key::Member => (),
-            // What the files say, which may be nothing.
-            Key::EnvFile | Key::EnvDir if said.words.is_empty() => (),
-            Key::EnvFile | Key::EnvDir => print_words(b"env", said.words, put),
+            // A file of variables may have none.
+            Key::Env if said.words.is_empty() => (),
             Key::User => {
                 line.put(text!("\nuser = ")).put_number(said.number >> 32);
                 let gid = said.number & u64::from(u32::MAX);
@@ -146,7 +145,7 @@ mod tests {
         let text = "[a]\nrun = a %%i 50%% %i\nenv = X=1\n\
             env-file = /env\nenv-file = /d/b\nenv-dir = /d\nenv = Y\n";
         let expected = "[pidlet]\nuntil = any\n\n[a]\nrun = a '%i' '50%' 1\nenv = X=1\n\
-            env = A=1 'B='\\''x y'\\'' $HOME' 'NAME=a value' C=3\nenv = a=1 b\nenv = Y\n";
+            env = A=1 'B='\\''x y'\\'' $HOME' 'NAME=a value' C=3\nenv = 'a=1\n 2' b\nenv = Y\n";
         assert_eq!(printed(text), expected);
         assert_eq!(printed(expected), expected);
     }
