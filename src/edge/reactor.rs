@@ -131,7 +131,7 @@ impl Reactor {
         // A change takes nothing of the kernel, so that it cannot fail.
         self.begin()
             && (self.control(EPOLL_CTL_ADD, fd, token, flags)
-                || self.control(EPOLL_CTL_MOD, fd, token, flags))
+                || self.fault == Errno::EXIST && self.control(EPOLL_CTL_MOD, fd, token, flags))
     }
 
     /// Makes an epoll instance that watches a signalfd, if there is none; whether there is one.

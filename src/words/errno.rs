@@ -71,6 +71,8 @@ impl Errno {
     pub const CHILD: Errno = Errno(10);
     /// Resource temporarily unavailable.
     pub const AGAIN: Errno = Errno(11);
+    /// File exists.
+    pub const EXIST: Errno = Errno(17);
     /// Too many open files.
     pub const MFILE: Errno = Errno(24);
     /// Permission denied.

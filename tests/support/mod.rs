@@ -30,6 +30,7 @@
 
 mod inspect;
 mod launch;
+mod listen;
 mod process;
 mod pty;
 mod run;
@@ -42,6 +43,7 @@ use std::time::{Duration, Instant};
 
 pub use inspect::{Info, in_namespace, pid_namespace};
 pub use launch::pipe;
+pub use listen::{Call, Listener};
 pub use process::{Captured, Ended, Exit, Proc, Stream, Stream::Err as ErrOut, Stream::Out};
 pub use pty::Pty;
 pub use run::{Input, Mode, Output, ProcFs, Run, Session};

@@ -18,7 +18,7 @@ type Args<'a> = &'a [&'a str];
 type Command = (&'static str, fn(Args));
 
 /// Every command with what it does. All end with 0 unless said otherwise.
-const COMMANDS: [Command; 32] = [
+const COMMANDS: [Command; 33] = [
     // Mask, dispositions, group, session, terminal: one line each.
     ("mask", mask),
     // [--exit-on SIG=CODE]...: waits for all signals, says `ready`, then `got SIG CODE SENDER` for each.
@@ -79,6 +79,9 @@ const COMMANDS: [Command; 32] = [
     // ERRNO NUMBER FIRST PROGRAM ARG0 ARG...: becomes the program, to which this system call, if its first
     // argument is FIRST (`any`: always), answers ERRNO.
     ("without", without),
+    // PROGRAM ARG0 ARG...: becomes the program, of which somebody is asked what to answer to each system
+    // call, as of all that it starts (`listen.rs`).
+    ("listened", listened),
     // TEXT COMMAND...: says TEXT, then does COMMAND.
     ("say", |args| {
         say(args[0]);
@@ -710,21 +713,34 @@ fn without(args: Args) {
         step(answer, libc::SECCOMP_RET_ERRNO | number(args, 0) as u32, 0),
         step(answer, libc::SECCOMP_RET_ALLOW, 0),
     ];
+    set_filter(&filter, 0);
+    become_program(args[3], args[4], &args[5..])
+}
+
+fn listened(args: Args) {
+    let ask = libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: libc::SECCOMP_RET_USER_NOTIF,
+    };
+    set_filter(&[ask], libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
+    become_program(args[0], args[1], &args[2..])
+}
+
+/// Has a filter decide on every system call from now on.
+fn set_filter(filter: &[libc::sock_filter], flags: libc::c_ulong) {
     let program = libc::sock_fprog {
         len: filter.len() as u16,
         filter: filter.as_ptr().cast_mut(),
     };
-    // SAFETY: the kernel reads the program.
+    // SAFETY: the kernel reads the program. A listener's descriptor is closed on exec.
     let done = unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        libc::prctl(
-            libc::PR_SET_SECCOMP,
-            libc::SECCOMP_MODE_FILTER,
-            &raw const program,
-        )
+        let filter = libc::SECCOMP_SET_MODE_FILTER;
+        libc::syscall(libc::SYS_seccomp, filter, flags, &raw const program)
     };
-    assert_eq!(done, 0, "no filter: {}", errno());
-    become_program(args[3], args[4], &args[5..])
+    assert!(done >= 0, "no filter: {}", errno());
 }
 
 fn how_it_ended(status: c_int) -> String {

@@ -1,0 +1,386 @@
+//! Whatever one system call of pidlet's answers, it comes to its end, tells its services to stop, leaves
+//! nobody behind and says what was wrong (DESIGN P9).
+//!
+//! A plan is carried out once to see which calls there are, and then again for each of them and each error
+//! that the kernel may answer: see [`FAULTS`]. As PID 1 and not, with the calls of children that have not
+//! become their program yet. How pidlet fares where a call is always refused is in `calls.rs`.
+
+mod support;
+use support::*;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How many plans are carried out at once.
+const AT_ONCE: usize = 4;
+
+/// Longest wait for all to run: a fault may have it that they never do, and then a service's
+/// `ready-timeout` ends it all.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The calls that may fail, and how. Left out are those that cannot for us, and `close`, which does its work
+/// all the same.
+const FAULTS: [(&str, libc::c_long, &[i32]); 35] = [
+    ("bind", libc::SYS_bind, &[libc::ENOMEM]),
+    ("chdir", libc::SYS_chdir, &[libc::EACCES]),
+    ("clone", libc::SYS_clone, &[libc::EAGAIN]),
+    ("close_range", libc::SYS_close_range, &[libc::EPERM]),
+    ("connect", libc::SYS_connect, &[libc::EINTR, libc::EAGAIN]),
+    ("dup3", libc::SYS_dup3, &[libc::EBUSY]),
+    ("epoll_create1", libc::SYS_epoll_create1, &[libc::EMFILE]),
+    ("epoll_ctl", libc::SYS_epoll_ctl, &[libc::ENOSPC]),
+    ("epoll_pwait", libc::SYS_epoll_pwait, &[libc::EINTR]),
+    ("execve", libc::SYS_execve, &[libc::ENOMEM, libc::ETXTBSY]),
+    ("faccessat", libc::SYS_faccessat, &[libc::EIO]),
+    ("fstat", libc::SYS_fstat, &[libc::EIO]),
+    ("getdents64", libc::SYS_getdents64, &[libc::ENOMEM]),
+    ("ioctl", libc::SYS_ioctl, &[libc::EIO]),
+    ("kill", libc::SYS_kill, &[libc::EPERM]),
+    ("madvise", libc::SYS_madvise, &[libc::EINVAL]),
+    ("mmap", libc::SYS_mmap, &[libc::ENOMEM]),
+    ("mprotect", libc::SYS_mprotect, &[libc::ENOMEM]),
+    ("newfstatat", libc::SYS_newfstatat, &[libc::EIO]),
+    ("openat", libc::SYS_openat, &[libc::ENFILE, libc::EINTR]),
+    ("pidfd_open", libc::SYS_pidfd_open, &[libc::EMFILE]),
+    (
+        "pidfd_send_signal",
+        libc::SYS_pidfd_send_signal,
+        &[libc::EPERM],
+    ),
+    ("pipe2", libc::SYS_pipe2, &[libc::ENFILE]),
+    ("ppoll", libc::SYS_ppoll, &[libc::ENOMEM]),
+    ("prctl", libc::SYS_prctl, &[libc::EINVAL]),
+    ("prlimit64", libc::SYS_prlimit64, &[libc::EPERM]),
+    (
+        "pwritev2",
+        libc::SYS_pwritev2,
+        &[libc::EAGAIN, libc::EOPNOTSUPP],
+    ),
+    ("read", libc::SYS_read, &[libc::EIO]),
+    ("readlinkat", libc::SYS_readlinkat, &[libc::ENOMEM]),
+    ("renameat", libc::SYS_renameat, &[libc::ENOSPC]),
+    ("rt_sigtimedwait", libc::SYS_rt_sigtimedwait, &[libc::EINTR]),
+    ("setpgid", libc::SYS_setpgid, &[libc::EACCES]),
+    ("signalfd4", libc::SYS_signalfd4, &[libc::ENFILE]),
+    ("socket", libc::SYS_socket, &[libc::ENOBUFS]),
+    ("write", libc::SYS_write, &[libc::ENOSPC, libc::EINTR]),
+];
+
+/// What of them does not fail for us either: to read from a pipe.
+fn is_left_out(call: &Call) -> bool {
+    call.number == libc::SYS_read && call.file(0).starts_with("pipe:")
+}
+
+/// One call of all, and what it answers.
+#[derive(Clone, Copy)]
+struct Fault {
+    name: &'static str,
+    number: libc::c_long,
+    child: bool,
+    nth: usize,
+    errno: i32,
+    /// All further ones answer the same.
+    lasts: bool,
+}
+
+impl Fault {
+    /// How we say it.
+    fn text(&self) -> String {
+        let text = std::io::Error::from_raw_os_error(self.errno).to_string();
+        let end = text.find(" (os error").unwrap_or(text.len());
+        text[..end].to_owned()
+    }
+
+    fn describe(&self) -> String {
+        let whose = if self.child { "a child's " } else { "" };
+        let lasts = if self.lasts { " and all after it" } else { "" };
+        format!(
+            "{whose}{} number {}{lasts}: {}",
+            self.name,
+            self.nth,
+            self.text()
+        )
+    }
+}
+
+/// A plan, and who says in files of these names that he is ready and what he is told.
+struct Scene {
+    plan: &'static str,
+    ready: &'static [&'static str],
+}
+
+/// Lines in front of names, descriptors that tell of readiness, a check by command, and an orphan far from
+/// its group.
+const LINES: Scene = Scene {
+    plan: "[pidlet]
+log = prefix
+grace = 1s
+[web]
+run = sh -c 'echo hello; echo up >&4; exec PROBE --to TEMP/web signals --exit-on 15=0'
+ready = fd:4
+ready-timeout = 2s
+[left]
+type = oneshot
+run = sh -c '((setsid PROBE --to TEMP/left signals --exit-on 15=0 &)); echo left >&2'
+after = web
+[next]
+run = sh -c 'printf tail; exec PROBE --to TEMP/next signals --exit-on 15=0'
+after = left
+ready = exec:PROBE exit 0
+ready-timeout = 2s
+",
+    ready: &["web", "left", "next"],
+};
+
+/// What became of it.
+struct Outcome {
+    exit: Option<Exit>,
+    stdout: String,
+    stderr: String,
+    /// Everybody was ready.
+    steady: bool,
+    /// Of those who were, who was told to stop and who was not.
+    told: Vec<(String, bool)>,
+    /// Lines of the log and of its old ones.
+    logged: usize,
+    left: Vec<Info>,
+    calls: Vec<Call>,
+    /// It came to the fault.
+    hit: bool,
+}
+
+fn play(scene: &Scene, mode: Mode, fault: Option<Fault>) -> Outcome {
+    let temp = Temp::new();
+    let plan = scene
+        .plan
+        .replace("TEMP/", &temp.join(""))
+        .replace("PROBE", probe());
+    let plan = temp.write("plan", plan, 0o644);
+    let run = Run::new(probe()).mode(mode).arg("listened").arg(pidlet());
+    let init = run.args(["pidlet", "-c", &plan]).start();
+    let (mut count, hit) = (0, Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&hit);
+    let listener = Listener::to(&init, pidlet(), move |call| {
+        let fault = fault.filter(|one| (one.child, one.number) == (call.child, call.number))?;
+        if is_left_out(call) {
+            return None;
+        }
+        count += 1;
+        let answers = count == fault.nth || fault.lasts && count > fault.nth;
+        answers.then(|| {
+            counted.store(1, Ordering::Relaxed);
+            fault.errno
+        })
+    });
+    let listener = listener.expect("it was possible before");
+    let lines = |name: &&str| lines_of(temp.join(name));
+    let is_ready = |name: &&str| lines(name).iter().any(|line| line == "ready");
+    let mut steady = false;
+    holds_within(PATIENCE, &mut || {
+        steady = scene.ready.iter().all(&is_ready);
+        steady || init.try_wait().is_some()
+    });
+    init.kill(libc::SIGTERM);
+    let ended = holds_within(TIMEOUT, &mut || init.try_wait().is_some());
+    // Whoever was killed with the namespace may still be on his way.
+    let over = |init: &Proc| init.others().is_empty() && init.streams_ended();
+    holds_within(Duration::from_secs(u64::from(ended)), &mut || over(&init));
+    let ready = scene
+        .ready
+        .iter()
+        .filter(|name| is_ready(name) && **name != "sink");
+    let told = ready.map(|name| {
+        let told = lines(name).iter().any(|line| line.starts_with("got 15 "));
+        ((*name).to_owned(), told)
+    });
+    let logs = std::iter::once("log".to_owned()).chain((1..10).map(|at| format!("log.{at}")));
+    Outcome {
+        exit: init.try_wait(),
+        stdout: init.stdout(),
+        stderr: init.stderr(),
+        steady,
+        told: told.collect(),
+        logged: logs.map(|name| lines_of(temp.join(name)).len()).sum(),
+        left: init.others(),
+        calls: listener.calls(),
+        hit: hit.load(Ordering::Relaxed) > 0,
+    }
+}
+
+impl Outcome {
+    /// What is wrong with it, if it is that this fault led to it.
+    fn complaints(&self, fault: Option<Fault>, usual: usize) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                wrong.push(what.to_owned());
+            }
+        };
+        let says = |text: &str| self.stderr.contains(text);
+        let said = self.stderr.to_lowercase();
+        let explained = fault.is_some_and(|fault| said.contains(&fault.text().to_lowercase()));
+        // Who cannot read it, or adopt it, sees no pid file, or a stranger's.
+        let blind = ["cannot read", "child subreaper", "left no pid file"];
+        let explained = explained || blind.iter().any(|text| says(text));
+        let killed = says("did not stop within");
+        let code = match self.exit {
+            Some(Exit::Code(code)) => code,
+            _ => -1,
+        };
+        must(code >= 0, "it comes to its end");
+        must(!says("internal error"), "there is no fault of its own");
+        must(
+            [0, 1, 125, 126, 137].contains(&code),
+            "the exit code is one that is documented",
+        );
+        must(code == 0 || explained || killed, "it is said why it failed");
+        let refused = !says(" (pid ") && [1, 125].contains(&code);
+        let last = self.stderr.lines().last().unwrap_or_default();
+        let ends = last.ends_with(&format!("; container exits {code}"));
+        must(ends || refused, "the last line says how it ended");
+        must(self.steady || code != 0, "a success has run all services");
+        // What comes for once has /proc read again, unless it seems that there is none.
+        let blinds = |fault: Fault| fault.lasts || fault.number == libc::SYS_readlinkat;
+        let gives_up = says("hang in the kernel")
+            || says("cannot become a child subreaper")
+            || says("are not stopped") && fault.is_some_and(blinds);
+        must(self.left.is_empty() || gives_up, "nobody is left behind");
+        for (name, told) in &self.told {
+            let excused = gives_up || killed || says("cannot signal");
+            must(*told || excused, &format!("{name} is told to stop"));
+        }
+        let named = |line: &str| line.starts_with("web | ") || line.starts_with("next | ");
+        must(
+            self.stdout.lines().all(named),
+            "each line has a name in front",
+        );
+        must(
+            self.calls.len() < 5 * usual + 500,
+            "it does not go round in circles",
+        );
+        wrong
+    }
+}
+
+/// What is short for a while or for long.
+const SHORTAGES: [i32; 5] = [
+    libc::EAGAIN,
+    libc::EMFILE,
+    libc::ENFILE,
+    libc::ENOBUFS,
+    libc::ENOSPC,
+];
+
+/// Every call that may fail, with every error, each time that the plan comes to it, and from then on.
+fn faults(calls: &[Call]) -> Vec<Fault> {
+    let mut counts = BTreeMap::new();
+    for call in calls.iter().filter(|call| !is_left_out(call)) {
+        *counts.entry((call.number, call.child)).or_insert(0) += 1;
+    }
+    let mut faults = Vec::new();
+    for ((number, child), count) in counts {
+        let known = FAULTS.iter().filter(|(_, known, _)| *known == number);
+        for &(name, _, errnos) in known {
+            for (nth, &errno) in
+                (1..=count).flat_map(|nth| errnos.iter().map(move |one| (nth, one)))
+            {
+                for lasts in [false, true] {
+                    if !lasts || SHORTAGES.contains(&errno) {
+                        faults.push(Fault {
+                            name,
+                            number,
+                            child,
+                            nth,
+                            errno,
+                            lasts,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    faults
+}
+
+/// Whether system calls can be answered here.
+fn can_listen() -> bool {
+    let run = Run::new(probe()).arg("listened").arg(pidlet());
+    let init = run.args(["pidlet", "--version"]).start();
+    Listener::to(&init, pidlet(), |_| None).is_some()
+}
+
+/// Carries a plan out with every fault; `logs` says how many lines must be in its log.
+fn sweep(scene: &Scene, mode: Mode, logs: usize) {
+    let usual = play(scene, mode, None);
+    let wrong = usual.complaints(None, usual.calls.len());
+    assert!(
+        wrong.is_empty(),
+        "without a fault: {wrong:?}\n{}",
+        usual.stderr
+    );
+    let faults = faults(&usual.calls);
+    let (next, hits, wrong) = (
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+        Mutex::new(Vec::new()),
+    );
+    let work = || {
+        while let Some(&fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = play(scene, mode, Some(fault));
+            if !outcome.hit {
+                continue;
+            }
+            hits.fetch_add(1, Ordering::Relaxed);
+            let mut complaints = outcome.complaints(Some(fault), usual.calls.len());
+            let dropped = outcome.stderr.contains("lines were dropped");
+            if outcome.steady && outcome.logged < logs && !dropped {
+                complaints.push("no line of the log is lost in silence".to_owned());
+            }
+            if !complaints.is_empty() {
+                let text = format!("{}: not so: {complaints:?}\n{outcome}", fault.describe());
+                wrong.lock().expect("nobody panics with it").push(text);
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    let wrong = wrong.into_inner().expect("nobody panicked");
+    let (hits, all) = (hits.into_inner(), faults.len());
+    println!("{mode:?}: {hits} of {all} faults were met");
+    assert!(
+        wrong.is_empty(),
+        "{} faults\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    // From run to run some calls come less often.
+    assert!(
+        hits > 100 && hits * 3 > all * 2,
+        "only {hits} of {all} faults were met"
+    );
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Outcome {
+            exit, told, left, ..
+        } = self;
+        writeln!(
+            to,
+            "{exit:?}, told: {told:?}, logged: {}, left: {left:?}",
+            self.logged
+        )?;
+        writeln!(to, "stdout: {:?}\nstderr: {:?}", self.stdout, self.stderr)
+    }
+}
+
+#[test]
+fn no_fault_of_one_call_has_lines_or_readiness_or_orphans_forgotten() {
+    if !can_listen() {
+        skip!("this kernel has nobody answer system calls");
+    }
+    for mode in Mode::BOTH {
+        sweep(&LINES, mode, 0);
+    }
+}
