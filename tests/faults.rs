@@ -134,6 +134,33 @@ ready-timeout = 2s
     ready: &["web", "left", "next"],
 };
 
+/// A log that is rotated, a pipe from one service to another, a daemon, and a command at the end.
+const FILES: Scene = Scene {
+    plan: "[pidlet]
+grace = 1s
+[count]
+type = oneshot
+run = PROBE lines 12
+stdout = file:TEMP/log
+log-size = 30
+log-keep = 9
+[cache]
+type = daemon
+run = sh -c 'setsid PROBE --to TEMP/cache signals --exit-on 15=0 & echo $! > TEMP/pid'
+pidfile = TEMP/pid
+ready-timeout = 2s
+after = count
+[sink]
+run = sh -c 'PROBE --to TEMP/sink say ready exit 0; exec cat > TEMP/sunk'
+[web]
+run = sh -c 'echo hello; exec PROBE --to TEMP/web signals --exit-on 15=0'
+stdout = service:sink
+after = cache
+finish = PROBE --to TEMP/finish say ended exit
+",
+    ready: &["cache", "web", "sink"],
+};
+
 /// What became of it.
 struct Outcome {
     exit: Option<Exit>,
@@ -382,5 +409,15 @@ fn no_fault_of_one_call_has_lines_or_readiness_or_orphans_forgotten() {
     }
     for mode in Mode::BOTH {
         sweep(&LINES, mode, 0);
+    }
+}
+
+#[test]
+fn no_fault_of_one_call_has_logs_or_pipes_or_daemons_forgotten() {
+    if !can_listen() {
+        skip!("this kernel has nobody answer system calls");
+    }
+    for mode in Mode::BOTH {
+        sweep(&FILES, mode, 12);
     }
 }

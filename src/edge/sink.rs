@@ -170,8 +170,11 @@ impl<'p> Sink<'p> {
             while number > 0 {
                 let to = old(&mut to, path, number);
                 number -= 1;
-                // There need not be one of that number yet.
-                let _ = rustix::fs::rename(old(&mut from, path, number), to);
+                // There need not be one of that number yet. One that cannot make room stays.
+                let moved = rustix::fs::rename(old(&mut from, path, number), to);
+                if moved.is_err_and(|error| error != rustix::io::Errno::NOENT) {
+                    break;
+                }
             }
             self.open(path);
         }
