@@ -375,11 +375,10 @@ unsafe fn fcntl(fd: c_int, command: u32, argument: usize) -> c_int {
 /// terminal. A pipe is not waited for.
 #[inline(never)]
 pub fn open(path: &CStr, flags: u32) -> Fd {
-    const MODE: usize = 0o644;
     let own = sys::O_CLOEXEC | sys::O_NONBLOCK | sys::O_NOCTTY | sys::O_LARGEFILE;
     let (path, flags) = (path.as_ptr() as usize, (flags | own) as usize);
     // SAFETY: the path is a C string.
-    unsafe { syscall(sys::__NR_openat, [HERE, path, flags, MODE]) as Fd }
+    unsafe { syscall(sys::__NR_openat, [HERE, path, flags, 0o644]) as Fd }
 }
 
 /// Relative paths begin in our directory.
