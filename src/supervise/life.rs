@@ -112,6 +112,7 @@ impl<'p> Supervisor<'p> {
         if self.plan.says(place, Key::Finish) && self.phase != Phase::Killing {
             self.services.of(place).state = State::Finishing;
             self.enqueue(place);
+            self.end_idle_duck();
         } else {
             self.settled(place);
         }
@@ -195,9 +196,8 @@ impl<'p> Supervisor<'p> {
         match self.phase {
             Phase::Run if essential => self.decide(place),
             Phase::Run if self.left == 0 => self.decide(self.first_failure),
-            Phase::LameDuck if self.running == 0 => self.begin_stop(Signal::CHLD),
             Phase::Stopping => self.down(place),
-            _ => (),
+            _ => self.end_idle_duck(),
         }
     }
 

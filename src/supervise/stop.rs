@@ -42,6 +42,7 @@ impl Supervisor<'_> {
             self.say_that(Kind::LameDuck);
             self.phase = Phase::LameDuck;
             self.lame_until = self.now.after(self.plan.lame_duck);
+            self.end_idle_duck();
         } else {
             self.obey(signal, from_kernel);
         }
@@ -52,6 +53,14 @@ impl Supervisor<'_> {
         self.phase = Phase::Run;
         if let Some(signal) = self.asked {
             self.obey(signal, false);
+        }
+    }
+
+    /// Where nothing runs the delay has no sense any more.
+    #[inline(never)]
+    pub(super) fn end_idle_duck(&mut self) {
+        if self.phase == Phase::LameDuck && self.running == 0 {
+            self.begin_stop(Signal::CHLD);
         }
     }
 

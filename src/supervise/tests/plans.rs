@@ -402,6 +402,16 @@ fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
 }
 
 #[test]
+fn nobody_waits_for_a_lame_duck_where_nothing_runs() {
+    let ducks = |plan: &mut Plan| plan.lame_duck = span("3s");
+    let finished = &[(&[][..], "finish = f"), (&[], ONESHOT)];
+    let mut world = planned(finished, ducks);
+    world.play("start\nb exits 0\nTERM\na exits 0\nstart a\na exits 0 => look\ngone => exit 0");
+    let mut world = planned(&[(&[], ALWAYS), (&[0], SERVICE)], ducks);
+    world.play("start a EAGAIN\nTERM => look\ngone => exit 0");
+}
+
+#[test]
 fn a_finish_command_runs_after_each_end_and_delays_the_next() {
     const FINISHED: Said = "restart = always\nfinish = f";
     let mut world = planned(&[(&[], FINISHED), (&[], SERVICE)], nothing);
