@@ -366,7 +366,7 @@ impl<'p> Supervisor<'p> {
             for before in before {
                 self.services.of(*before).dependents += 1;
             }
-            self.services.of(place).waits = before.len() as Place;
+            self.services.of(place).waits = before.len() as u32;
             if before.is_empty() {
                 self.enqueue(place);
             }

@@ -116,7 +116,7 @@ pub struct Record {
     /// It has been given the time to read all of it, or the last call.
     pub(super) ending: bool,
     /// How many of those others are not gone.
-    pub(super) feeders: Place,
+    pub(super) feeders: u32,
     /// It said that it is ready before we know its process.
     pub(super) said_ready: bool,
     /// Its process is the one that its pid file or it itself named.
@@ -142,7 +142,7 @@ pub struct Record {
     pub(super) dependents: u32,
     /// How many that it is `after` are not up yet; in the stop, how many that are `after` it are
     /// not down yet.
-    pub(super) waits: Place,
+    pub(super) waits: u32,
     /// The next in the queue of those to start.
     pub(super) link: Place,
 }

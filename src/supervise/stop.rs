@@ -125,7 +125,7 @@ impl Supervisor<'_> {
             let dependents = self.after(place).len();
             let record = self.services.of(place);
             // All that somebody is after waits for him to be down.
-            record.waits = dependents as Place;
+            record.waits = dependents as u32;
             match record.state {
                 State::Running if record.told.is_none() => record.limit = last_call,
                 State::Running | State::Gone => (),

@@ -1,7 +1,8 @@
 //! What a plan's file can ask for: dependencies, readiness, restart, and a stop in order.
 
+use std::string::String;
 use std::vec::Vec;
-use std::{assert, assert_eq};
+use std::{assert, assert_eq, format};
 
 use super::super::{Finding, Next, Notice, State};
 use super::{Event, PID_1, World, pid, plan, span};
@@ -399,6 +400,25 @@ fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
     }
     let mut world = planned(&[(&[], DAEMON)], nothing);
     world.play("start a\na exits 3 => look\ngone => exit 3");
+}
+
+#[test]
+fn one_may_wait_for_another_more_often_than_there_are_services() {
+    let often = &[0; 1 << 16 | 1][..];
+    let mut world = planned(&[(&[], ONESHOT), (often, ONESHOT)], nothing);
+    world.play("start a\na exits 0\nstart b\nTERM => b:TERM b:CONT\nb exits 0 => look");
+}
+
+#[test]
+fn one_may_read_from_all_that_there_are_twice() {
+    let mut text = String::from("[log]\nrun = log\n");
+    for section in 0..33 {
+        text += &format!(
+            "[a{section}]\nrun = a\ninstances = 1000\nstdout = service:log\nstderr = service:log\n"
+        );
+    }
+    let world = World::new(sound(&text), PID_1);
+    assert_eq!(world.supervisor.record(0).unwrap().feeders, 66_000);
 }
 
 #[test]
