@@ -33,7 +33,7 @@ pub fn parse<'m>(message: &'m [u8], then: &mut dyn FnMut(Notice)) -> Option<&'m 
             Some(1) => Notice::Stopping,
             Some(2) => Notice::Alive,
             Some(3) => Notice::Trigger,
-            Some(7) => {
+            Some(7) if key.len() < line.len() => {
                 status = Some(value);
                 continue;
             }
@@ -105,6 +105,7 @@ mod tests {
             "WATCHDOG_USEC=18446744073709551616",
             "EXTEND_TIMEOUT_USEC=x",
             "BARRIER=1",
+            "STATUS",
             "FDSTORE=1",
             "READY=1\0READY=1",
             "\n\n\n",
