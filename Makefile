@@ -20,6 +20,9 @@ BENCH_NEEDS := tini=tini /usr/bin/tini-static=tini dumb-init=dumb-init catatonit
 	runsvdir=runit supervisord=supervisor strace=strace /usr/bin/python3=python3 \
 	/usr/lib/python3/dist-packages/matplotlib=python3-matplotlib
 
+# libFuzzer, which comes with its crate, is C++.
+FUZZ_NEEDS := g++=g++
+
 KERNEL_NEEDS := qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm cpio=cpio dpkg-deb=dpkg tar=tar
 
 ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catatonit=catatonit runc=runc crun=crun \
@@ -31,7 +34,7 @@ ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catato
 SIZE_BUDGET ?= 77824
 SIZE_LIMIT := 100000
 
-.PHONY: help demo test bench simulate build size cross test-kernels test-engines man dictionary fmt lint install clean rust build-needs
+.PHONY: help demo test bench simulate fuzz build size cross test-kernels test-engines man dictionary fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -70,6 +73,13 @@ SIMULATE ?= 300
 simulate: rust build-needs  ## run the supervisor's simulator on SIMULATE million random steps
 	for part in $$(seq $(SIMULATE)); do \
 	FIRST=$${part}000000 $(CARGO) test --quiet --release --lib -- --nocapture plans_at_random || exit 1; done
+
+# `TARGETS='conf lines'` fuzzes these alone; tests/fuzz/fuzz.sh says where what was found is, and why it needs no nightly.
+SECONDS ?= 60
+TARGETS ?=
+fuzz: rust  ## fuzz the library, each target for SECONDS seconds; SECONDS=0 only plays the inputs that are kept
+	@.ci/packages 'Fuzzing' $(BUILD_NEEDS) $(FUZZ_NEEDS)
+	CARGO=$(CARGO) tests/fuzz/fuzz.sh $(SECONDS) $(TARGETS)
 
 # `ROWS=start,orphans` runs these rows alone, and `BENCH=quick` all of them with few rounds, whether they still work:
 # both leave docs/BENCHMARKS.md alone. The rows are at the top of tests/bench/peers.rs.
