@@ -376,7 +376,6 @@ impl<'p> Init<'p> {
     }
 
     /// Whether the end of this process is of no interest to anybody. There may be thousands of them.
-    #[inline(never)]
     fn is_unheard(&mut self, pid: Pid) -> bool {
         let unheard = self.checks.run_none()
             && !self.supervisor.heeds_orphans()
@@ -394,7 +393,6 @@ impl<'p> Init<'p> {
     }
 
     /// Reaps a zombie, after the supervisor has heard of it.
-    #[inline(never)]
     fn bury(&mut self, pid: Pid, status: Status) {
         // What it said before its end comes before its end.
         self.hear();
