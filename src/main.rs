@@ -524,7 +524,7 @@ impl<'p> Init<'p> {
             }
             Action::Suspend(pid, signal) => self.suspend(pid, signal),
             Action::Resume(pid) => self.resume(pid),
-            Action::StopSelf => _ = raw::kill(self.own.pid as i32, Signal::STOP),
+            Action::StopSelf(signal) => terminal::stop(self.own.pid as c_int, signal),
         }
         true
     }
@@ -559,7 +559,7 @@ impl<'p> Init<'p> {
         if terminal::leads_group(self.own.pid) {
             // Our own job and nobody else's: a pipeline stops as a whole. We sleep here until CONT.
             self.asleep = true;
-            let _ = raw::kill(0, Signal::STOP);
+            terminal::stop(0, signal);
         } else if !wants_it {
             // The group is a script's, which we must not stop: Ctrl-Z has no lasting effect.
             self.resume(pid);

@@ -171,6 +171,32 @@ fn control_z_has_no_lasting_effect_as_leader_of_the_session() {
     control_z_has_no_lasting_effect(Mode::Child);
 }
 
+/// A container whose image has an init of its own, too (`docker run --init`).
+#[test]
+fn control_z_has_no_lasting_effect_below_another_init() {
+    for mode in Mode::BOTH {
+        for (name, commands) in [("pidlet", 1), ("pidlet", 2), ("tini", 1), ("dumb-init", 1)] {
+            let temp = Temp::new();
+            let inner = temp.symlink(pidlet(), name);
+            let words = vec![[probe(), "continue"]; commands].join(&"---");
+            let run = Run::pidlet().arg0("docker-init").mode(mode);
+            let run = run.args(["--", &inner, "--"]);
+            let init = run.args(words).env("TINI_SUBREAPER", "").tty().start();
+            init.wait_ready(commands);
+            for times in 1..=3 {
+                init.pty().type_in(CTRL_Z);
+                init.until(&format!("{name}'s go on"), || {
+                    count(&init, "continued") >= times * commands
+                });
+                wait_stopped(&init, &[]);
+            }
+            init.pty().type_in(CTRL_C);
+            let code = if commands == 1 { 130 } else { 143 };
+            assert_eq!(init.wait_exit(), Exit::Code(code), "{}", init.describe());
+        }
+    }
+}
+
 #[test]
 fn a_child_that_somebody_stopped_still_ends_on_term() {
     for mode in Mode::BOTH {
@@ -431,6 +457,23 @@ fn control_z_stops_the_job_and_fg_continues_it() {
         job.command("fg");
         wait_stopped(&job.shell, &[]);
         job.wait_foreground("child");
+    }
+    job.shell.pty().type_in(CTRL_C);
+    job.hears("job exited 130; the terminal was the job's");
+}
+
+#[test]
+fn control_z_stops_a_job_of_two_inits_and_fg_continues_it() {
+    let args = ["--", path(), "--", probe(), "sleep"];
+    let job = Job::start("--fg", &[path(), "pidlet"], &args);
+    job.shell.wait_says("ready");
+    for _ in 0..3 {
+        job.shell.pty().type_in(CTRL_Z);
+        job.hears(STOPPED);
+        wait_stopped(&job.shell, &["pidlet", "pidlet", "probe"]);
+        job.command("fg");
+        wait_stopped(&job.shell, &[]);
+        wait_foreground(&job.shell, "the probe's", the(&job.shell, "probe").pid);
     }
     job.shell.pty().type_in(CTRL_C);
     job.hears("job exited 130; the terminal was the job's");
@@ -804,6 +847,28 @@ fn control_z_stops_several_commands_at_a_shell_and_fg_continues_them() {
     job.wait_foreground("pidlet");
     job.shell.pty().type_in(CTRL_C);
     job.hears("job exited 143; the terminal was the job's");
+}
+
+/// A container's script: the kernel does not stop its group, which nobody could continue, and the commands
+/// have groups of their own.
+#[test]
+fn control_z_has_no_lasting_effect_on_several_commands_of_a_script() {
+    for mode in Mode::BOTH {
+        let script = "\"$0\" -- \"$1\" continue --- \"$1\" continue; echo script $?";
+        let run = Run::new("/bin/sh")
+            .mode(mode)
+            .args(["-c", script, path(), probe()]);
+        let init = run.tty().start();
+        both_say(&init, "ready");
+        for times in 1..=3 {
+            init.pty().type_in(CTRL_Z);
+            init.until("both go on", || count(&init, "continued") >= 2 * times);
+            wait_stopped(&init, &[]);
+        }
+        init.pty().type_in(CTRL_C);
+        init.wait_exit();
+        assert!(init.others().is_empty(), "{}", init.describe());
+    }
 }
 
 // ---- no terminal -------------------------------------------------------------------------------

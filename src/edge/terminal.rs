@@ -124,3 +124,17 @@ pub fn detach(own: Pid) -> SignalSet {
 pub fn leads_group(own: Pid) -> bool {
     raw::own_group() == own
 }
+
+/// Stops us, or with 0 our whole group, as the terminal would have done: whoever waits for us must see
+/// by which signal, since one who is an init himself leaves a child alone that somebody stopped by STOP.
+/// The kernel does not stop a group that nobody could continue (setpgid(2)); then we go on at once, and
+/// so does our child.
+#[inline(never)]
+pub fn stop(target: c_int, signal: Signal) {
+    _ = raw::kill(target, signal);
+    raw::set_signal_mask(SignalSet(!SignalSet::TERMINAL_STOPS.0));
+    raw::set_signal_mask(SignalSet::ALL);
+    if signal == Signal::TSTP {
+        _ = raw::kill(raw::own_pid() as c_int, Signal::CONT);
+    }
+}

@@ -156,8 +156,8 @@ pub enum Action {
     Suspend(Pid, Signal),
     /// We go on: give a child's group the terminal if we have it, and CONT.
     Resume(Pid),
-    /// Stop ourselves.
-    StopSelf,
+    /// Stop ourselves by this signal.
+    StopSelf(Signal),
     /// Say something.
     Say(Message),
     /// Tell whoever watches us, at our own `NOTIFY_SOCKET`.
@@ -646,7 +646,8 @@ impl<'p> Supervisor<'p> {
             && !self.alone
             && (from_kernel || self.plan.style == Style::DumbInit);
         if sleeps {
-            self.act(Action::StopSelf);
+            let by = if from_kernel { arrived } else { Signal::STOP };
+            self.act(Action::StopSelf(by));
         }
         if sleeps || arrived == Signal::CONT {
             self.slept = sleeps;

@@ -213,7 +213,7 @@ impl World {
                 Action::Foreground(pid) => format!("foreground:{}", who(pid)),
                 Action::Suspend(pid, signal) => format!("suspend:{}:{}", who(pid), named(signal)),
                 Action::Resume(pid) => format!("resume:{}", who(pid)),
-                Action::StopSelf => "stop-self".to_owned(),
+                Action::StopSelf(signal) => format!("stop-self:{}", named(signal)),
                 Action::Say(message) => {
                     let mut line = Line::new();
                     if voice::write(message, &self.supervisor, 1, &mut line).is_some() {
@@ -638,7 +638,7 @@ fn all_other_signals_are_passed_on() {
     running_below(2, nothing).play(
         "
         TSTP               => a:TSTP b:TSTP
-        TSTP tty           => a:TSTP b:TSTP stop-self
+        TSTP tty           => a:TSTP b:TSTP stop-self:TSTP
     ",
     );
 }
@@ -1218,18 +1218,18 @@ fn a_child_that_the_terminal_stopped() {
     // Where the terminal asks us first we sleep at once, and learn later that the child stopped, too.
     running_below(1, nothing).play(
         "
-        TSTP tty           => a:TSTP stop-self
+        TSTP tty           => a:TSTP stop-self:TSTP
         a stopped TSTP     =>
         CONT               => resume:a
         a stopped TSTP     => suspend:a:TSTP
         CONT               => resume:a
-        TSTP tty           => a:TSTP stop-self
+        TSTP tty           => a:TSTP stop-self:TSTP
         CONT               => a:CONT
         a stopped TSTP     => suspend:a:TSTP
     ",
     );
     // dumb-init stops itself for anybody, but not as PID 1.
-    running_below(1, persona(Style::DumbInit)).play("TSTP => -a:TSTP stop-self");
+    running_below(1, persona(Style::DumbInit)).play("TSTP => -a:TSTP stop-self:STOP");
     running(1, persona(Style::DumbInit)).play("TSTP => -a:TSTP");
     running_below(1, persona(Style::Tini)).play("TSTP => a:TSTP");
 }
