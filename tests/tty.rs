@@ -707,6 +707,23 @@ fn at_a_real_shell_a_job_that_ran_behind_stops_and_goes_on_as_well() {
 }
 
 #[test]
+fn at_a_real_shell_keys_reach_the_whole_group_of_a_job_that_ran_behind() {
+    // The shell hands pidlet's group the terminal, so that keys come to pidlet.
+    at_each_shell("$pidlet $probe group &", |shell| {
+        shell.pty().type_in(b"fg\n");
+        wait_in_front(shell, &["pidlet"]);
+        for (key, signal) in [(CTRL_C, 2), (CTRL_BACKSLASH, 3)] {
+            shell.pty().type_in(key);
+            for who in ["leader", "member"] {
+                let got = format!("{who} got {signal} user");
+                shell.wait_line(Out, |line| line.contains(&got));
+            }
+        }
+        kill(&the(shell, "pidlet"), SIGTERM);
+    });
+}
+
+#[test]
 fn at_a_real_shell_a_background_job_does_not_take_the_terminal_and_can_read_after_fg() {
     at_each_shell("$pidlet $probe tty-read &", |shell| {
         wait_stopped(shell, &["pidlet", "probe"]);

@@ -667,7 +667,7 @@ impl<'p> Supervisor<'p> {
             return self.act(Action::Resume(pid));
         }
         for place in self.places() {
-            self.pass_to(place, signal);
+            self.pass_to(place, signal, from_kernel);
         }
     }
 

@@ -177,12 +177,13 @@ impl Supervisor<'_> {
         self.running == 0 && self.next == NOBODY
     }
 
-    /// Sends a service a signal that came to us.
-    pub(super) fn pass_to(&mut self, place: Place, signal: Signal) {
+    /// Sends a service a signal that came to us. A key is pressed for a whole group.
+    pub(super) fn pass_to(&mut self, place: Place, signal: Signal, from_kernel: bool) {
         let record = self.services.see(place);
         // A `finish` command is at its end anyway, and has its own time for that.
         if record.runs && record.state != State::Finishing {
-            self.send(record.pid, self.by_group(self.spec(place)), signal);
+            let group = from_kernel | self.by_group(self.spec(place));
+            self.send(record.pid, group, signal);
         }
     }
 

@@ -638,7 +638,7 @@ fn all_other_signals_are_passed_on() {
     running_below(2, nothing).play(
         "
         TSTP               => a:TSTP b:TSTP
-        TSTP tty           => a:TSTP b:TSTP stop-self:TSTP
+        TSTP tty           => -a:TSTP -b:TSTP stop-self:TSTP
     ",
     );
 }
@@ -976,7 +976,7 @@ fn a_signal_of_the_terminal_is_not_passed_on_to_our_own_group() {
         8s                 => b:KILL rest:KILL look
     ",
     );
-    running(1, nothing).play("WINCH tty => a:WINCH");
+    running(1, nothing).play("WINCH tty => -a:WINCH");
 }
 
 #[test]
@@ -1218,12 +1218,12 @@ fn a_child_that_the_terminal_stopped() {
     // Where the terminal asks us first we sleep at once, and learn later that the child stopped, too.
     running_below(1, nothing).play(
         "
-        TSTP tty           => a:TSTP stop-self:TSTP
+        TSTP tty           => -a:TSTP stop-self:TSTP
         a stopped TSTP     =>
         CONT               => resume:a
         a stopped TSTP     => suspend:a:TSTP
         CONT               => resume:a
-        TSTP tty           => a:TSTP stop-self:TSTP
+        TSTP tty           => -a:TSTP stop-self:TSTP
         CONT               => a:CONT
         a stopped TSTP     => suspend:a:TSTP
     ",
