@@ -324,14 +324,19 @@ fn closed_streams_are_no_obstacle() {
             assert_eq!(run.output().exit, Exit::Code(3));
         }
         // A child has the streams that we have, and none of our descriptors in their place.
-        let ended = closed().args(["-qq", probe(), "fds"]).output();
-        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
-        let temp = Temp::new();
-        let log = temp.join("fds");
-        let run = closed()
-            .stderr(Output::Closed)
-            .args([probe(), "--to", &log, "fds"]);
-        assert_eq!(run.output().exit, Exit::Code(0));
+        let fds = |run: Run, command: &[&str]| {
+            let temp = Temp::new();
+            let log = temp.join("fds");
+            let child = [probe(), "--to", &log, "fds"];
+            let ended = run.arg("--").args(child).args(command).output();
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+            lines_of(&log)
+        };
+        for other in [&[][..], &["---", "sleep", "1000"]] {
+            assert_eq!(fds(closed(), other), ["fds=2"]);
+            let run = closed().stderr(Output::Closed);
+            assert_eq!(fds(run, other), ["fds="]);
+        }
     }
 }
 

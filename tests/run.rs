@@ -168,10 +168,12 @@ fn a_process_that_cannot_be_made_is_a_set_up_fault() {
     let program = pidlet().to_str().unwrap();
     // SAFETY: asks for a number.
     let root = unsafe { libc::geteuid() } == 0;
-    for arguments in [
-        &["--", "/bin/true"][..],
-        &["--", "/bin/true", "---", "/bin/true"],
-    ] {
+    let one = &["--", "/bin/true"][..];
+    let two = &["--", "/bin/true", "---", "/bin/true"];
+    for (mode, arguments) in Mode::BOTH
+        .into_iter()
+        .flat_map(|mode| [(mode, one), (mode, two)])
+    {
         let run = match root {
             true => Run::new("/usr/bin/setpriv").args([
                 "--reuid=54321",
@@ -181,7 +183,7 @@ fn a_process_that_cannot_be_made_is_a_set_up_fault() {
             ]),
             false => Run::pidlet(),
         };
-        let run = run.args(arguments);
+        let run = run.mode(mode).args(arguments);
         let ended = run.limit(libc::RLIMIT_NPROC, 1, 1).output();
         assert_eq!(ended.exit, Exit::Code(125), "{ended}");
         assert_eq!(ended.stderr.lines().count(), 1, "{ended}");

@@ -138,16 +138,17 @@ fn with_one_command_stop_signals_are_just_passed_on() {
 
 #[test]
 fn what_ignores_its_stop_signal_is_killed_when_the_budget_runs_out() {
+    let budget = Duration::from_millis(500);
+    let mut quickest = TIMEOUT;
     for mode in Mode::BOTH {
         for count in [1, 2, 20] {
             let init = start(mode, &["--grace", "500ms"], count, &["ignore", "15"]);
             let asked = Instant::now();
             init.kill(SIGTERM);
             let ended = init.finish();
-            assert!(
-                asked.elapsed() >= Duration::from_millis(500),
-                "too early: {ended}"
-            );
+            let took = asked.elapsed();
+            assert!(took >= budget, "too early: {ended}");
+            quickest = quickest.min(took);
             assert_eq!(ended.exit, Exit::Code(137), "{ended}");
             let warned = ended
                 .stderr
@@ -166,6 +167,8 @@ fn what_ignores_its_stop_signal_is_killed_when_the_budget_runs_out() {
             assert!(last.ends_with("; container exits 137"), "{ended}");
         }
     }
+    // A loaded machine is slow now and then; whoever waits for more than the budget always is.
+    assert!(quickest < 3 * budget, "too late: {quickest:?}");
 }
 
 #[test]
