@@ -36,7 +36,9 @@ pub const DOOR: Door = Door {
     // Podman and Docker look for this form.
     version: text!("tini version 0.2.1_catatonit\n"),
     version_to: Stream::Out,
-    no_command: text!("ERROR (catatonit:#): missing program name"),
+    no_command: text!(
+        "ERROR (catatonit:#): missing program name\nusage: catatonit [-ghLPV] [--] <progname> [<arguments>...]"
+    ),
 };
 
 /// The lines that catatonit has, in the order of [`crate::message::Kind`].

@@ -26,7 +26,8 @@ DUMB_INIT_DEBUG=1 means --verbose, DUMB_INIT_SETSID=0 --single-child.
 pub const MISSPELT: Text = text!(
     "\
 Usage: -r option takes <signum>:<signum>, where <signum> is between 1 and 31.
-The second may be 0: then the signal is not passed on."
+This option can be specified multiple times.
+Use --help for full usage."
 );
 
 /// dumb-init's door.
@@ -43,7 +44,7 @@ pub const DOOR: Door = Door {
     help_to: Stream::Err,
     version: text!("dumb-init v1.2.5\n"),
     version_to: Stream::Err,
-    no_command: text!("Usage: % [option] program [args]\nTry --help for full usage."),
+    no_command: text!("Usage: % [option] program [args]\nTry % --help for full usage."),
 };
 
 /// The lines that dumb-init has, in the order of [`crate::message::Kind`].

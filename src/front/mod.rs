@@ -159,7 +159,7 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
     }
     match words {
         [] if door.no_command.is_empty() => return door.usage(question, style, Stream::Err, 1),
-        [] => settings.fault(door.no_command, question.argv0(), b""),
+        [] => settings.fault(door.no_command, question.argv0(), question.argv0()),
         _ => settings.commands(words),
     }
     settings.finish()

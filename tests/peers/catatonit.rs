@@ -39,9 +39,7 @@ pub fn options() -> Vec<Case> {
         Case::speaks("a word for a flag", &["--version=1"]),
         Case::each("no program", &["", "--", "-g"], |side, word| {
             let words = [word].into_iter().filter(|word| !word.is_empty());
-            let end = side.run(words).output();
-            let first = side.clean(end.stderr.lines().next().unwrap_or_default());
-            format!("{} {:?} {first:?}", end.exit, end.stdout)
+            side.show(&side.run(words).output())
         }),
         Case::ends(
             "options end at the program",

@@ -21,8 +21,10 @@ const SINGLE: &[&str] = &["-c", "--"];
 
 pub fn options() -> Vec<Case> {
     let mut cases = vec![
-        Case::speaks("no arguments", &[]),
-        Case::speaks("no program", &["--"]),
+        Case::each("no program", &["", "--", "-c"], |side, word| {
+            let words = [word].into_iter().filter(|word| !word.is_empty());
+            side.show(&side.run(words).output())
+        }),
         Case::speaks("options and no program", &["-c", "-v", "-r", "15:2"]),
         Case::speaks("an unknown option", &["-z", "--", "true"]),
         Case::speaks("an unknown long option", &["--zero", "true"]),
@@ -253,7 +255,7 @@ pub fn rewriting() -> Vec<Case> {
             effects(side, &["-r", word, "--"], &[15])
         }),
         Case::each("-r refuses", &NO_REWRITES, |side, word| {
-            streams(&side.run(["-r", word, "true"]).output())
+            side.show(&side.run(["-r", word, "true"]).output())
         }),
         Case::each(
             "-r accepts what is never seen",
