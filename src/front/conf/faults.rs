@@ -43,6 +43,7 @@ faults! {
     Unset "this variable is not set"
     NoUser "not in /etc/passwd"
     NoGroup "not in /etc/group"
+    Dependencies "more than 16777216 dependencies"
     Programs "more than 1000 programs"
     NoName "neither NAME nor NAME=VALUE"
     Unreadable "cannot read it: "

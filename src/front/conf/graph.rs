@@ -6,6 +6,9 @@ use super::{NO_LINE, Reader};
 use crate::plan::{Key, NOBODY, Place, Service, names};
 use crate::words::list::room;
 
+/// The most that services may be after each other: the instances of a section are after all those of another.
+const EDGES_MAX: u32 = 1 << 24;
+
 /// Who is after whom.
 struct Graph<'a> {
     /// For each service where its share of the edges begins, then the end of all.
@@ -22,7 +25,7 @@ impl Graph<'_> {
             return;
         };
         if self.edges.is_empty() {
-            *begin += 1;
+            *begin = begin.saturating_add(1);
             return;
         }
         *begin -= 1;
@@ -51,8 +54,12 @@ impl<'a> Reader<'_, '_, 'a> {
         // From how many each has to where they end; each one filled in moves that to the front.
         let mut end = 0;
         for count in &mut *graph.begins {
-            end += *count;
+            end = count.saturating_add(end);
             *count = end;
+        }
+        if end > EDGES_MAX {
+            self.leave_sections();
+            return self.fault(Fault::Dependencies);
         }
         if end > 0 {
             graph.edges = room(NOBODY, end as usize);
@@ -121,12 +128,18 @@ impl<'a> Reader<'_, '_, 'a> {
         self.end_near(near);
     }
 
+    /// What is wrong from here on is so in no one place.
+    #[inline(never)]
+    fn leave_sections(&mut self) {
+        (self.section, self.at.line, self.at.key) = (b"", NO_LINE, b"");
+    }
+
     /// Services that wait for each other in a circle would wait for ever.
     pub(super) fn circles(&mut self) {
         let Err(circle) = self.settings.plan.sequence() else {
             return;
         };
-        (self.section, self.at.line, self.at.key) = (b"", NO_LINE, b"");
+        self.leave_sections();
         self.begin(b"", Fault::Circle);
         for (index, place) in circle.iter().rev().enumerate() {
             if index > 0 {

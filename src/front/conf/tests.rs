@@ -451,6 +451,12 @@ fn large_files_are_read_in_linear_time() {
         .collect();
     let sections = sections.replace("[s0]\nrun = x\nafter = s0\n", "[s0]\nrun = x\n");
     assert_eq!(sound(&sections).services.len(), 10_000);
+    // Few words can make many edges.
+    let (_, said) = plan(&format!(
+        "[a]\nrun = x\ninstances = 1000\n[b]\nrun = x\ninstances = 1000\nafter = {}\n",
+        "a ".repeat(17)
+    ));
+    assert_eq!(said, ["pidlet: f: more than 16777216 dependencies"]);
     // Whom an unknown name means is asked of a bounded number of services.
     for (unknown, near) in [
         ("t998", "; is it \"s998\"?"),
