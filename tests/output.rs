@@ -395,6 +395,36 @@ fn a_service_reads_what_others_write() {
 }
 
 #[test]
+fn another_user_may_open_its_standard_streams() {
+    if !is_root() {
+        skip!("only root may start a service as another user");
+    }
+    let temp = Temp::new();
+    let log = temp.join("log");
+    let write = "echo out >/dev/stdout; echo err >/proc/self/fd/2; echo both 3<>/dev/stdout >&3";
+    for drop in ["user = 65534", "stdin = null"] {
+        // The one is nobody from the start, the other becomes it.
+        let shell = match drop {
+            "stdin = null" => "setpriv --reuid=65534 --regid=65534 --clear-groups sh",
+            _ => "sh",
+        };
+        let text = format!(
+            "[pidlet]\nlog = prefix\nuntil = all\n\
+            [a]\nrun = {shell} -c '{write}'\n{drop}\n\
+            [b]\nrun = {shell} -c '{write}'\n{drop}\nstdout = file:{log}\nstderr = service:c\n\
+            [c]\nrun = {shell} -c 'read line </dev/stdin; echo read $line'\n{drop}\n"
+        );
+        let ended = described(&temp, &text).output();
+        let mut lines: Vec<&str> = ended.stdout.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["a | both", "a | out", "c | read err"], "{ended}");
+        assert!(ended.stderr.starts_with("a | err\n"), "{ended}");
+        assert_eq!(lines_of(&log), ["out", "both"], "{ended}");
+        std::fs::remove_file(&log).unwrap();
+    }
+}
+
+#[test]
 fn nothing_captured_costs_nothing() {
     let init = Run::pidlet().args(["--", probe(), "signals"]).start();
     init.wait_says("ready");

@@ -48,11 +48,6 @@ fn last_line_has(ended: &Ended, text: &str) {
     );
 }
 
-fn is_root() -> bool {
-    // SAFETY: no arguments.
-    unsafe { libc::getuid() == 0 }
-}
-
 #[test]
 fn starts_in_order_and_stops_in_reverse() {
     let script = |name: &str, ready: &str| {

@@ -82,11 +82,6 @@ fn postgres() -> Option<String> {
     Some(server.strip_suffix("/postgres")?.to_owned())
 }
 
-fn is_root() -> bool {
-    // SAFETY: no arguments.
-    unsafe { libc::getuid() == 0 }
-}
-
 /// The line that makes a service an ordinary user's: nothing where we are one.
 fn ordinary(user: &str) -> String {
     if is_root() {

@@ -343,6 +343,9 @@ impl<'p> Outputs<'p> {
                 self.fault = errno;
                 return NONE;
             }
+            // A service that is another user, or becomes one, may open /dev/stdout. Nobody else comes
+            // by it: in /proc another user's descriptors are hidden.
+            raw::open_to_all(stream.ends[1]);
             for end in &mut stream.ends {
                 *end = own(*end, &mut self.last, &mut self.fault);
             }

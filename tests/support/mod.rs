@@ -65,6 +65,12 @@ pub fn pidlet() -> &'static Path {
     })
 }
 
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    // SAFETY: no arguments.
+    unsafe { libc::getuid() == 0 }
+}
+
 /// The helper that the tests run as payload; `probe.rs` says what it can do. The variable `PIDLET_PROBE`
 /// names another one.
 pub fn probe() -> &'static str {
