@@ -67,7 +67,7 @@ const PIDLET: Text = text!(
 1%s (pid %p) let its watchdog wait: stopped
 1%s left no pid file within %y
 1%s: its pid file names a process that is not its own
-1%s starts again in %d
+1%r; starts again in %d
 1%s was started too often: it is not started again
 3%s is not started: %a, which it is after, will never be up
 1%s: cannot run its finish command: %e

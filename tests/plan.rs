@@ -106,6 +106,36 @@ fn runs_again_until_it_has_failed_too_often() {
 }
 
 #[test]
+fn why_a_service_starts_again_is_said_at_once_and_once() {
+    for (keys, code, why) in [
+        ("run = sh -c 'exit 4'", 4, "exited with code 4 after "),
+        ("run = true", 0, "exited with code 0 after "),
+        (
+            "run = sh -c 'kill -11 $$'",
+            139,
+            "was killed by signal 11 (SEGV) after ",
+        ),
+        (
+            "run = /nosuch",
+            127,
+            "cannot run \"/nosuch\": No such file or directory;",
+        ),
+        (
+            "run = sleep 1000\nready = tcp:1\nready-timeout = 20ms",
+            143,
+            "was not ready within 20ms: stopped;",
+        ),
+    ] {
+        let restart = "restart = always\nbackoff = 1ms\ntries = 2 in 60s";
+        for ended in ends(&format!("[a]\n{keys}\n{restart}"), code) {
+            let mut lines = ended.stderr.lines();
+            let again = lines.find(|line| line.ends_with("; starts again in 1ms"));
+            assert!(again.is_some_and(|line| line.contains(why)), "{ended}");
+        }
+    }
+}
+
+#[test]
 fn each_part_is_set_up_as_its_section_says() {
     let text = "[a]\ntype = oneshot\ndir = /tmp\numask = 027\nnice = 3\nnofile = 50:60\ncore = 0\n\
         no-new-privs = yes\nclear-env = yes\nenv = A=1 'B=x y'\n\

@@ -406,7 +406,10 @@ fn nginx_whose_master_is_killed_starts_again() {
         init.wait_says("page /x");
         let master = named_by(&init, &container.path("nginx.pid")).expect("a pid file");
         kill(&master, libc::SIGKILL);
-        hears(&init, "pidlet: nginx starts again");
+        hears(
+            &init,
+            "pidlet: nginx (pid * from outside after *; starts again in ",
+        );
         hears_times(&init, "pidlet: nginx (pid * is up", 2);
         let again = named_by(&init, &container.path("nginx.pid")).expect("a pid file");
         assert_ne!(again.pid, master.pid);
@@ -857,7 +860,10 @@ fn the_plan_of_the_design_works(ordinary: bool) {
 
         let server = init.find("web").expect("web runs");
         kill(&server, libc::SIGKILL);
-        hears(&init, "pidlet: web starts again");
+        hears(
+            &init,
+            "pidlet: web (pid * from outside after *; starts again in ",
+        );
         init.send("g");
         hears_times(&init, "pidlet: web (pid * is up", 2);
         assert_eq!(page(&init), "page of web", "{}", init.describe());

@@ -153,10 +153,6 @@ impl<'p> Supervisor<'p> {
         record.delay = Span(delay);
         record.state = State::Delayed;
         record.limit = self.now.after(record.delay);
-        let (reason, said) = (record.reason(), record.stopped_for());
-        if !said {
-            self.say_about(reason, place);
-        }
         self.say_about(Kind::Again, place);
     }
 
