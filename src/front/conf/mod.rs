@@ -331,10 +331,6 @@ impl<'a> Reader<'_, '_, 'a> {
             self.end_near(nearest(&mut |n| Key::nth_name(n), self.at.key));
             return None;
         };
-        let words = self.split(value)?;
-        let Some(last) = words.last() else {
-            return self.all_wrong(Fault::NoValue);
-        };
         let again = match key {
             Key::Run => !self.run.is_empty(),
             _ => Spec(&self.said).has(key) && !Key::repeats(kind),
@@ -342,6 +338,14 @@ impl<'a> Reader<'_, '_, 'a> {
         if again {
             return self.all_wrong(Fault::Again);
         }
+        if key == Key::Run {
+            // Whatever is wrong with it, it is there.
+            self.run = &[c""];
+        }
+        let words = self.split(value)?;
+        let Some(last) = words.last() else {
+            return self.all_wrong(Fault::NoValue);
+        };
         let Some(number) = values::read(kind, choices, words) else {
             self.begin_with(last.to_bytes(), values::expected(kind));
             self.wrong.put_bytes(choices);

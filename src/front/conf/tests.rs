@@ -125,6 +125,14 @@ fn words_are_split_as_a_shell_does() {
     ] {
         assert_eq!(run(value), expected, "{value:?}");
     }
+    // Who indents keys as in other files' sections.
+    faults(
+        "[a]\n  run = x",
+        &[
+            ":1: [a] it needs run or run-parts, not both",
+            ":2: [a] \"run = x\": neither a [section] nor an unindented key = value",
+        ],
+    );
 }
 
 #[test]
@@ -147,22 +155,16 @@ fn variables_are_expanded_and_not_split_again() {
     for (value, part) in [
         ("$NONE", "\"NONE\": this variable is not set"),
         ("$1", "\"1\": this variable is not set"),
-        (
-            "${NAME",
-            "\"NAME\": after ${: NAME} or NAME:-default} is expected",
-        ),
+        ("${NAME", "\"NAME\": expected ${NAME} or ${NAME:-default}"),
         (
             "${NAME-x}",
-            "\"NAME-x\": after ${: NAME} or NAME:-default} is expected",
+            "\"NAME-x\": expected ${NAME} or ${NAME:-default}",
         ),
         ("'a", "a ' is not closed"),
         ("a \"b", "a \" is not closed"),
     ] {
         let fault = format!(":2: [a] run: {part}");
-        faults(
-            &format!("[a]\nrun = {value}"),
-            &[&fault, ":1: [a] it has one run or one run-parts"],
-        );
+        faults(&format!("[a]\nrun = {value}"), &[&fault]);
     }
 }
 
@@ -269,9 +271,8 @@ fn every_fault_is_said_with_its_place() {
             ":11: [c] redy: there is no such key; is it \"ready\"?",
             ":12: [c] run: it has no value",
             ":13: [c] nice: \"-21\": expected a number in the range -20 19",
-            ":10: [c] it has one run or one run-parts",
-            ":15: [c] \"nonsense\": neither a [section] nor key = value",
-            ":22: [c] \"[e\": neither a [section] nor key = value",
+            ":15: [c] \"nonsense\": neither a [section] nor an unindented key = value",
+            ":22: [c] \"[e\": neither a [section] nor an unindented key = value",
             ":19: [c] there is another section of this name",
             ":14: [c] after: \"d\": there is no such service, or it is disabled",
         ],
@@ -301,7 +302,7 @@ fn settings_that_do_not_go_together() {
         ),
         (
             "type = oneshot\nrun-parts = /d",
-            "it has one run or one run-parts",
+            "it needs run or run-parts, not both",
         ),
     ] {
         faults(
