@@ -122,8 +122,18 @@ fn words_are_split_as_a_shell_does() {
         ("a \\\n  b", &[c"a", c"b"]),
         ("a *.c ~ `x`", &[c"a", c"*.c", c"~", c"`x`"]),
         ("a\r\n", &[c"a"]),
+        (
+            "a '|' \\; \"&&\" b|c ?d&e;f=<g>",
+            &[c"a", c"|", c";", c"&&", c"b|c", c"?d&e;f=<g>"],
+        ),
     ] {
         assert_eq!(run(value), expected, "{value:?}");
+    }
+    for value in ["a && b", "a | b", "a ;", "a >b", "a <b", "a &"] {
+        faults(
+            &format!("[a]\nrun = {value}"),
+            &[":2: [a] run: quote | & ; < >, or write sh -c '...'"],
+        );
     }
     // Who indents keys as in other files' sections.
     faults(

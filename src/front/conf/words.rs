@@ -144,6 +144,10 @@ impl<'a> Reader<'_, '_, 'a> {
                     }
                     self.words.put(text);
                 }
+                // Inside of words they are harmless: addresses have `&` and `;`.
+                b'|' | b'&' | b';' | b'<' | b'>' if !quoted && !self.words.inside => {
+                    return self.all_wrong(Fault::Shell);
+                }
                 b'$' => rest = self.expand(rest)?,
                 b'%' if self.instance > 0 && (next == b'i' || next == b'%') => {
                     rest = after;
