@@ -137,6 +137,7 @@ fn every_plan_that_is_shown_is_a_plan() {
     let mut shown = vec![("docs/demo/pidlet.conf", document("docs/demo/pidlet.conf"))];
     for (name, begin, end, least) in [
         ("README.md", "```ini", "```", 1),
+        ("docs/migration.md", "```ini", "```", 1),
         (FILE, ".Bd -literal -offset indent", ".Ed", 4),
     ] {
         let found = plans(&document(name), begin, end);
