@@ -73,18 +73,24 @@ fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
     line.put(text!("\n\n[")).put_service(plan, service);
     flush(line.put(text!("]")), put);
     print_words(b"run", plan.command(service), put);
-    for said in plan.spec(service).0 {
-        match said.key {
-            Key::RunParts | Key::Instances | Key::Account | Key::Member => (),
-            // A file of variables may have none.
-            Key::Env if said.words.is_empty() => (),
+    let spec = plan.spec(service);
+    // What the user's name brings: whatever else is said of a variable counts more.
+    print_words(b"env", spec.words(Key::Account), put);
+    for said in spec.0 {
+        let name = match said.key {
+            Key::RunParts | Key::Instances | Key::Account => continue,
+            // The user's group alone needs no word.
+            Key::Member if said.words.len() < 2 || spec.has(Key::Groups) => continue,
+            Key::Member => Key::Groups.name(),
             Key::User => {
                 line.put(text!("\nuser = ")).put_number(said.number >> 32);
                 let gid = said.number & u64::from(u32::MAX);
                 flush(line.put(text!(":")).put_number(gid), put);
+                continue;
             }
-            key => print_words(key.name(), said.words, put),
-        }
+            key => key.name(),
+        };
+        print_words(name, said.words, put);
     }
 }
 
@@ -95,7 +101,11 @@ fn flush(line: &mut Line, put: Put) {
     line.clear();
 }
 
+/// Prints a key with its words; nothing without a word.
 fn print_words(name: &[u8], words: Command, put: Put) {
+    if words.is_empty() {
+        return;
+    }
     put(b"\n");
     put(name);
     put(b" =");
@@ -148,5 +158,18 @@ mod tests {
             env = A=1 'B='\\''x y'\\'' $HOME' 'NAME=a value' C=3\nenv = 'a=1\n 2' b\nenv = Y\n";
         assert_eq!(printed(text), expected);
         assert_eq!(printed(expected), expected);
+        // What an image without /etc/passwd needs in the place of a name.
+        let text = "[a]\nrun = a\nenv = HOME=/h\nuser = app\n[b]\nrun = b\nuser = app\ngroups = web\n\
+            [c]\nrun = c\nuser = app:web\n[d]\nrun = d\nuser = 7:8\n";
+        let account = "env = HOME=/home/app USER=app LOGNAME=app SHELL=/bin/sh";
+        let expected = std::format!(
+            "[pidlet]\nuntil = any\ngrace = 8s\n\n\
+            [a]\nrun = a\n{account}\nenv = HOME=/h\ngroups = 1001 33\nuser = 1000:1001\n\n\
+            [b]\nrun = b\n{account}\nuser = 1000:1001\ngroups = 33\n\n\
+            [c]\nrun = c\n{account}\nuser = 1000:33\n\n\
+            [d]\nrun = d\nuser = 7:8\n"
+        );
+        assert_eq!(printed(text), expected);
+        assert_eq!(printed(&expected), expected);
     }
 }
