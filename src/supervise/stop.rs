@@ -132,7 +132,12 @@ impl Supervisor<'_> {
                 State::Finishing if record.runs => (),
                 State::Finishing => self.enqueue(place),
                 State::Waiting | State::Delayed | State::Launched => {
-                    (record.state, record.end) = (State::Gone, End::None);
+                    // A failure for which it was to be started again is one after all.
+                    let again = record.state != State::Launched && record.failed;
+                    if !again || matches!(record.end, End::Skipped) {
+                        record.end = End::None;
+                    }
+                    record.state = State::Gone;
                     record.limit = NEVER;
                     self.uncheck(place);
                 }

@@ -3,9 +3,11 @@
 
 use std::vec::Vec;
 
-use super::super::{End, State, Supervisor};
+use super::super::{Action, End, State, Supervisor};
+use crate::message::{Kind, Message};
 use crate::plan::{Essential, Place, Plan, Type};
 use crate::words::exit::Status;
+use crate::words::time::Instant;
 
 /// What a container ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ enum Cause {
 /// Watches services go.
 pub struct Oracle {
     gone: Vec<bool>,
+    /// Which end each was to be started again after, and when that run began, if it was.
+    delayed: Vec<Option<(End, Instant)>>,
     /// The first that failed in time.
     first_failure: Option<usize>,
     cause: Option<Cause>,
@@ -30,6 +34,7 @@ impl Oracle {
     pub fn new(count: usize) -> Oracle {
         Oracle {
             gone: std::vec![false; count],
+            delayed: std::vec![None; count],
             first_failure: None,
             cause: None,
         }
@@ -50,10 +55,20 @@ impl Oracle {
     pub fn look(&mut self, plan: &Plan, supervisor: &Supervisor, first: Option<usize>) {
         for service in first.into_iter().chain(0..self.gone.len()) {
             let record = supervisor.record(service as Place).unwrap();
-            if record.state != State::Gone || self.gone[service] {
+            if self.gone[service] {
                 continue;
             }
-            self.gone[service] = true;
+            let waits = matches!(record.state, State::Waiting | State::Delayed);
+            let again = waits && record.end != End::Skipped;
+            let run = (record.end, record.since);
+            let before = core::mem::replace(&mut self.delayed[service], again.then_some(run));
+            let said = Action::Say(Message::about(Kind::Again, service as Place));
+            let let_go = before == Some(run) || supervisor.actions().contains(&said);
+            self.gone[service] = record.state == State::Gone;
+            if !self.gone[service] || let_go {
+                // It is there, or the stop that something else began let it go.
+                continue;
+            }
             let Some((_, failed)) = verdict(supervisor, service) else {
                 continue;
             };

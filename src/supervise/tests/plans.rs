@@ -152,6 +152,21 @@ fn a_killed_one_in_the_stop_makes_way_for_those_before_it() {
 }
 
 #[test]
+fn who_failed_and_is_not_started_again_for_the_stop_has_failed() {
+    const AGAIN: Said = "restart = on-failure";
+    for (end, code) in [("exits 3", 3), ("killed SEGV", 139)] {
+        let mut world = planned(&[(&[], AGAIN), (&[], AGAIN)], nothing);
+        world.play(&std::format!(
+            "start a\nstart b\nb {end} => -b:TERM\nTERM => a:TERM a:CONT"
+        ));
+        world.play(&std::format!("a killed TERM => look\ngone => exit {code}"));
+    }
+    // Nor is it the end of another one with which it all ends.
+    let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\na exits 3 => -a:TERM\nb exits 4 => look\ngone => exit 4");
+}
+
+#[test]
 fn whoever_still_waits_for_its_turn_is_told_at_the_last_call() {
     let chain: [(&[Place], Said); 3] = [
         (&[], SERVICE),
@@ -428,7 +443,7 @@ fn nobody_waits_for_a_lame_duck_where_nothing_runs() {
     let mut world = planned(finished, ducks);
     world.play("start\nb exits 0\nTERM\na exits 0\nstart a\na exits 0 => look\ngone => exit 0");
     let mut world = planned(&[(&[], ALWAYS), (&[0], SERVICE)], ducks);
-    world.play("start a EAGAIN\nTERM => look\ngone => exit 0");
+    world.play("start a EAGAIN\nTERM => look\ngone => exit 125");
 }
 
 #[test]
