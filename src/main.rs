@@ -317,15 +317,16 @@ impl<'p> Init<'p> {
     fn hear(&mut self) {
         let mut buffer = [MaybeUninit::uninit(); notify::MESSAGE_BYTES_MAX];
         for _ in 0..HEARD_MAX {
-            let Some((pid, message)) = self.notify.receive(&mut buffer) else {
+            let Some((sender, message)) = self.notify.receive(&mut buffer) else {
                 return;
             };
-            let place = notify::owner(pid, &self.supervisor);
+            let place = notify::owner(sender, self.plan, &self.supervisor);
             if place == NOBODY {
                 continue;
             }
             let status = pidlet::notify::parse(message, &mut |notice| match notice {
-                Notice::Main(pid) if !reap::is_child(pid) => (),
+                Notice::Main(pid)
+                    if !reap::is_child(pid) || !process::may_name(sender.user, pid) => {}
                 notice => self.step(Event::Noticed(place, notice)),
             });
             if let Some(status) = status {
@@ -361,7 +362,9 @@ impl<'p> Init<'p> {
         let state = self.supervisor.record(place).map(|record| record.state);
         let pidfile = self.plan.spec(place.into()).word(Key::Pidfile);
         let finding = match (pidfile, self.probe(place)) {
-            (Some(path), _) if state == Some(State::Launched) => check::pid_file(path),
+            (Some(path), _) if state == Some(State::Launched) => {
+                check::pid_file(path, process::user_of(self.plan.spec(place.into())))
+            }
             (_, Some(Probe::Exec(_))) => {
                 let what = What::Check(self.checked(place));
                 match self.launch(place.into(), what, NONE) {

@@ -479,6 +479,81 @@ os._exit(8)
     }
 }
 
+/// A root's service and what another user's says of it and of its orphan; needs root.
+const OTHERS: &str = "
+pid = orphan(lambda: time.sleep(1000))
+with open('new', 'w') as f: f.write(f'{os.environ[\"NOTIFY_SOCKET\"]} {os.getpid()} {pid}\\n')
+os.rename('new', 'told')
+go()
+notify('READY=1')
+time.sleep(1000)
+";
+
+#[test]
+fn nobody_speaks_for_another_user() {
+    if !is_root() {
+        skip!("only root may change users");
+    }
+    // An orphan descends from no service any more, and may join every group of its session.
+    let other = format!(
+        "{PRELUDE}
+while not os.path.exists('told'): time.sleep(0.01)
+name, main, stranger = open('told').read().split()
+r, w = os.pipe()
+if os.fork() == 0:
+    parent = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == parent: time.sleep(0.01)
+        os.setpgid(0, int(main))
+        notify('READY=1')
+        barrier()
+        os.write(w, b'x')
+    os._exit(0)
+os.read(r, 1)
+notify('MAINPID=' + stranger)
+barrier()
+say('handled')
+os._exit(0)
+"
+    );
+    for mode in Mode::BOTH {
+        let web = Web::python(OTHERS).keys(
+            "ready = notify\n[other]\nuser = daemon\nrun = TEMP/other\n\
+            ready = notify\nessential = no",
+        );
+        web.temp.write("other", &other, 0o755);
+        let init = web.start(mode);
+        init.wait_says("handled");
+        init.wait_line(ErrOut, |line| {
+            line.contains("other (pid ") && line.contains("exited with code 0")
+        });
+        is_not_up(&init);
+        init.send("\n");
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn a_pid_file_of_a_user_names_no_process_of_another() {
+    if !is_root() {
+        skip!("only root may change users");
+    }
+    let script = "
+pid = orphan(lambda: time.sleep(1000))
+with open('pid', 'w') as f: f.write(f'{pid}\\n')
+notify('READY=1')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys(
+            "ready = notify\n[other]\nuser = daemon\ntype = daemon\nrun = true\n\
+            pidfile = TEMP/pid\nafter = web\nready-timeout = 300ms",
+        );
+        let fault = "other: its pid file names a process that is not its own";
+        ends_for(web.start(mode), fault);
+    }
+}
+
 /// A launcher: its daemon writes a pid file and waits for a line.
 const DAEMON: &str = "
 def daemon():

@@ -16,7 +16,7 @@ use rustix::io::IoSlice;
 
 use super::address::Name;
 use super::reactor::{NONE, Reactor, Token, away_from_the_three};
-use super::{arena, files, raw};
+use super::{arena, files, process, raw};
 use pidlet::http;
 use pidlet::plan::{Key, NOBODY, Place, Plan, Probe};
 use pidlet::supervise::Finding;
@@ -357,9 +357,10 @@ fn is_own_port(fd: c_int, port: u16) -> bool {
     name[2..] == port.to_be_bytes()
 }
 
-/// What a daemon's pid file says. It cannot be a process that another service has.
+/// What the pid file of a daemon says that is started as `user`. It cannot be a process that another
+/// service has, nor another user's: that one may be able to write to the file.
 #[inline(never)]
-pub fn pid_file(path: &CStr) -> Finding {
+pub fn pid_file(path: &CStr, user: u32) -> Finding {
     let mut buffer = [0; 32];
     let mut text = files::read(path, &mut buffer);
     let pid = match (text::leading_number(&mut text), text) {
@@ -369,7 +370,7 @@ pub fn pid_file(path: &CStr) -> Finding {
     match raw::waitid(pid, WEXITED | WNOWAIT) {
         // The launcher, or a daemon that has ended already.
         child if child.pid != 0 => Finding::Bad,
-        child if child.exists => Finding::Main(pid),
+        child if child.exists && process::may_name(user, pid) => Finding::Main(pid),
         _ => Finding::Stranger,
     }
 }

@@ -12,11 +12,11 @@ use rustix::io::IoSlice;
 
 use super::address::Name;
 use super::entry::Start;
+use super::raw::Sender;
 use super::reactor::{NONE, NOTIFY, Reactor, Token};
 use super::{process, raw};
-use pidlet::plan::{NOBODY, Place};
+use pidlet::plan::{NOBODY, Place, Plan};
 use pidlet::supervise::Supervisor;
-use pidlet::words::Pid;
 
 /// The longest message; the rest of a longer one is cut off.
 pub const MESSAGE_BYTES_MAX: usize = 4096;
@@ -67,15 +67,14 @@ impl Notify {
         unsafe { CStr::from_ptr(self.variable.as_ptr().cast()) }
     }
 
-    /// The next message that is there, and the process that sent it. 0 is one outside of our PID
-    /// namespace.
+    /// The next message that is there, and who sent it.
     ///
     /// Descriptors that came with it are closed by the kernel, which has no room to tell us of any:
     /// this is all that `BARRIER=1` waits for, since every message before it has been handled.
     pub fn receive<'b>(
         &self,
         buffer: &'b mut [MaybeUninit<u8>; MESSAGE_BYTES_MAX],
-    ) -> Option<(Pid, &'b [u8])> {
+    ) -> Option<(Sender, &'b [u8])> {
         if self.fd == NONE {
             return None;
         }
@@ -97,19 +96,23 @@ pub fn tell(start: &Start, parts: &[IoSlice]) {
     }
 }
 
-/// The service that a process belongs to, or [`NOBODY`]: it is the service's own process, or descends
-/// from it, or is in its process group or session.
-pub fn owner(pid: Pid, supervisor: &Supervisor) -> Place {
+/// The service that a sender belongs to, or [`NOBODY`]: it is the service's own process, or descends
+/// from it, or is in its process group or session as its user. Whoever shares our session may join any
+/// group in it (setpgid(2)), so that a group alone says nothing.
+pub fn owner(sender: Sender, plan: &Plan, supervisor: &Supervisor) -> Place {
     let mut owner = NOBODY;
     let mut is = |pid| {
         owner = supervisor.service_of(pid);
         owner != NOBODY
     };
-    // Of 0 both calls would tell about ourselves.
-    if pid != 0 {
-        _ = process::is_or_descends(pid, &mut is)
-            || is(raw::group_of(pid))
-            || is(raw::session_of(pid));
+    let pid = sender.pid;
+    // Of 0 all of them would tell about ourselves.
+    if pid == 0 || process::is_or_descends(pid, &mut is) {
+        return owner;
     }
-    owner
+    let joined = is(raw::group_of(pid)) || is(raw::session_of(pid));
+    if joined && process::user_of(plan.spec(owner.into())) == sender.user {
+        return owner;
+    }
+    NOBODY
 }

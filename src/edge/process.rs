@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use linux_raw_sys::general::RLIMIT_NOFILE;
 
 use super::{files, raw};
-use pidlet::plan::Plan;
+use pidlet::plan::{Key, Plan, Spec};
 use pidlet::text;
 use pidlet::words::Pid;
 use pidlet::words::packed::Text;
@@ -109,6 +109,22 @@ pub fn is_or_descends(pid: Pid, is: &mut dyn FnMut(Pid) -> bool) -> bool {
         }
     }
     false
+}
+
+/// As whom a service is started.
+pub fn user_of(spec: Spec) -> u32 {
+    match spec.get(Key::User) {
+        Some(said) => (said.number >> 32) as u32,
+        None => raw::own_user().0,
+    }
+}
+
+/// Whether a user may say of a process that it is a service: root, and whose process it is. With our
+/// privileges it is told to stop, which is nothing that others could do.
+pub fn may_name(user: u32, pid: Pid) -> bool {
+    let mut path = Line::new();
+    path.put(text!("/proc/")).put_number(pid.into()).push(0);
+    user == 0 || rustix::fs::stat(text::string(path.text())).is_ok_and(|file| file.st_uid == user)
 }
 
 /// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)); zeroes if

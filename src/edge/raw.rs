@@ -760,18 +760,27 @@ pub fn send(fd: c_int, address: Option<&Name>, parts: &[IoSlice]) {
     }
 }
 
-/// recvmsg(2) on a socket that has [`pass_credentials`]: a message and its sender, 0 if that is
-/// outside of our PID namespace. The rest of a longer one is lost.
+/// Who sent a message.
+#[derive(Clone, Copy)]
+pub struct Sender {
+    /// Its process; 0 if that is outside of our PID namespace.
+    pub pid: Pid,
+    /// Its real user.
+    pub user: u32,
+}
+
+/// recvmsg(2) on a socket that has [`pass_credentials`]: a message and its sender. The rest of a
+/// longer one is lost.
 ///
 /// There is room for the sender, which comes first, and for nothing else: the kernel closes
 /// descriptors that it cannot tell of (unix(7)).
-pub fn receive(fd: c_int, buffer: &mut [MaybeUninit<u8>]) -> Result<(Pid, &[u8]), Errno> {
+pub fn receive(fd: c_int, buffer: &mut [MaybeUninit<u8>]) -> Result<(Sender, &[u8]), Errno> {
     #[repr(C)]
-    struct Sender {
+    struct Credentials {
         header: net::cmsghdr,
         credentials: net::ucred,
     }
-    let mut sender = MaybeUninit::<Sender>::zeroed();
+    let mut sender = MaybeUninit::<Credentials>::zeroed();
     let mut part = sys::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len() as _,
@@ -782,7 +791,7 @@ pub fn receive(fd: c_int, buffer: &mut [MaybeUninit<u8>]) -> Result<(Pid, &[u8])
         msg_iov: (&raw mut part).cast(),
         msg_iovlen: 1,
         msg_control: sender.as_mut_ptr().cast(),
-        msg_controllen: size_of::<Sender>(),
+        msg_controllen: size_of::<Credentials>(),
         msg_flags: 0,
     };
     // SAFETY: the structures are the kernel's, which writes no more than there is room for; the
@@ -791,9 +800,13 @@ pub fn receive(fd: c_int, buffer: &mut [MaybeUninit<u8>]) -> Result<(Pid, &[u8])
         let place = &raw mut message as usize;
         let len = answer(syscall(sys::__NR_recvmsg, [fd as usize, place, 0]))?;
         let text = core::slice::from_raw_parts(buffer.as_ptr().cast(), len.min(buffer.len()));
-        let sender = sender.assume_init();
-        let known = sender.header.cmsg_type as u32 == net::SCM_CREDENTIALS;
-        Ok((if known { sender.credentials.pid } else { 0 }, text))
+        let told = sender.assume_init();
+        let known = told.header.cmsg_type as u32 == net::SCM_CREDENTIALS;
+        let sender = Sender {
+            pid: if known { told.credentials.pid } else { 0 },
+            user: told.credentials.uid,
+        };
+        Ok((sender, text))
     }
 }
 
