@@ -435,6 +435,41 @@ fn what_cannot_be_set_up_is_not_run() {
 }
 
 #[test]
+fn a_program_that_cannot_be_loaded_holds_nobody_up_for_ever() {
+    // Longer than we wait.
+    let patience = std::fs::read_to_string("/proc/sys/fs/lease-break-time").unwrap_or_default();
+    if patience.trim().parse().unwrap_or(0) < TIMEOUT.as_secs() + 10 {
+        skip!("the kernel takes a lease away after {patience:?} seconds");
+    }
+    // Who executes a file waits for whoever has a lease of it.
+    let text = "[a]\nrun = DIR/a\nready = notify\n[b]\nrun = DIR/b\nafter = a\n";
+    let script = "#!/usr/bin/python3
+import fcntl, os, signal, socket, sys, time
+signal.signal(signal.SIGIO, lambda *_: print('asked', flush=True))
+fd = os.open(sys.path[0] + '/b', os.O_WRONLY)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(b'READY=1', '\\0' + os.environ['NOTIFY_SOCKET'][1:])
+while True: time.sleep(1000)
+";
+    let inits = Mode::BOTH.map(|mode| {
+        let plan = Plan::new(text);
+        plan.directory.write("a", script, 0o755);
+        plan.directory.write("b", "#!/bin/sh\n", 0o755);
+        let init = plan.run(mode).start();
+        init.wait_says("asked");
+        init.kill(libc::SIGTERM);
+        (init, plan)
+    });
+    for (init, _plan) in inits {
+        let ended = init.finish();
+        // It may have ended before the signal is heard.
+        let codes = [Exit::Code(137), Exit::Code(143)];
+        assert!(codes.contains(&ended.exit), "{ended}");
+    }
+}
+
+#[test]
 fn an_ordinary_user_may_say_who_he_is() {
     // SAFETY: no arguments.
     let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };

@@ -604,6 +604,25 @@ pub unsafe fn wait_signal(timeout_ms: Option<u64>, idle: Option<&[(usize, usize)
     }
 }
 
+/// Has the kernel kill this process in so many seconds, even one that is stopped, unless it has
+/// executed a program by then: that deletes its timers (timer_create(2)).
+pub fn expire(seconds: usize) {
+    let mut event = MaybeUninit::<sys::sigevent>::zeroed();
+    let mut timer: c_int = 0;
+    // struct itimerspec (timer_settime(2)): never again, and once after so long.
+    let time = [0, 0, seconds, 0];
+    // SAFETY: zeroes are an event that is a signal, SIGEV_SIGNAL; the kernel writes an int. Where it
+    // has no such timers there is none of this number.
+    unsafe {
+        (*event.as_mut_ptr()).sigev_signo = sys::SIGKILL as c_int;
+        let (event, place) = (event.as_ptr() as usize, &raw mut timer as usize);
+        let clock = sys::CLOCK_MONOTONIC as usize;
+        syscall(sys::__NR_timer_create, [clock, event, place]);
+        let time = time.as_ptr() as usize;
+        syscall(sys::__NR_timer_settime, [timer as usize, 0, time, 0]);
+    }
+}
+
 /// Takes a pending signal, if there is one, and forgets it.
 pub fn forget(signal: Signal) {
     let set = SignalSet::NONE.with(signal);

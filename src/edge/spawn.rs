@@ -33,6 +33,11 @@ const SHELL: &CStr = c"/bin/sh";
 /// The longest path that the kernel takes, limits.h.
 const PATH_MAX: usize = 4096;
 
+/// How long a child of a plan from a file may take to execute its program, in seconds: we sleep
+/// meanwhile. Whoever may send it signals could stop it just then, and whoever owns the program could
+/// hold a lease of it (fcntl(2)).
+const LOADING_MAX: usize = 10;
+
 /// The first of the sockets that are passed on (sd_listen_fds(3)).
 pub const FIRST_SOCKET: c_int = 3;
 /// More are passed on by nobody.
@@ -221,6 +226,9 @@ impl<'p> Spawner<'p> {
     /// A child's life up to its program. Returns only to say why there is none.
     fn live(&mut self, service: usize, what: What, gift: &Gift) -> StartFault {
         let setup = self.plan.setup;
+        if self.plan.filed {
+            raw::expire(LOADING_MAX);
+        }
         let group = match setup.group {
             Group::Own => raw::lead_group(),
             Group::Session => raw::lead_session(),
