@@ -317,7 +317,8 @@ impl<'p> Init<'p> {
     fn hear(&mut self) {
         let mut buffer = [MaybeUninit::uninit(); notify::MESSAGE_BYTES_MAX];
         for _ in 0..HEARD_MAX {
-            let Some((sender, message)) = self.notify.receive(&mut buffer) else {
+            let Some((sender, message)) = self.notify.receive(&mut buffer, &mut self.reactor)
+            else {
                 return;
             };
             let place = notify::owner(sender, self.plan, &self.supervisor);
@@ -434,6 +435,7 @@ impl<'p> Init<'p> {
             if child.pid == 0 {
                 break child.exists;
             }
+            self.notify.ended(child.pid, &mut self.reactor);
             buried += 1;
             let status = reap::status(child);
             if self.is_unheard(child.pid) {

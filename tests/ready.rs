@@ -236,7 +236,7 @@ time.sleep(1000)
 fn descriptors_that_come_with_a_message_are_closed() {
     let script = "
 fds = [os.dup(0) for _ in range(200)]
-socket.send_fds(channel(), [b'FDSTORE=1'], fds)
+for _ in range(200): socket.send_fds(channel(), [b'FDSTORE=1'], fds)
 barrier()
 notify('READY=1')
 time.sleep(1000)
@@ -246,6 +246,43 @@ time.sleep(1000)
         let init = web.start(mode);
         init.wait_says("next");
         assert!(init.fds().len() < 10, "{:?}", init.fds());
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn a_descriptor_that_takes_long_to_close_holds_nobody_up() {
+    // A connection whose other side reads nothing, sent by somebody who has let go of it himself.
+    let script = "
+import struct
+server = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(server.getsockname())
+peer, _ = server.accept()
+client.setblocking(False)
+try:
+    while True: client.send(b'x' * 65536)
+except BlockingIOError: pass
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 1000))
+say('begin')
+go()
+socket.send_fds(channel(), [b'X=1'], [client.fileno()])
+client.close()
+say('sent')
+go()
+barrier()
+notify('READY=1')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.start(mode);
+        init.wait_says("begin");
+        // Nobody hears the message before it is the last that has the connection.
+        init.kill(libc::SIGSTOP);
+        init.send("\n");
+        init.wait_says("sent");
+        init.kill(libc::SIGCONT);
+        init.send("\n");
         is_up_and_stops(init);
     }
 }

@@ -6,6 +6,7 @@
 use core::ffi::{CStr, c_int};
 use core::mem::MaybeUninit;
 
+use linux_raw_sys::general::RLIMIT_NOFILE;
 use linux_raw_sys::net;
 use rustix::event::epoll::EventFlags;
 use rustix::io::IoSlice;
@@ -17,9 +18,13 @@ use super::reactor::{NONE, NOTIFY, Reactor, Token};
 use super::{process, raw};
 use pidlet::plan::{NOBODY, Place, Plan};
 use pidlet::supervise::Supervisor;
+use pidlet::words::Pid;
 
 /// The longest message; the rest of a longer one is cut off.
 pub const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// How long whoever takes descriptors may live, in seconds, if somebody stops it.
+const CLOSING_MAX: usize = 10;
 
 /// What is in front of the name that the kernel chooses.
 const VARIABLE: &[u8; 15] = b"NOTIFY_SOCKET=@";
@@ -28,6 +33,8 @@ const VARIABLE: &[u8; 15] = b"NOTIFY_SOCKET=@";
 pub struct Notify {
     /// Our socket, or [`NONE`].
     fd: c_int,
+    /// The process that closes the descriptors of a message, or 0.
+    taker: Pid,
     /// The variable for those who shall speak to us: five hexadecimal digits and a NUL are its end.
     variable: [u8; VARIABLE.len() + 6],
 }
@@ -37,6 +44,7 @@ impl Notify {
     pub fn new() -> Notify {
         Notify {
             fd: NONE,
+            taker: 0,
             variable: [0; VARIABLE.len() + 6],
         }
     }
@@ -69,17 +77,55 @@ impl Notify {
 
     /// The next message that is there, and who sent it.
     ///
-    /// Descriptors that came with it are closed by the kernel, which has no room to tell us of any:
-    /// this is all that `BARRIER=1` waits for, since every message before it has been handled.
+    /// Descriptors that came with it are closed by a process of their own: to close a socket may take as
+    /// long as whoever made it wants (socket(7): SO_LINGER), and we might be the last who has it. That
+    /// they are closed is all that `BARRIER=1` waits for, since every message before it has been handled.
+    /// There is one such process at a time: until it has ended nothing is heard, and who speaks waits.
     pub fn receive<'b>(
-        &self,
+        &mut self,
         buffer: &'b mut [MaybeUninit<u8>; MESSAGE_BYTES_MAX],
+        reactor: &mut Reactor,
     ) -> Option<(Sender, &'b [u8])> {
-        if self.fd == NONE {
+        if self.fd == NONE || self.taker != 0 {
             return None;
         }
-        raw::receive(self.fd, buffer).ok()
+        let received = raw::receive(self.fd, buffer, false).ok()?;
+        if received.more {
+            let place = (&raw mut self.fd).cast();
+            // SAFETY: `take_all` does not return, and changes nothing of what it shares.
+            self.taker = unsafe { raw::vfork(take_all, place) }.max(0) as Pid;
+        }
+        if self.taker == 0 {
+            raw::read(self.fd, &mut [0]);
+        } else {
+            reactor.watch(self.fd, Token::Own(NOTIFY), EventFlags::empty());
+        }
+        Some((received.sender, received.text))
     }
+
+    /// A child has ended: if it is the one that closed descriptors, messages are heard again.
+    pub fn ended(&mut self, pid: Pid, reactor: &mut Reactor) {
+        if self.taker == pid {
+            self.taker = 0;
+            reactor.watch(self.fd, Token::Own(NOTIFY), EventFlags::IN);
+        }
+    }
+}
+
+/// Takes a message with all its descriptors, and dies with them: that closes them without a wait, and
+/// not before our parent goes on.
+///
+/// # Safety
+///
+/// Only as [`raw::vfork`]'s child: `fd` is the socket of the sleeping parent.
+unsafe extern "C" fn take_all(fd: *mut u8) -> ! {
+    // SAFETY: the caller's.
+    let fd = unsafe { *fd.cast::<c_int>() };
+    raw::expire(CLOSING_MAX);
+    let [_, hard] = raw::limit(RLIMIT_NOFILE);
+    process::limit_files([hard, hard]);
+    _ = raw::receive(fd, &mut [], true);
+    raw::exit(0)
 }
 
 /// Tells whoever watches us, at our own `NOTIFY_SOCKET`; if he does not listen, he does not hear it.

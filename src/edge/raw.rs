@@ -788,44 +788,67 @@ pub struct Sender {
     pub user: u32,
 }
 
-/// recvmsg(2) on a socket that has [`pass_credentials`]: a message and its sender. The rest of a
-/// longer one is lost.
-///
-/// There is room for the sender, which comes first, and for nothing else: the kernel closes
-/// descriptors that it cannot tell of (unix(7)).
-pub fn receive(fd: c_int, buffer: &mut [MaybeUninit<u8>]) -> Result<(Sender, &[u8]), Errno> {
+/// A message that was received.
+pub struct Received<'b> {
+    /// Who sent it.
+    pub sender: Sender,
+    /// What it says; the rest of a longer one is lost.
+    pub text: &'b [u8],
+    /// There was no room for everything that came with it: descriptors.
+    pub more: bool,
+}
+
+/// recvmsg(2) on a socket that has [`pass_credentials`]: the next message. To look at it is to leave it
+/// where it is, and what came with it; to take it is to have that, too.
+pub fn receive(
+    fd: c_int,
+    buffer: &mut [MaybeUninit<u8>],
+    take: bool,
+) -> Result<Received<'_>, Errno> {
     #[repr(C)]
-    struct Credentials {
+    struct Control {
         header: net::cmsghdr,
         credentials: net::ucred,
+        /// The most descriptors that come with one message (unix(7): SCM_RIGHTS), and what is around.
+        rights: [u32; 253 + 8],
     }
-    let mut sender = MaybeUninit::<Credentials>::zeroed();
+    let mut control = MaybeUninit::<Control>::zeroed();
     let mut part = sys::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len() as _,
+    };
+    // The sender comes first.
+    let (flags, room) = match take {
+        true => (0, size_of::<Control>()),
+        false => (net::MSG_PEEK, core::mem::offset_of!(Control, rights)),
     };
     let mut message = net::msghdr {
         msg_name: null_mut(),
         msg_namelen: 0,
         msg_iov: (&raw mut part).cast(),
         msg_iovlen: 1,
-        msg_control: sender.as_mut_ptr().cast(),
-        msg_controllen: size_of::<Credentials>(),
+        msg_control: control.as_mut_ptr().cast(),
+        msg_controllen: room,
         msg_flags: 0,
     };
     // SAFETY: the structures are the kernel's, which writes no more than there is room for; the
     // beginning of the buffer, as long as it says, is written to then.
     unsafe {
         let place = &raw mut message as usize;
-        let len = answer(syscall(sys::__NR_recvmsg, [fd as usize, place, 0]))?;
+        let arguments = [fd as usize, place, flags as usize];
+        let len = answer(syscall(sys::__NR_recvmsg, arguments))?;
         let text = core::slice::from_raw_parts(buffer.as_ptr().cast(), len.min(buffer.len()));
-        let told = sender.assume_init();
-        let known = told.header.cmsg_type as u32 == net::SCM_CREDENTIALS;
-        let sender = Sender {
-            pid: if known { told.credentials.pid } else { 0 },
-            user: told.credentials.uid,
-        };
-        Ok((sender, text))
+        let control = control.as_ptr();
+        let known = (*control).header.cmsg_type as u32 == net::SCM_CREDENTIALS;
+        let ucred = (*control).credentials;
+        Ok(Received {
+            sender: Sender {
+                pid: if known { ucred.pid } else { 0 },
+                user: ucred.uid,
+            },
+            text,
+            more: message.msg_flags & net::MSG_CTRUNC != 0,
+        })
     }
 }
 
