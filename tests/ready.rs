@@ -288,6 +288,38 @@ time.sleep(1000)
 }
 
 #[test]
+fn a_server_that_is_checked_cannot_send_us_anything() {
+    // As soon as it is connected to it has the processor that pidlet runs on.
+    let script = "
+s = socket.socket(socket.AF_UNIX)
+s.bind('socket')
+try:
+    one = {min(os.sched_getaffinity(0))}
+    os.sched_setaffinity(os.getppid(), one)
+    os.sched_setaffinity(0, one)
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+except PermissionError: say('cannot')
+s.listen()
+c, _ = s.accept()
+try:
+    c.send(b'x')
+    say('something')
+except ConnectionError: say('nothing')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = unix:socket");
+        let init = web.start(mode);
+        let said = init.wait_line(Out, |line| line != "next");
+        if said == "cannot" {
+            skip!("only root may have a processor to himself");
+        }
+        assert_eq!(said, "nothing");
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
 fn a_connection_is_readiness() {
     let tcp = "say('begin'); go(); s = socket.create_server(('127.0.0.1', PORT)); time.sleep(1000)";
     let six = "say('begin'); go(); s = socket.create_server(('::1', PORT), \

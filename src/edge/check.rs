@@ -263,6 +263,10 @@ impl Check {
                 // Without a socket the connection fails.
                 let fd = raw::socket(name.family.into(), net::SOCK_STREAM);
                 self.fd = away_from_the_three(fd);
+                if let Probe::Unix(_) = probe {
+                    // A server could send us descriptors, which may take long to close.
+                    raw::take_nothing(self.fd);
+                }
             }
             // The second call tells what came of the first. A socket whose queue is full is AGAIN.
             match raw::connect(self.fd, &name).map_err(|errno| u32::from(errno.0)) {

@@ -727,6 +727,12 @@ pub fn connect(fd: c_int, address: &Name) -> Result<(), Errno> {
     done(unsafe { syscall(sys::__NR_connect, named(fd, address)) })
 }
 
+/// Has a socket take nothing (shutdown(2)): one of a path may say so before it is connected.
+pub fn take_nothing(fd: c_int) {
+    // SAFETY: no pointers.
+    unsafe { syscall(sys::__NR_shutdown, [fd as usize, net::SHUT_RD as usize]) };
+}
+
 /// bind(2).
 pub fn bind(fd: c_int, address: &Name) -> Result<(), Errno> {
     // SAFETY: the kernel reads an address of this length.
