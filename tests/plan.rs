@@ -400,6 +400,33 @@ fn services_run_as_their_users() {
 }
 
 #[test]
+fn nobody_looks_at_the_memory_that_a_child_with_less_privileges_shares() {
+    if !is_root() {
+        skip!("only root may change users");
+    }
+    // As in a container, where root is not allowed to look at everybody. What PID 1 shares with a child
+    // for a moment is closed for ever: when the moment is over is not known.
+    let look = "run = readlink -v /proc/1/exe\n";
+    for (said, seen) in [
+        ("nice = 1", true),
+        ("user = daemon", false),
+        ("caps = chown", false),
+    ] {
+        let text = format!(
+            "[a]\ntype = oneshot\n{said}\nrun = true\n[b]\ntype = oneshot\nafter = a\n{look}"
+        );
+        let plan = Plan::new(&text);
+        let run = Run::new("/usr/bin/setpriv").args(["--bounding-set", "-sys_ptrace"]);
+        let ended = run.arg(pidlet()).args(["-c", &plan.file]).output();
+        assert_eq!(!ended.stdout.is_empty(), seen, "{said}: {ended}");
+        assert!(
+            seen || ended.stderr.contains("Permission denied"),
+            "{said}: {ended}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_set_up_is_not_run() {
     for (said, reason) in [
         ("dir = /none", "a: dir \"/none\": No such file or directory"),

@@ -1024,7 +1024,9 @@ pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
     }
 }
 
-/// Has exactly these capabilities: effective, permitted, inheritable and ambient.
+/// Has exactly these capabilities: effective, permitted, inheritable and ambient. From here on nobody
+/// may look at our memory who has no more than these, since it is shared with somebody who has: a change
+/// of user does the same by itself (prctl(2), PR_SET_DUMPABLE).
 pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
     // _LINUX_CAPABILITY_VERSION_3, this process (capset(2)).
     let header = [0x2008_0522_u32, 0];
@@ -1032,6 +1034,7 @@ pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
     let data = [low, low, low, high, high, high];
     // SAFETY: struct __user_cap_header_struct, and two of __user_cap_data_struct; numbers only.
     unsafe {
+        control(prctl::PR_SET_DUMPABLE, 0, 0)?;
         let (header, data) = (header.as_ptr() as usize, data.as_ptr() as usize);
         done(syscall(sys::__NR_capset, [header, data]))?;
         for number in 0..64 {
