@@ -370,6 +370,31 @@ fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
 }
 
 #[test]
+fn a_link_is_followed_if_it_is_roots_or_ours() {
+    if !is_root() {
+        skip!("only root has files of others");
+    }
+    let temp = Temp::new();
+    let [ours, theirs, secret] = ["ours", "theirs", "secret"].map(|name| temp.join(name));
+    for (link, owner) in [(&ours, 0), (&theirs, 1)] {
+        std::os::unix::fs::symlink(&secret, link).unwrap();
+        std::os::unix::fs::lchown(link, Some(owner), None).unwrap();
+    }
+    let text = format!(
+        "[pidlet]\nuntil = all\n[a]\nrun = echo ours\nstdout = file:{ours}\n\
+        [b]\nrun = echo theirs\nstdout = file:{theirs}\n\
+        [c]\nrun = echo standard\nstdout = file:/dev/stdout\n"
+    );
+    let ended = described(&temp, &text).output();
+    assert_eq!(lines_of(&secret), ["ours"], "{ended}");
+    assert_eq!(ended.stdout, "standard\n", "{ended}");
+    let line = format!(
+        "pidlet: cannot write \"{theirs}\": Too many levels of symbolic links; 1 lines were dropped"
+    );
+    assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
+}
+
+#[test]
 fn a_file_that_somebody_moves_away_is_opened_anew() {
     let temp = Temp::new();
     let log = temp.join("log");

@@ -6,7 +6,7 @@
 use core::ffi::{CStr, c_int};
 use core::mem::{replace, take};
 
-use linux_raw_sys::general::{O_APPEND, O_CREAT, O_WRONLY};
+use linux_raw_sys::general::{O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, Stat};
@@ -146,7 +146,16 @@ impl<'p> Sink<'p> {
         }
         self.torn = false;
         self.fd = CLOSED;
-        let file = raw::open(path, O_WRONLY | O_APPEND | O_CREAT);
+        let flags = O_WRONLY | O_APPEND | O_CREAT;
+        let mut file = raw::open(path, flags | O_NOFOLLOW);
+        // A link may be the work of a service that may write in its directory and not where it leads.
+        if file < 0
+            && raw::errno(file as isize) == Errno::LOOP
+            && rustix::fs::lstat(path)
+                .is_ok_and(|link| [0, raw::own_user().0].contains(&link.st_uid))
+        {
+            file = raw::open(path, flags);
+        }
         if file < 0 {
             self.errno = raw::errno(file as isize);
             return;
