@@ -548,6 +548,13 @@ fn passed_sockets_go_to_whom_they_are_for() {
         let ended = run.output();
         assert_eq!(ended.exit, Exit::Code(code), "{ended}");
     }
+    // More are said than there are: ours are passed to nobody.
+    let text = "[a]\nrun = sleep 1000\nready = notify\nessential = no\nstdout = file:DIR/log\n\
+        [b]\nsockets = yes\nrun = PROBE fds\n";
+    let plan = Plan::new(text);
+    let run = plan.run(Mode::Pid1).env("LISTEN_PID", "1");
+    let ended = run.env("LISTEN_FDS", "100").fd(pipe().0, 3).output();
+    assert_eq!(ended.stdout, "fds=0 1 2 3\n", "{ended}");
 }
 
 #[test]

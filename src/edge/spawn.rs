@@ -134,8 +134,15 @@ impl<'p> Spawner<'p> {
         };
         let listens = start.number(b"LISTEN_PID") == own.pid.into();
         if plan.filed {
-            if listens {
-                spawner.sockets = start.number(b"LISTEN_FDS").min(SOCKETS_MAX) as c_int;
+            let said = if listens {
+                start.number(b"LISTEN_FDS")
+            } else {
+                0
+            };
+            let most = said.min(SOCKETS_MAX) as c_int;
+            // Only those that are there: what we open ourselves may have the numbers of others.
+            while spawner.sockets < most && raw::is_inherited(FIRST_SOCKET + spawner.sockets) {
+                spawner.sockets += 1;
             }
             spawner.pids = PIDS.len();
             spawner.own_all(words);
