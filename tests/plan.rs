@@ -164,6 +164,18 @@ fn each_part_is_set_up_as_its_section_says() {
 }
 
 #[test]
+fn what_a_service_may_open_is_no_matter_for_what_sets_it_up() {
+    let text = "[a]\ntype = oneshot\nnofile = 5\noom-score-adj = 1000\nstdout = file:DIR/log\n\
+        run = sh -c 'ulimit -n; cat /proc/self/oom_score_adj'";
+    for mode in Mode::BOTH {
+        let plan = Plan::new(text);
+        let ended = plan.run(mode).output();
+        let log = plan.directory.join("log");
+        assert_eq!(lines_of(log), ["5", "1000"], "{ended}");
+    }
+}
+
+#[test]
 fn every_limit_is_the_one_that_was_said() {
     // As `/proc/PID/limits` names them, and what stands there then.
     const LIMITS: [(&str, &str, &str, &str); 13] = [

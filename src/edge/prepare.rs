@@ -9,7 +9,7 @@ use pidlet::words::errno::Errno;
 use pidlet::words::text::number;
 
 /// The order in which it is done: what needs privileges comes before they are given up, and the
-/// directory is entered as the user. Limits and the bounding set come first of all.
+/// directory is entered as the user. Limits and the bounding set come behind what takes a descriptor.
 const ORDER: [Key; 8] = [
     Key::Nice,
     Key::OomScoreAdj,
@@ -26,15 +26,10 @@ const GROUPS_MAX: usize = 256;
 
 /// Does all that is said. What fails is returned.
 pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
-    for said in spec.0 {
-        if let Some(resource) = said.key.resource() {
-            limit(said, resource).map_err(|errno| (said.key, errno))?;
-        }
-    }
-    if let Some(caps) = spec.get(Key::Caps) {
-        raw::bound_capabilities(caps.number).map_err(|errno| (Key::Caps, errno))?;
-    }
     for key in ORDER {
+        if key == Key::Umask {
+            confine(spec)?;
+        }
         let said = match spec.get(key) {
             None if key == Key::Groups => spec.get(Key::Member),
             said => said,
@@ -48,6 +43,19 @@ pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
         }
     }
     Ok(())
+}
+
+/// Sets the limits and the bounding set.
+fn confine(spec: Spec) -> Result<(), (Key, Errno)> {
+    for said in spec.0 {
+        if let Some(resource) = said.key.resource() {
+            limit(said, resource).map_err(|errno| (said.key, errno))?;
+        }
+    }
+    match spec.get(Key::Caps) {
+        Some(caps) => raw::bound_capabilities(caps.number).map_err(|errno| (Key::Caps, errno)),
+        None => Ok(()),
+    }
 }
 
 fn limit(said: &Said, resource: u8) -> Result<(), Errno> {
