@@ -412,6 +412,25 @@ fn services_run_as_their_users() {
 }
 
 #[test]
+fn who_becomes_somebody_else_keeps_no_capabilities() {
+    if !is_root() {
+        skip!("only root may change users");
+    }
+    // Not root, but with capabilities: none of them goes by itself.
+    let both = "+setuid,+setgid";
+    let born = ["--reuid", "1000", "--regid", "1000", "--clear-groups"];
+    for (user, caps) in [("1000", "00000000000000c0"), ("1001", "0000000000000000")] {
+        let sets = "grep -E '^Cap(Prm|Eff|Amb)' /proc/self/status";
+        let plan = Plan::new(&format!("[a]\nuser = {user}\nrun = {sets}"));
+        let run = Run::new("/usr/bin/setpriv").args(born);
+        let run = run.args(["--inh-caps", both, "--ambient-caps", both]);
+        let ended = run.arg(pidlet()).args(["-c", &plan.file]).output();
+        let expected = ["Prm", "Eff", "Amb"].map(|set| format!("Cap{set}:\t{caps}\n"));
+        assert_eq!(ended.stdout, expected.concat(), "{user}: {ended}");
+    }
+}
+
+#[test]
 fn nobody_looks_at_the_memory_that_a_child_with_less_privileges_shares() {
     if !is_root() {
         skip!("only root may change users");

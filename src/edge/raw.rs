@@ -955,14 +955,25 @@ pub fn set_groups(groups: &[u32]) -> Result<(), Errno> {
     done(unsafe { syscall(SETGROUPS, [groups.len(), groups.as_ptr() as usize]) })
 }
 
-/// setresgid(2) and setresuid(2): real, effective and saved ones.
+/// setresgid(2) and setresuid(2): real, effective and saved ones. Whoever becomes somebody else has no
+/// capability left when a program is executed: the kernel sees to that only where root does
+/// (capabilities(7)).
 pub fn set_user(user: u32, group: u32) -> Result<(), Errno> {
-    let (user, group) = (user as usize, group as usize);
-    // SAFETY: numbers only.
+    let before = own_user().0;
+    let (id, group) = (user as usize, group as usize);
+    // SAFETY: numbers only. Before Linux 4.3 there is no ambient set.
     unsafe {
         done(syscall(SETRESGID, [group, group, group]))?;
-        done(syscall(SETRESUID, [user, user, user]))
+        done(syscall(SETRESUID, [id, id, id]))?;
+        if before != user {
+            _ = control(
+                prctl::PR_CAP_AMBIENT,
+                prctl::PR_CAP_AMBIENT_CLEAR_ALL as usize,
+                0,
+            );
+        }
     }
+    Ok(())
 }
 
 /// Our user and our group.
