@@ -327,7 +327,9 @@ impl<'p> Init<'p> {
             }
             let status = pidlet::notify::parse(message, &mut |notice| match notice {
                 Notice::Main(pid)
-                    if !reap::is_child(pid) || !process::may_name(sender.user, pid) => {}
+                    if !reap::is_child(pid)
+                        || self.checks.runs(pid)
+                        || !process::may_name(sender.user, pid) => {}
                 notice => self.step(Event::Noticed(place, notice)),
             });
             if let Some(status) = status {

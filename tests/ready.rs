@@ -623,6 +623,31 @@ time.sleep(1000)
     }
 }
 
+#[test]
+fn who_checks_a_service_is_not_it() {
+    let check = "
+with open('pid.new', 'w') as f: f.write(str(os.getpid()))
+os.rename('pid.new', 'pid')
+while not os.path.exists('told'): time.sleep(0.01)
+";
+    let script = "
+notify('READY=1')
+while not os.path.exists('pid'): time.sleep(0.01)
+notify('MAINPID=' + open('pid').read())
+barrier()
+open('told', 'w').close()
+while os.path.exists('/proc/' + open('pid').read()): time.sleep(0.01)
+os._exit(8)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script);
+        web.temp.write("check", format!("{PRELUDE}{check}"), 0o755);
+        let web = web.keys("ready = notify\nhealth = exec:TEMP/check\nhealth-every = 2s");
+        let ended = web.start(mode).finish();
+        assert_eq!(ended.exit, Exit::Code(8), "{ended}");
+    }
+}
+
 /// A launcher: its daemon writes a pid file and waits for a line.
 const DAEMON: &str = "
 def daemon():

@@ -144,6 +144,11 @@ impl Checks {
         self.processes == 0
     }
 
+    /// Whether this process checks a service.
+    pub fn runs(&self, pid: Pid) -> bool {
+        self.checks.iter().any(|check| check.pid == pid)
+    }
+
     /// A child ended. Whether it was one that checks.
     pub fn ended(&mut self, pid: Pid, status: Status) -> bool {
         if self.run_none() {
