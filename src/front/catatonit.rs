@@ -37,7 +37,9 @@ pub const DOOR: Door = Door {
     version: text!("tini version 0.2.1_catatonit\n"),
     version_to: Stream::Out,
     no_command: text!(
-        "ERROR (catatonit:#): missing program name\nusage: catatonit [-ghLPV] [--] <progname> [<arguments>...]"
+        "\
+ERROR (catatonit:#): missing program name
+usage: catatonit [-ghLPV] [--] <progname> [<arguments>...]"
     ),
 };
 
