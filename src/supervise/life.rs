@@ -216,7 +216,7 @@ impl<'p> Supervisor<'p> {
     fn decide(&mut self, decisive: Place) {
         (self.counts_from, self.counts_to) = (decisive, decisive.saturating_add(1));
         self.judge();
-        if self.now >= self.budget_from(self.asked_at) {
+        if self.limit == NEVER && self.now >= self.budget_from(self.asked_at) {
             // A stop signal that the service outlived by more than the budget asked for no stop.
             (self.asked, self.asked_at, self.wanted) = (None, NEVER, false);
         }

@@ -815,6 +815,12 @@ fn what_is_no_failure_is_not_held() {
         ));
     }
     running(2, hold).play("b exits 0 => a:TERM a:CONT");
+    // Nor what fails just when the budget of a stop signal is over.
+    running(1, |plan: &mut Plan| {
+        hold(plan);
+        plan.grace = Some(span("1s"));
+    })
+    .play("TERM => a:TERM wake:a\n1s a exits 9 => look\ngone => exit 9");
     // Nor is what fails after a stop signal.
     running(2, hold).play(
         "
