@@ -130,7 +130,7 @@ impl Supervisor<'_> {
                 record.said_ready = true;
                 let known = record.has_main || !self.plan.is_a(place, Type::Daemon);
                 let asked = self.plan.says(place, Key::Ready) && !self.plan.is_checked(place);
-                if runs && known && asked && !record.up {
+                if goes_on && known && asked && !record.up {
                     self.up(place);
                 }
             }

@@ -481,3 +481,12 @@ fn who_reads_what_others_write_ends_when_they_are_gone() {
     world.play("start c\nstart a\nstart b\na exits 0\nb exits 0 => close 2\nc exits 0 => look");
     world.play("gone => exit 0");
 }
+
+#[test]
+fn who_is_stopped_for_not_being_ready_is_not_spared_for_saying_that_it_is() {
+    let mut world = planned(&[(&[], NOTIFY), (&[0], SERVICE)], nothing);
+    world.play("start a\n60s => a:TERM a:CONT");
+    assert_eq!(world.says("a", Notice::Ready), "");
+    world.waits();
+    world.play("8s => -a:KILL\na killed KILL => look\ngone => exit 137");
+}
