@@ -223,7 +223,8 @@ impl Supervisor<'_> {
             // Whoever wrote to it is gone: when it has read all it ends by itself, and nothing is
             // lost. It has half of the time for that.
             record.ending = true;
-            record.limit = self.now.after(timeout.unwrap_or(Span(budget.0 / 2)));
+            let patience = timeout.unwrap_or(Span(budget.0 / 2));
+            record.limit = record.limit.min(self.now.after(patience));
             // Some may never have run.
             let open = record.feeders > 0;
             self.uncheck(place);

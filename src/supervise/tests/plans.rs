@@ -490,3 +490,11 @@ fn who_is_stopped_for_not_being_ready_is_not_spared_for_saying_that_it_is() {
     world.waits();
     world.play("8s => -a:KILL\na killed KILL => look\ngone => exit 137");
 }
+
+#[test]
+fn who_reads_what_others_write_is_asked_at_the_last_call_at_the_latest() {
+    let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b");
+    let mut world = World::new(plan, PID_1);
+    world.play("start b\nstart a\nTERM => a:TERM a:CONT\n5s a killed TERM => close 1");
+    world.play("1999ms\n1ms => b:TERM b:CONT\n1s => -b:KILL rest:KILL look");
+}
