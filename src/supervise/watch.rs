@@ -123,8 +123,10 @@ impl Supervisor<'_> {
     pub(super) fn noticed(&mut self, place: Place, notice: Notice) {
         let record = self.services.of(place);
         let runs = record.state == State::Running;
+        // Not if the stop has begun and it has yet to be told: it is told in its turn, whatever it says.
+        let heeded = record.waits == 0 && (!record.ending || record.told.is_some());
         // Whether it is to go on.
-        let goes_on = runs && record.told.is_none() && record.waits == 0;
+        let goes_on = runs && record.told.is_none() && heeded;
         match notice {
             Notice::Ready => {
                 record.said_ready = true;
@@ -148,7 +150,7 @@ impl Supervisor<'_> {
                 }
             }
             Notice::Trigger if goes_on => self.stop_for(place, Kind::NotAlive),
-            Notice::Extend(span) if record.limit != NEVER && record.waits == 0 => {
+            Notice::Extend(span) if record.limit != NEVER && heeded => {
                 record.limit = record.limit.max(self.now.after(span));
             }
             // Its own process, or another service's, stays what it is.

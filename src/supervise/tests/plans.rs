@@ -498,3 +498,16 @@ fn who_reads_what_others_write_is_asked_at_the_last_call_at_the_latest() {
     world.play("start b\nstart a\nTERM => a:TERM a:CONT\n5s a killed TERM => close 1");
     world.play("1999ms\n1ms => b:TERM b:CONT\n1s => -b:KILL rest:KILL look");
 }
+
+#[test]
+fn who_reads_what_others_write_is_asked_whatever_it_says() {
+    let text = "[a]\nrun = a\nstdout = service:b\n[b]\nrun = b\nready = notify\nwatchdog = 3s";
+    for notice in [Notice::Alive, Notice::Extend(span("1h")), Notice::Stopping] {
+        let mut world = World::new(sound(text), PID_1);
+        world.play("start b");
+        world.says("b", Notice::Ready);
+        world.play("start a\nTERM => a:TERM a:CONT\na killed TERM => close 1\n3s");
+        assert_eq!(world.says("b", notice), "");
+        world.play("999ms\n1ms => b:TERM b:CONT");
+    }
+}
