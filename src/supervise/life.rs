@@ -86,7 +86,9 @@ impl<'p> Supervisor<'p> {
         let finished = record.state == State::Finishing;
         if !finished {
             let launcher = self.plan.is_a(place, Type::Daemon) && !record.has_main;
-            if launcher && record.told.is_none() && self.plan.expected(status.code()) {
+            // In the stop nobody waits for what it left behind, which is told with all that is left.
+            let waits = record.told.is_none() && self.phase != Phase::Stopping;
+            if launcher && waits && self.plan.expected(status.code()) {
                 record.state = State::Launched;
                 return self.check(place);
             }
