@@ -139,9 +139,10 @@ impl Supervisor<'_> {
                     }
                     record.state = State::Gone;
                     record.limit = NEVER;
-                    self.uncheck(place);
                 }
             }
+            // Nobody fails any more for what is found now.
+            self.uncheck(place);
         }
     }
 

@@ -525,3 +525,11 @@ fn in_the_stop_nobody_waits_for_what_a_launcher_left_behind() {
     let mut world = planned(&[(&[], AGAIN), (&[0], SERVICE), (&[0], SERVICE)], nothing);
     world.play("start a\nTERM\na exits 0 => look\nleft => rest:TERM:not-told\ngone => exit 0");
 }
+
+#[test]
+fn who_waits_for_its_turn_to_stop_is_not_checked_any_more() {
+    const CHECKED: Said = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1";
+    let mut world = planned(&[(&[], CHECKED), (&[0], SERVICE)], nothing);
+    world.play("start a\nstart b\n1s => check 0\nTERM => uncheck 0 b:TERM b:CONT\n5s");
+    world.play("b exits 0 => a:TERM a:CONT\na killed TERM => look\ngone => exit 143");
+}
