@@ -210,6 +210,37 @@ fn a_slow_reader_gets_everything() {
 }
 
 #[test]
+fn a_slow_reader_gets_something_of_everybody() {
+    let (mut reader, writer) = pipe();
+    let names = ["sh", "sh-2", "sh-3", "sh-4", "sh-5"];
+    let run = shells(Mode::Pid1, &["--log", "prefix"], &["exec yes"; 5]);
+    let init = run.stdout(Output::File(writer)).start();
+    init.until("all of them wait for the reader", || {
+        let infos = init.others();
+        infos.len() == names.len()
+            && infos
+                .iter()
+                .all(|info| info.comm == "yes" && info.state == 'S')
+    });
+    // Several times what one of them has in its pipe and is read at once, so slowly that the next one of
+    // them has filled our standard output again before that.
+    let mut text = Vec::new();
+    let mut buffer = [0; 16384];
+    while text.len() < 4 << 20 {
+        init.until("our standard output is full", || {
+            Info::of(init.pid()).is_some_and(|info| info.state == 'S')
+        });
+        let read = reader.read(&mut buffer).unwrap();
+        text.extend_from_slice(&buffer[..read]);
+    }
+    let text = String::from_utf8(text).unwrap();
+    for name in names {
+        let count = of(&text, name).len();
+        assert!(count > text.lines().count() / 20, "{name}: {count} lines");
+    }
+}
+
+#[test]
 fn our_own_lines_do_not_tear_those_of_services() {
     let (mut reader, writer) = pipe();
     let script = "trap '' USR1; x=$(printf '%05000d' 0); for i in $(seq 200); do echo $x >&2; done";

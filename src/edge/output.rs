@@ -63,12 +63,11 @@ struct Stream {
     sink: u32,
     /// Whose pipe the service has: its own, or that of the standard input that it feeds.
     to: u32,
-    /// The next one of those that wait for the same sink, counted from 1; 0 for none.
+    /// While it waits for its sink, the next one of those that do, counted from 1; behind the last one
+    /// comes the first. Else 0.
     next: u32,
     /// How much was read and not written: an unfinished line, or more when its sink is full.
     kept: usize,
-    /// It waits for its sink.
-    paused: bool,
     /// Its service has ended: what is in the pipe is the last that it said.
     closing: bool,
     /// What the service has as this stream.
@@ -547,30 +546,55 @@ impl Outputs<'_> {
             stream.closing &= !end || stream.kept > 0;
             copy(self.bytes, done, len - done, room);
         }
-        if sink.stalled && !stream.paused {
-            stream.paused = true;
-            stream.next = replace(&mut sink.paused, name(number));
-            watch(stream, number, EventFlags::empty(), reactor);
+        let more = read > 0 && stream.closing;
+        if sink.stalled && stream.next == 0 {
+            self.pause(number, reactor);
         }
-        read > 0 && stream.closing
+        more
     }
 
-    /// A full sink takes more: what waits goes first, then its streams are read again.
+    /// Has a stream wait for its sink, behind those that wait already.
+    fn pause(&mut self, number: usize, reactor: &mut Reactor) {
+        let stream = &self.streams[number];
+        watch(stream, number, EventFlags::empty(), reactor);
+        let mut next = name(number);
+        if let Some(sink) = self.sinks.get_mut(stream.sink as usize) {
+            let last = replace(&mut sink.paused, next);
+            if let Some(last) = self.streams.get_mut(index(last)) {
+                next = replace(&mut last.next, next);
+            }
+        }
+        self.streams[number].next = next;
+    }
+
+    /// A full sink takes more: what waits goes first, then its streams are read again, one after the other,
+    /// until it is full again.
     fn resume(&mut self, place: u32, reactor: &mut Reactor) {
         let Some(sink) = self.sinks.get_mut(place as usize) else {
             return;
         };
-        if !sink.send(self.bytes, Token::Sink(place), reactor, &mut self.due) {
-            return;
-        }
-        let mut next = take(&mut sink.paused);
-        while let Some(stream) = self.streams.get_mut(index(next)) {
-            let number = index(next);
-            next = stream.next;
-            stream.paused = false;
-            watch(stream, number, EventFlags::IN, reactor);
+        sink.send(self.bytes, Token::Sink(place), reactor, &mut self.due);
+        while let Some(number) = self.first_waiting(place) {
+            watch(&self.streams[number], number, EventFlags::IN, reactor);
             self.drain(number, reactor);
         }
+    }
+
+    /// Takes the stream that has waited longest for a sink off those that wait, unless the sink is full.
+    fn first_waiting(&mut self, place: u32) -> Option<usize> {
+        let sink = self.sinks.get_mut(place as usize)?;
+        let last = self.streams.get(index(sink.paused))?;
+        if sink.stalled {
+            return None;
+        }
+        let first = last.next;
+        let next = take(&mut self.streams.get_mut(index(first))?.next);
+        if first == sink.paused {
+            sink.paused = 0;
+        } else if let Some(last) = self.streams.get_mut(index(sink.paused)) {
+            last.next = next;
+        }
+        Some(index(first))
     }
 }
 

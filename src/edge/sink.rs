@@ -59,7 +59,7 @@ pub struct Sink<'p> {
     pub room: usize,
     pub from: usize,
     pub to: usize,
-    /// The first of the streams that wait until they are read again, counted from 1; 0 for none.
+    /// The last of the streams that wait until they are read again, counted from 1; 0 for none.
     pub paused: u32,
     /// The size that a file does not pass, 0 if there is none; and how much may come until then.
     pub size_max: u64,
