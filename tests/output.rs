@@ -7,6 +7,7 @@ use support::*;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,20 @@ fn shells(mode: Mode, options: &[&str], scripts: &[&str]) -> Run {
 fn described(temp: &Temp, text: &str) -> Run {
     let path = temp.write("pidlet.conf", text, 0o644);
     Run::pidlet().args(["-c", &path])
+}
+
+/// A terminal's side of the program, on which a newline becomes two bytes, as on all that nobody has told
+/// otherwise.
+fn ordinary(pty: &Pty) -> File {
+    let terminal = File::from(pty.slave());
+    // SAFETY: zero is a valid termios, which is filled before it is read.
+    unsafe {
+        let mut termios: libc::termios = std::mem::zeroed();
+        assert_eq!(libc::tcgetattr(terminal.as_raw_fd(), &mut termios), 0);
+        termios.c_oflag |= libc::OPOST | libc::ONLCR;
+        libc::tcsetattr(terminal.as_raw_fd(), libc::TCSANOW, &termios);
+    }
+    terminal
 }
 
 /// What stands behind `name | ` on lines that begin so.
@@ -339,6 +354,51 @@ fn a_terminal_gets_lines_as_well_with_names_in_colour() {
         init.until("all of it is there", || {
             of(&init.stdout(), name).len() == 2000
         });
+    }
+}
+
+#[test]
+fn a_terminal_with_less_room_than_a_line_takes_holds_nobody_up() {
+    let temp = Temp::new();
+    let sleep = temp.symlink(Path::new("/bin/sleep"), &"x".repeat(200));
+    for mode in Mode::BOTH {
+        let pty = Pty::open();
+        let terminal = ordinary(&pty);
+        let flags = |flags: i32| {
+            // SAFETY: changes flags of a terminal that we hold.
+            unsafe { libc::fcntl(terminal.as_raw_fd(), libc::F_SETFL, libc::O_RDWR | flags) };
+        };
+        flags(libc::O_NONBLOCK);
+        while (&terminal).write(&[b'#'; 64]).is_ok() {}
+        flags(0);
+        pty.reader().read_exact(&mut [0; 600]).unwrap();
+        let run = Run::pidlet().mode(mode).args(["-vv", "--", &sleep, "100"]);
+        let run = run.args(["---", "sleep", "100"]);
+        let init = run.stderr(Output::File(terminal)).start();
+        init.until("both run", || {
+            let infos = init.others();
+            infos.iter().filter(|info| info.comm != "pidlet").count() == 2
+        });
+        init.kill(libc::SIGTERM);
+        // Half of what it has to say stands there by then, and nobody reads that.
+        assert_eq!(init.wait_exit(), Exit::Code(143));
+    }
+}
+
+#[test]
+fn a_terminal_that_nobody_reads_holds_nobody_up() {
+    for mode in Mode::BOTH {
+        let pty = Pty::open();
+        let terminal = ordinary(&pty);
+        let run = shells(mode, &["--log", "prefix"], &["exec yes ''"]);
+        let init = run.stdout(Output::File(terminal)).start();
+        init.until("yes and pidlet wait", || {
+            let sleeps = |info: &Info| info.state == 'S';
+            init.find("yes").is_some_and(|info| sleeps(&info))
+                && Info::of(init.pid()).is_some_and(|info| sleeps(&info))
+        });
+        init.kill(libc::SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(143));
     }
 }
 

@@ -41,37 +41,56 @@ fn fd(stream: Stream) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
+/// How much is written at once where the kernel only knows whether a stream takes anything: what a
+/// pipe takes whole then (pipe(7): PIPE_BUF), and what a terminal has room for.
+const PIPE_BYTES: usize = 4096;
+const TERMINAL_BYTES: usize = 128;
+
 /// Says a whole line, or not if the stream does not take it within `patience_ms`; whether it is dealt
 /// with.
 pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> bool {
     let fd = fd(stream);
-    if patience_ms > 0 {
-        let _ = raw::poll(fd.as_raw_fd(), POLLOUT, patience_ms);
+    let mut rest = text;
+    loop {
+        if patience_ms > 0 {
+            let _ = raw::poll(fd.as_raw_fd(), POLLOUT, patience_ms);
+        }
+        let (written, errno) = offer(fd, rest, true);
+        match rest.get(written..) {
+            // A terminal takes a line in pieces.
+            Some(more @ [_, ..]) if written > 0 => rest = more,
+            // A closed or broken stream takes nothing ever: that is not worth counting.
+            _ => return errno != Errno::AGAIN,
+        }
     }
-    // A closed or broken stream takes nothing ever: that is not worth counting.
-    offer(fd, text, text.len()).1 != Errno::AGAIN
 }
 
 /// Writes what a stream takes just now, without waiting: how much that was, and [`Errno::AGAIN`] or
-/// what else went wrong if it is nothing. Where the kernel only knows whether it takes anything, no
-/// more than `blind` bytes; for 0 it need not be asked, since the stream is a file or does not wait
-/// anyway.
+/// what else went wrong if it is nothing. Unless it `may_wait` it need not be asked.
 #[inline(never)]
-pub fn offer(fd: BorrowedFd, text: &[u8], blind: usize) -> (usize, Errno) {
-    if blind == 0 {
+pub fn offer(fd: BorrowedFd, text: &[u8], may_wait: bool) -> (usize, Errno) {
+    if !may_wait {
         return write_to(fd, text);
     }
     // Setting O_NONBLOCK would set it for everybody who shares the pipe. A write that does not
     // wait needs a kernel that knows it for this kind of file.
     match pwritev2(fd, &[IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT) {
         Ok(written) => (written, Errno(0)),
-        // A pipe that polls as writable takes a line of ours whole (pipe(7): PIPE_BUF). A file always
-        // does, and has only to wait for its file system: XFS and Btrfs say AGAIN to that.
+        // What polls as writable has a little room. A file always has, and has only to wait for its file
+        // system: XFS and Btrfs say AGAIN to that.
         Err(error)
             if raw::poll(fd.as_raw_fd(), POLLOUT, 0)
                 .unwrap_or(error != rustix::io::Errno::AGAIN) =>
         {
-            write_to(fd, text.get(..blind).unwrap_or(text))
+            let mut most = PIPE_BYTES;
+            if raw::is_terminal(fd.as_raw_fd()) {
+                // What is done for a newline, a tab or a return takes room anew, of which there may be
+                // none any more behind what comes before: the kernel would wait for it.
+                let mut plain = text.iter().take(TERMINAL_BYTES);
+                let special = plain.position(|byte| matches!(byte, b'\t'..=b'\r'));
+                most = special.unwrap_or(TERMINAL_BYTES).max(1);
+            }
+            write_to(fd, text.get(..most).unwrap_or(text))
         }
         Err(_) => (0, Errno::AGAIN),
     }

@@ -28,11 +28,6 @@ const BELIEVED: Span = Span::seconds(1);
 /// How many old files are kept at the most: that many are renamed in one go.
 const KEPT_MAX: u32 = 999;
 
-/// How much is written at once where the kernel only knows whether a stream takes anything: what a
-/// pipe takes whole then, and what a terminal has room for.
-const PIPE_BLIND_BYTES: u16 = 4096;
-const TERMINAL_BLIND_BYTES: u16 = 128;
-
 /// A place that lines go to, and what waits for it. All zeroes are one that leads nowhere yet.
 #[derive(Clone, Copy)]
 pub struct Sink<'p> {
@@ -50,9 +45,8 @@ pub struct Sink<'p> {
     pub said: bool,
     /// Why it failed.
     errno: Errno,
-    /// How much is written at once where the kernel only knows whether it takes anything; 0 where it
-    /// need not be asked.
-    blind: u16,
+    /// To write to it may take a while: we have not opened it, and it is no file.
+    waits: bool,
     /// How many old files there are.
     pub keep: u32,
     /// Where its room is, and the lines in it that wait: from where on, and to where.
@@ -80,15 +74,9 @@ impl<'p> Sink<'p> {
     pub fn own(&mut self, fd: c_int, form: Form) {
         (self.fd, self.form) = (fd, form);
         self.examine();
-        if raw::is_terminal(fd) {
-            self.blind = TERMINAL_BLIND_BYTES;
-            return;
-        }
-        if form == Form::Colour {
+        self.waits = !self.regular;
+        if form == Form::Colour && !raw::is_terminal(fd) {
             self.form = Form::Prefix;
-        }
-        if !self.regular {
-            self.blind = PIPE_BLIND_BYTES;
         }
     }
 
@@ -211,7 +199,7 @@ impl<'p> Sink<'p> {
         while let Some(text @ [_, ..]) = bytes.get(self.from..self.to) {
             let (mut written, mut errno) = (0, self.errno);
             if self.fd != CLOSED {
-                (written, errno) = say::offer(borrow(self.fd), text, self.blind.into());
+                (written, errno) = say::offer(borrow(self.fd), text, self.waits);
             }
             if written > 0 {
                 self.from = self.from.wrapping_add(written);
