@@ -7,6 +7,7 @@ use support::*;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -498,6 +499,40 @@ fn a_file_that_somebody_moves_away_is_opened_anew() {
     init.until("there are lines again", || !lines_of(&log).is_empty());
     init.kill(libc::SIGTERM);
     assert_eq!(init.wait_exit(), Exit::Code(143));
+}
+
+#[test]
+fn a_full_pipe_that_somebody_moves_away_is_emptied_first() {
+    let temp = Temp::new();
+    let (log, go) = (temp.join("log"), temp.join("go"));
+    let path = std::ffi::CString::new(log.as_str()).unwrap();
+    // SAFETY: makes a pipe of this name.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    let mut open = File::options();
+    let mut reader = open
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(&log)
+        .unwrap();
+    let text = format!(
+        "[a]\nrun = sh -c 'exec yes'\nstdout = file:{log}\n\
+        [gate]\ntype = oneshot\nrun = sh -c 'until test -e {go}; do sleep 0.01; done'\n\
+        [b]\nafter = gate\nrun = sh -c 'echo b >&2; echo b; exec sleep 100'\nstdout = file:{log}\n"
+    );
+    let init = described(&temp, &text).start();
+    init.until("yes waits for the reader", || {
+        init.find("yes").is_some_and(|info| info.state == 'S')
+    });
+    std::fs::rename(&log, format!("{log}.old")).unwrap();
+    // Nobody believes any more that the path still leads to the pipe.
+    std::thread::sleep(Duration::from_millis(1100));
+    std::fs::write(&go, "").unwrap();
+    init.wait_line(ErrOut, |line| line == "b");
+    let mut buffer = [0; 65536];
+    init.until("there is a new file with all that comes now", || {
+        while reader.read(&mut buffer).is_ok_and(|read| read > 0) {}
+        lines_of(&log).iter().any(|line| line == "b")
+    });
 }
 
 #[test]

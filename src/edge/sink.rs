@@ -106,10 +106,11 @@ impl<'p> Sink<'p> {
     }
 
     /// Opens a file that is not open, and opens it anew where its path leads to another one by now:
-    /// somebody else rotates it. Not more often than once in a while.
+    /// somebody else rotates it. Not more often than once in a while, and not while one that is full
+    /// is watched, which would be told of no more.
     #[inline(never)]
     pub fn look(&mut self) {
-        let Some(path) = self.path else {
+        let (Some(path), false) = (self.path, self.stalled) else {
             return;
         };
         let now = now();
