@@ -206,10 +206,14 @@ impl<'p> Init<'p> {
     /// Starts a service or what belongs to it, with what every process of a service gets.
     #[inline(never)]
     fn launch(&mut self, service: usize, what: What, terminal: c_int) -> Event {
-        let streams = match self.outputs.ends(service, &mut self.reactor) {
+        let mut streams = match self.outputs.ends(service, &mut self.reactor) {
             Ok(streams) => streams,
             Err(fault) => return Event::NotStarted(fault),
         };
+        if what != What::Run {
+            // What there is to read is for the service.
+            streams[0] = self.outputs.no_input();
+        }
         self.reactor.fault = Errno(0);
         let spec = self.plan.spec(service);
         let mut notify = c"";

@@ -546,6 +546,37 @@ fn a_service_reads_what_others_write() {
 }
 
 #[test]
+fn commands_beside_a_service_take_nothing_from_it() {
+    let temp = Temp::new();
+    let checked = temp.join("checked");
+    // Its outputs do not wait, and its input is still whole, after a check that would read it.
+    let script = format!(
+        "import fcntl, os, time\n\
+        fcntl.fcntl(1, fcntl.F_SETFL, os.O_NONBLOCK)\n\
+        while not os.path.exists('{checked}'): time.sleep(0.01)\n\
+        print(input(), fcntl.fcntl(1, fcntl.F_GETFL) & os.O_NONBLOCK != 0)\n"
+    );
+    let Ok(python) = Command::new("python3").arg("--version").output() else {
+        skip!("there is no python3");
+    };
+    assert!(python.status.success());
+    let script = temp.write("script", script, 0o644);
+    let text = format!(
+        "[pidlet]\nlog = prefix\n\
+        [feed]\ntype = oneshot\nrun = printf '%s\\n' first second\nstdout = service:a\n\
+        [a]\nrun = python3 {script}\nfinish = sh -c 'cat; echo finished'\n\
+        health = exec:sh -c 'cat; touch {checked}'\nhealth-every = 100ms\n"
+    );
+    let ended = described(&temp, &text).output();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    assert_eq!(
+        of(&ended.stdout, "a"),
+        ["first True", "finished"],
+        "{ended}"
+    );
+}
+
+#[test]
 fn another_user_may_open_its_standard_streams() {
     if !is_root() {
         skip!("only root may start a service as another user");

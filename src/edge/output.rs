@@ -286,21 +286,18 @@ impl<'p> Outputs<'p> {
         let stream = self.streams.get(number);
         let (way, to, sink) = stream.map_or((Way::Usual, 0, 0), |one| (one.way, one.to, one.sink));
         match way {
-            Way::Usual if input && self.close_stdin => {
-                if self.plan.spec(number / STREAMS).number(Key::Tty) > 0 {
-                    return NONE;
-                }
-                let null = self.null();
-                // Where there is none it stays what it is.
-                self.fault = Errno(0);
-                null
+            Way::Usual
+                if input
+                    && self.close_stdin
+                    && self.plan.spec(number / STREAMS).number(Key::Tty) == 0 =>
+            {
+                self.no_input()
             }
             Way::Usual | Way::Ours => NONE,
             Way::Null => self.null(),
             Way::Pipe if input => {
                 let path = self.sinks.get(sink as usize).and_then(|sink| sink.path);
                 self.file = self.open(path.unwrap_or_default(), O_RDONLY);
-                raw::set_flags(self.file, 0);
                 self.file
             }
             Way::Pipe | Way::Fed => self.pipe(to as usize, usize::from(!input), reactor),
@@ -325,6 +322,15 @@ impl<'p> Outputs<'p> {
         fd
     }
 
+    /// A standard input with nothing in it; where there is none it stays what it is.
+    #[inline(never)]
+    pub fn no_input(&mut self) -> c_int {
+        let null = self.null();
+        self.fault = Errno(0);
+        null
+    }
+
+    #[inline(never)]
     fn null(&mut self) -> c_int {
         if self.null <= 0 {
             self.null = self.open(c"/dev/null", O_RDWR);
@@ -359,10 +365,7 @@ impl<'p> Outputs<'p> {
                 shut(stream);
             }
         }
-        // It waits, which whoever had it before may have changed.
-        let end = stream.ends[end & 1];
-        raw::set_flags(end, 0);
-        end
+        stream.ends[end & 1]
     }
 
     /// The most descriptors that all that may need: three pipes and two files for each service.

@@ -251,7 +251,7 @@ impl<'p> Spawner<'p> {
         } else if gift.terminal != NONE {
             raw::set_foreground(gift.terminal, raw::own_pid());
         }
-        if let Err((key, errno)) = self.furnish(service, gift) {
+        if let Err((key, errno)) = self.furnish(service, what, gift) {
             let step = Step::Key(key);
             return StartFault { step, errno };
         }
@@ -272,10 +272,15 @@ impl<'p> Spawner<'p> {
     }
 
     /// Descriptors, and what else its section says.
-    fn furnish(&self, service: usize, gift: &Gift) -> Result<(), (Key, Errno)> {
+    fn furnish(&self, service: usize, what: What, gift: &Gift) -> Result<(), (Key, Errno)> {
         for (fd, to) in gift.streams.iter().zip(0..) {
             if *fd != NONE {
                 raw::dup_to(*fd, to).map_err(|errno| (output::key(to as usize), errno))?;
+                if what == What::Run {
+                    // It waits, which whoever had it before may have changed. While the service runs it is
+                    // the service's.
+                    raw::set_flags(to, 0);
+                }
             }
         }
         if self.files != [0; 2] {
