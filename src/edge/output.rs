@@ -270,6 +270,7 @@ impl<'p> Outputs<'p> {
             let number = number_of(service, which);
             *end = self.end(number, reactor);
             if let errno @ Errno(1..) = replace(&mut self.fault, Errno(0)) {
+                self.started();
                 return Err(StartFault {
                     step: Step::Key(key(number)),
                     errno,
@@ -304,7 +305,7 @@ impl<'p> Outputs<'p> {
         }
     }
 
-    /// The service has its streams.
+    /// The service has its streams, or will have none.
     pub fn started(&mut self) {
         if self.file > 0 {
             raw::close(self.file as usize);
