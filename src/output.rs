@@ -194,16 +194,9 @@ impl<'a> Buffer<'a> {
 
 /// Fills `room` with a newline, in case that the line before is torn, and the whole lines of `input`,
 /// each as `source` has it: not more than `limit` bytes of them after the first line, for which there
-/// must be room beyond that. Where the `end` of the stream is reached a last line without newline is a
-/// line, too. How much of `input` is done, and of `room`.
+/// must be room beyond that. How much of `input` is done, and of `room`.
 #[inline(never)]
-pub fn put_lines(
-    room: &mut [u8],
-    input: &[u8],
-    end: bool,
-    source: &Source,
-    limit: usize,
-) -> (usize, usize) {
+pub fn put_lines(room: &mut [u8], input: &[u8], source: &Source, limit: usize) -> (usize, usize) {
     let mut lines = Buffer::new(room);
     lines.put(b"\n");
     lines.put_head(source);
@@ -227,7 +220,7 @@ pub fn put_lines(
                 // Its own newline is as good.
                 tail = b"";
             }
-        } else if len == 0 || !end {
+        } else {
             break;
         }
         let Some((line, behind)) = rest.split_at_checked(len) else {
@@ -360,15 +353,15 @@ mod tests {
     }
 
     /// The lines of `input`, and how much of it is left.
-    fn written(source: Source, input: &[u8], end: bool) -> (Vec<u8>, usize) {
+    fn written(source: Source, input: &[u8]) -> (Vec<u8>, usize) {
         let mut room = std::vec![0; 1 << 20];
-        let (done, size) = put_lines(&mut room, input, end, &source, usize::MAX);
+        let (done, size) = put_lines(&mut room, input, &source, usize::MAX);
         (room[1..size].to_vec(), input.len() - done)
     }
 
     #[track_caller]
-    fn check(source: Source, input: &[u8], end: bool, output: &str, left: usize) {
-        let (text, rest) = written(source, input, end);
+    fn check(source: Source, input: &[u8], output: &str, left: usize) {
+        let (text, rest) = written(source, input);
         assert_eq!(String::from_utf8(text).unwrap(), output);
         assert_eq!(rest, left);
     }
@@ -378,18 +371,17 @@ mod tests {
         let web = plan(b"web", false);
         let [raw, prefix, colour, json] =
             [Form::Raw, Form::Prefix, Form::Colour, Form::Json].map(|form| source(&web, form));
-        check(raw, b"one\n\ntwo\r\nthr", false, "one\n\ntwo\r\n", 3);
-        check(raw, b"one\nthr", true, "one\nthr\n", 0);
-        check(raw, b"", true, "", 0);
-        check(raw, b"a\0b\n", true, "a\0b\n", 0);
-        check(prefix, b"one\n\nx", false, "web | one\nweb | \n", 1);
+        check(raw, b"one\n\ntwo\r\nthr", "one\n\ntwo\r\n", 3);
+        check(raw, b"", "", 0);
+        check(raw, b"a\0b\n", "a\0b\n", 0);
+        check(prefix, b"one\n\nx", "web | one\nweb | \n", 1);
         let second = Source {
             service: 1,
             ..colour
         };
-        check(second, b"x\n", false, "\x1b[32mweb-2\x1b[m | x\n", 0);
+        check(second, b"x\n", "\x1b[32mweb-2\x1b[m | x\n", 0);
         let text = "{\"service\":\"web\",\"stream\":\"stdout\",\"message\":\"one\"}\n";
-        check(json, b"one\n", false, text, 0);
+        check(json, b"one\n", text, 0);
         let web = plan(b"web", true);
         let third = |form| Source {
             service: 2,
@@ -399,21 +391,15 @@ mod tests {
         };
         let text = "{\"time\":\"2026-11-26T14:03:05.000123Z\",\"service\":\"web-3\",\
             \"stream\":\"stderr\",\"message\":\"\"}\n";
-        check(third(Form::Json), b"\n", false, text, 0);
+        check(third(Form::Json), b"\n", text, 0);
         let text = "2026-11-26T14:03:05.000123Z web-3 | x\n";
-        check(third(Form::Prefix), b"x\n", false, text, 0);
+        check(third(Form::Prefix), b"x\n", text, 0);
         let text = "2026-11-26T14:03:05.000123Z x\n";
-        check(third(Form::Raw), b"x\n", false, text, 0);
+        check(third(Form::Raw), b"x\n", text, 0);
         let odd = plan(b"a\n\"", false);
-        check(
-            source(&odd, Form::Prefix),
-            b"x\n",
-            false,
-            "a\\x0a\" | x\n",
-            0,
-        );
+        check(source(&odd, Form::Prefix), b"x\n", "a\\x0a\" | x\n", 0);
         let text = "{\"service\":\"a\\\\x0a\\\"\",\"stream\":\"stdout\",\"message\":\"x\"}\n";
-        check(source(&odd, Form::Json), b"x\n", false, text, 0);
+        check(source(&odd, Form::Json), b"x\n", text, 0);
     }
 
     #[test]
@@ -421,26 +407,25 @@ mod tests {
         let max = "x".repeat(LINE_BYTES_MAX);
         let web = plan(b"web", false);
         let raw = source(&web, Form::Raw);
-        check(raw, max.as_bytes(), false, "", LINE_BYTES_MAX);
+        check(raw, max.as_bytes(), "", LINE_BYTES_MAX);
         let whole = format!("{max}\n");
-        check(raw, whole.as_bytes(), false, &whole, 0);
-        check(raw, max.as_bytes(), true, &whole, 0);
+        check(raw, whole.as_bytes(), &whole, 0);
         let more = format!("{max}{max}yy\nz");
         let text = format!("{max}\\\n{max}\\\nyy\n");
-        check(raw, more.as_bytes(), false, &text, 1);
+        check(raw, more.as_bytes(), &text, 1);
         let json = "{\"service\":\"web\",\"stream\":\"stdout\",\"message\":\"";
         let text = format!("{json}{max}\",\"partial\":true}}\n{json}y\"}}\n");
         let input = format!("{max}y\n");
-        check(source(&web, Form::Json), input.as_bytes(), false, &text, 0);
+        check(source(&web, Form::Json), input.as_bytes(), &text, 0);
         // A character that does not fit goes to the next piece whole.
         for before in 1..4 {
             let head = "x".repeat(LINE_BYTES_MAX - before);
             let text = format!("{head}\\\n\u{1f437}\n");
             let input = format!("{head}\u{1f437}\n");
-            check(raw, input.as_bytes(), false, &text, 0);
+            check(raw, input.as_bytes(), &text, 0);
         }
         // What looks like the middle of one for ever is cut where it must be.
-        let (text, _) = written(raw, &[0x80; LINE_BYTES_MAX + 1], false);
+        let (text, _) = written(raw, &[0x80; LINE_BYTES_MAX + 1]);
         assert_eq!(text.len(), LINE_BYTES_MAX - 3 + 2);
     }
 
@@ -504,14 +489,14 @@ mod tests {
         let raw = source(&web, Form::Raw);
         for (limit, done) in [(10, 9), (9, 6), (6, 3), (1, 3)] {
             let mut room = [0; 20];
-            let taken = put_lines(&mut room, b"ab\ncd\nef\n", false, &raw, limit);
+            let taken = put_lines(&mut room, b"ab\ncd\nef\n", &raw, limit);
             assert_eq!(taken, (done, 1 + done));
         }
         let mut room = std::vec![0; PIECE_BYTES_MAX];
         let long = plan(&[b'"'; 10_000], true);
         let input = [0; LINE_BYTES_MAX + 1];
         let json = source(&long, Form::Json);
-        let (taken, size) = put_lines(&mut room, &input, false, &json, 0);
+        let (taken, size) = put_lines(&mut room, &input, &json, 0);
         assert!(taken > 0 && size <= room.len());
     }
 

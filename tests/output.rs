@@ -257,6 +257,40 @@ fn a_slow_reader_gets_something_of_everybody() {
 }
 
 #[test]
+fn lines_of_two_runs_do_not_become_one_behind_a_full_standard_output() {
+    let temp = Temp::new();
+    let (begun, go) = (temp.join("begun"), temp.join("go"));
+    let (mut reader, writer) = pipe();
+    let text = format!(
+        "[pidlet]\nlog = prefix\n\
+        [full]\nrun = sh -c 'exec yes'\n\
+        [a]\nrestart = on-failure\nbackoff = 1ms..1ms\n\
+        run = sh -c 'test -e {begun} && printf new && exec sleep 100; touch {begun}; \
+        until test -e {go}; do sleep 0.01; done; printf old; exit 1'\n"
+    );
+    let init = described(&temp, &text).stdout(Output::File(writer)).start();
+    init.until("yes waits for the reader", || {
+        init.find("yes").is_some_and(|info| info.state == 'S')
+    });
+    let first = init.find("sh").map(|info| info.pid);
+    std::fs::write(&go, "").unwrap();
+    init.until("the second run has written", || {
+        let children = init.children();
+        let second = |info: &Info| info.comm == "sleep" && Some(info.pid) != first;
+        children.iter().any(second)
+    });
+    let mut text = String::new();
+    let mut buffer = [0; 65536];
+    init.until("both have ended", || {
+        init.kill(libc::SIGTERM);
+        let read = reader.read(&mut buffer).unwrap();
+        text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        read == 0
+    });
+    assert_eq!(of(&text, "a"), ["old", "new"]);
+}
+
+#[test]
 fn our_own_lines_do_not_tear_those_of_services() {
     let (mut reader, writer) = pipe();
     let script = "trap '' USR1; x=$(printf '%05000d' 0); for i in $(seq 200); do echo $x >&2; done";

@@ -32,9 +32,11 @@ use pidlet::words::text::Line;
 use pidlet::words::time::Instant;
 
 /// An unfinished line, and behind it what is read at once: three quarters of what a pipe holds, so
-/// that behind prefixes it mostly fits into another one in one write. There is one such room for what
-/// is read, and behind it one for what each stream keeps.
+/// that behind prefixes it mostly fits into another one in one write.
 const INPUT_BYTES: usize = LINE_BYTES_MAX + 48 * 1024;
+/// All that a stream may keep, and behind it the last that its service said: what a pipe holds. There is
+/// one such room for what is read, and behind it one for what each stream keeps.
+const ROOM_BYTES: usize = 128 * 1024;
 /// How much is written at once.
 const OUTPUT_BYTES: usize = 64 * 1024;
 /// A sink's room: what is written, and the piece of a line that was too much, or lines of our own.
@@ -366,6 +368,8 @@ impl<'p> Outputs<'p> {
                 shut(stream);
             }
         }
+        // Whoever has it from now on ends his lines himself.
+        stream.closing = false;
         stream.ends[end & 1]
     }
 
@@ -503,17 +507,10 @@ impl Outputs<'_> {
         }
         let sink = &mut self.sinks[place];
         let mut read = 0;
-        if !sink.stalled {
+        // The last of a stream must not become one line with what its service writes when it starts again.
+        if !sink.stalled || stream.closing {
             let room = room_of(number);
-            let kept = stream.kept;
-            copy(self.bytes, room, kept, 0);
-            // It is never at its end: we hold the other end, too.
-            let Some(place) = self.bytes.get_mut(kept..INPUT_BYTES) else {
-                return false;
-            };
-            read = rustix::io::read(borrow(stream.ends[0]), place).unwrap_or(0);
-            let (mut done, len) = (0, kept + read);
-            let end = read == 0 && stream.closing;
+            let (mut done, len) = (0, stream.read(self.bytes, room, &mut read));
             let mut source = Source {
                 plan: self.plan,
                 service: number / STREAMS,
@@ -525,12 +522,12 @@ impl Outputs<'_> {
                 source.time = raw::clock(CLOCK_REALTIME);
             }
             sink.look();
-            while let Some((input, rooms)) = self.bytes.split_at_mut_checked(sink.room) {
-                let Some(input) = input.get(done..len) else {
-                    break;
-                };
+            while let (false, Some((input, rooms))) =
+                (sink.stalled, self.bytes.split_at_mut_checked(sink.room))
+            {
+                let input = input.get(done..len).unwrap_or(&[]);
                 let limit = 1 + sink.left.min(OUTPUT_BYTES as u64) as usize;
-                let (taken, size) = put_lines(rooms, input, end, &source, limit);
+                let (taken, size) = put_lines(rooms, input, &source, limit);
                 if taken == 0 {
                     break;
                 }
@@ -541,13 +538,9 @@ impl Outputs<'_> {
                 sink.from = sink.room + usize::from(!sink.torn);
                 sink.to = sink.room + size;
                 let token = Token::Sink(stream.sink);
-                if !sink.send(self.bytes, token, reactor, &mut self.due) {
-                    break;
-                }
+                sink.send(self.bytes, token, reactor, &mut self.due);
             }
             stream.kept = len - done;
-            // What its sink does not take yet is still the last.
-            stream.closing &= !end || stream.kept > 0;
             copy(self.bytes, done, len - done, room);
         }
         let more = read > 0 && stream.closing;
@@ -602,6 +595,33 @@ impl Outputs<'_> {
     }
 }
 
+impl Stream {
+    /// Reads once, behind what is kept, and completes the last line that its service said. How much there
+    /// is then, at the start of all `bytes`.
+    fn read(&mut self, bytes: &mut [u8], room: usize, read: &mut usize) -> usize {
+        copy(bytes, room, self.kept, 0);
+        // It is never at its end: we hold the other end, too. A byte is left for a newline.
+        let most = if self.closing {
+            ROOM_BYTES
+        } else {
+            INPUT_BYTES
+        };
+        let place = bytes.get_mut(self.kept..most - 1).unwrap_or(&mut []);
+        let full = place.is_empty();
+        *read = rustix::io::read(borrow(self.ends[0]), place).unwrap_or(0);
+        let len = self.kept + *read;
+        if *read > 0 || !self.closing || full {
+            return len;
+        }
+        self.closing = false;
+        if len == 0 || bytes[len - 1] == b'\n' {
+            return len;
+        }
+        bytes[len] = b'\n';
+        len + 1
+    }
+}
+
 /// A descriptor of ours.
 #[inline(never)]
 fn own(fd: c_int, last: &mut c_int, fault: &mut Errno) -> c_int {
@@ -647,7 +667,7 @@ fn index(name: u32) -> usize {
 /// Where a stream's bytes are kept. Only two of [`STREAMS`] have any; behind them are the rooms of
 /// the sinks.
 fn room_of(number: usize) -> usize {
-    (number / 2).wrapping_add(1).wrapping_mul(INPUT_BYTES)
+    (number / 2).wrapping_add(1).wrapping_mul(ROOM_BYTES)
 }
 
 /// Copies so many bytes from one place to another.

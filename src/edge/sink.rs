@@ -185,17 +185,11 @@ impl<'p> Sink<'p> {
         (self.fd, self.look_at, self.errno) = (CLOSED, NEVER, Errno::AGAIN);
     }
 
-    /// Writes what waits, of all `bytes`. False if it does not take all of it now: it is stalled
-    /// then, and `token` tells when it takes more. If it fails the rest is dropped, and that is `due` to
-    /// be said: the first loss at once, what follows when it is over.
+    /// Writes what waits, of all `bytes`. If it does not take all of it now it is stalled, and `token`
+    /// tells when it takes more. If it fails the rest is dropped, and that is `due` to be said: the first
+    /// loss at once, what follows when it is over.
     #[inline(never)]
-    pub fn send(
-        &mut self,
-        bytes: &[u8],
-        token: Token,
-        reactor: &mut Reactor,
-        due: &mut bool,
-    ) -> bool {
+    pub fn send(&mut self, bytes: &[u8], token: Token, reactor: &mut Reactor, due: &mut bool) {
         self.stalled = false;
         while let Some(text @ [_, ..]) = bytes.get(self.from..self.to) {
             let (mut written, mut errno) = (0, self.errno);
@@ -213,18 +207,17 @@ impl<'p> Sink<'p> {
                 self.stalled = reactor.watch(borrow(self.fd), token, flags);
             }
             if self.stalled {
-                return false;
+                return;
             }
             // The newline behind a torn line is not one of those.
             let ours = usize::from(self.from == self.room);
             // If the kernel has no memory to watch it, to wait for ever would be worse.
             self.drop_lines(text.get(ours..).unwrap_or(text), errno);
             *due |= !self.said;
-            return true;
+            return;
         }
         self.said = false;
         *due |= self.dropped > 0;
-        true
     }
 
     /// Counts these lines, which are lost.

@@ -108,9 +108,12 @@ fn written(source: &Source, text: &[u8], chunk: usize, limit: usize) -> Vec<u8> 
         kept.extend(read);
         rest = behind;
         let end = read.is_empty();
+        if end && kept.last().is_some_and(|last| *last != b'\n') {
+            kept.push(b'\n');
+        }
         let mut done = 0;
         loop {
-            let (taken, size) = put_lines(&mut room, &kept[done..], end, source, limit);
+            let (taken, size) = put_lines(&mut room, &kept[done..], source, limit);
             if taken == 0 {
                 break;
             }
