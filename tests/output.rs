@@ -454,6 +454,15 @@ fn files_are_rotated_by_size_at_ends_of_lines() {
     let last = lines_of(&log);
     assert_eq!(last.first().unwrap(), "850");
     assert_eq!(last.last().unwrap(), "999");
+    // Whatever the name of its directory is.
+    let temp = Temp::new();
+    let directory = temp.join("a\tb");
+    std::fs::create_dir(&directory).unwrap();
+    let text = format!(
+        "[a]\nrun = seq 100 999\nstdout = file:'{directory}/log'\nlog-size = 1000\nlog-keep = 1\n"
+    );
+    described(&temp, &text).output();
+    assert_eq!(size(&format!("{directory}/log.1")), Some(1000));
     // Nothing is kept: it begins anew.
     let temp = Temp::new();
     let log = temp.join("log");

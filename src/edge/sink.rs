@@ -257,7 +257,10 @@ fn old<'l>(line: &'l mut Line, path: &'l CStr, number: u32) -> &'l CStr {
         return path;
     }
     line.clear();
-    line.put_bytes(path.to_bytes()).put(text!("."));
-    line.put_number(number.into()).push(0);
+    // As it is, whatever is in it.
+    for byte in path.to_bytes() {
+        line.push(*byte);
+    }
+    line.put(text!(".")).put_number(number.into()).push(0);
     text::string(line.text())
 }
