@@ -580,18 +580,18 @@ impl Outputs<'_> {
     /// Takes the stream that has waited longest for a sink off those that wait, unless the sink is full.
     fn first_waiting(&mut self, place: u32) -> Option<usize> {
         let sink = self.sinks.get_mut(place as usize)?;
-        let last = self.streams.get(index(sink.paused))?;
+        let last = index(sink.paused);
+        let first = index(self.streams.get(last)?.next);
         if sink.stalled {
             return None;
         }
-        let first = last.next;
-        let next = take(&mut self.streams.get_mut(index(first))?.next);
-        if first == sink.paused {
+        let next = take(&mut self.streams.get_mut(first)?.next);
+        if first == last {
             sink.paused = 0;
-        } else if let Some(last) = self.streams.get_mut(index(sink.paused)) {
+        } else if let Some(last) = self.streams.get_mut(last) {
             last.next = next;
         }
-        Some(index(first))
+        Some(first)
     }
 }
 
