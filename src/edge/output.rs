@@ -540,8 +540,8 @@ impl Outputs<'_> {
                 let token = Token::Sink(stream.sink);
                 sink.send(self.bytes, token, reactor, &mut self.due);
             }
-            stream.kept = len - done;
-            copy(self.bytes, done, len - done, room);
+            stream.kept = len.wrapping_sub(done);
+            copy(self.bytes, done, stream.kept, room);
         }
         let more = read > 0 && stream.closing;
         if sink.stalled && stream.next == 0 {
@@ -609,16 +609,18 @@ impl Stream {
         let place = bytes.get_mut(self.kept..most - 1).unwrap_or(&mut []);
         let full = place.is_empty();
         *read = rustix::io::read(borrow(self.ends[0]), place).unwrap_or(0);
-        let len = self.kept + *read;
+        let len = self.kept.wrapping_add(*read);
         if *read > 0 || !self.closing || full {
             return len;
         }
         self.closing = false;
-        if len == 0 || bytes[len - 1] == b'\n' {
-            return len;
+        match bytes.get_mut(len.wrapping_sub(1)..) {
+            Some([last, place, ..]) if *last != b'\n' => {
+                *place = b'\n';
+                len.wrapping_add(1)
+            }
+            _ => len,
         }
-        bytes[len] = b'\n';
-        len + 1
     }
 }
 

@@ -86,9 +86,15 @@ pub fn offer(fd: BorrowedFd, text: &[u8], may_wait: bool) -> (usize, Errno) {
             if raw::is_terminal(fd.as_raw_fd()) {
                 // What is done for a newline, a tab or a return takes room anew, of which there may be
                 // none any more behind what comes before: the kernel would wait for it.
-                let mut plain = text.iter().take(TERMINAL_BYTES);
-                let special = plain.position(|byte| matches!(byte, b'\t'..=b'\r'));
-                most = special.unwrap_or(TERMINAL_BYTES).max(1);
+                most = 0;
+                while most < TERMINAL_BYTES
+                    && text
+                        .get(most)
+                        .is_some_and(|byte| !matches!(byte, b'\t'..=b'\r'))
+                {
+                    most += 1;
+                }
+                most = most.max(1);
             }
             write_to(fd, text.get(..most).unwrap_or(text))
         }
