@@ -34,7 +34,7 @@ ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catato
 SIZE_BUDGET ?= 77824
 SIZE_LIMIT := 100000
 
-.PHONY: help demo test bench simulate fuzz build size cross test-kernels test-engines man dictionary fmt lint install clean rust build-needs
+.PHONY: help demo test bench simulate explore fuzz build size cross test-kernels test-engines man dictionary fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -73,6 +73,13 @@ SIMULATE ?= 300
 simulate: rust build-needs  ## run the supervisor's simulator on SIMULATE million random steps
 	for part in $$(seq $(SIMULATE)); do \
 	FIRST=$${part}000000 $(CARGO) test --quiet --release --lib -- --nocapture plans_at_random || exit 1; done
+
+# Of the plans in src/supervise/tests/exploration/models.rs and of every pair of kinds of services; `MODEL=daemon`
+# explores only those whose text says so.
+EXPLORE ?= 5
+MODEL ?=
+explore: rust build-needs  ## explore what can happen to tiny plans, up to EXPLORE thousand states of each
+	EXPLORE=$(EXPLORE) MODEL='$(MODEL)' $(CARGO) test --quiet --release --lib -- --nocapture every_state
 
 # `TARGETS='conf lines'` fuzzes these alone; tests/fuzz/fuzz.sh says where what was found is, and why it needs no nightly.
 SECONDS ?= 60

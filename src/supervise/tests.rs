@@ -3,6 +3,7 @@
 //! A row says what happens and what the supervisor wants done about it, both as a person would
 //! jot them down; [`World`] knows the words.
 
+mod exploration;
 mod oracle;
 mod plan_simulation;
 mod plans;

@@ -1,16 +1,17 @@
 //! What DESIGN §6 says of a container's exit code, said once more and without looking at how the
 //! supervisor comes to it: from how each service ended, and from what began the stop.
 
+use core::hash::{Hash, Hasher};
 use std::vec::Vec;
 
 use super::super::{Action, End, State, Supervisor};
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Place, Plan, Type};
+use crate::plan::{Essential, Place, Plan, Step, Type};
 use crate::words::exit::Status;
 use crate::words::time::Instant;
 
 /// What a container ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Cause {
     /// The end of this service.
     Service(usize),
@@ -21,6 +22,7 @@ enum Cause {
 }
 
 /// Watches services go.
+#[derive(Clone)]
 pub struct Oracle {
     gone: Vec<bool>,
     /// Which end each was to be started again after, and when that run began, if it was.
@@ -28,6 +30,16 @@ pub struct Oracle {
     /// The first that failed in time.
     first_failure: Option<usize>,
     cause: Option<Cause>,
+}
+
+/// Without what the records say as well, and when.
+impl Hash for Oracle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.gone, self.first_failure, self.cause).hash(state);
+        for delayed in &self.delayed {
+            delayed.is_some().hash(state);
+        }
+    }
 }
 
 impl Oracle {
@@ -63,7 +75,8 @@ impl Oracle {
             let run = (record.end, record.since);
             let before = core::mem::replace(&mut self.delayed[service], again.then_some(run));
             let said = Action::Say(Message::about(Kind::Again, service as Place));
-            let let_go = before == Some(run) || supervisor.actions().contains(&said);
+            let same = before == Some(run) && first != Some(service);
+            let let_go = same || supervisor.actions().contains(&said);
             self.gone[service] = record.state == State::Gone;
             if !self.gone[service] || let_go {
                 // It is there, or the stop that something else began let it go.
@@ -112,13 +125,15 @@ fn verdict(supervisor: &Supervisor, service: usize) -> Option<(u8, bool)> {
     let record = supervisor.record(service as Place).unwrap();
     let (code, as_told) = match record.end {
         End::None => return None,
-        End::NotStarted(_) => (127, false),
+        End::NotStarted(fault) if fault.step == Step::Exec => (127, false),
+        End::NotStarted(_) => (125, false),
         // Its code is that of what it waited for.
         End::Skipped => (verdict(supervisor, record.cause.into())?.0.max(1), false),
         End::Process(status) if record.fault.is_some() => (status.code().max(1), false),
         End::Process(status) => {
             let told = record.told.map(|signal| Status::Killed(signal).code());
-            (status.code(), told == Some(status.code()))
+            let code = supervisor.plan().mapped(status.code());
+            (code, told == Some(code))
         }
     };
     Some((code, code != 0 && !as_told))

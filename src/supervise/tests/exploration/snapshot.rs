@@ -1,0 +1,254 @@
+//! All that a supervisor knows as a value: to bring it back there, and to know the state again when it is
+//! met once more.
+//!
+//! Every time is kept relative to now, and what lies so far back that it makes no difference any more lies
+//! as far back as it takes: so there are only so many states.
+
+use std::vec::Vec;
+
+use super::super::super::{End, Phase, Record, State, Supervisor};
+use crate::plan::{Key, Place, Plan, Style};
+use crate::words::exit::Status;
+use crate::words::signal::Signal;
+use crate::words::time::{Instant, NEVER, Span};
+
+/// When it is now, in every snapshot.
+pub const NOW: Instant = Instant(1 << 40);
+
+/// A supervisor between two steps.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The last one is nobody's.
+    records: Vec<Record>,
+    rest: Rest,
+}
+
+#[derive(Clone, Copy)]
+struct Rest {
+    phase: Phase,
+    suspended: bool,
+    slept: bool,
+    wanted: bool,
+    code: u8,
+    culprit: Place,
+    stop_signal: Signal,
+    asked: Option<Signal>,
+    asked_at: Instant,
+    limit: Instant,
+    lame_until: Instant,
+    running: u32,
+    left: u32,
+    not_up: u32,
+    next: Place,
+    last: Place,
+    first_failure: Place,
+    counts_from: Place,
+    counts_to: Place,
+    ignore_once: u64,
+}
+
+/// The same moment where it is [`NOW`] instead of `now`. What lies further back than `most` lies that far.
+pub fn moved(at: Instant, now: Instant, most: Span) -> Instant {
+    match at {
+        NEVER => NEVER,
+        _ if at >= now => Instant(NOW.0 + (at.0 - now.0)),
+        _ => Instant(NOW.0 - now.since(at).min(most).0),
+    }
+}
+
+impl Snapshot {
+    pub fn take(supervisor: &Supervisor, now: Instant) -> Snapshot {
+        // All that there is: a new field must be taken, too.
+        let Supervisor {
+            services,
+            phase,
+            init: _,
+            alone: _,
+            suspended,
+            slept,
+            wanted,
+            code,
+            culprit,
+            stop_signal,
+            asked,
+            asked_at,
+            now: _,
+            limit,
+            lame_until,
+            plan,
+            running,
+            left,
+            not_up,
+            next,
+            last,
+            first_failure,
+            counts_from,
+            counts_to,
+            to_do: _,
+            dependents: _,
+            ignore_once,
+        } = supervisor;
+        let all = services.all.iter().enumerate();
+        let mut records: Vec<Record> = all
+            .map(|(place, record)| settled(*record, plan, place, now))
+            .collect();
+        records.push(settled(*services.nobody, plan, records.len(), now));
+        let lame = *phase == Phase::LameDuck;
+        let rest = Rest {
+            phase: *phase,
+            suspended: *suspended,
+            slept: *slept,
+            wanted: *wanted,
+            code: *code,
+            culprit: *culprit,
+            stop_signal: *stop_signal,
+            asked: *asked,
+            asked_at: moved(*asked_at, now, plan.budget()),
+            limit: moved(*limit, now, Span::ZERO),
+            lame_until: moved(if lame { *lame_until } else { NEVER }, now, Span::ZERO),
+            running: *running,
+            left: *left,
+            not_up: *not_up,
+            next: *next,
+            last: *last,
+            first_failure: *first_failure,
+            counts_from: *counts_from,
+            counts_to: *counts_to,
+            ignore_once: ignore_once.0,
+        };
+        Snapshot { records, rest }
+    }
+
+    /// Brings a supervisor there. It is [`NOW`] then.
+    pub fn put(&self, supervisor: &mut Supervisor) {
+        let (nobody, all) = self.records.split_last().expect("nobody is there");
+        supervisor.services.all.copy_from_slice(all);
+        *supervisor.services.nobody = *nobody;
+        let rest = self.rest;
+        supervisor.now = NOW;
+        supervisor.phase = rest.phase;
+        (supervisor.suspended, supervisor.slept) = (rest.suspended, rest.slept);
+        (supervisor.wanted, supervisor.code) = (rest.wanted, rest.code);
+        (supervisor.culprit, supervisor.stop_signal) = (rest.culprit, rest.stop_signal);
+        (supervisor.asked, supervisor.asked_at) = (rest.asked, rest.asked_at);
+        (supervisor.limit, supervisor.lame_until) = (rest.limit, rest.lame_until);
+        (supervisor.running, supervisor.left) = (rest.running, rest.left);
+        (supervisor.not_up, supervisor.first_failure) = (rest.not_up, rest.first_failure);
+        (supervisor.next, supervisor.last) = (rest.next, rest.last);
+        (supervisor.counts_from, supervisor.counts_to) = (rest.counts_from, rest.counts_to);
+        supervisor.ignore_once.0 = rest.ignore_once;
+    }
+
+    /// The state as numbers: the same ones for the same state alone.
+    pub fn numbers(&self, out: &mut Vec<u64>) {
+        for record in &self.records {
+            numbers_of(record, out);
+        }
+        let rest = self.rest;
+        out.extend([
+            rest.phase as u64 | u64::from(rest.code) << 8,
+            u64::from(rest.suspended) | u64::from(rest.slept) << 1 | u64::from(rest.wanted) << 2,
+            u64::from(rest.culprit) << 16 | u64::from(rest.first_failure),
+            signal(Some(rest.stop_signal)) << 8 | signal(rest.asked),
+            rest.asked_at.0,
+            rest.limit.0,
+            rest.lame_until.0,
+            u64::from(rest.running) << 32 | u64::from(rest.left),
+            u64::from(rest.not_up),
+            u64::from(rest.next) << 16 | u64::from(rest.last),
+            u64::from(rest.counts_from) << 16 | u64::from(rest.counts_to),
+            rest.ignore_once,
+        ]);
+    }
+}
+
+/// A record where it is [`NOW`], without what makes no difference any more.
+fn settled(record: Record, plan: &Plan, place: usize, now: Instant) -> Record {
+    let spec = plan.spec(place);
+    let stable = spec.span(Key::Stable);
+    let within = spec.tries().map_or(Span::ZERO, |(_, within)| within);
+    let counting = record.starts > 0;
+    let alive = matches!(record.state, State::Running | State::Launched);
+    let (first, longest) = spec.backoff();
+    let mut doublings = 0;
+    while doublings < 30 && first.0 << doublings < longest.0 {
+        doublings += 1;
+    }
+    Record {
+        since: if alive {
+            moved(record.since, now, stable)
+        } else {
+            NOW
+        },
+        ran: if record.ran >= stable {
+            stable
+        } else {
+            Span::ZERO
+        },
+        delay: if alive { record.delay } else { Span::ZERO },
+        limit: moved(record.limit, now, Span::ZERO),
+        check_at: moved(record.check_at, now, Span::ZERO),
+        counted_from: if counting {
+            moved(record.counted_from, now, within)
+        } else {
+            NOW
+        },
+        quick: record.quick.min(doublings),
+        ..record
+    }
+}
+
+fn signal(signal: Option<Signal>) -> u64 {
+    signal.map_or(0, |signal| signal.number().into())
+}
+
+fn end(end: End) -> u64 {
+    match end {
+        End::None => 0,
+        End::Process(Status::Exited(code)) => 1 << 8 | u64::from(code),
+        End::Process(Status::Killed(by)) => 2 << 8 | signal(Some(by)),
+        End::NotStarted(fault) => 3 << 8 | u64::from(fault.code(Style::Pidlet)),
+        End::Skipped => 4 << 8,
+    }
+}
+
+fn numbers_of(record: &Record, out: &mut Vec<u64>) {
+    let flags = [
+        record.failed,
+        record.up,
+        record.out_of_memory,
+        record.killed,
+        record.group_told,
+        record.runs,
+        record.was_up,
+        record.checking,
+        record.fed,
+        record.ending,
+        record.said_ready,
+        record.has_main,
+        record.stranger,
+    ];
+    let flags = flags
+        .iter()
+        .fold(0, |all, flag| all << 1 | u64::from(*flag));
+    let fault = record.fault.map_or(0, |fault| fault as u64 + 1);
+    out.extend([
+        u64::from(record.pid) << 32 | u64::from(record.main),
+        flags << 16 | (record.state as u64) << 8 | u64::from(record.code),
+        end(record.end) << 16 | fault << 8 | signal(record.told),
+        record.since.0,
+        record.ran.0 << 32 | record.delay.0,
+        u64::from(record.cause) << 16 | u64::from(record.link),
+        u64::from(record.latest) << 32 | u64::from(record.earlier) << 16 | u64::from(record.first),
+        u64::from(record.feeders) << 32 | u64::from(record.waits),
+        record.limit.0,
+        record.check_at.0,
+        record.watchdog.0,
+        record.counted_from.0,
+        u64::from(record.starts) << 48
+            | u64::from(record.quick) << 32
+            | u64::from(record.sick) << 16
+            | u64::from(record.steps),
+        record.dependents.into(),
+    ]);
+}
