@@ -50,6 +50,21 @@ const TERMINAL_BYTES: usize = 128;
 /// with.
 pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> bool {
     let fd = fd(stream);
+    if raw::is_terminal(fd.as_raw_fd()) {
+        // Opened anew it does not wait, whatever it does for those who share it: so a line stays whole.
+        let path = match stream {
+            Stream::Out => c"/proc/self/fd/1",
+            Stream::Err => c"/proc/self/fd/2",
+        };
+        let anew = raw::open(path, O_WRONLY);
+        if anew >= 0 {
+            let _ = raw::poll(anew, POLLOUT, patience_ms);
+            // SAFETY: it is open until it is closed below.
+            let (_, errno) = write_to(unsafe { BorrowedFd::borrow_raw(anew) }, text);
+            raw::close(anew as usize);
+            return errno != Errno::AGAIN;
+        }
+    }
     let mut rest = text;
     loop {
         if patience_ms > 0 {
@@ -57,7 +72,7 @@ pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> bool {
         }
         let (written, errno) = offer(fd, rest, true);
         match rest.get(written..) {
-            // A terminal takes a line in pieces.
+            // A terminal that cannot be opened takes a line in pieces.
             Some(more @ [_, ..]) if written > 0 => rest = more,
             // A closed or broken stream takes nothing ever: that is not worth counting.
             _ => return errno != Errno::AGAIN,
