@@ -326,3 +326,21 @@ fn without_memory_nothing_is_run_and_said_why() {
         assert_eq!(ended.stderr, "pidlet: cannot allocate memory\n", "{ended}");
     }
 }
+
+#[test]
+fn a_start_that_fails_again_and_again_takes_one_descriptor_at_the_most() {
+    let temp = Temp::new();
+    let text = "[pidlet]\nlog = prefix\n[a]\nrun = sleep 100\nstdin = file:/etc/passwd\n\
+        restart = always\nbackoff = 1ms..1ms\ntries = 1000 in 1s\n";
+    let plan = temp.write("plan", text, 0o644);
+    for mode in Mode::BOTH {
+        let run = without(mode, libc::SYS_pipe2, None, libc::EMFILE).args(["-c", &plan]);
+        let init = run.start();
+        init.until("it has failed for some time", || {
+            init.lines(ErrOut).len() > 20
+        });
+        let files = init.fds();
+        let held = files.iter().filter(|(_, to)| to == "/etc/passwd").count();
+        assert!(held <= 1, "{files:?}");
+    }
+}

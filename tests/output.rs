@@ -620,25 +620,6 @@ fn commands_beside_a_service_take_nothing_from_it() {
 }
 
 #[test]
-fn a_start_that_fails_again_and_again_takes_one_descriptor_at_the_most() {
-    let temp = Temp::new();
-    let text = "[pidlet]\nlog = prefix\n[a]\nrun = sleep 100\nstdin = file:/etc/passwd\n\
-        restart = always\nbackoff = 1ms..1ms\ntries = 1000 in 1s\n";
-    let plan = temp.write("pidlet.conf", text, 0o644);
-    let call = libc::SYS_pipe2.to_string();
-    let errno = libc::EMFILE.to_string();
-    let run = Run::new(probe()).args(["without", &errno, &call, "any"]);
-    let run = run.arg(pidlet()).args(["pidlet", "-c", &plan]);
-    let init = run.start();
-    init.until("it has failed for some time", || {
-        init.lines(ErrOut).len() > 20
-    });
-    let files = init.fds();
-    let held = files.iter().filter(|(_, to)| to == "/etc/passwd").count();
-    assert!(held <= 1, "{files:?}");
-}
-
-#[test]
 fn another_user_may_open_its_standard_streams() {
     if !is_root() {
         skip!("only root may start a service as another user");
