@@ -136,9 +136,12 @@ impl Supervisor<'_> {
                     self.up(place);
                 }
             }
-            // It needs no looking after any more, unless it was told to end.
+            // It needs no looking after any more, unless it was told to end; but it has no more time for
+            // that than if it had been told, where the plan says how much that is.
             Notice::Stopping if goes_on => {
-                record.limit = NEVER;
+                let timeout = self.plan.spec(place.into()).stop_timeout();
+                record.limit = timeout.map_or(NEVER, |timeout| self.now.after(timeout));
+                record.watchdog = Span::ZERO;
                 self.uncheck(place);
             }
             Notice::Alive | Notice::Watchdog(_) => {
@@ -163,10 +166,14 @@ impl Supervisor<'_> {
         }
     }
 
-    /// A service was not up in time, or its watchdog has heard nothing of it.
+    /// A service was not up in time, or has not ended as it said that it would, or its watchdog has heard
+    /// nothing of it.
     pub(super) fn patience_ends(&mut self, place: Place) {
         let record = self.services.of(place);
         if record.state == State::Running {
+            if record.up && record.watchdog == Span::ZERO {
+                return self.stop_anew(place);
+            }
             let fault = if record.up {
                 Kind::NotAlive
             } else {

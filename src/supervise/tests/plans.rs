@@ -492,6 +492,29 @@ fn who_is_stopped_for_not_being_ready_is_not_spared_for_saying_that_it_is() {
 }
 
 #[test]
+fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
+    const PATIENT: Said = "ready = notify\nwatchdog = 1s\nstop-timeout = 3s";
+    let mut world = planned(&[(&[], PATIENT), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b");
+    world.says("a", Notice::Ready);
+    assert_eq!(world.says("a", Notice::Stopping), "");
+    // Its watchdog expects nothing of it any more, and is not put off by it.
+    world.play("2s");
+    assert_eq!(world.says("a", Notice::Alive), "");
+    world.play("999ms\n1ms => a:TERM a:CONT\n2999ms\n1ms => -a:KILL");
+    world.play("a killed KILL => b:TERM b:CONT");
+    // It may say that it takes longer; and where no time is set it has all that it takes.
+    for (said, longer) in [(PATIENT, "5s"), ("ready = notify", "0s")] {
+        let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
+        world.play("start a\nstart b");
+        world.says("a", Notice::Ready);
+        world.says("a", Notice::Stopping);
+        world.says("a", Notice::Extend(span(longer)));
+        world.play("4999ms\na exits 0 => b:TERM b:CONT");
+    }
+}
+
+#[test]
 fn who_reads_what_others_write_is_asked_at_the_last_call_at_the_latest() {
     let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b");
     let mut world = World::new(plan, PID_1);
