@@ -261,14 +261,15 @@ impl Facts<'_, '_> {
 }
 
 impl Line {
-    /// A service's name, `web` or `web-2`.
+    /// A service's name, `web` or `web-2`; for a place that none has, ours.
     pub fn put_service(&mut self, plan: &Plan, service: usize) -> &mut Line {
-        if let Some(service) = plan.services.get(service) {
-            self.put_bytes(service.name);
-            if service.copy > 1 {
-                self.push(b'-');
-                self.put_number(service.copy.into());
-            }
+        let Some(service) = plan.services.get(service) else {
+            return self.put_bytes(b"pidlet");
+        };
+        self.put_bytes(service.name);
+        if service.copy > 1 {
+            self.push(b'-');
+            self.put_number(service.copy.into());
         }
         self
     }

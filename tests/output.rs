@@ -96,33 +96,80 @@ fn a_line_of_a_mebibyte_comes_in_marked_pieces() {
     assert!(whole + last == "x".repeat(1 << 20));
 }
 
-#[test]
-fn json_lines_are_json_whatever_is_written() {
+/// The messages of lines that must be JSON objects with a time, each behind its service and stream;
+/// nothing if there is no Python to read them.
+fn objects(text: &str) -> Option<String> {
     let check = "import json, sys\n\
         for line in sys.stdin.buffer:\n\
         \x20   o = json.loads(line.decode('utf-8'))\n\
         \x20   assert list(o)[:4] == ['time', 'service', 'stream', 'message'], o\n\
-        \x20   assert o['service'] == 'sh' and len(o['time']) == 27, o\n\
-        \x20   sys.stdout.write(o['message'] + ('' if o.get('partial') else '\\n'))\n";
-    let options = ["--log", "json", "--timestamps"];
-    // As much of anything as the kernel has, and every byte once.
-    let script = "head -c 100000 /dev/urandom; echo; printf '\\001\\t\"\\\\\\303\\244\\377z'";
-    let run = shells(Mode::Pid1, &options, &[script]);
-    let ended = run.output();
+        \x20   assert len(o['time']) == 27, o\n\
+        \x20   head = o['service'] + ' ' + o['stream'] + ' '\n\
+        \x20   sys.stdout.write(head + o['message'] + '\\n')\n";
     let mut python = Command::new("python3");
     python.args(["-c", check]).stdin(Stdio::piped());
     let python = python.stdout(Stdio::piped()).spawn();
-    let Ok(mut python) = python else {
-        skip!("there is no python3");
-    };
+    let mut python = python.ok()?;
     let mut stdin = python.stdin.take().unwrap();
-    let text = ended.stdout.clone();
-    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    let input = text.to_string();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = python.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
-    assert!(output.status.success(), "{ended}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.ends_with("\u{1}\t\"\\ä\u{fffd}z\n"), "{text:?}");
+    assert!(output.status.success(), "{text}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn json_lines_are_json_whatever_is_written() {
+    let options = ["--log", "json", "--timestamps"];
+    // As much of anything as the kernel has, and every byte once.
+    let script = "head -c 100000 /dev/urandom; echo; printf '\\001\\t\"\\\\\\303\\244\\377z'";
+    let ended = shells(Mode::Pid1, &options, &[script]).output();
+    let Some(text) = objects(&ended.stdout) else {
+        skip!("there is no python3");
+    };
+    assert!(text.starts_with("sh stdout "), "{text:?}");
+    assert!(
+        text.ends_with("sh stdout \u{1}\t\"\\ä\u{fffd}z\n"),
+        "{text:?}"
+    );
+}
+
+#[test]
+fn our_own_lines_look_like_all_the_others() {
+    let script = "echo heard >&2; exit 3";
+    let ended = shells(
+        Mode::Pid1,
+        &["-vv", "--log", "json", "--timestamps"],
+        &[script],
+    )
+    .output();
+    let Some(text) = objects(&ended.stderr) else {
+        skip!("there is no python3");
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines.first(),
+        Some(&"pidlet stderr sh (pid 2) runs"),
+        "{ended}"
+    );
+    assert!(lines.contains(&"sh stderr heard"), "{ended}");
+    let last = lines.last().unwrap();
+    assert!(
+        last.starts_with("pidlet stderr sh (pid 2) exited with code 3 after "),
+        "{ended}"
+    );
+    assert!(last.ends_with("; container exits 3"), "{ended}");
+    // With a time of their own also where nothing is captured.
+    for log in ["prefix", "inherit"] {
+        let ended = shells(Mode::Pid1, &["--log", log, "--timestamps"], &["exit 3"]).output();
+        let (time, text) = ended.stderr.split_at(28);
+        assert!(time.starts_with("20") && time.ends_with("Z "), "{ended}");
+        assert!(
+            text.starts_with("pidlet: sh (pid 2) exited with code 3 "),
+            "{ended}"
+        );
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ use pidlet::message::Stream as OwnStream;
 use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source, put_lines};
 use pidlet::plan::{Key, Log, Plan, Spec, StartFault, Step, behind, names};
 use pidlet::words::errno::Errno;
-use pidlet::words::text::Line;
+use pidlet::words::text::{self, Line};
 use pidlet::words::time::Instant;
 
 /// An unfinished line, and behind it what is read at once: three quarters of what a pipe holds, so
@@ -41,6 +41,8 @@ const ROOM_BYTES: usize = 128 * 1024;
 const OUTPUT_BYTES: usize = 64 * 1024;
 /// A sink's room: what is written, and the piece of a line that was too much, or lines of our own.
 const SINK_BYTES: usize = 2 * OUTPUT_BYTES;
+/// What a line of our own takes in any form: in JSON a byte of it becomes six at the most.
+const OWN_BYTES: usize = 6 * text::LINE_BYTES_MAX + 256;
 
 const _: () = assert!(OUTPUT_BYTES > PIECE_BYTES_MAX);
 
@@ -445,7 +447,16 @@ impl Outputs<'_> {
     /// `patience_ms` it is counted, and the count is said as soon as somebody does.
     #[inline(never)]
     pub fn say(&mut self, stream: OwnStream, line: &mut Line, patience_ms: u64) {
-        let text = line.end();
+        let mut text = line.end();
+        let mut source = source(self.plan, usize::MAX, stream == OwnStream::Err, Form::Raw);
+        if self.plan.log == Log::Json {
+            // Whoever reads objects reads no other lines.
+            source.form = Form::Json;
+            text = text.strip_prefix(b"pidlet: ").unwrap_or(text);
+        }
+        let mut room = [0; OWN_BYTES];
+        let (_, size) = put_lines(&mut room, text, &source, usize::MAX);
+        text = room.get(1..size).unwrap_or(text);
         let place = if stream == OwnStream::Out {
             1
         } else {
@@ -511,16 +522,12 @@ impl Outputs<'_> {
         if !sink.stalled || stream.closing {
             let room = room_of(number);
             let (mut done, len) = (0, stream.read(self.bytes, room, &mut read));
-            let mut source = Source {
-                plan: self.plan,
-                service: number / STREAMS,
-                error: number % STREAMS == 2,
-                form: sink.form,
-                time: (0, 0),
-            };
-            if self.plan.timestamps {
-                source.time = raw::clock(CLOCK_REALTIME);
-            }
+            let source = source(
+                self.plan,
+                number / STREAMS,
+                number % STREAMS == 2,
+                sink.form,
+            );
             sink.look();
             while let (false, Some((input, rooms))) =
                 (sink.stalled, self.bytes.split_at_mut_checked(sink.room))
@@ -621,6 +628,23 @@ impl Stream {
             }
             _ => len,
         }
+    }
+}
+
+/// Whose lines are written now; of no service they are our own.
+#[inline(never)]
+fn source<'s, 'p>(plan: &'s Plan<'p>, service: usize, error: bool, form: Form) -> Source<'s, 'p> {
+    let time = if plan.timestamps {
+        raw::clock(CLOCK_REALTIME)
+    } else {
+        (0, 0)
+    };
+    Source {
+        plan,
+        service,
+        error,
+        form,
+        time,
     }
 }
 
