@@ -87,7 +87,8 @@ impl<'p> Supervisor<'p> {
         if !finished {
             let launcher = self.plan.is_a(place, Type::Daemon) && !record.has_main;
             // In the stop nobody waits for what it left behind, which is told with all that is left.
-            let waits = record.told.is_none() && self.phase != Phase::Stopping;
+            let stops = matches!(self.phase, Phase::Stopping | Phase::Killing);
+            let waits = record.told.is_none() && !stops;
             if launcher && waits && self.plan.expected(status.code()) {
                 record.state = State::Launched;
                 return self.check(place);

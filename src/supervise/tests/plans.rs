@@ -550,6 +550,16 @@ fn in_the_stop_nobody_waits_for_what_a_launcher_left_behind() {
 }
 
 #[test]
+fn where_all_is_killed_nobody_waits_for_what_a_launcher_left_behind() {
+    let text = "[pidlet]\ngrace = 0\n[a]\nrun = a\ntype = daemon\npidfile = /run/a.pid\n\
+        restart = always\nessential = no\n[b]\nrun = b\nstdout = service:a";
+    let mut world = World::new(sound(text), PID_1);
+    // How it ended before does not count any more.
+    world.play("start a\na exits 3 => -a:TERM\n1s\nstart a");
+    world.play("TERM => close 0 -a:KILL rest:KILL look\na exits 0\ngone => exit 0");
+}
+
+#[test]
 fn who_waits_for_its_turn_to_stop_is_not_checked_any_more() {
     const CHECKED: Said = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1";
     let mut world = planned(&[(&[], CHECKED), (&[0], SERVICE)], nothing);
