@@ -725,6 +725,22 @@ fn the_terminal_is_for_the_one_that_asks() {
 }
 
 #[test]
+fn the_only_service_has_the_terminal_whatever_is_said_of_it() {
+    for said in ["", "restart = on-failure\n", "stop = HUP\n", "tty = yes\n"] {
+        let plan = Plan::new(&format!(
+            "[a]\nrun = sh -c 'read line; exit 5'\ntries = 1 in 1s\n{said}"
+        ));
+        for mode in Mode::BOTH {
+            let init = plan.run(mode).tty().start();
+            // Whoever reads from behind is stopped, and there is nobody who would continue him.
+            init.pty().type_in(b"line\n");
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(5), "{said}{ended}");
+        }
+    }
+}
+
+#[test]
 fn without_a_command_it_is_the_plan_in_etc() {
     let plan = Plan::new("[a]\nrun = echo it is\n");
     let etc = plan.directory.path().to_str().unwrap();

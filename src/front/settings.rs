@@ -242,7 +242,8 @@ impl<'p, 'a> Settings<'p, 'a> {
             let tty = |service: &Service| service.spec.number(Key::Tty) > 0;
             match plan.services.iter().position(tty) {
                 Some(place) => plan.foreground = place as Place,
-                None => plan.setup.terminal = Terminal::None,
+                None if plan.services.len() > 1 => plan.setup.terminal = Terminal::None,
+                None => (),
             }
             plan.setup.listen_pid = false;
         }
