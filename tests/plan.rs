@@ -689,6 +689,23 @@ fn stop_signals_and_times_of_its_own() {
 }
 
 #[test]
+fn the_only_service_has_a_stop_time_of_its_own() {
+    let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 100ms\n");
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).start();
+        init.wait_ready(1);
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+        assert!(ended.stdout.contains("got 15 "), "{ended}");
+        assert!(
+            ended.stderr.contains("did not stop in time and was killed"),
+            "{ended}"
+        );
+    }
+}
+
+#[test]
 fn whoever_ignores_its_stop_signal_does_not_take_those_before_it_along() {
     let script = "trap 'echo db stops; exit 0' TERM; echo db; while :; do sleep 0.01; done";
     let text = format!(

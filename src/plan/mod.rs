@@ -336,8 +336,9 @@ impl<'a> Plan<'a> {
     /// Whether there is just one service and nothing is said of how it starts again or stops: then
     /// every signal is simply passed on to it.
     pub fn pass_through(&self) -> bool {
+        let told = |said: &Said| matches!(said.key, Key::Restart | Key::Stop | Key::StopTimeout);
         match *self.services {
-            [only] => !only.spec.has(Key::Restart) && !only.spec.has(Key::Stop),
+            [only] => !only.spec.0.iter().any(told),
             _ => false,
         }
     }
