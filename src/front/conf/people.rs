@@ -25,7 +25,8 @@ impl<'a> Reader<'_, '_, 'a> {
         let first = words.first()?;
         match kind {
             b'u' => number = self.user(first)?,
-            b'R' => words = self.names(first, true)?,
+            // Whatever is wrong with it, it is there.
+            b'R' => words = self.names(first, true).unwrap_or(&[c""]),
             b'g' | b'f' | b'F' => {
                 let whole;
                 // Where variables come from does not matter any more.

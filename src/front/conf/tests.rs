@@ -325,6 +325,10 @@ fn settings_that_do_not_go_together() {
         &[":1: [a] run-parts is for type = oneshot, without instances"],
     );
     faults(
+        "[a]\ntype = oneshot\nrun-parts = /none",
+        &[":3: [a] run-parts: cannot read it: No such file or directory"],
+    );
+    faults(
         "[a]\nrun = x\ntty = yes\n[b]\nrun = x\ntty = yes",
         &[":6: [b] tty: there is one terminal for one service"],
     );
