@@ -139,8 +139,8 @@ impl<'a> Reader<'_, '_, 'a> {
                 continue;
             }
             let name = take(&mut { line }, b'=');
-            let whole = take(&mut { name }, b' ').len() == name.len();
-            if name.is_empty() || !whole || take(&mut { line }, 0).len() < line.len() {
+            let broken = name.iter().any(u8::is_ascii_whitespace);
+            if name.is_empty() || broken || take(&mut { line }, 0).len() < line.len() {
                 return self.wrong(line, Fault::NoName);
             }
             if name.len() < line.len() {

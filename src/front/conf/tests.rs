@@ -16,7 +16,7 @@ use crate::words::signal::Signal;
 use crate::words::time::Span;
 
 /// The files of the image that the tests know.
-const FILES: [(&CStr, &[u8]); 7] = [
+const FILES: [(&CStr, &[u8]); 8] = [
     (
         c"/etc/passwd",
         b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n",
@@ -31,6 +31,7 @@ const FILES: [(&CStr, &[u8]); 7] = [
     ),
     (c"/wrong", b"=x\n"),
     (c"/shell", b"B=2\n export A=1\n"),
+    (c"/tab", b"A\t=1\n"),
     (c"/d/a", b"1\0 2 \nmore\n"),
     (c"/d/b", b""),
 ];
@@ -355,6 +356,10 @@ fn users_and_files_that_are_not_there() {
         (
             "env-file = /shell",
             "env-file: \"export A=1\": neither NAME nor NAME=VALUE",
+        ),
+        (
+            "env-file = /tab",
+            "env-file: \"A\\x09=1\": neither NAME nor NAME=VALUE",
         ),
         (
             "env-dir = /none",
