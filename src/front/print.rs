@@ -73,12 +73,22 @@ fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
     line.put(text!("\n\n[")).put_service(plan, service);
     flush(line.put(text!("]")), put);
     print_words(b"run", plan.command(service), put);
+    // Whatever says it: a name may mean several, and the programs of a directory follow each other.
+    if let Some(service) = plan.services.get(service) {
+        for place in service.after {
+            flush(
+                line.put(text!("\nafter = "))
+                    .put_service(plan, (*place).into()),
+                put,
+            );
+        }
+    }
     let spec = plan.spec(service);
     // What the user's name brings: whatever else is said of a variable counts more.
     print_words(b"env", spec.words(Key::Account), put);
     for said in spec.0 {
         let name = match said.key {
-            Key::RunParts | Key::Instances | Key::Account => continue,
+            Key::RunParts | Key::Instances | Key::Account | Key::After | Key::Before => continue,
             // The user's group alone needs no word.
             Key::Member if said.words.len() < 2 || spec.has(Key::Groups) => continue,
             Key::Member => Key::Groups.name(),
@@ -171,5 +181,19 @@ mod tests {
         );
         assert_eq!(printed(text), expected);
         assert_eq!(printed(&expected), expected);
+        // Who is after whom, also where one section is several services.
+        let text = "[w]\nrun = w\ninstances = 2\nbefore = z\n[i]\ntype = oneshot\nrun-parts = /d\n\
+            [z]\nrun = z\nafter = i\n";
+        let expected = "[pidlet]\nuntil = any\ngrace = 8s\n\n[w]\nrun = w\n\n[w-2]\nrun = w\n\n\
+            [i]\nrun = /d/a\ntype = oneshot\n\n[i-2]\nrun = /d/b\nafter = i\ntype = oneshot\n\n\
+            [z]\nrun = z\nafter = i-2\nafter = i\nafter = w-2\nafter = w\n";
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(String::from).collect();
+            lines.sort();
+            lines
+        };
+        for text in [text, expected] {
+            assert_eq!(sorted(&printed(text)), sorted(expected));
+        }
     }
 }
