@@ -11,6 +11,7 @@
 //!   x86-64, and on aarch64, whose pages may have 64 KiB, 50 KB;
 //! - no tables for unwinding: with `panic = "abort"` nobody reads them, and they are a fifth of the
 //!   file. The compiler makes them all the same, so a line of linker script leaves them out.
+//!   mold and gold read no such script: where one of them is asked for, another one links.
 //!
 //! RELRO and a stack that is not executable are the linkers' defaults; `tests/elf.rs` holds them.
 
@@ -43,6 +44,11 @@ fn main() {
         pass(["-nostartfiles", "-nostdlib", "-static-pie"]);
         if let Some(directory) = lld_for_compilers() {
             pass([&format!("-B{}", directory.display()), "-fuse-ld=lld"]);
+        } else if ["mold", "gold"]
+            .iter()
+            .any(|name| flags().contains(&format!("-fuse-ld={name}")))
+        {
+            pass(["-fuse-ld=bfd"]);
         }
         for_linker
             .iter()
@@ -73,7 +79,7 @@ fn calls_linker_itself() -> bool {
     let target = target.to_uppercase().replace('-', "_");
     println!("cargo::rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");
     let linker = std::env::var("RUSTC_LINKER").unwrap_or_default();
-    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let flags = flags();
     let flag = flags.split('\x1f').rev().find_map(|flag| {
         let flag = flag.strip_prefix("-C").unwrap_or(flag);
         flag.strip_prefix("linker=")
@@ -81,6 +87,11 @@ fn calls_linker_itself() -> bool {
     let name = Path::new(flag.unwrap_or(&linker)).file_stem();
     let name = name.unwrap_or_default().to_string_lossy();
     ["lld", "ld"].contains(&name.rsplit('-').next().unwrap_or_default())
+}
+
+/// What `RUSTFLAGS` and the like say.
+fn flags() -> String {
+    std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default()
 }
 
 /// Where the linker that comes with Rust is under the name that C compilers know it by; nowhere in
