@@ -11,8 +11,9 @@
 //!
 //! In reading order: [`words`] that everybody uses, the [`plan`], the [`front`] doors that make
 //! one, the supervisor in [`supervise`] that carries it out, what services and servers say of
-//! themselves in [`notify`] and [`http`], the [`message`]s that we have to say, and their words in
-//! [`voice`].
+//! themselves in [`notify`] and [`http`], what becomes of the services' [`output`], the
+//! [`message`]s that we have to say, and their words in [`voice`]. `docs/CONTRIBUTING.md` says where
+//! a new key, option, kind of readiness or architecture has its place.
 
 #![no_std]
 #![forbid(unsafe_code)]
