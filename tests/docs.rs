@@ -1,5 +1,5 @@
-//! What the documents promise: the manual pages are sound and complete, and the plans that they and
-//! README show are plans that pidlet takes.
+//! What the documents promise: the manual pages are sound and complete, and what they and README show,
+//! plans, commands and messages, is what pidlet takes and says.
 
 mod support;
 use support::*;
@@ -132,29 +132,166 @@ fn readme_has_every_key_but_the_limits() {
     }
 }
 
+/// README and what lies beside the documents, where the name ends so.
+fn documents(endings: &[&str]) -> Vec<String> {
+    let mut names = vec!["README.md".to_owned()];
+    for directory in ["docs", "docs/demo", "tests/kernels/guest"] {
+        let entries = std::fs::read_dir(path(directory)).expect("a directory of documents");
+        for entry in entries {
+            let name = entry.expect("an entry").file_name();
+            names.push(format!("{directory}/{}", name.to_string_lossy()));
+        }
+    }
+    names.retain(|name| endings.iter().any(|ending| name.ends_with(ending)));
+    names
+}
+
+/// What pidlet says of a plan, and with which code it ends.
+fn check(plan: &str) -> Ended {
+    let temp = Temp::new();
+    let file = temp.write("pidlet.conf", plan, 0o644);
+    let mut ended = Run::pidlet().args(["--dry-run", "-c", &file]).output();
+    ended.stderr = ended.stderr.replace(&file, "/etc/pidlet.conf");
+    ended
+}
+
+#[track_caller]
+fn assert_is_a_plan(name: &str, plan: &str) {
+    let ended = check(plan);
+    let taken = (ended.exit, ended.stderr.as_str());
+    assert_eq!(taken, (Exit::Code(0), ""), "{name}: {plan}{ended}");
+    // What is printed is a plan as well.
+    let again = check(&ended.stdout);
+    assert_eq!(again.exit, Exit::Code(0), "{name}: {plan}{again}");
+}
+
 #[test]
 fn every_plan_that_is_shown_is_a_plan() {
-    let mut shown = vec![("docs/demo/pidlet.conf", document("docs/demo/pidlet.conf"))];
-    for (name, begin, end, least) in [
-        ("README.md", "```ini", "```", 1),
-        ("docs/migration.md", "```ini", "```", 1),
-        (FILE, ".Bd -literal -offset indent", ".Ed", 4),
-    ] {
-        let found = plans(&document(name), begin, end);
-        assert!(found.len() >= least, "{name} shows too few plans");
-        shown.extend(found.into_iter().map(|plan| (name, plan)));
+    let mut shown = Vec::new();
+    for name in documents(&[".md", ".5", ".8", ".conf"]) {
+        let text = document(&name);
+        let found = match name.rsplit('.').next() {
+            Some("conf") if text.contains("run =") => vec![text],
+            Some("md") => plans(&text, "```ini", "```"),
+            _ => plans(&text, ".Bd -literal -offset indent", ".Ed"),
+        };
+        shown.extend(found.into_iter().map(|plan| (name.clone(), plan)));
     }
-    let temp = Temp::new();
-    for (number, (name, mut text)) in shown.into_iter().enumerate() {
+    for (name, least) in [("README.md", 1), ("docs/migration.md", 1), (FILE, 4)] {
+        let count = shown.iter().filter(|(shown, _)| shown == name).count();
+        assert!(count >= least, "{name} shows too few plans");
+    }
+    for (name, mut text) in shown {
         if !text.contains("run =") {
             // Settings of the container alone.
             text += "[x]\nrun = true\n";
         }
-        let file = temp.write(&format!("{number}.conf"), &text, 0o644);
-        let ended = Run::pidlet().args(["--dry-run", "-c", &file]).output();
-        let taken = (ended.exit, ended.stderr.as_str());
-        assert_eq!(taken, (Exit::Code(0), ""), "{name}: {text}{ended}");
+        assert_is_a_plan(&name, &text);
     }
+}
+
+/// What is between backquotes in a cell of a table, piece by piece.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_programs_of_the_migration_are_run_by_plans() {
+    let text = document("docs/migration.md");
+    let rows = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| program"));
+    let rows = rows.skip(2).take_while(|line| line.starts_with('|'));
+    let mut count = 0;
+    for row in rows {
+        let cells = cells(row);
+        let mut plan = "[x]\n".to_owned();
+        for (key, cell) in ["run", "ready", "stop"].iter().zip(&cells[1..]) {
+            for (place, piece) in quoted(cell).iter().enumerate() {
+                // What is said besides is a line of its own.
+                let line = if place == 0 {
+                    format!("{key} = {piece}")
+                } else {
+                    (*piece).to_owned()
+                };
+                // Not every user is on every machine.
+                plan += &line.replace("user = postgres", "user = 999");
+                plan.push('\n');
+            }
+        }
+        assert_is_a_plan("docs/migration.md", &plan);
+        count += 1;
+    }
+    assert!(count >= 10, "{count}");
+}
+
+#[test]
+fn the_commands_of_the_manual_page_are_taken() {
+    let page = document(PROGRAM);
+    let commands = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(".Dl $ pidlet "));
+    let commands: Vec<&str> = commands.collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    let temp = Temp::new();
+    let file = temp.write("pidlet.conf", "[x]\nrun = true\n", 0o644);
+    for command in commands {
+        let command = command.replace("/etc/pidlet.conf", &file);
+        let script = format!("exec \"$0\" --dry-run {command}");
+        let run =
+            Run::new("/bin/sh").args(["-c", &script, pidlet().to_str().expect("a name of UTF-8")]);
+        let ended = run.output();
+        let taken = (ended.exit, ended.stderr.as_str());
+        assert_eq!(taken, (Exit::Code(0), ""), "{command}: {ended}");
+    }
+}
+
+#[test]
+fn faults_are_said_as_they_are_shown() {
+    let page = document(FILE);
+    let shown = page.split("A fault of the file is said like this:\n.Bd -literal -offset indent\n");
+    let shown = shown.last().and_then(|rest| rest.split(".Ed").next());
+    let circle = "[a]\nrun = a\nafter = b\n[b]\nrun = b\nafter = a\n";
+    let head = "\n".repeat(10);
+    let ended = check(&format!(
+        "{head}[web]\nredy = x\nrun = x\nuser = app\n{circle}"
+    ));
+    assert_eq!(Some(ended.stderr.as_str()), shown, "{ended}");
+
+    let readme = document("README.md");
+    let plan = plans(&readme, "```ini", "```").remove(0);
+    let ended = check(&plan.replace("restart =", "restrat ="));
+    assert!(!ended.stderr.is_empty(), "{ended}");
+    assert!(
+        readme.contains(&format!("```text\n{}```", ended.stderr)),
+        "{ended}"
+    );
+}
+
+#[test]
+fn the_manual_page_explains_what_is_said_unasked() {
+    // As people read it.
+    let page = document(PROGRAM).replace("\\(dq", "\"");
+    let source = document("src/voice.rs");
+    let style = source
+        .split("const PIDLET")
+        .nth(1)
+        .and_then(|rest| rest.split("\n\"\n").next());
+    let lines = style.expect("our own style").lines();
+    let mut count = 0;
+    for line in lines.filter(|line| line.starts_with(['0', '1'])) {
+        // Between what is different each time.
+        let pieces = line[1..].replace("\\\"", "\"");
+        let pieces = pieces.split('%').enumerate();
+        let pieces = pieces.map(|(place, piece)| if place == 0 { piece } else { &piece[1..] });
+        let longest = pieces.max_by_key(|piece| piece.len()).expect("a piece");
+        let text = longest
+            .trim_start_matches([':', ';', ')', ' '])
+            .trim_end_matches([':', '"', ' ', '(']);
+        assert!(page.contains(text), "{PROGRAM} lacks {text:?}");
+        count += 1;
+    }
+    assert!(count >= 15, "{count}");
 }
 
 #[test]
