@@ -92,14 +92,6 @@ impl<'a, T: Copy> List<'a, T> {
         }
     }
 
-    /// Takes the items in front of the one at `place` out.
-    pub fn keep_from(&mut self, place: usize) {
-        if place <= self.len {
-            self.room.copy_within(place..self.len, 0);
-            self.len -= place;
-        }
-    }
-
     /// Takes all items out, and the room with them, for ever.
     #[inline(never)]
     pub fn take(&mut self) -> &'a mut [T] {
