@@ -713,6 +713,14 @@ fn a_daemon_without_a_good_pid_file_is_a_failure() {
     }
 }
 
+/// The next message to whoever watches the container.
+fn heard(socket: &UnixDatagram) -> String {
+    let mut buffer = [0; 100];
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let len = socket.recv(&mut buffer).expect("nothing was said upward");
+    String::from_utf8_lossy(&buffer[..len]).into_owned()
+}
+
 #[test]
 fn whoever_watches_the_container_is_told() {
     let script =
@@ -729,12 +737,7 @@ fn whoever_watches_the_container_is_told() {
                     (socket, format!("@{path}"))
                 }
             };
-            socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-            let heard = || {
-                let mut buffer = [0; 100];
-                let len = socket.recv(&mut buffer).expect("nothing was said upward");
-                String::from_utf8_lossy(&buffer[..len]).into_owned()
-            };
+            let heard = || heard(&socket);
             let init = web.run(mode).env("NOTIFY_SOCKET", name).start();
             assert_eq!(heard(), "STATUS=web: begins");
             init.send("\n");
@@ -790,13 +793,8 @@ fn what_instances_say_of_themselves_is_told_with_their_numbers() {
         let web = Web::python(script).keys("ready = notify\ninstances = 2");
         let path = web.temp.join("upward");
         let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         let _init = web.run(mode).env("NOTIFY_SOCKET", path).start();
-        let mut said = [(); 2].map(|()| {
-            let mut buffer = [0; 100];
-            let len = socket.recv(&mut buffer).expect("nothing was said upward");
-            String::from_utf8_lossy(&buffer[..len]).into_owned()
-        });
+        let mut said = [heard(&socket), heard(&socket)];
         said.sort();
         assert_eq!(said, ["STATUS=web-2: works", "STATUS=web: works"]);
     }
