@@ -457,9 +457,9 @@ pub fn zombies_do_not_use_up_the_limit_of_processes(runtime: &'static Runtime) {
     let storm = ["/probe", "spawn-storm", "300"];
     // The limit is one: a first process that does not reap never gets through.
     let alone = Bundle::new(&storm).processes(12).start(runtime);
-    alone
-        .job
-        .until("zombies are at the limit", || zombies(alone.pid()) >= 10);
+    alone.job.until("zombies are at the limit", || {
+        zombies_around(alone.pid()) >= 10
+    });
     drop(alone);
 
     let args: Vec<&str> = ["/pidlet", "--"].iter().chain(&storm).copied().collect();
@@ -468,18 +468,9 @@ pub fn zombies_do_not_use_up_the_limit_of_processes(runtime: &'static Runtime) {
     let pid = container.pid();
     container
         .job
-        .until("no zombie is left", || zombies(pid) == 0);
+        .until("no zombie is left", || zombies_around(pid) == 0);
     container.kill("TERM");
     assert_eq!(container.ended().exit, Exit::Code(143));
-}
-
-/// How many there are in the namespace of a process.
-fn zombies(pid: i32) -> usize {
-    let namespace = pid_namespace(pid).expect("it runs");
-    in_namespace(namespace)
-        .iter()
-        .filter(|info| info.is_zombie())
-        .count()
 }
 
 pub fn a_kill_for_memory_is_said_to_be_one(runtime: &'static Runtime) {

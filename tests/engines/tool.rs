@@ -16,6 +16,21 @@ use crate::support::{Captured, Ended, ErrOut, Exit, Out, Pty, Stream, holds_with
 /// Longest wait for an engine. Several work at once, and building a program may be part of it.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
+/// What leaves a container as little as can be, in the words of Docker and Podman.
+pub const HARDENED: &[&str] = &[
+    "--read-only",
+    "--user",
+    "12345:12345",
+    "--cap-drop",
+    "ALL",
+    "--security-opt",
+    "no-new-privileges",
+    "--pids-limit",
+    "20",
+    "--memory",
+    "16m",
+];
+
 /// A command with what it is given.
 pub struct Tool {
     command: Command,

@@ -80,6 +80,13 @@ pub fn pid_namespace(pid: i32) -> Option<u64> {
     Some(std::fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino())
 }
 
+/// How many zombies there are in the PID namespace of a process.
+pub fn zombies_around(pid: i32) -> usize {
+    let namespace = pid_namespace(pid).expect("it runs");
+    let all = in_namespace(namespace);
+    all.iter().filter(|info| info.is_zombie()).count()
+}
+
 /// All processes of a PID namespace, in the order of their numbers.
 pub fn in_namespace(namespace: u64) -> Vec<Info> {
     let Ok(entries) = std::fs::read_dir("/proc") else {

@@ -41,7 +41,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-pub use inspect::{Info, in_namespace, pid_namespace};
+pub use inspect::{Info, in_namespace, pid_namespace, zombies_around};
 pub use launch::pipe;
 pub use listen::{Call, Listener};
 pub use process::{Captured, Ended, Exit, Proc, Stream, Stream::Err as ErrOut, Stream::Out};

@@ -5,26 +5,12 @@
 use super::{Container, PLAN, PROBE, docker, engine, wait_lines};
 use crate::rootfs::static_probe;
 use crate::support::*;
-use crate::tool::{PATIENCE, Tool};
+use crate::tool::{HARDENED, PATIENCE, Tool};
 
-/// As little as can be given.
-const HARD: &[&str] = &[
-    "--read-only",
-    "--ipc",
-    "none",
-    "--user",
-    "12345:12345",
-    "--cap-drop",
-    "ALL",
-    "--security-opt",
-    "no-new-privileges",
-    "--pids-limit",
-    "20",
-    "--memory",
-    "16m",
-];
+/// What Docker can take away besides.
+const NO_IPC: &[&str] = &["--ipc", "none"];
 
-/// A container with `HARD` and these options; `docker` commands; its end.
+/// A container with `HARDENED`, `NO_IPC` and these options; `docker` commands; its end.
 struct Hard {
     line: &'static [&'static str],
     ready: usize,
@@ -128,7 +114,7 @@ const CASES: &[Hard] = &[
 fn it_needs_no_right_and_no_writable_file() {
     docker!();
     for case in CASES {
-        let container = Container::start(engine(), &[HARD, case.line].concat());
+        let container = Container::start(engine(), &[HARDENED, NO_IPC, case.line].concat());
         container.wait_ready(case.ready);
         for act in case.acts {
             container.docker(act).succeed();
@@ -154,11 +140,7 @@ fn zombies(container: &Container) -> usize {
         .inspect("{{.State.Pid}}")
         .parse()
         .expect("a number");
-    let namespace = pid_namespace(first).expect("the container runs");
-    in_namespace(namespace)
-        .iter()
-        .filter(|info| info.is_zombie())
-        .count()
+    zombies_around(first)
 }
 
 #[test]
@@ -166,7 +148,8 @@ fn no_zombies_fill_a_container_with_a_limit() {
     docker!();
     let storm = ["/probe", "spawn-storm", MANY];
     for line in [&[PROBE][..], &["--init", "--entrypoint", "", PROBE]] {
-        let container = Container::start(engine(), &[HARD, MEMORY, line, &storm].concat());
+        let container =
+            Container::start(engine(), &[HARDENED, NO_IPC, MEMORY, line, &storm].concat());
         container.wait_ready(1);
         let zombies = || zombies(&container);
         until("all are reaped", PATIENCE, || zombies() == 0);
@@ -174,7 +157,8 @@ fn no_zombies_fill_a_container_with_a_limit() {
         assert_eq!(container.wait_code(), 143, "{}", container.logs());
     }
     // The payload by itself reaps its own children and no orphans: after a few there is no room.
-    let line = [HARD, MEMORY, &["--entrypoint", "", PROBE], &storm].concat();
+    let own: &[&str] = &["--entrypoint", "", PROBE];
+    let line = [HARDENED, NO_IPC, MEMORY, own, &storm].concat();
     let container = Container::start(engine(), &line);
     until("zombies fill it", PATIENCE, || zombies(&container) > 15);
     assert_eq!(container.logs().stdout, "");
