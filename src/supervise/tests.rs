@@ -94,7 +94,7 @@ fn span(text: &str) -> Span {
 
 fn named(signal: Signal) -> String {
     let mut line = Line::new();
-    str::from_utf8(line.put_signal(signal).text())
+    core::str::from_utf8(line.put_signal(signal).text())
         .unwrap()
         .to_owned()
 }
@@ -219,7 +219,7 @@ impl World {
                     let mut line = Line::new();
                     if voice::write(message, &self.supervisor, 1, &mut line).is_some() {
                         self.lines
-                            .push(str::from_utf8(line.text()).unwrap().to_owned());
+                            .push(core::str::from_utf8(line.text()).unwrap().to_owned());
                     }
                     continue;
                 }
