@@ -4,7 +4,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-BIN := $(or $(CARGO_TARGET_DIR),target)/release/pidlet
+BIN := $(or $(CARGO_TARGET_DIR),target)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release/pidlet
 
 # What the commands need beside Rust: a command or a file (a `*` stands for any version), and the Debian package that
 # has it.
@@ -45,7 +45,7 @@ demo: rust  ## install what it needs, build, and run Redis, Python and nginx und
 	@.ci/packages 'The demo' $(BUILD_NEEDS) $(DEMO_NEEDS)
 	$(CARGO) build --release
 	@echo
-	@python3 docs/demo/run.py $(BIN)
+	@python3 docs/demo/run.py '$(BIN)'
 
 # Both profiles: overflow checks and debug assertions find faults, but the release binary is what people run.
 test: rust  ## install what they need and run all tests, in both profiles
@@ -100,8 +100,8 @@ build: rust build-needs  ## build target/release/pidlet
 # A promise that nobody measures is soon broken.
 size: build  ## print the binary's size and its sections'; fail over the budget
 	@.ci/packages 'The size check' size=binutils
-	@size -A -d $(BIN)
-	@bytes=$$(stat -c %s $(BIN)); \
+	@size -A -d '$(BIN)'
+	@bytes=$$(stat -c %s '$(BIN)'); \
 	echo "$(BIN): $$bytes bytes; budget $(SIZE_BUDGET), limit $(SIZE_LIMIT)"; \
 	test $$bytes -le $(SIZE_LIMIT) || { echo "size: over the limit, which may not be raised" >&2; exit 1; }; \
 	test $$bytes -le $(SIZE_BUDGET) || { echo "size: over the budget" >&2; exit 1; }
@@ -131,10 +131,10 @@ lint: rust build-needs  ## check formatting, and clippy without a warning
 
 # Not built here: `sudo make install` should neither need cargo nor leave root's files in target/.
 install:  ## install the built binary and the manual pages below $(DESTDIR)$(PREFIX)
-	@test -x $(BIN) || { echo 'install: nothing is built yet; run "make build" first' >&2; exit 1; }
-	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/pidlet
-	install -D -m 644 docs/pidlet.8 $(DESTDIR)$(PREFIX)/share/man/man8/pidlet.8
-	install -D -m 644 docs/pidlet.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/pidlet.conf.5
+	@test -x '$(BIN)' || { echo 'install: nothing is built yet; run "make build" first' >&2; exit 1; }
+	install -D -m 755 '$(BIN)' '$(DESTDIR)$(PREFIX)/bin/pidlet'
+	install -D -m 644 docs/pidlet.8 '$(DESTDIR)$(PREFIX)/share/man/man8/pidlet.8'
+	install -D -m 644 docs/pidlet.conf.5 '$(DESTDIR)$(PREFIX)/share/man/man5/pidlet.conf.5'
 
 clean: rust  ## remove what was built
 	$(CARGO) clean
