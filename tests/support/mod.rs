@@ -107,6 +107,8 @@ fn build_probe(directory: &Path) {
         .args(["build", "--quiet", "--example", "probe", "--target-dir"])
         .arg(target);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    // It would make a directory of its own below.
+    cargo.env_remove("CARGO_BUILD_TARGET");
     if directory.ends_with("release") {
         cargo.arg("--release");
     }
