@@ -20,8 +20,8 @@ use edge::memory_events::MemoryEvents;
 use edge::notify::{self, Notify};
 use edge::output::Outputs;
 use edge::process::{self, Own};
-use edge::raw;
-use edge::reactor::{NONE, NOTIFY, Reactor, Token, now};
+use edge::raw::{self, Pending};
+use edge::reactor::{self, NONE, NOTIFY, Reactor, Token, now};
 use edge::reap;
 use edge::rest::Farewell;
 use edge::say;
@@ -49,8 +49,18 @@ const SI_KERNEL: i32 = 0x80;
 const LAST_OUTPUT: Span = Span::seconds(1);
 
 /// How long we rest after a look at the children that found several orphans dead and nobody else, in
-/// milliseconds. A signal or a service's end may have to wait that long.
+/// milliseconds. What services write or their ends may have to wait that long; other signals end it.
 const REST_MS: u64 = 3;
+
+/// How many zombies are reaped before everybody else has his turn again: somebody may make them faster
+/// than we reap them.
+const REAPED_MAX: u32 = 256;
+
+/// Every signal but that of a child's end.
+const NOT_CHILDREN: SignalSet = SignalSet::ALL.without(Signal::CHLD);
+
+/// A deadline for which nobody waits.
+const PAST: Instant = Instant(0);
 
 /// How many messages are heard before everybody else has his turn again.
 const HEARD_MAX: u32 = 64;
@@ -168,15 +178,15 @@ impl<'p> Init<'p> {
                 Next::Start(service) => {
                     self.start(service);
                     // What has arrived meanwhile may be that nothing more is to be started.
-                    while matches!(self.supervisor.next(), Next::Start(_)) && self.wait(Some(now()))
-                    {
+                    if let Next::Start(_) = self.supervisor.next() {
+                        self.wait(Some(PAST));
                     }
                 }
                 Next::Wait(_) if !settled => {
                     settled = true;
                     self.settle();
                 }
-                Next::Wait(until) => _ = self.wait(until),
+                Next::Wait(until) => self.wait(until),
             }
             if take(&mut self.look) {
                 self.reap();
@@ -270,32 +280,51 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// Waits for a signal, and tells whether there was one.
-    fn wait(&mut self, until: Option<Instant>) -> bool {
-        let pending = self.reactor.wait(until);
-        if let Some(signal) = Signal::new(pending.number) {
-            let child = signal == Signal::CHLD;
-            self.look |= child;
-            self.asleep &= signal != Signal::CONT;
-            if !child || self.plan.style == Style::DumbInit {
-                let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
-                self.step(Event::Signal {
-                    signal,
-                    from_kernel: pending.code == SI_KERNEL,
-                    parent_died,
-                });
-            }
+    /// Waits for a signal, and takes each kind that is there once: the kernel hands out the one with the
+    /// lowest number, so that whoever sends it without end would keep all others from us.
+    fn wait(&mut self, until: Option<Instant>) {
+        let (mut signals, mut limit) = (SignalSet::ALL, until);
+        if self.look {
+            // That somebody has died we know already, and there is no time to wait.
+            (signals, limit) = (NOT_CHILDREN, Some(PAST));
         }
-        while let Some(token) = self.reactor.woken() {
-            self.woken(token);
+        loop {
+            let pending = self.reactor.wait(limit, signals);
+            let another = self.heed(pending);
+            while let Some(token) = self.reactor.woken() {
+                self.woken(token);
+            }
+            let Some(signal) = another else {
+                break;
+            };
+            signals = signals.without(signal);
+            limit = Some(PAST);
         }
         if self.outputs.due {
             self.outputs.complain(false);
         }
-        if pending.number == 0 {
+        // Whoever has many children die is no reason to be late.
+        if until.is_some() {
             self.step(Event::Time);
         }
-        pending.number != 0
+    }
+
+    /// Heeds a signal, if there is one; which it was, unless it is that of a child's end.
+    #[inline(never)]
+    fn heed(&mut self, pending: Pending) -> Option<Signal> {
+        let signal = Signal::new(pending.number)?;
+        let child = signal == Signal::CHLD;
+        self.look |= child;
+        self.asleep &= signal != Signal::CONT;
+        if !child || self.plan.style == Style::DumbInit {
+            let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
+            self.step(Event::Signal {
+                signal,
+                from_kernel: pending.code == SI_KERNEL,
+                parent_died,
+            });
+        }
+        Some(signal).filter(|_| !child)
     }
 
     /// A descriptor that we watch is ready.
@@ -431,15 +460,17 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// Reaps every zombie there is.
+    /// Reaps every zombie there is, but no more at a time than leaves everybody else his turn.
     #[inline(never)]
     fn reap(&mut self) {
         let (mut buried, mut killed) = (0, false);
         let mut all_unheard = !self.supervisor.heeds_orphans();
-        let left = loop {
+        let mut left = None;
+        while buried < REAPED_MAX {
             let child = reap::look(self.keeps_zombies);
             if child.pid == 0 {
-                break child.exists;
+                left = Some(child.exists);
+                break;
             }
             self.notify.ended(child.pid, &mut self.reactor);
             buried += 1;
@@ -458,16 +489,19 @@ impl<'p> Init<'p> {
             if matches!(self.supervisor.next(), Next::Exit(_)) {
                 return;
             }
-        };
+        }
         if killed {
             self.memory.grown();
         }
-        if self.supervisor.heeds_orphans() {
+        self.look |= left.is_none();
+        if let (Some(left), true) = (left, self.supervisor.heeds_orphans()) {
             self.step(Event::Reaped { left });
         }
-        if all_unheard && buried > 1 {
+        if buried > 1 {
             // Where thousands die at once each look passes all who still live, so few looks are best.
-            _ = raw::poll(NONE, 0, REST_MS);
+            let rest = if all_unheard { REST_MS } else { 0 };
+            let pending = reactor::rest(rest, NOT_CHILDREN);
+            self.heed(pending);
         }
         if let (Some(pid), true) = (self.supervisor.foreground_child(), self.terminal.is_there()) {
             // Whoever sends STOP itself is no terminal, and knows how to send CONT.

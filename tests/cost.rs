@@ -91,11 +91,17 @@ struct Attached {
 
 impl Attached {
     fn to(init: &Proc, strace: &Path, temp: &Temp) -> Attached {
+        Attached::with(&[], init, strace, temp)
+    }
+
+    /// With further options.
+    fn with(options: &[&str], init: &Proc, strace: &Path, temp: &Temp) -> Attached {
         let trace = temp.join(format!("attached-{}", init.pid()));
         let pid = init.pid().to_string();
         let command = &mut Command::new(strace);
         let command = command
             .args(["-o", &trace, "-p", &pid])
+            .args(options)
             .stderr(Stdio::piped());
         let mut strace = command.spawn().expect("strace can be run");
         let errors = strace.stderr.take().expect("a pipe was asked for");
@@ -289,6 +295,23 @@ fn orphans_that_come_one_by_one_cost_three_system_calls_each_or_four() {
         assert!(calls.len() >= MANY, "the trace is not whole: {calls:#?}");
         assert!(calls.len() <= each * MANY + 50, "{} calls", calls.len());
     }
+}
+
+/// Each look at the children takes longer than the next one needs to die, so that there always is one more;
+/// and its signal has a lower number than the one that stops.
+#[test]
+fn orphans_without_end_hold_neither_signals_nor_deadlines_up() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let storm = "trap '' TERM; exec \"$0\" spawn-storm 100000000";
+    let storm = ["sh", "-c", storm, probe()];
+    let run = Run::pidlet().args(["--grace", "300ms", "--"]).args(storm);
+    let init = run.arg("---").args(storm).start();
+    let slow = ["-e", "trace=waitid", "-e", "inject=waitid:delay_exit=5000"];
+    let attached = Attached::with(&slow, &init, &strace, &temp);
+    init.until("the storm rages", || calls(&attached.trace).len() > 50);
+    init.kill(libc::SIGPWR);
+    assert_eq!(init.wait_exit(), Exit::Code(137), "{}", init.stderr());
 }
 
 /// An init whose child leaves orphans behind as soon as it reads a line, and then says so.

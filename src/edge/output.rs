@@ -28,6 +28,7 @@ use pidlet::message::Stream as OwnStream;
 use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source, put_lines};
 use pidlet::plan::{Key, Log, Plan, Spec, StartFault, Step, behind, names};
 use pidlet::words::errno::Errno;
+use pidlet::words::signal::SignalSet;
 use pidlet::words::text::{self, Line};
 use pidlet::words::time::Instant;
 
@@ -416,7 +417,7 @@ impl Outputs<'_> {
             self.close(number, reactor);
         }
         while self.sinks.iter().any(|sink| sink.stalled) && now() < until {
-            reactor.wait(Some(until));
+            reactor.wait(Some(until), SignalSet::ALL);
             while let Some(token) = reactor.woken() {
                 self.woken(token, reactor);
             }

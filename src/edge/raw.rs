@@ -547,8 +547,8 @@ const _: () = assert!(size_of::<Told>() == size_of::<sys::siginfo_t>());
 /// How much code [`wait_signal`] may have, generously: what is not there is fetched again.
 const IDLE_CODE_BYTES: usize = 512;
 
-/// rt_sigtimedwait(2) for any signal, which is cheaper than a signalfd and never out of descriptors. None
-/// after `timeout_ms`; for ever if that is `None`.
+/// rt_sigtimedwait(2), which is cheaper than a signalfd and never out of descriptors. No signal after
+/// `timeout_ms`; for ever if that is `None`.
 ///
 /// First it gives back the memory of `idle`, which are segments that are never written to: code and
 /// data that the file has. All pages of them but those that this very function waits in leave our
@@ -558,20 +558,23 @@ const IDLE_CODE_BYTES: usize = 512;
 ///
 /// The segments must be private mappings of a file that nobody has written to.
 #[inline(never)]
-pub unsafe fn wait_signal(timeout_ms: Option<u64>, idle: Option<&[(usize, usize); 2]>) -> Pending {
+pub unsafe fn wait_signal(
+    signals: SignalSet,
+    timeout_ms: Option<u64>,
+    idle: Option<&[(usize, usize); 2]>,
+) -> Pending {
     const PAGE: usize = 4096;
     // What the start had below our own frame on the stack is nobody's any more. The frame may reach
     // further down than what we see of it: 640 bytes in debug builds, and the ABI's red zone.
     const FRAME_BYTES: usize = if cfg!(debug_assertions) { 2048 } else { 512 };
     const STACK_BYTES: usize = 64 * 1024;
-    let set = SignalSet::ALL.0;
     let mut room = Told::uninit();
     let time = timeout_ms.map(timespec);
     let time = time.as_ref().map_or(null(), |time| &raw const *time) as usize;
-    let (place, sets) = (room.as_mut_ptr() as usize, &raw const set as usize);
+    let (place, sets) = (room.as_mut_ptr() as usize, &raw const signals.0 as usize);
     let advice = sys::MADV_DONTNEED as usize;
     // SAFETY: the caller's; an advice that the kernel does not take changes nothing. From the
-    // advice to the end of the wait no other code runs. The set is eight bytes of ones; the kernel
+    // advice to the end of the wait no other code runs. The set is eight bytes; the kernel
     // writes a whole siginfo_t, which may hold anything, if it returns a signal.
     unsafe {
         if let Some(segments) = idle {

@@ -14,6 +14,7 @@ use rustix::fd::AsRawFd;
 
 use super::raw::{self, NO_SIGNAL, Pending};
 use pidlet::words::errno::Errno;
+use pidlet::words::signal::SignalSet;
 use pidlet::words::time::Instant;
 
 /// How many events one wait takes at most.
@@ -181,8 +182,8 @@ impl Reactor {
         signals
     }
 
-    /// A pending signal, after waiting for one, or for what is watched, until `deadline`.
-    pub fn wait(&mut self, deadline: Option<Instant>) -> Pending {
+    /// A pending one of these signals, after waiting for one, or for what is watched, until `deadline`.
+    pub fn wait(&mut self, deadline: Option<Instant>, signals: SignalSet) -> Pending {
         // Rounded up as it is in whole milliseconds: what is due then is due when we are back.
         let timeout = deadline.map(|deadline| deadline.since(now()).0);
         let mut idle = None;
@@ -198,13 +199,20 @@ impl Reactor {
         }
         loop {
             // SAFETY: the segments are the program's, which nobody may write to.
-            let pending = unsafe { raw::wait_signal(at_most, take(&mut idle)) };
+            let pending = unsafe { raw::wait_signal(signals, at_most, take(&mut idle)) };
             // Whoever traces or freezes us interrupts the call, and means nothing by it.
             if pending.number != 0 || at_most.is_some() {
                 return pending;
             }
         }
     }
+}
+
+/// Waits so long for one of these signals, and for nothing else.
+#[inline(never)]
+pub fn rest(ms: u64, signals: SignalSet) -> Pending {
+    // SAFETY: no segments.
+    unsafe { raw::wait_signal(signals, Some(ms), None) }
 }
 
 const NO_EVENT: epoll_event = epoll_event { events: 0, data: 0 };

@@ -147,6 +147,11 @@ impl SignalSet {
         SignalSet(self.0 | 1 << (signal.number() - 1))
     }
 
+    /// The set without `signal`.
+    pub const fn without(self, signal: Signal) -> SignalSet {
+        SignalSet(self.0 & !SignalSet::NONE.with(signal).0)
+    }
+
     /// Whether `signal` is in the set.
     pub const fn has(self, signal: Signal) -> bool {
         self.0 & 1 << (signal.number() - 1) != 0
