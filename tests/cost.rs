@@ -554,6 +554,42 @@ fn an_event_costs_the_same_with_ten_services_and_with_a_thousand() {
     }
 }
 
+#[test]
+fn a_signal_waits_for_none_of_the_many_who_write() {
+    const WRITERS: usize = 40;
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let file = plan_of(WRITERS, false, &temp);
+    let run = Run::pidlet().cwd(temp.path());
+    let init = run.args(["--log", "prefix", "-c", &file]).start();
+    init.until("all are ready", || init.lines(Out).len() == WRITERS);
+    init.kill(libc::SIGSTOP);
+    init.until("it is stopped", || {
+        init.info().is_some_and(|info| info.is_stopped())
+    });
+    for other in init.others() {
+        // SAFETY: a process of the namespace that is this test's own.
+        unsafe { libc::kill(other.pid, libc::SIGUSR1) };
+    }
+    init.until("all have something to say", || {
+        init.others().iter().all(|other| other.pending == 0)
+    });
+    init.kill(libc::SIGUSR2);
+    let attached = Attached::to(&init, &strace, &temp);
+    init.kill(libc::SIGCONT);
+    init.until("all have it", || {
+        let lines = init.lines(Out);
+        lines.iter().filter(|line| line.contains("got 12")).count() == WRITERS
+    });
+    let calls = attached.calls();
+    let taken = |call: &String| call.contains("SIGUSR2") && call.contains("timedwait");
+    let taken = calls.iter().position(taken).expect("the signal is taken");
+    let reads = calls[..taken]
+        .iter()
+        .filter(|call| call.starts_with("read("));
+    assert_eq!(reads.count(), 0, "{calls:#?}");
+}
+
 // ---- memory ------------------------------------------------------------------------------------
 
 /// What a process has of memory, in bytes.

@@ -175,7 +175,8 @@ impl Reactor {
     /// Waits for what is watched. Whether a signal is there.
     fn wait_all(&mut self, timeout_ms: Option<u64>) -> bool {
         self.ready = raw::epoll_wait(self.epoll, &mut self.events, timeout_ms);
-        let mut signals = false;
+        // Where more is ready than was asked for, a signal would wait behind all of it.
+        let mut signals = self.ready == BATCH;
         for event in self.events.iter().take(self.ready) {
             signals |= event.data == u64::from(SIGNALS);
         }
