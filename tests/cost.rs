@@ -555,6 +555,28 @@ fn an_event_costs_the_same_with_ten_services_and_with_a_thousand() {
 }
 
 #[test]
+fn a_line_of_our_own_costs_one_system_call() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let words = ["-v", "--", probe(), "exit", "3"];
+    let run = traced(&strace, &temp, &[]).arg(pidlet()).args(words);
+    let ended = run.output();
+    assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+    let calls = calls(temp.join("trace"));
+    let ours = |call: &&String| call.contains("(2, ");
+    let ours: Vec<&String> = calls.iter().filter(ours).collect();
+    if ours.iter().any(|call| call.contains("EOPNOTSUPP")) {
+        skip!("the kernel knows no write to a pipe that does not wait");
+    }
+    // The last one waits for a reader who is slow.
+    assert_eq!(
+        ours.len(),
+        ended.stderr.lines().count(),
+        "{ours:#?}\n{ended}"
+    );
+}
+
+#[test]
 fn a_signal_waits_for_none_of_the_many_who_write() {
     const WRITERS: usize = 40;
     let strace = strace_or_skip!();

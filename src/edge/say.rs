@@ -50,27 +50,16 @@ const TERMINAL_BYTES: usize = 128;
 /// with.
 pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> bool {
     let fd = fd(stream);
-    if raw::is_terminal(fd.as_raw_fd()) {
-        // Opened anew it does not wait, whatever it does for those who share it: so a line stays whole.
-        let path = match stream {
-            Stream::Out => c"/proc/self/fd/1",
-            Stream::Err => c"/proc/self/fd/2",
-        };
-        let anew = raw::open(path, O_WRONLY);
-        if anew >= 0 {
-            let _ = raw::poll(anew, POLLOUT, patience_ms);
-            // SAFETY: it is open until it is closed below.
-            let (_, errno) = write_to(unsafe { BorrowedFd::borrow_raw(anew) }, text);
-            raw::close(anew as usize);
-            return errno != Errno::AGAIN;
-        }
-    }
+    let path = match stream {
+        Stream::Out => c"/proc/self/fd/1",
+        Stream::Err => c"/proc/self/fd/2",
+    };
     let mut rest = text;
     loop {
         if patience_ms > 0 {
             let _ = raw::poll(fd.as_raw_fd(), POLLOUT, patience_ms);
         }
-        let (written, errno) = offer(fd, rest, true);
+        let (written, errno) = offer(fd, rest, Some(path));
         match rest.get(written..) {
             // A terminal that cannot be opened takes a line in pieces.
             Some(more @ [_, ..]) if written > 0 => rest = more,
@@ -81,12 +70,9 @@ pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> bool {
 }
 
 /// Writes what a stream takes just now, without waiting: how much that was, and [`Errno::AGAIN`] or
-/// what else went wrong if it is nothing. Unless it `may_wait` it need not be asked.
+/// what else went wrong if it is nothing. A terminal is given all if it can be opened by this path.
 #[inline(never)]
-pub fn offer(fd: BorrowedFd, text: &[u8], may_wait: bool) -> (usize, Errno) {
-    if !may_wait {
-        return write_to(fd, text);
-    }
+pub fn offer(fd: BorrowedFd, text: &[u8], path: Option<&CStr>) -> (usize, Errno) {
     // Setting O_NONBLOCK would set it for everybody who shares the pipe. A write that does not
     // wait needs a kernel that knows it for this kind of file.
     match pwritev2(fd, &[IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT) {
@@ -98,7 +84,17 @@ pub fn offer(fd: BorrowedFd, text: &[u8], may_wait: bool) -> (usize, Errno) {
                 .unwrap_or(error != rustix::io::Errno::AGAIN) =>
         {
             let mut most = PIPE_BYTES;
+            // Only now, since no kernel knows that kind of write for terminals.
             if raw::is_terminal(fd.as_raw_fd()) {
+                // Opened anew it does not wait, whatever it does for those who share it: a line stays
+                // whole.
+                let anew = path.map_or(-1, |path| raw::open(path, O_WRONLY));
+                if anew >= 0 {
+                    // SAFETY: it is open until it is closed below.
+                    let (_, errno) = write_to(unsafe { BorrowedFd::borrow_raw(anew) }, text);
+                    raw::close(anew as usize);
+                    return (text.len(), errno);
+                }
                 // What is done for a newline, a tab or a return takes room anew, of which there may be
                 // none any more behind what comes before: the kernel would wait for it.
                 most = 0;
@@ -120,7 +116,7 @@ pub fn offer(fd: BorrowedFd, text: &[u8], may_wait: bool) -> (usize, Errno) {
 /// write(2), without the signal that comes with a broken pipe or a file that may not grow any more
 /// (RLIMIT_FSIZE): nobody has sent it, and the services must not be told of it.
 #[inline(never)]
-fn write_to(fd: BorrowedFd, text: &[u8]) -> (usize, Errno) {
+pub fn write_to(fd: BorrowedFd, text: &[u8]) -> (usize, Errno) {
     match rustix::io::write(fd, text) {
         Ok(written) => (written, Errno(0)),
         Err(error) => {

@@ -194,7 +194,12 @@ impl<'p> Sink<'p> {
         while let Some(text @ [_, ..]) = bytes.get(self.from..self.to) {
             let (mut written, mut errno) = (0, self.errno);
             if self.fd != CLOSED {
-                (written, errno) = say::offer(borrow(self.fd), text, self.waits);
+                let fd = borrow(self.fd);
+                (written, errno) = if self.waits {
+                    say::offer(fd, text, None)
+                } else {
+                    say::write_to(fd, text)
+                };
             }
             if written > 0 {
                 self.from = self.from.wrapping_add(written);
