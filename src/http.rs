@@ -7,11 +7,11 @@ const STATUS_LINE: &[u8; 12] = b"HTTP/1.0 200";
 pub const STATUS_BYTES: usize = STATUS_LINE.len();
 
 /// Whether this may be the byte at `place` of an answer with a status from 200 to 399.
-pub fn is_good(place: usize, byte: i32) -> bool {
+pub fn is_good(place: usize, byte: u8) -> bool {
     match STATUS_LINE.get(place) {
-        Some(b'0') => (b'0'.into()..=b'9'.into()).contains(&byte),
-        Some(b'2') => byte | 1 == b'3'.into(),
-        Some(&expected) => byte == expected.into(),
+        Some(b'0') => byte.is_ascii_digit(),
+        Some(b'2') => byte | 1 == b'3',
+        Some(&expected) => byte == expected,
         None => false,
     }
 }
@@ -42,9 +42,9 @@ mod tests {
             let all = begin
                 .iter()
                 .enumerate()
-                .all(|(place, byte)| is_good(place, (*byte).into()));
+                .all(|(place, byte)| is_good(place, *byte));
             assert_eq!(all, good, "{answer:?}");
         }
-        assert!(!is_good(STATUS_BYTES, b' '.into()));
+        assert!(!is_good(STATUS_BYTES, b' '));
     }
 }

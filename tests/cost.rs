@@ -577,6 +577,35 @@ fn a_line_of_our_own_costs_one_system_call() {
 }
 
 #[test]
+fn the_status_of_an_http_answer_is_read_at_once() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let script = "import http.server as h\n\
+        h.HTTPServer(('127.0.0.1', 8080), h.SimpleHTTPRequestHandler).serve_forever()\n";
+    temp.write("server", script, 0o644);
+    let text = "[s]\nrun = python3 server\nready = http://127.0.0.1:8080/\n\
+        health = http://127.0.0.1:8080/\nhealth-every = 100ms\n";
+    let plan = temp.write("plan", text, 0o644);
+    let run = Run::pidlet().own_network().cwd(temp.path());
+    let init = run.args(["-v", "-c", &plan]).start();
+    init.wait_line(ErrOut, |line| line.contains(" is up "));
+    let attached = Attached::to(&init, &strace, &temp);
+    let count =
+        |calls: &[String], name: &str| calls.iter().filter(|call| call.starts_with(name)).count();
+    init.until("it has been checked", || {
+        count(&calls(&attached.trace), "socket(") > 5
+    });
+    let calls = attached.calls();
+    let (checks, good) = (count(&calls, "socket("), count(&calls, "sendmsg("));
+    assert!(good + 1 >= checks, "{calls:#?}");
+    println!("{} system calls for {checks} checks", calls.len());
+    let status = calls
+        .iter()
+        .filter(|call| call.contains("\"HTTP/1.0 200\""));
+    assert!(status.count() + 1 >= checks, "{calls:#?}");
+}
+
+#[test]
 fn a_signal_waits_for_none_of_the_many_who_write() {
     const WRITERS: usize = 40;
     let strace = strace_or_skip!();

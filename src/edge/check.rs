@@ -25,11 +25,9 @@ use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 use pidlet::words::text;
 
-/// A newline, as [`byte`] returns it.
-const NEWLINE: i32 = b'\n' as i32;
-/// What [`byte`] returns where there is no further byte, and where there is none yet.
-const END: i32 = -1;
-const NOT_YET: i32 = -2;
+/// What [`read`] returns where there is no further byte, and where there is none yet.
+const END: isize = 0;
+const NOT_YET: isize = -1;
 
 /// What is known of one service's check.
 #[derive(Clone, Copy)]
@@ -235,11 +233,13 @@ impl Checks {
     #[inline(never)]
     pub fn heard(&mut self, place: Place) -> bool {
         let check = self.at(place);
-        let byte = byte(check.pipe);
-        if byte == NEWLINE || byte == END {
+        // One byte at a time: those who say that they are ready do so in a few.
+        let mut byte = [0];
+        let len = read(check.pipe, &mut byte);
+        if byte == *b"\n" || len == END {
             close(&mut check.pipe);
         }
-        byte == NEWLINE
+        byte == *b"\n"
     }
 }
 
@@ -285,17 +285,20 @@ impl Check {
                 _ => return Some(Finding::Good),
             }
         }
-        loop {
-            let place = usize::from(self.seen);
-            if self.seen == ANSWERED {
-                return Some(Finding::Good);
+        let mut answer = [0; http::STATUS_BYTES];
+        while let place @ [_, ..] = answer.get_mut(self.seen.into()..).unwrap_or(&mut []) {
+            let len = read(self.fd, place);
+            if len == NOT_YET {
+                return None;
             }
-            match byte(self.fd) {
-                NOT_YET => return None,
-                byte if http::is_good(place, byte) => self.seen += 1,
-                _ => return Some(Finding::Bad),
+            let begin = usize::from(self.seen);
+            let good = |at| answer.get(at).is_some_and(|byte| http::is_good(at, *byte));
+            if len == END || !(begin..begin + len as usize).all(good) {
+                return Some(Finding::Bad);
             }
+            self.seen += len as u8;
         }
+        Some(Finding::Good)
     }
 
     /// Reads the rest of an answer: a connection that is closed before that is reset, and many a
@@ -330,16 +333,14 @@ impl Check {
     }
 }
 
-/// The next byte, [`END`] or [`NOT_YET`]. One at a time: those who say that they are ready do so in
-/// a few.
+/// Reads what there is: how much that is, [`END`] or [`NOT_YET`].
 #[inline(never)]
-fn byte(fd: c_int) -> i32 {
-    let mut byte = [0];
+fn read(fd: c_int, place: &mut [u8]) -> isize {
     if fd == NONE {
         return NOT_YET;
     }
-    match raw::read(fd, &mut byte) {
-        1.. => byte[0].into(),
+    match raw::read(fd, place) {
+        len @ 1.. => len,
         error if raw::errno(error) == Errno::AGAIN => NOT_YET,
         _ => END,
     }
