@@ -41,7 +41,11 @@ fn put_all<'a>(list: &mut List<'a, &'a CStr>, words: &[&'a CStr]) {
     for word in words {
         let text = word.to_bytes();
         let name = take(&mut { text }, b'=');
-        let same = |other: &&CStr| take(&mut other.to_bytes(), b'=') == name;
+        // Most differ at once: this is asked of each for each.
+        let same = |other: &&CStr| {
+            let behind = other.to_bytes().strip_prefix(name);
+            behind.is_some_and(|behind| matches!(behind, [] | [b'=', ..]))
+        };
         if let Some(place) = list.iter().position(same) {
             list.remove(place);
         }
