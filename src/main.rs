@@ -499,7 +499,12 @@ impl<'p> Init<'p> {
         }
         if buried > 1 {
             // Where thousands die at once each look passes all who still live, so few looks are best.
-            let rest = if all_unheard { REST_MS } else { 0 };
+            // But whoever writes all the time would be held up by that.
+            let rest = if all_unheard && !self.reactor.busy {
+                REST_MS
+            } else {
+                0
+            };
             let pending = reactor::rest(rest, NOT_CHILDREN);
             self.heed(pending);
         }

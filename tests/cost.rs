@@ -314,6 +314,34 @@ fn orphans_without_end_hold_neither_signals_nor_deadlines_up() {
     assert_eq!(init.wait_exit(), Exit::Code(137), "{}", init.stderr());
 }
 
+#[test]
+fn a_burst_of_orphans_does_not_have_output_wait() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let script = "echo waits; read line; exec \"$0\" spawn-storm 100";
+    let run = Run::pidlet().stdin(Input::Pipe).args(["--log", "prefix"]);
+    let init = run.args(["--", "sh", "-c", script, probe()]).start();
+    init.wait_says("sh | waits");
+    init.kill(libc::SIGSTOP);
+    init.until("it is stopped", || {
+        init.info().is_some_and(|info| info.is_stopped())
+    });
+    init.send("\n");
+    // That it says so itself is for pidlet to read.
+    init.until("all are dead and it sleeps", || {
+        let storm = init.find("probe");
+        zombies(&init) == 100 && storm.is_some_and(|storm| storm.state == 'S')
+    });
+    let attached = Attached::to(&init, &strace, &temp);
+    init.kill(libc::SIGCONT);
+    init.wait_says("sh | ready");
+    init.until("all are reaped", || zombies(&init) == 0);
+    let calls = attached.calls();
+    let rests =
+        |call: &String| call.contains("rt_sigtimedwait") && call.contains("tv_nsec=3000000");
+    assert!(!calls.iter().any(rests), "{calls:#?}");
+}
+
 /// An init whose child leaves orphans behind as soon as it reads a line, and then says so.
 fn storm_behind_a_line(mode: Mode) -> Proc {
     let script = "echo waits; read line; exec \"$0\" spawn-storm \"$1\"";

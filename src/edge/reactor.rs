@@ -38,6 +38,8 @@ pub struct Reactor {
     events: [epoll_event; BATCH],
     /// How many of the events are still to be handed out.
     ready: usize,
+    /// In the last wait there was something else than signals.
+    pub busy: bool,
 }
 
 /// What woke us: whose descriptor it is, and which of his.
@@ -98,6 +100,7 @@ impl Reactor {
             fault: Errno::MFILE,
             events: [NO_EVENT; BATCH],
             ready: 0,
+            busy: false,
         }
     }
 
@@ -177,8 +180,11 @@ impl Reactor {
         self.ready = raw::epoll_wait(self.epoll, &mut self.events, timeout_ms);
         // Where more is ready than was asked for, a signal would wait behind all of it.
         let mut signals = self.ready == BATCH;
+        self.busy = false;
         for event in self.events.iter().take(self.ready) {
-            signals |= event.data == u64::from(SIGNALS);
+            let signal = event.data == u64::from(SIGNALS);
+            signals |= signal;
+            self.busy |= !signal;
         }
         signals
     }
