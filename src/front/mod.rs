@@ -141,12 +141,13 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
             _ => return door.usage(question, style, Stream::Err, 1),
         }
     }
+    let words = options.rest();
     match style {
         Style::Tini => tini::after(question, settings.plan),
-        Style::DumbInit => dumb_init::after(question, settings.plan),
-        Style::Pidlet | Style::Catatonit => (),
+        // Where there is nothing to run it says nothing else.
+        Style::DumbInit if !words.is_empty() => dumb_init::after(question, settings.plan),
+        _ => (),
     }
-    let words = options.rest();
     if settings.pause {
         // A program that is given all the same is ignored.
         return Ok(());

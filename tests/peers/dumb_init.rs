@@ -25,6 +25,9 @@ pub fn options() -> Vec<Case> {
             let words = [word].into_iter().filter(|word| !word.is_empty());
             side.show(&side.run(words).output())
         }),
+        Case::ends_with("no program in debug mode", &["-c"], |run| {
+            run.env("DUMB_INIT_DEBUG", "1")
+        }),
         Case::speaks("options and no program", &["-c", "-v", "-r", "15:2"]),
         Case::speaks("an unknown option", &["-z", "--", "true"]),
         Case::speaks("an unknown long option", &["--zero", "true"]),
