@@ -475,6 +475,9 @@ impl<'p> Supervisor<'p> {
         self.to_do.actions.clear();
         self.now = now;
         if self.phase == Phase::Done {
+            if let Event::Ended { pid, status, .. } = event {
+                self.say(Message::orphan(pid, status));
+            }
             return;
         }
         match event {

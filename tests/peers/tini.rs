@@ -215,6 +215,10 @@ fn talk() -> Vec<Case> {
             &["-w", "-s", "--", probe(), "orphans", "1", "--exit-now"],
             reaped,
         ),
+        Case::ends(
+            "-w tells of a child that nobody waited for",
+            &["-w", "-s", "--", probe(), "neglect", "3"],
+        ),
         Case::lives(
             "without -w not",
             &["-s", "--", probe(), "orphans", "1", "--exit-now"],

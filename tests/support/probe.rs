@@ -18,7 +18,7 @@ type Args<'a> = &'a [&'a str];
 type Command = (&'static str, fn(Args));
 
 /// Every command with what it does. All end with 0 unless said otherwise.
-const COMMANDS: [Command; 33] = [
+const COMMANDS: [Command; 34] = [
     // Mask, dispositions, group, session, terminal: one line each.
     ("mask", mask),
     // [--exit-on SIG=CODE]...: waits for all signals, says `ready`, then `got SIG CODE SENDER` for each.
@@ -33,6 +33,8 @@ const COMMANDS: [Command; 33] = [
     ("ignore", ignore),
     // N [--ignore-term] [--exit-now | --report] [--then-exit CODE]: leaves N orphans behind.
     ("orphans", orphans),
+    // CODE: ends with this code when a child of its has ended, for which it has not waited.
+    ("neglect", neglect),
     // [CODE]: starts a member of its own group; both say what they get, until TERM. Ends at once with CODE.
     ("group", group),
     // Moves to another group, so that its own number names none; then as `signals`, until TERM.
@@ -529,6 +531,16 @@ fn children() -> usize {
         std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"))
     });
     list.map_or(0, |text| text.split_whitespace().count())
+}
+
+fn neglect(args: Args) {
+    let child = fork(|| ()) as u32;
+    // SAFETY: an integer structure, and a pointer to it.
+    unsafe {
+        let mut info = std::mem::zeroed();
+        libc::waitid(libc::P_PID, child, &mut info, libc::WEXITED | libc::WNOWAIT);
+    }
+    exit(number(args, 0))
 }
 
 fn orphans(args: Args) {
