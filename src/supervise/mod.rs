@@ -628,23 +628,28 @@ impl<'p> Supervisor<'p> {
             // Ctrl-Z: nobody could say `fg`.
             route = route.filter(|signal| *signal != Signal::TSTP);
         }
-        let Some(signal) = route else {
-            return self.say_signal(Kind::Dropped, arrived);
-        };
-        if self.services.all.is_empty() {
-            // Pause (catatonit -P, the pause container).
-            if signal == Signal::TERM || signal == Signal::INT {
-                self.phase = Phase::Done;
+        match route {
+            None => {
+                self.say_signal(Kind::Dropped, arrived);
+                if self.plan.style != Style::DumbInit {
+                    return;
+                }
             }
-            return;
-        }
-        if parent_died || SignalSet::STOP.has(signal) {
-            self.stop_asked(signal, from_kernel);
-        } else if self.phase != Phase::Killing {
-            self.pass_on(signal, from_kernel);
+            Some(signal) if self.services.all.is_empty() => {
+                // Pause (catatonit -P, the pause container).
+                if signal == Signal::TERM || signal == Signal::INT {
+                    self.phase = Phase::Done;
+                }
+                return;
+            }
+            Some(signal) if parent_died || SignalSet::STOP.has(signal) => {
+                self.stop_asked(signal, from_kernel);
+            }
+            Some(signal) if self.phase != Phase::Killing => self.pass_on(signal, from_kernel),
+            Some(_) => (),
         }
         // Whoever presses Ctrl-Z means us too, where the child cannot stop us by stopping itself;
-        // dumb-init stops itself for anybody.
+        // dumb-init stops itself for anybody, whatever becomes of the signal.
         let sleeps = SignalSet::TERMINAL_STOPS.has(arrived)
             && !self.alone
             && (from_kernel || self.plan.style == Style::DumbInit);

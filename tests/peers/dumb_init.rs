@@ -385,6 +385,14 @@ pub fn signals() -> Vec<Case> {
         }),
         Case::each("a terminal's stop", &["20", "21", "22"], stopped),
         Case::each("a terminal's stop, -c", &["20", "21", "22"], stopped_single),
+        Case::new("a terminal's stop that is dropped stops the init", |side| {
+            stop_alone(side, &["-r", "20:0", "--"])
+        })
+        .only(Mode::Child),
+        Case::new("a terminal's stop that is dropped, -c", |side| {
+            stop_alone(side, &["-c", "-r", "20:0", "--"])
+        })
+        .only(Mode::Child),
         Case::new(
             "a signal that was pending at the start",
             |side| match side.is_peer() {
@@ -413,6 +421,20 @@ pub fn signals() -> Vec<Case> {
         }),
         common::term_while_stopped(PLAIN),
     ]
+}
+
+/// A terminal's stop that the child does not get, and SIGCONT.
+fn stop_alone(side: &Side, options: &[&str]) -> String {
+    let child = options.iter().copied().chain([probe(), "signals"]);
+    let proc = side.run(child).start();
+    proc.wait_says("ready");
+    proc.kill(libc::SIGTSTP);
+    proc.until("the init stops", || {
+        proc.info().is_some_and(|info| info.is_stopped())
+    });
+    proc.kill(libc::SIGCONT);
+    proc.wait_line(Out, |line| line.starts_with("got 18"));
+    proc.lines(Out).join("\n")
 }
 
 pub fn terminal() -> Vec<Case> {
