@@ -273,6 +273,16 @@ pub fn ends() -> Vec<Case> {
         })
         .only(Mode::Child),
         Case::new("300 orphans", |side| common::storm(side, PLAIN)),
+        Case::new("no child subreaper to be had", |side| {
+            common::without_subreaper(side, PLAIN)
+        })
+        .only(Mode::Child)
+        .deviates(
+            "a sandbox is no reason not to run",
+            "exit 1\nout \"\"\nerr \"ERROR (catatonit:N): failed to set child-reaper as non-pid1: \
+             Operation not permitted\\n\"",
+            "exit 3\nout \"\"\nerr \"WARN (catatonit:N): cannot become a child subreaper\\n\"",
+        ),
         Case::new("SIGCHLD ignored at the start", |side| {
             common::ignored_children(side, PLAIN)
         })

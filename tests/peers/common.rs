@@ -496,6 +496,18 @@ pub fn ignored_children(side: &Side, options: &[&str]) -> String {
     end_or_hang(side, &proc)
 }
 
+/// A sandbox that lets nobody become a child subreaper.
+pub fn without_subreaper(side: &Side, options: &[&str]) -> String {
+    let call = [
+        libc::EPERM,
+        libc::SYS_prctl as i32,
+        libc::PR_SET_CHILD_SUBREAPER,
+    ];
+    let [errno, number, first] = call.map(|word| word.to_string());
+    let run = side.run_behind(&["without", &errno, &number, &first]);
+    side.show(&run.args(options).args(["sh", "-c", "exit 3"]).output())
+}
+
 /// Many orphans at once; none may stay a zombie.
 pub fn storm(side: &Side, options: &[&str]) -> String {
     let proc = side

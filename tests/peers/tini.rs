@@ -242,6 +242,12 @@ fn talk() -> Vec<Case> {
     ]
 }
 
+const NOT_SUBREAPER: &str = "\
+    [WARN  tini (N)] Tini is not running as PID 1 and isn't registered as a child subreaper.\n\
+    Zombie processes will not be re-parented to Tini, so zombie reaping won't work.\n\
+    To fix the problem, use the -s option or set the environment variable TINI_SUBREAPER to \
+    register Tini as a child subreaper, or run Tini as PID 1.\n";
+
 /// The lines that are part of the contract; the levels above are for tini's own developers.
 fn only_info(side: &Side, text: &str) -> String {
     let lines = text.lines().filter(|line| line.starts_with("[INFO "));
@@ -411,6 +417,16 @@ pub fn ends() -> Vec<Case> {
         })
         .only(Mode::Child),
         Case::new("300 orphans", |side| common::storm(side, SUBREAPER)),
+        Case::new("no child subreaper to be had", |side| {
+            common::without_subreaper(side, SUBREAPER)
+        })
+        .only(Mode::Child)
+        .deviates(
+            "a sandbox is no reason not to run",
+            "exit 1\nout \"\"\nerr \"[FATAL tini (N)] Failed to register as child subreaper: \
+             Operation not permitted\\n\"",
+            &format!("exit 3\nout \"\"\nerr {NOT_SUBREAPER:?}"),
+        ),
         Case::new("SIGCHLD ignored at the start", |side| {
             common::ignored_children(side, SUBREAPER)
         })
