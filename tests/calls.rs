@@ -149,7 +149,7 @@ fn a_plan_is_carried_out_without_any_of_them() {
 }
 
 /// What a plan may ask for and the kernel must have: the keys, the system call, what is said of it.
-const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 18] = [
+const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 20] = [
     (
         "",
         libc::SYS_clone,
@@ -225,6 +225,18 @@ const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 18] = [
         "caps = kill",
         libc::SYS_prctl,
         Some(libc::PR_CAP_AMBIENT),
+        "a: caps \"kill\": ",
+    ),
+    (
+        "caps = kill",
+        libc::SYS_prctl,
+        Some(libc::PR_CAPBSET_READ),
+        "a: caps \"kill\": ",
+    ),
+    (
+        "caps = kill",
+        libc::SYS_prctl,
+        Some(libc::PR_CAPBSET_DROP),
         "a: caps \"kill\": ",
     ),
     (

@@ -1027,11 +1027,15 @@ pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
     // SAFETY: numbers only.
     unsafe {
         for number in 0..64 {
-            // One that the kernel does not know is in nobody's set; and to drop what is not there takes
-            // a privilege, too.
-            let read = [prctl::PR_CAPBSET_READ as usize, number, 0, 0, 0];
-            if keep >> number & 1 == 0 && syscall(sys::__NR_prctl, read) == 1 {
-                control(prctl::PR_CAPBSET_DROP, number, 0)?;
+            if keep >> number & 1 == 0 {
+                let read = [prctl::PR_CAPBSET_READ as usize, number, 0, 0, 0];
+                // One that the kernel does not know is in nobody's set; and to drop what is not there
+                // takes a privilege, too.
+                match answer(syscall(sys::__NR_prctl, read)) {
+                    Ok(0) | Err(Errno::INVAL) => (),
+                    Ok(_) => control(prctl::PR_CAPBSET_DROP, number, 0)?,
+                    Err(errno) => return Err(errno),
+                }
             }
         }
         control(prctl::PR_SET_KEEPCAPS, 1, 0)
