@@ -448,6 +448,51 @@ fn without_proc_everything_works() {
     }
 }
 
+/// The calls whose times have 32 bits, clock_gettime, ppoll, rt_sigtimedwait and timer_settime: the
+/// architecture by e_machine, and their numbers there. 64-bit architectures have no such calls.
+const TIMES_OF_32_BITS: [(u8, [u32; 4]); 2] =
+    [(3, [265, 309, 177, 260]), (40, [263, 336, 177, 258])];
+
+/// A kernel may be built without them (CONFIG_COMPAT_32BIT_TIME).
+#[test]
+fn a_kernel_need_not_have_times_of_32_bits() {
+    let program = std::fs::read(support::pidlet()).expect("the program can be read");
+    let mut known = TIMES_OF_32_BITS.iter();
+    let Some((_, calls)) = known.find(|(machine, _)| *machine == program[18]) else {
+        return;
+    };
+    let answer = libc::ENOSYS.to_string();
+    let without = |mode| {
+        let run = Run::new(probe()).mode(mode);
+        let last = calls.len() - 1;
+        calls.iter().enumerate().fold(run, |run, (place, call)| {
+            let run = run.args(["without", &answer, &call.to_string(), "any"]);
+            match place == last {
+                true => run.arg(support::pidlet()).arg("pidlet"),
+                false => run.args([probe(), "probe"]),
+            }
+        })
+    };
+    let script = "trap '' TERM; echo up; while :; do sleep 0.01; done";
+    for mode in Mode::BOTH {
+        for (options, up) in [
+            (&["--log", "prefix", "--timestamps"][..], "Z sh | up"),
+            (&[], "up"),
+        ] {
+            let run = without(mode).args(["--grace", "300ms"]).args(options);
+            let init = run.args(["--", "sh", "-c", script]).start();
+            init.wait_line(Out, |line| line.ends_with(up));
+            assert!(!init.stdout().contains("1970-"), "{}", init.describe());
+            init.kill(libc::SIGTERM);
+            // Neither earlier nor never.
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+            let killed = ended.stderr.contains("did not stop within 300ms");
+            assert!(killed, "{ended}");
+        }
+    }
+}
+
 #[test]
 fn a_working_directory_that_is_gone_is_no_obstacle() {
     let script = "mkdir /tmp/pidlet-gone-$$ && cd /tmp/pidlet-gone-$$ && rmdir /tmp/pidlet-gone-$$ \

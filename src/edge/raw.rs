@@ -596,7 +596,8 @@ pub unsafe fn wait_signal(
             let below = stack.wrapping_sub(STACK_BYTES);
             syscall(sys::__NR_madvise, [below, STACK_BYTES, advice]);
         }
-        if syscall(sys::__NR_rt_sigtimedwait, [sets, place, time, SET_BYTES]) <= 0 {
+        let arguments = [sets, place, time, SET_BYTES];
+        if timed(sys::__NR_rt_sigtimedwait, SIGTIMEDWAIT, arguments) <= 0 {
             return NO_SIGNAL;
         }
         let told = room.assume_init_ref();
@@ -621,8 +622,11 @@ pub fn expire(seconds: usize) {
         let (event, place) = (event.as_ptr() as usize, &raw mut timer as usize);
         let clock = sys::CLOCK_MONOTONIC as usize;
         syscall(sys::__NR_timer_create, [clock, event, place]);
-        let time = time.as_ptr() as usize;
-        syscall(sys::__NR_timer_settime, [timer as usize, 0, time, 0]);
+        let (timer, place) = (timer as usize, time.as_ptr() as usize);
+        if is_missing(syscall(sys::__NR_timer_settime, [timer, 0, place, 0])) {
+            let time = time.map(|number| number as u64);
+            syscall(TIMER_SETTIME, [timer, 0, time.as_ptr() as usize, 0]);
+        }
     }
 }
 
@@ -633,7 +637,8 @@ pub fn forget(signal: Signal) {
     // SAFETY: the set is eight bytes in the kernel's layout; it is not asked what it was.
     unsafe {
         let (set, time) = (&raw const set.0 as usize, &raw const time as usize);
-        syscall(sys::__NR_rt_sigtimedwait, [set, 0, time, SET_BYTES]);
+        let arguments = [set, 0, time, SET_BYTES];
+        timed(sys::__NR_rt_sigtimedwait, SIGTIMEDWAIT, arguments);
     }
 }
 
@@ -649,7 +654,7 @@ pub fn poll(fd: c_int, events: u32, timeout_ms: u64) -> Result<bool, Errno> {
     // SAFETY: both structures are the kernel's; no signal mask is set.
     let result = unsafe {
         let (place, time) = (&raw mut descriptor as usize, &raw const time as usize);
-        syscall(sys::__NR_ppoll, [place, 1, time, 0])
+        timed(sys::__NR_ppoll, PPOLL, [place, 1, time, 0])
     };
     Ok(answer(result)? > 0)
 }
@@ -688,6 +693,57 @@ pub fn epoll_wait(fd: c_int, events: &mut [sys::epoll_event], timeout_ms: Option
     }
 }
 
+// On 32-bit architectures the first calls had 32 bits for seconds, and a kernel may have the later ones
+// alone (Linux 5.1: CONFIG_COMPAT_32BIT_TIME).
+#[cfg(target_pointer_width = "64")]
+use sys::{
+    __NR_clock_gettime as CLOCK_GETTIME, __NR_ppoll as PPOLL, __NR_rt_sigtimedwait as SIGTIMEDWAIT,
+    __NR_timer_settime as TIMER_SETTIME,
+};
+#[cfg(target_pointer_width = "32")]
+use sys::{
+    __NR_clock_gettime64 as CLOCK_GETTIME, __NR_ppoll_time64 as PPOLL,
+    __NR_rt_sigtimedwait_time64 as SIGTIMEDWAIT, __NR_timer_settime64 as TIMER_SETTIME,
+};
+
+/// Whether a call is to be made the later way: it failed the first way, and there are two.
+fn is_missing(result: isize) -> bool {
+    cfg!(target_pointer_width = "32") && result < 0 && errno(result) == Errno::NOSYS
+}
+
+/// A call whose third argument is a time, or null; or `later` where there is none with 32 bits.
+///
+/// # Safety
+///
+/// The arguments must be right for the call.
+#[inline(always)]
+unsafe fn timed(number: u32, later: u32, arguments: [usize; 4]) -> isize {
+    // SAFETY: the caller's.
+    unsafe {
+        let result = syscall(number, arguments);
+        if is_missing(result) {
+            timed_later(later, arguments)
+        } else {
+            result
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`timed`].
+#[cold]
+#[inline(never)]
+unsafe fn timed_later(number: u32, [first, second, time, last]: [usize; 4]) -> isize {
+    // SAFETY: the caller's. struct __kernel_timespec is two numbers of 64 bits.
+    unsafe {
+        let time = (time as *const sys::__kernel_old_timespec).as_ref();
+        let time = time.map(|time| [time.tv_sec as u64, time.tv_nsec as u64]);
+        let time = time.as_ref().map_or(null(), |time| &raw const *time) as usize;
+        syscall(number, [first, second, time, last])
+    }
+}
+
 fn timespec(ms: u64) -> sys::__kernel_old_timespec {
     sys::__kernel_old_timespec {
         tv_sec: (ms / 1000).min(i32::MAX as u64) as _,
@@ -705,10 +761,15 @@ pub fn clock_ms() -> u64 {
 /// A clock: seconds, and microseconds of the second. It must be one that every kernel has.
 pub fn clock(clock: u32) -> (u64, u32) {
     let mut time = MaybeUninit::<sys::__kernel_old_timespec>::zeroed();
-    // SAFETY: the structure is the one of this call; it cannot fail for such a clock.
+    // SAFETY: the structures are the ones of these calls; one of them cannot fail for such a clock.
     let time = unsafe {
         let place = time.as_mut_ptr() as usize;
-        syscall(sys::__NR_clock_gettime, [clock as usize, place]);
+        if is_missing(syscall(sys::__NR_clock_gettime, [clock as usize, place])) {
+            let mut time = [0_u64; 2];
+            let place = time.as_mut_ptr() as usize;
+            syscall(CLOCK_GETTIME, [clock as usize, place]);
+            return (time[0], time[1] as u32 / 1000);
+        }
         time.assume_init()
     };
     // Never negative: in 32 bits that is the time after 2038.

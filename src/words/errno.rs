@@ -81,6 +81,8 @@ impl Errno {
     pub const INVAL: Errno = Errno(22);
     /// File name too long.
     pub const NAMETOOLONG: Errno = Errno(36);
+    /// Function not implemented.
+    pub const NOSYS: Errno = Errno(38);
     /// Too many levels of symbolic links.
     pub const LOOP: Errno = Errno(40);
     /// Stale file handle.
