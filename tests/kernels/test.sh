@@ -2,6 +2,10 @@
 # test.sh ARCHITECTURE... : boots Debian's kernel for amd64 or arm64 in an emulated machine, pidlet being the machine's
 # real PID 1, and runs the integration tests in it. Everything is cached below target/kernels.
 #
+# The kernel is that of the machine's own release of Debian, or of the one that the variable SUITE names (`bullseye`,
+# `trixie-backports`, `sid`); the programs beside it are the same ones. A kernel is fetched once: to have a newer one,
+# remove it.
+#
 # The kernel's command line, or /etc/pidlet.conf in the machine, tells pidlet what to run. When PID 1 ends the kernel
 # panics and says its status, which is how the container's end and its exit code show. What the tests say comes over the
 # serial line. Nothing is installed in the machine: its programs are unpacked from Debian's packages, beside busybox.
@@ -9,6 +13,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=tests/kernels
 cache=$PWD/target/kernels
+SUITE=${SUITE-}
+kernel=vmlinuz${SUITE:+-$SUITE}
 
 # The longest that a machine may take: it is emulated, so that everything takes ten times as long in it.
 BOOT_SECONDS=60 TEST_SECONDS=600
@@ -42,21 +48,52 @@ CONF
     apt-get -qq update || echo 'kernels: some lists are missing; going on with those that are here' >&2
 }
 
+# Has our apt know of another release, and of that alone, where the machine's own has its packages.
+of_suite() {
+    local sources
+    # shellcheck disable=SC2016    # apt expands it
+    local format='$(REPO_URI) $(COMPONENT)'
+    sources=$(apt-get indextargets --format "$format" 'Created-By: Packages' | grep -m 1 ' main$')
+    echo "deb ${sources%% *} $1 main" >apt/sources
+    printf 'Dir::Etc::%s "%s";\n' sourcelist "$PWD/apt/sources" sourceparts /dev/null >>apt/conf
+    rm -rf apt/lists
+    mkdir -p apt/lists/partial
+    apt-get -qq update
+}
+
 # Unpacks a package into `root`, whose /bin and /lib are those of /usr, without what only people read.
 unpack() {
     dpkg-deb --fsys-tarfile "$1" | tar -x -C root --keep-directory-symlink \
         --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*'
 }
 
-# Makes `vmlinuz` and `base.cpio` from packages, in the directory that we are in.
-fetch() {
-    echo "kernels: fetching Debian's kernel and programs for $1"
-    rm -rf apt root kernel
+# The package that `$1` depends on and whose name begins with `$2`.
+needed() { apt-cache depends "$1" | sed -n "s/.*Depends: \\($2-.*\\)/\\1/p"; }
+
+# Makes the kernel from a package, in the directory that we are in: fetch_kernel ARCHITECTURE FILE. Since Linux 7 the
+# package of the image has another one for the file.
+fetch_kernel() {
+    echo "kernels: fetching Debian's kernel for $1${SUITE:+ of $SUITE}"
+    rm -rf apt kernel
+    private_apt "$1"
+    [ -z "$SUITE" ] || of_suite "$SUITE"
+    local image file
+    image=$(needed "linux-image-cloud-$1" linux-image)
+    file=$(needed "$image" linux-binary)
+    mkdir kernel
+    (cd kernel && apt-get -qq download "${file:-$image}" && dpkg -x ./*.deb .)
+    find kernel -name 'vmlinuz*' -exec cp {} "$2.new" \;
+    rm -rf apt kernel
+    mv "$2.new" "$2"
+}
+
+# Makes `base.cpio` from packages, in the directory that we are in.
+fetch_programs() {
+    echo "kernels: fetching Debian's programs for $1"
+    rm -rf apt root
     private_apt "$1"
     local package directory
-    package=$(apt-cache depends "linux-image-cloud-$1" | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p')
-    mkdir kernel root root/usr
-    (cd kernel && apt-get -qq download "$package" && dpkg -x ./*.deb .)
+    mkdir root root/usr
     # shellcheck disable=SC2086    # the words of the list are the packages
     apt-get -qq -y --download-only install $PACKAGES </dev/null
     for directory in bin sbin lib lib64; do
@@ -70,9 +107,8 @@ fetch() {
         cp "root/usr/share/base-passwd/$package.master" "root/etc/$package"
     done
     mkdir -p root/{dev,proc,run,sys,tests,tmp}
-    cp kernel/boot/vmlinuz-* vmlinuz
     archive root >base.cpio.new
-    rm -rf apt root kernel
+    rm -rf apt root
     mv base.cpio.new base.cpio
 }
 
@@ -173,7 +209,7 @@ boot() {
     esac
     # `timeout` ends with 124 what takes too long.
     timeout -k 5 "$seconds" "${qemu[@]}" -accel tcg,thread=multi -smp 2 -m 1536 -nodefaults -no-user-config \
-        -nographic -serial stdio -no-reboot -kernel "$cache/$architecture/vmlinuz" \
+        -nographic -serial stdio -no-reboot -kernel "$cache/$architecture/$kernel" \
         -initrd "$cache/$architecture/initrd" </dev/null 2>&1 | tr -d '\r' >"$log"
 }
 
@@ -189,7 +225,7 @@ exit_code() {
 
 # pidlet started by the kernel itself with a command: no /proc, nothing in /dev but a console.
 test_command_line() {
-    local log=$cache/$1/command.log words='/bin/busybox sh -c "exit 42"'
+    local log=$cache/$1/command${SUITE:+-$SUITE}.log words='/bin/busybox sh -c "exit 42"'
     boot "$1" $BOOT_SECONDS "$log" "$KERNEL rdinit=$2 -- $words" || show "$log" "the machine did not end"
     [ "$(exit_code "$log")" = 42 ] || show "$log" 'PID 1 did not end with 42'
     grep -q 'pidlet: busybox (pid [0-9]*) exited with code 42 after .*; container exits 42$' "$log" ||
@@ -199,7 +235,7 @@ test_command_line() {
 
 # The plan in /etc/pidlet.conf, whose oneshots are the tests.
 test_plan() {
-    local log=$cache/$1/plan.log wanted
+    local log=$cache/$1/plan${SUITE:+-$SUITE}.log wanted
     wanted=$(grep -c . "$cache/$1/own/etc/runs")
     boot "$1" $TEST_SECONDS "$log" "$KERNEL rdinit=/pidlet" || show "$log" "the machine did not end within $TEST_SECONDS s"
     grep -a '^@' "$log" | sed "s/^@/kernels: $1:/"
@@ -222,7 +258,8 @@ for architecture; do
         *) fail "there is no machine for $architecture" ;;
     esac
     mkdir -p "$cache/$architecture"
-    [ -s "$cache/$architecture/base.cpio" ] || (cd "$cache/$architecture" && fetch "$architecture")
+    [ -s "$cache/$architecture/base.cpio" ] || (cd "$cache/$architecture" && fetch_programs "$architecture")
+    [ -s "$cache/$architecture/$kernel" ] || (cd "$cache/$architecture" && fetch_kernel "$architecture" "$kernel")
     (furnish "$architecture")
     since=$SECONDS
     for program in $(programs "$architecture"); do
