@@ -249,7 +249,9 @@ impl Record {
             End::Process(Status::Killed(Signal::KILL)) if self.out_of_memory => {
                 Kind::KilledForMemory
             }
-            End::Process(Status::Killed(Signal::KILL)) => Kind::KilledFromOutside,
+            End::Process(Status::Killed(Signal::KILL)) if self.told != Some(Signal::KILL) => {
+                Kind::KilledFromOutside
+            }
             End::Process(Status::Killed(_)) => Kind::Killed,
         }
     }

@@ -208,6 +208,22 @@ fn stop_signals_of_its_own_one_after_the_other() {
 }
 
 #[test]
+fn a_kill_that_its_stop_asks_for_comes_from_nobody_else() {
+    let now = ("stop = KILL", "TERM => a:KILL");
+    let later = ("stop = INT KILL 1s", "TERM => a:INT a:CONT\n1s => a:KILL");
+    for (stop, story) in [now, later] {
+        let mut world = planned(&[(&[], stop)], nothing);
+        world.play("start a").play(story);
+        world.play("a killed KILL => look\ngone => exit 137");
+        let last = world.lines.last().unwrap();
+        assert!(
+            last.contains("was killed by signal 9 (KILL) after "),
+            "{last}"
+        );
+    }
+}
+
+#[test]
 fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
     let mut world = planned(&[(&[], ALWAYS), (&[], SERVICE)], nothing);
     world.play("start a\nstart b");
