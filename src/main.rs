@@ -200,6 +200,13 @@ impl<'p> Init<'p> {
     #[inline(never)]
     fn start(&mut self, service: usize) {
         let what = self.what(service);
+        let last = self
+            .supervisor
+            .record(service as Place)
+            .map_or(0, |record| record.main);
+        if last != 0 && what == What::Run {
+            reap::clear_group(last);
+        }
         let mut terminal = NONE;
         if self.plan.services.len() == 1
             || service == usize::from(self.plan.foreground) && what == What::Run

@@ -106,6 +106,17 @@ fn runs_again_until_it_has_failed_too_often() {
 }
 
 #[test]
+fn what_the_last_run_left_behind_is_gone_before_the_next_one() {
+    // Each run leaves a process of its group behind that heeds no TERM and holds what the next one needs.
+    let text = "[pidlet]\ngrace = 100ms\n[a]\nrestart = always\nbackoff = 1ms\ntries = 3 in 60s\n\
+        run = sh -c 'trap \"\" TERM; exec 9>DIR/lock; flock -w 20 9 || exit 7; echo run; \
+        sleep 1000 & kill -9 $$'";
+    for ended in ends(text, 137) {
+        assert_eq!(ended.stdout, "run\nrun\nrun\n", "{ended}");
+    }
+}
+
+#[test]
 fn why_a_service_starts_again_is_said_at_once_and_once() {
     for (keys, code, why) in [
         ("run = sh -c 'exit 4'", 4, "exited with code 4 after "),

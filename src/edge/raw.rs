@@ -497,9 +497,19 @@ pub struct Child {
 }
 
 /// waitid(2) of one child, or of any for 0; without waiting.
-#[inline(never)]
 pub fn waitid(pid: Pid, options: u32) -> Child {
-    let which = if pid == 0 { sys::P_ALL } else { sys::P_PID } as usize;
+    let which = if pid == 0 { sys::P_ALL } else { sys::P_PID };
+    wait_for(which, pid, options)
+}
+
+/// Whether we have a child in this process group, dead or alive.
+pub fn has_child_in(group: Pid) -> bool {
+    wait_for(sys::P_PGID, group, sys::WEXITED | sys::WNOWAIT).exists
+}
+
+/// waitid(2), without waiting.
+#[inline(never)]
+fn wait_for(which: u32, pid: Pid, options: u32) -> Child {
     let options = (options | sys::WNOHANG) as usize;
     let mut info = MaybeUninit::<sys::siginfo_t>::zeroed();
     // SAFETY: the structure is the kernel's; of what it does not write zeroes are read.
@@ -507,7 +517,7 @@ pub fn waitid(pid: Pid, options: u32) -> Child {
         let kernels = &raw mut (*info.as_mut_ptr()).__bindgen_anon_1.__bindgen_anon_1;
         let child = &raw const (*kernels)._sifields._sigchld;
         let place = kernels as usize;
-        let arguments = [which, pid as usize, place, options, 0];
+        let arguments = [which as usize, pid as usize, place, options, 0];
         Child {
             exists: syscall(sys::__NR_waitid, arguments) == 0,
             pid: (*child)._pid as Pid,

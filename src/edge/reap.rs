@@ -29,6 +29,16 @@ pub fn reap(pid: Pid) {
     raw::waitid(pid, sys::WEXITED);
 }
 
+/// Kills what is left of the process group of a leader that has been reaped: who has not heeded its TERM
+/// has a port or a lock still that the next run needs.
+pub fn clear_group(leader: Pid) {
+    // Nobody gets that number while somebody is in the group, so whoever has it leads another one. And
+    // what a leader of ours leaves behind is ours.
+    if raw::group_of(leader) != leader && raw::has_child_in(leader) {
+        _ = raw::kill_child(leader, true, Signal::KILL);
+    }
+}
+
 /// Whether a process is a child of ours that has not ended.
 pub fn is_child(pid: Pid) -> bool {
     let child = raw::waitid(pid, sys::WEXITED | sys::WNOWAIT);
