@@ -699,7 +699,12 @@ orphan(daemon)
 fn a_daemon_is_found_by_its_pid_file() {
     for mode in Mode::BOTH {
         for stale in [None, Some("1\n"), Some("999999"), Some(""), Some("x")] {
-            let web = Web::python(DAEMON).keys("type = daemon\npidfile = TEMP/pid");
+            let script = match stale {
+                // As Postfix has it.
+                None => &DAEMON.replace("{os.getpid()}", "{os.getpid():32}"),
+                Some(_) => DAEMON,
+            };
+            let web = Web::python(script).keys("type = daemon\npidfile = TEMP/pid");
             if let Some(stale) = stale {
                 std::fs::write(web.temp.join("pid"), stale).unwrap();
             }

@@ -371,8 +371,9 @@ fn is_own_port(fd: c_int, port: u16) -> bool {
 /// service has, nor another user's: that one may be able to write to the file.
 #[inline(never)]
 pub fn pid_file(path: &CStr, user: u32) -> Finding {
-    let mut buffer = [0; 32];
-    let mut text = files::read(path, &mut buffer);
+    // Some fill their number up with spaces: Postfix to 32 characters.
+    let mut buffer = [0; 64];
+    let mut text = text::trim_start(files::read(path, &mut buffer));
     let pid = match (text::leading_number(&mut text), text) {
         (Some(pid @ 1..=0x7fff_ffff), [] | [b'\0'..=b' ', ..]) => pid as Pid,
         _ => return Finding::Bad,
