@@ -414,7 +414,7 @@ time.sleep(1000)
         let init = web.start(mode);
         init.wait_says("last");
         let request = format!(
-            "['GET /a?b HTTP/1.0', 'Host: 127.0.0.1:{port}', 'User-Agent: pidlet', \
+            "['GET /a?b HTTP/1.1', 'Host: 127.0.0.1:{port}', 'User-Agent: pidlet', \
              'Connection: close', '', '']"
         );
         let lines = init.lines(Out);

@@ -325,7 +325,7 @@ impl Check {
             &[
                 IoSlice::new(b"GET "),
                 IoSlice::new(path),
-                IoSlice::new(b" HTTP/1.0\r\nHost: "),
+                IoSlice::new(b" HTTP/1.1\r\nHost: "),
                 IoSlice::new(host),
                 IoSlice::new(b"\r\nUser-Agent: pidlet\r\nConnection: close\r\n\r\n"),
             ],
