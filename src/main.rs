@@ -513,12 +513,8 @@ impl<'p> Init<'p> {
         if buried > 1 {
             // Where thousands die at once each look passes all who still live, so few looks are best.
             // But whoever writes all the time would be held up by that.
-            let rest = if all_unheard && !self.reactor.busy {
-                REST_MS
-            } else {
-                0
-            };
-            let pending = reactor::rest(rest, NOT_CHILDREN);
+            let idle = all_unheard && !self.reactor.busy;
+            let pending = reactor::rest(if idle { REST_MS } else { 0 }, NOT_CHILDREN);
             self.heed(pending);
         }
         if let (Some(pid), true) = (self.supervisor.foreground_child(), self.terminal.is_there()) {

@@ -178,15 +178,13 @@ impl Reactor {
     /// Waits for what is watched. Whether a signal is there.
     fn wait_all(&mut self, timeout_ms: Option<u64>) -> bool {
         self.ready = raw::epoll_wait(self.epoll, &mut self.events, timeout_ms);
-        // Where more is ready than was asked for, a signal would wait behind all of it.
-        let mut signals = self.ready == BATCH;
-        self.busy = false;
+        let mut signals = false;
         for event in self.events.iter().take(self.ready) {
-            let signal = event.data == u64::from(SIGNALS);
-            signals |= signal;
-            self.busy |= !signal;
+            signals |= event.data == u64::from(SIGNALS);
         }
-        signals
+        self.busy = self.ready > usize::from(signals);
+        // Where more is ready than was asked for, a signal would wait behind all of it.
+        signals | (self.ready == BATCH)
     }
 
     /// A pending one of these signals, after waiting for one, or for what is watched, until `deadline`.
