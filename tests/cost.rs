@@ -669,6 +669,42 @@ fn a_signal_waits_for_none_of_the_many_who_write() {
     assert_eq!(reads.count(), 0, "{calls:#?}");
 }
 
+#[test]
+fn a_small_log_is_rotated_a_few_times_before_everybody_else_has_his_turn() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let path = temp.join("log");
+    let text = format!(
+        "[s]\nrun = sh -c 'echo >&2; read line; seq 8000; exec sleep 1000'\n\
+        stdout = file:{path}\nlog-size = 1K\nlog-keep = 1\n"
+    );
+    let file = temp.write("plan", text, 0o644);
+    let run = Run::pidlet().stdin(Input::Pipe);
+    let init = run.args(["-c", &file]).start();
+    init.wait_line(ErrOut, str::is_empty);
+    init.kill(libc::SIGSTOP);
+    init.until("it is stopped", || {
+        init.info().is_some_and(|info| info.is_stopped())
+    });
+    init.send("\n");
+    init.until("all is written", || init.find("sleep").is_some());
+    let attached = Attached::to(&init, &strace, &temp);
+    init.kill(libc::SIGCONT);
+    init.until("all is in the log", || {
+        lines_of(&path).last().is_some_and(|line| line == "8000")
+    });
+    let calls = attached.calls();
+    let turns = calls.split(|call| call.starts_with("epoll_pwait("));
+    let rotations = |turn: &[String]| {
+        turn.iter()
+            .filter(|call| call.starts_with("rename"))
+            .count()
+    };
+    let rotations: Vec<usize> = turns.map(rotations).collect();
+    assert!(rotations.iter().sum::<usize>() > 20, "{calls:#?}");
+    assert!(rotations.iter().all(|count| *count <= 3), "{rotations:?}");
+}
+
 // ---- memory ------------------------------------------------------------------------------------
 
 /// What a process has of memory, in bytes.

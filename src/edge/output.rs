@@ -35,6 +35,8 @@ use pidlet::words::time::Instant;
 /// An unfinished line, and behind it what is read at once: three quarters of what a pipe holds, so
 /// that behind prefixes it mostly fits into another one in one write.
 const INPUT_BYTES: usize = LINE_BYTES_MAX + 48 * 1024;
+/// How much more than there is room for in a file is read at once for it.
+const MORE_BYTES: usize = 1024;
 /// All that a stream may keep, and behind it the last that its service said: what a pipe holds. There is
 /// one such room for what is read, and behind it one for what each stream keeps.
 const ROOM_BYTES: usize = 128 * 1024;
@@ -522,7 +524,9 @@ impl Outputs<'_> {
         // The last of a stream must not become one line with what its service writes when it starts again.
         if !sink.stalled || stream.closing {
             let room = room_of(number);
-            let (mut done, len) = (0, stream.read(self.bytes, room, &mut read));
+            // What fills a file many times over comes in many turns: each new file takes its time.
+            let most = sink.left.min(INPUT_BYTES as u64) as usize + MORE_BYTES;
+            let (mut done, len) = (0, stream.read(self.bytes, room, most, &mut read));
             let source = source(
                 self.plan,
                 number / STREAMS,
@@ -604,15 +608,15 @@ impl Outputs<'_> {
 }
 
 impl Stream {
-    /// Reads once, behind what is kept, and completes the last line that its service said. How much there
-    /// is then, at the start of all `bytes`.
-    fn read(&mut self, bytes: &mut [u8], room: usize, read: &mut usize) -> usize {
+    /// Reads once, behind what is kept, at most so much, or the last that its service said, whose last line
+    /// it completes. How much there is then, at the start of all `bytes`.
+    fn read(&mut self, bytes: &mut [u8], room: usize, most: usize, read: &mut usize) -> usize {
         copy(bytes, room, self.kept, 0);
         // It is never at its end: we hold the other end, too. A byte is left for a newline.
         let most = if self.closing {
             ROOM_BYTES
         } else {
-            INPUT_BYTES
+            INPUT_BYTES.min(self.kept.wrapping_add(most))
         };
         let place = bytes.get_mut(self.kept..most - 1).unwrap_or(&mut []);
         let full = place.is_empty();
