@@ -655,7 +655,7 @@ fn commands_beside_a_service_take_nothing_from_it() {
         "[pidlet]\nlog = prefix\n\
         [feed]\ntype = oneshot\nrun = printf '%s\\n' first second\nstdout = service:a\n\
         [a]\nrun = python3 {script}\nfinish = sh -c 'cat; echo finished'\n\
-        health = exec:sh -c 'cat; touch {checked}'\nhealth-every = 500ms\nhealth-tries = 60\n"
+        health = exec:sh -c 'cat; touch {checked}'\nhealth-every = 2s\nhealth-tries = 15\n"
     );
     let ended = described(&temp, &text).output();
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
