@@ -68,6 +68,8 @@ pub enum Kind {
     Up,
     /// A service was not ready in time and is stopped.
     NotReady,
+    /// What starts a daemon did not end in time and is stopped.
+    NotBackground,
     /// A service is not well and is stopped.
     Unhealthy,
     /// A service's watchdog heard nothing of it; it is stopped.

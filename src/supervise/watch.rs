@@ -169,6 +169,7 @@ impl Supervisor<'_> {
     /// A service was not up in time, or has not ended as it said that it would, or its watchdog has heard
     /// nothing of it.
     pub(super) fn patience_ends(&mut self, place: Place) {
+        let daemon = self.plan.is_a(place, Type::Daemon);
         let record = self.services.of(place);
         if record.state == State::Running {
             if record.up && record.watchdog == Span::ZERO {
@@ -176,6 +177,8 @@ impl Supervisor<'_> {
             }
             let fault = if record.up {
                 Kind::NotAlive
+            } else if daemon && !record.has_main {
+                Kind::NotBackground
             } else {
                 Kind::NotReady
             };

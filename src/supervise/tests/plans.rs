@@ -296,6 +296,10 @@ fn not_ready_in_time_is_a_failure() {
     let mut world = planned(&[(&[], NOTIFY), (&[0], SERVICE)], nothing);
     world.play("start a\n59999ms\n1ms => a:TERM a:CONT\na exits 0 => look\ngone => exit 1");
     world.last_line("a (pid 100) was not ready within 60s: stopped; container exits 1");
+    // What starts a daemon, and does not end.
+    let mut world = planned(&[(&[], DAEMON)], nothing);
+    world.play("start a\n60s => a:TERM a:CONT\na exits 0 => look\ngone => exit 1");
+    world.last_line("a (pid 100) was not in the background within 60s: stopped; container exits 1");
     // It may ask for more time.
     let mut world = planned(&[(&[], NOTIFY)], nothing);
     world.play("start a\n59s");
