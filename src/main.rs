@@ -63,7 +63,7 @@ const NOT_CHILDREN: SignalSet = SignalSet::ALL.without(Signal::CHLD);
 const PAST: Instant = Instant(0);
 
 /// How many dead we reap when we leave: whoever makes more of them all the time does not keep us.
-const LAST_MAX: u32 = 1 << 16;
+const LAST_MAX: u32 = 1024;
 
 /// How many messages are heard before everybody else has his turn again.
 const HEARD_MAX: u32 = 64;
