@@ -252,7 +252,7 @@ unsafe fn wait_for_the_end(first: RawFd) {
     // SAFETY: plain system calls.
     unsafe {
         libc::setsid();
-        close_range(first, 0);
+        close_range(first, c_int::MAX, 0);
         let mut byte = 0_u8;
         while libc::read(0, (&raw mut byte).cast(), 1) != 0 {}
     }
@@ -299,6 +299,9 @@ const STEPS: [&str; 9] = [
 fn program(orders: &Orders) -> ! {
     // SAFETY: plain system calls on what `Orders` keeps alive: the fork copied it.
     unsafe {
+        // Our copies of the tests' descriptors: one of them is the other end of what we wait at, and others
+        // would keep pipes of other runs open if we had to wait for ever.
+        close_range(3, HIGH_FD - 1, 0);
         let mut byte = 0_u8;
         if libc::read(orders.go, (&raw mut byte).cast(), 1) != 1 {
             libc::_exit(125);
@@ -334,7 +337,7 @@ fn program(orders: &Orders) -> ! {
                 libc::setpgid(0, 0)
             },
         );
-        close_range(3, CLOSE_RANGE_CLOEXEC);
+        close_range(3, c_int::MAX, CLOSE_RANGE_CLOEXEC);
         for standard in 0..3 {
             libc::close(standard);
         }
@@ -422,15 +425,15 @@ unsafe fn clone(flags: c_int) -> c_int {
 
 const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
-/// Closes all descriptors from `first` on, or marks them as closed by exec.
-unsafe fn close_range(first: c_int, flags: u32) {
+/// Closes all descriptors from `first` to `last`, or marks them as closed by exec.
+unsafe fn close_range(first: c_int, last: c_int, flags: u32) {
     // SAFETY: closing descriptors of a process that has no other code than ours.
     unsafe {
-        if libc::syscall(libc::SYS_close_range, first, c_int::MAX, flags) == 0 {
+        if libc::syscall(libc::SYS_close_range, first, last, flags) == 0 {
             return;
         }
         // Kernels before 5.11.
-        for fd in first..4096 {
+        for fd in first..=last.min(4095) {
             if flags == CLOSE_RANGE_CLOEXEC {
                 libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
             } else {
