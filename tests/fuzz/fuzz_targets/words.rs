@@ -175,7 +175,7 @@ fn answers(data: &[u8]) {
         bytes
             .iter()
             .enumerate()
-            .all(|(place, byte)| http::is_good(place, (*byte).into()))
+            .all(|(place, byte)| http::is_good(place, *byte))
     };
     let Some(begin) = data.get(..http::STATUS_BYTES) else {
         return;
@@ -189,7 +189,7 @@ fn answers(data: &[u8]) {
         all(begin),
         version && status.is_some_and(|status| (200..400).contains(&status))
     );
-    assert!(!http::is_good(data.len(), -1) && !http::is_good(usize::MAX, i32::MAX));
+    assert!(!http::is_good(usize::MAX, b'0'));
 }
 
 fn line(data: &[u8]) {
