@@ -535,6 +535,28 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
 }
 
 #[test]
+fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
+    const LATE: Said = "ready = notify\nready-timeout = 5s";
+    const PATIENT: Said = "ready = notify\nready-timeout = 5s\nstop-timeout = 3s";
+    for said in [LATE, PATIENT] {
+        let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
+        world.play("start a\nstart b\n1s");
+        assert_eq!(world.says("a", Notice::Stopping), "");
+        world.play("3999ms\n1ms => a:TERM a:CONT");
+        world.last_line("a (pid 100) was not ready within 5s: stopped");
+    }
+    // Nor does what starts a daemon wait for it without end.
+    let text = "[a]\nrun = a\ntype = daemon\npidfile = /run/a.pid\nready-timeout = 5s";
+    let mut world = World::new(sound(text), PID_1);
+    world.play("start a");
+    world.says("a", Notice::Stopping);
+    world.play("a exits 0 => check 0");
+    world.finds("a", Finding::Bad);
+    world.play("5s => look\ngone => exit 1");
+    world.last_line("a left no pid file within 5s; container exits 1");
+}
+
+#[test]
 fn who_reads_what_others_write_is_asked_at_the_last_call_at_the_latest() {
     let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b");
     let mut world = World::new(plan, PID_1);
