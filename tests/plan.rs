@@ -701,7 +701,8 @@ fn stop_signals_and_times_of_its_own() {
 
 #[test]
 fn the_only_service_has_a_stop_time_of_its_own() {
-    let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 100ms\n");
+    // Long enough to say what it got, also where all is emulated.
+    let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 1s\n");
     for mode in Mode::BOTH {
         let init = plan.run(mode).start();
         init.wait_ready(1);
