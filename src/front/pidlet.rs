@@ -25,7 +25,7 @@ gracefully, and ends with the exit code of the command that mattered.
       --separator WORD  between commands (---)
       --termination-log PATH  the end's reason goes here too (/dev/termination-log)
       --log inherit|prefix|json  what becomes of the services' output (inherit)
-      --timestamps  begin its lines with the time
+      --timestamps  begin lines with the time
   -q, --quiet  say less; repeatable
   -v, --verbose  say more; repeatable
       --dry-run  check all, print the plan, run nothing
