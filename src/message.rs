@@ -70,6 +70,8 @@ pub enum Kind {
     NotReady,
     /// What starts a daemon did not end in time and is stopped.
     NotBackground,
+    /// A service has not ended as it said that it would, and is stopped.
+    NotEnded,
     /// A service is not well and is stopped.
     Unhealthy,
     /// A service's watchdog heard nothing of it; it is stopped.

@@ -64,6 +64,7 @@ const PIDLET: Text = text!(
 3%s (pid %p) is up after %t
 1%s (pid %p) was not ready within %y: stopped
 1%s (pid %p) was not in the background within %y: stopped
+1%s (pid %p) did not stop by itself within %b: stopped
 1%s (pid %p) is not well: stopped
 1%s (pid %p) let its watchdog wait: stopped
 1%s left no pid file within %y

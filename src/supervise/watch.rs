@@ -174,10 +174,9 @@ impl Supervisor<'_> {
         let daemon = self.plan.is_a(place, Type::Daemon);
         let record = self.services.of(place);
         if record.state == State::Running {
-            if record.up && record.watchdog == Span::ZERO {
-                return self.stop_anew(place);
-            }
-            let fault = if record.up {
+            let fault = if record.up && record.watchdog == Span::ZERO {
+                Kind::NotEnded
+            } else if record.up {
                 Kind::NotAlive
             } else if daemon && !record.has_main {
                 Kind::NotBackground

@@ -521,8 +521,9 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
     // Its watchdog expects nothing of it any more, and is not put off by it.
     world.play("2s");
     assert_eq!(world.says("a", Notice::Alive), "");
-    world.play("999ms\n1ms => a:TERM a:CONT\n2999ms\n1ms => -a:KILL");
-    world.play("a killed KILL => b:TERM b:CONT");
+    world.play("999ms\n1ms => a:TERM a:CONT");
+    world.last_line("a (pid 100) did not stop by itself within 3s: stopped");
+    world.play("2999ms\n1ms => -a:KILL\na killed KILL => b:TERM b:CONT");
     // It may say that it takes longer; and where no time is set it has all that it takes.
     for (said, longer) in [(PATIENT, "5s"), ("ready = notify", "0s")] {
         let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
