@@ -75,7 +75,8 @@ fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
     print_words(b"run", plan.command(service), put);
     // Whatever says it: a name may mean several, and the programs of a directory follow each other.
     if let Some(service) = plan.services.get(service) {
-        for place in service.after {
+        // Backwards, as the reader has them, so that what is printed is printed as it stands.
+        for place in service.after.iter().rev() {
             flush(
                 line.put(text!("\nafter = "))
                     .put_service(plan, (*place).into()),
@@ -186,14 +187,9 @@ mod tests {
             [z]\nrun = z\nafter = i\n";
         let expected = "[pidlet]\nuntil = any\ngrace = 8s\n\n[w]\nrun = w\n\n[w-2]\nrun = w\n\n\
             [i]\nrun = /d/a\ntype = oneshot\n\n[i-2]\nrun = /d/b\nafter = i\ntype = oneshot\n\n\
-            [z]\nrun = z\nafter = i-2\nafter = i\nafter = w-2\nafter = w\n";
-        let sorted = |text: &str| {
-            let mut lines: Vec<String> = text.lines().map(String::from).collect();
-            lines.sort();
-            lines
-        };
+            [z]\nrun = z\nafter = w\nafter = w-2\nafter = i-2\nafter = i\n";
         for text in [text, expected] {
-            assert_eq!(sorted(&printed(text)), sorted(expected));
+            assert_eq!(printed(text), expected);
         }
     }
 }
