@@ -475,12 +475,13 @@ impl<'p> Init<'p> {
     fn reap(&mut self) {
         let (mut buried, mut killed) = (0, false);
         let mut all_unheard = !self.supervisor.heeds_orphans();
-        let mut left = None;
+        // As long as nobody knows better: a stop goes on, however many die meanwhile.
+        let mut left = true;
         let mut most = REAPED_MAX;
         while buried < most {
             let child = reap::look(self.keeps_zombies);
             if child.pid == 0 {
-                left = Some(child.exists);
+                left = child.exists;
                 break;
             }
             self.notify.ended(child.pid, &mut self.reactor);
@@ -506,8 +507,8 @@ impl<'p> Init<'p> {
         if killed {
             self.memory.grown();
         }
-        self.look |= left.is_none();
-        if let (Some(left), true) = (left, self.supervisor.heeds_orphans()) {
+        self.look |= buried >= most;
+        if self.supervisor.heeds_orphans() {
             self.step(Event::Reaped { left });
         }
         if buried > 1 {

@@ -342,6 +342,25 @@ fn a_burst_of_orphans_does_not_have_output_wait() {
     assert!(!calls.iter().any(rests), "{calls:#?}");
 }
 
+/// More have died when the services have ended than are reaped in one go, and each takes a while.
+#[test]
+fn orphans_by_the_thousand_do_not_keep_a_stop_from_killing() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let storm = "trap '' TERM; \"$0\" spawn-storm 3000 & trap 'exit 3' TERM; wait";
+    let run = Run::pidlet().args(["--grace", "100ms", "--", "sh", "-c", storm]);
+    let init = run.args([probe(), "---", probe(), "sleep"]).start();
+    let slow = "inject=waitid:delay_exit=2000";
+    let slow = ["-e", "trace=waitid,kill", "-e", slow];
+    let attached = Attached::with(&slow, &init, &strace, &temp);
+    init.wait_ready(2);
+    init.kill(libc::SIGTERM);
+    assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.stderr());
+    let calls = attached.calls();
+    let killed = calls.iter().position(|call| call.contains("SIGKILL"));
+    assert!(killed.is_some_and(|before| before < 2000), "{killed:?}");
+}
+
 /// An init whose child leaves orphans behind as soon as it reads a line, and then says so.
 fn storm_behind_a_line(mode: Mode) -> Proc {
     let script = "echo waits; read line; exec \"$0\" spawn-storm \"$1\"";
