@@ -173,7 +173,7 @@ impl<'p> Init<'p> {
                     self.step(Event::Checked(place, finding));
                 }
             }
-            match self.supervisor.next() {
+            let until = match self.supervisor.next() {
                 Next::Exit(code) => {
                     self.terminal.take_back();
                     return code;
@@ -181,19 +181,19 @@ impl<'p> Init<'p> {
                 Next::Start(service) => {
                     self.start(service);
                     // What has arrived meanwhile may be that nothing more is to be started.
-                    if let Next::Start(_) = self.supervisor.next() {
-                        self.wait(Some(PAST));
-                    }
+                    let Next::Start(_) = self.supervisor.next() else {
+                        continue;
+                    };
+                    Some(PAST)
                 }
                 Next::Wait(_) if !settled => {
                     settled = true;
                     self.settle();
+                    continue;
                 }
-                Next::Wait(until) => self.wait(until),
-            }
-            if take(&mut self.look) {
-                self.reap();
-            }
+                Next::Wait(until) => until,
+            };
+            self.wait(until);
         }
     }
 
@@ -312,6 +312,10 @@ impl<'p> Init<'p> {
         }
         if self.outputs.due {
             self.outputs.complain(false);
+        }
+        // Who has ended by then was in time, however late we are ourselves.
+        if take(&mut self.look) {
+            self.reap();
         }
         // Whoever has many children die is no reason to be late.
         if until.is_some() {

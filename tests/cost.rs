@@ -361,6 +361,29 @@ fn orphans_by_the_thousand_do_not_keep_a_stop_from_killing() {
     assert!(killed.is_some_and(|before| before < 2000), "{killed:?}");
 }
 
+/// Its end came in time, and we hear of it when the time is over.
+#[test]
+fn who_ends_in_time_is_not_killed_where_we_are_late() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let patient = "trap 'echo told; read line; exit 3' TERM; echo ready; read line";
+    let run = Run::pidlet().stdin(Input::Pipe);
+    let run = run.args(["--grace", "5s", "--until", "all", "--", "true", "---"]);
+    let init = run.args(["sh", "-c", patient]).start();
+    init.wait_ready(1);
+    init.until("one is left", || init.children().len() == 1);
+    init.kill(libc::SIGTERM);
+    init.wait_says("told");
+    let late = "inject=rt_sigtimedwait:delay_exit=6000000";
+    let late = ["-e", "trace=rt_sigtimedwait", "-e", late];
+    let _attached = Attached::with(&late, &init, &strace, &temp);
+    wait_settled(&init);
+    init.send("\n");
+    let ended = init.finish();
+    assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+    assert!(!ended.stderr.contains("did not stop"), "{ended}");
+}
+
 /// An init whose child leaves orphans behind as soon as it reads a line, and then says so.
 fn storm_behind_a_line(mode: Mode) -> Proc {
     let script = "echo waits; read line; exec \"$0\" spawn-storm \"$1\"";
