@@ -293,6 +293,9 @@ impl<'p> Init<'p> {
     /// Waits for a signal, and takes each kind that is there once: the kernel hands out the one with the
     /// lowest number, so that whoever sends it without end would keep all others from us.
     fn wait(&mut self, until: Option<Instant>) {
+        if self.outputs.due {
+            self.outputs.complain(false);
+        }
         let (mut signals, mut limit) = (SignalSet::ALL, until);
         if self.look {
             // That somebody has died we know already, and there is no time to wait.
@@ -309,9 +312,6 @@ impl<'p> Init<'p> {
             };
             signals = signals.without(signal);
             limit = Some(PAST);
-        }
-        if self.outputs.due {
-            self.outputs.complain(false);
         }
         // Who has ended by then was in time, however late we are ourselves.
         if take(&mut self.look) {

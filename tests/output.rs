@@ -546,6 +546,17 @@ fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
 }
 
 #[test]
+fn what_is_dropped_at_the_end_of_a_run_is_said_at_once() {
+    let temp = Temp::new();
+    // Nothing else happens for an hour.
+    let text = "[a]\nrun = sh -c 'printf half; exit 1'\nstdout = file:/dev/full\n\
+        restart = always\nbackoff = 1h..1h\n[b]\nrun = sleep 1000\n";
+    let init = described(&temp, text).start();
+    let line = "pidlet: cannot write \"/dev/full\": No space left on device; 1 lines were dropped";
+    init.wait_line(Stream::Err, |said| said == line);
+}
+
+#[test]
 fn a_link_is_followed_if_it_is_roots_or_ours() {
     if !is_root() {
         skip!("only root has files of others");
