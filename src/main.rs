@@ -184,6 +184,8 @@ impl<'p> Init<'p> {
                     let Next::Start(_) = self.supervisor.next() else {
                         continue;
                     };
+                    // The word of an end would keep what has a higher number from us, once for each start.
+                    self.look = true;
                     Some(PAST)
                 }
                 Next::Wait(_) if !settled => {

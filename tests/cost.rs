@@ -205,6 +205,25 @@ fn each_further_command_costs_the_same_few_system_calls() {
     assert!(more - few <= 20 * 6, "{} for twenty commands", more - few);
 }
 
+/// Each start takes longer than its command runs, so that there always is the word of an end, which the
+/// kernel hands out before PWR.
+#[test]
+fn a_stop_is_heard_between_two_starts_whatever_ends_meanwhile() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let slow = ["-e", "inject=clone,clone3,vfork:delay_exit=50000"];
+    let own = pidlet()
+        .to_str()
+        .expect("the target directory's name is UTF-8");
+    let run = traced(&strace, &temp, &slow).args([own, "--until", "all", "--"]);
+    let run = run.args(["sh", "-c", "kill -PWR $PPID"]);
+    let ended = run.args(["---", "true"].repeat(40)).output();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    let calls = calls(temp.join("trace"));
+    let starts = calls.iter().filter(|call| is_fork(call)).count();
+    assert!(starts < 20, "{starts}");
+}
+
 #[test]
 fn a_billion_descriptors_cost_no_system_call_more() {
     let strace = strace_or_skip!();
