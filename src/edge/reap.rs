@@ -32,8 +32,9 @@ pub fn reap(pid: Pid) {
 /// Kills what is left of the process group of a leader that has been reaped: who has not heeded its TERM
 /// has a port or a lock still that the next run needs.
 pub fn clear_group(leader: Pid) {
-    // Nobody gets that number while somebody is in the group, so whoever has it leads another one. And
-    // what a leader of ours leaves behind is ours.
+    // Nobody gets that number while somebody is in the group, so whoever has it leads another one; and
+    // what a leader of ours leaves behind is ours. Somebody else's group is taken for it only if since the
+    // last run all numbers were given away once, this one to a leader, and he is dead as well.
     if raw::group_of(leader) != leader && raw::has_child_in(leader) {
         _ = raw::kill_child(leader, true, Signal::KILL);
     }
