@@ -184,8 +184,6 @@ impl<'p> Init<'p> {
                     let Next::Start(_) = self.supervisor.next() else {
                         continue;
                     };
-                    // The word of an end would keep what has a higher number from us, once for each start.
-                    self.look = true;
                     Some(PAST)
                 }
                 Next::Wait(_) if !settled => {
@@ -312,6 +310,11 @@ impl<'p> Init<'p> {
             let Some(signal) = another else {
                 break;
             };
+            // The word of an end is enough for one round, but where one comes with each start it would keep
+            // what has a higher number from us until the last.
+            if signal == Signal::CHLD && until != Some(PAST) {
+                break;
+            }
             signals = signals.without(signal);
             limit = Some(PAST);
         }
@@ -325,7 +328,7 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// Heeds a signal, if there is one; which it was, unless it is that of a child's end.
+    /// Heeds a signal, if there is one; which it was.
     #[inline(never)]
     fn heed(&mut self, pending: Pending) -> Option<Signal> {
         let signal = Signal::new(pending.number)?;
@@ -340,7 +343,7 @@ impl<'p> Init<'p> {
                 parent_died,
             });
         }
-        Some(signal).filter(|_| !child)
+        Some(signal)
     }
 
     /// A descriptor that we watch is ready.
