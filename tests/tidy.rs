@@ -67,12 +67,14 @@ fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All Rust files below a directory.
+/// All Rust files below a directory, but for what cargo makes there.
 fn sources(directory: &str) -> Vec<Source> {
     let mut paths: Vec<PathBuf> = vec![top().join(directory)];
     let mut found = Vec::new();
     while let Some(path) = paths.pop() {
-        if path.is_dir() {
+        if path.is_dir() && path.ends_with("target") {
+            continue;
+        } else if path.is_dir() {
             let entries = std::fs::read_dir(&path).expect("a readable directory");
             paths.extend(entries.map(|entry| entry.expect("an entry").path()));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
