@@ -110,15 +110,8 @@ fn every_key_is_in_its_manual_page_once() {
 #[test]
 fn readme_has_every_key_but_the_limits() {
     let text = document("README.md");
-    let rows = text
-        .lines()
-        .skip_while(|line| !line.starts_with("| keys |"));
-    let rows = rows.skip(2).take_while(|line| line.starts_with("| `"));
-    let cells = rows.filter_map(|row| row.split('|').nth(1));
-    // What is between backquotes is every second piece.
-    let said: Vec<&str> = cells
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .collect();
+    let cells = rows(&text, "| keys |", "| `").filter_map(|row| row.split('|').nth(1));
+    let said: Vec<&str> = cells.flat_map(quoted).collect();
     for word in &said {
         assert!(Key::find(word.as_bytes()).is_some(), "{word} is no key");
     }
@@ -190,6 +183,12 @@ fn every_plan_that_is_shown_is_a_plan() {
     }
 }
 
+/// The rows of the table whose head begins so, as long as they begin with `row`.
+fn rows<'t>(text: &'t str, head: &str, row: &str) -> impl Iterator<Item = &'t str> {
+    let rows = text.lines().skip_while(move |line| !line.starts_with(head));
+    rows.skip(2).take_while(move |line| line.starts_with(row))
+}
+
 /// What is between backquotes in a cell of a table, piece by piece.
 fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
@@ -198,12 +197,8 @@ fn quoted(cell: &str) -> Vec<&str> {
 #[test]
 fn the_programs_of_the_migration_are_run_by_plans() {
     let text = document("docs/migration.md");
-    let rows = text
-        .lines()
-        .skip_while(|line| !line.starts_with("| program"));
-    let rows = rows.skip(2).take_while(|line| line.starts_with('|'));
     let mut count = 0;
-    for row in rows {
+    for row in rows(&text, "| program", "|") {
         let cells = cells(row);
         let mut plan = "[x]\n".to_owned();
         for (key, cell) in ["run", "ready", "stop"].iter().zip(&cells[1..]) {

@@ -24,6 +24,17 @@ impl Plan {
     fn run(&self, mode: Mode) -> Run {
         Run::pidlet().mode(mode).args(["-c", &self.file])
     }
+
+    /// How it ends if it is told to once one service is ready, and that one must be killed.
+    #[track_caller]
+    fn killed(&self, mode: Mode) -> Ended {
+        let init = self.run(mode).start();
+        init.wait_ready(1);
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+        ended
+    }
 }
 
 /// What `text` prints and how it ends, in both modes.
@@ -704,11 +715,7 @@ fn the_only_service_has_a_stop_time_of_its_own() {
     // Long enough to say what it got, also where all is emulated.
     let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 1s\n");
     for mode in Mode::BOTH {
-        let init = plan.run(mode).start();
-        init.wait_ready(1);
-        init.kill(libc::SIGTERM);
-        let ended = init.finish();
-        assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+        let ended = plan.killed(mode);
         assert!(ended.stdout.contains("got 15 "), "{ended}");
         assert!(
             ended.stderr.contains("did not stop in time and was killed"),
@@ -726,11 +733,7 @@ fn whoever_ignores_its_stop_signal_does_not_take_those_before_it_along() {
     );
     let plan = Plan::new(&text);
     for mode in Mode::BOTH {
-        let init = plan.run(mode).start();
-        init.wait_ready(1);
-        init.kill(libc::SIGTERM);
-        let ended = init.finish();
-        assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+        let ended = plan.killed(mode);
         assert!(ended.stdout.contains("\ndb stops\n"), "{ended}");
     }
 }
