@@ -139,8 +139,8 @@ impl Supervisor<'_> {
             // It needs no looking after any more, unless it was told to end; but it has no more time for
             // that than if it had been told, where the plan says how much that is, or than to be up.
             Notice::Stopping if goes_on => {
-                let timeout = self.plan.spec(place.into()).stop_timeout();
                 if record.up {
+                    let timeout = self.plan.spec(place.into()).stop_timeout();
                     record.limit = timeout.map_or(NEVER, |timeout| self.now.after(timeout));
                 }
                 record.watchdog = Span::ZERO;
