@@ -562,14 +562,16 @@ pub fn keys_and_resize(side: &Side, options: &[&str]) -> String {
     proc.lines(Out).join("\n")
 }
 
-/// As `keys_and_resize` where a signal may arrive twice and the two may become one: which ones arrive.
+/// As `keys_and_resize` where a signal may arrive twice, the second time as late as it likes, or the two
+/// may become one: which ones arrive, in the order in which they came first.
 pub fn kinds_of_keys(side: &Side, options: &[&str]) -> String {
     let seen = keys_and_resize(side, options);
-    let mut kinds: Vec<&str> = seen
-        .lines()
-        .filter_map(|line| line.split(' ').nth(1))
-        .collect();
-    kinds.dedup();
+    let mut kinds = Vec::new();
+    for kind in seen.lines().filter_map(|line| line.split(' ').nth(1)) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
     kinds.join(" ")
 }
 
