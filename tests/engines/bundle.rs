@@ -553,10 +553,6 @@ pub fn passed_on_sockets_are_the_service_s(runtime: &'static Runtime) {
 }
 
 pub fn a_terminal_is_the_command_s(runtime: &'static Runtime) {
-    let mask = Bundle::new(&["/pidlet", "--", "/probe", "mask"]).terminal();
-    let ended = mask.output(runtime);
-    assert!(ended.stdout.contains("foreground=yes"), "{ended}");
-
     let args = ["/pidlet", "--", "/probe", "signals", "--exit-on", "2=7"];
     let container = Bundle::new(&args).terminal().start(runtime);
     container.wait_lines("ready", 1);
@@ -580,10 +576,11 @@ pub fn a_terminal_is_the_command_s(runtime: &'static Runtime) {
     assert_eq!(container.ended().exit, Exit::Code(7));
 
     for (key, code) in [(b"\x03", 130), (b"\x1c", 131)] {
-        let container = Bundle::new(&["/pidlet", "--", "/probe", "sleep"])
+        let container = Bundle::new(&["/pidlet", "--", "/probe", "mask", "sleep"])
             .terminal()
             .start(runtime);
         container.wait_lines("ready", 1);
+        container.wait_lines("foreground=yes", 1);
         container.job.pty().type_in(key);
         assert_eq!(container.ended().exit, Exit::Code(code));
     }

@@ -19,7 +19,7 @@ type Command = (&'static str, fn(Args));
 
 /// Every command with what it does. All end with 0 unless said otherwise.
 const COMMANDS: [Command; 34] = [
-    // Mask, dispositions, group, session, terminal: one line each.
+    // [COMMAND...]: mask, dispositions, group, session, terminal: one line each; then does COMMAND.
     ("mask", mask),
     // [--exit-on SIG=CODE]...: waits for all signals, says `ready`, then `got SIG CODE SENDER` for each.
     ("signals", signals),
@@ -346,7 +346,7 @@ fn signal_parent(args: Args) {
 
 // ---- what it was given -----------------------------------------------------------------------------
 
-fn mask(_: Args) {
+fn mask(args: Args) {
     let [blocked, ignored, caught] = signal_sets();
     say(&format!(
         "blocked={blocked:#x} ignored={ignored:#x} caught={caught:#x}"
@@ -380,6 +380,9 @@ fn mask(_: Args) {
         let mut death = 0;
         libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut death);
         say(&format!("parent-death={death}"));
+    }
+    if !args.is_empty() {
+        run(args);
     }
 }
 
