@@ -415,22 +415,41 @@ impl<'p> Init<'p> {
     /// Checks a service once. What comes of it is fetched later: we are in the midst of a step.
     fn check(&mut self, place: Place) {
         let state = self.supervisor.record(place).map(|record| record.state);
-        let pidfile = self.plan.spec(place.into()).word(Key::Pidfile);
-        let finding = match (pidfile, self.probe(place)) {
-            (Some(path), _) if state == Some(State::Launched) => {
-                check::pid_file(path, process::user_of(self.plan.spec(place.into())))
-            }
-            (_, Some(Probe::Exec(_))) => {
+        let finding = match self.probe(place) {
+            _ if state == Some(State::Launched) => self.pid_file(place),
+            Some(Probe::Exec(_)) => {
                 let what = What::Check(self.checked(place));
                 match self.launch(place.into(), what, NONE) {
                     Event::Started(pid) => return self.checks.started(place, pid),
                     _ => Finding::Bad,
                 }
             }
-            (_, Some(probe)) => return self.checks.begin(place, &probe, &mut self.reactor),
-            _ => Finding::Bad,
+            Some(probe) => return self.checks.begin(place, &probe, &mut self.reactor),
+            None => Finding::Bad,
         };
         self.checks.found(place, Some(finding));
+    }
+
+    /// What a service's pid file says, if it has one.
+    fn pid_file(&self, place: Place) -> Finding {
+        let spec = self.plan.spec(place.into());
+        match spec.word(Key::Pidfile) {
+            Some(path) => check::pid_file(path, process::user_of(spec)),
+            None => Finding::Bad,
+        }
+    }
+
+    /// The service that ends with a process, or [`NOBODY`]. A daemon may have moved to another one, as nginx
+    /// does to upgrade itself, and its pid file says so: that is systemd's rule (`service_sigchld_event`).
+    fn ends_with(&mut self, pid: Pid) -> Place {
+        let place = self.supervisor.service_of(pid);
+        if self.supervisor.may_move(place) {
+            if let Finding::Main(next) = self.pid_file(place) {
+                self.step(Event::Noticed(place, Notice::Main(next)));
+                return self.supervisor.service_of(pid);
+            }
+        }
+        place
     }
 
     /// Whether the end of this process is of no interest to anybody. There may be thousands of them.
@@ -456,7 +475,7 @@ impl<'p> Init<'p> {
         self.hear();
         if !self.checks.ended(pid, status) {
             // What it said comes before what is said of it.
-            let place = self.supervisor.service_of(pid);
+            let place = self.ends_with(pid);
             self.outputs.ended(place.into(), &mut self.reactor);
             let out_of_memory = self.was_killed(status) && self.memory.grown();
             self.step(Event::Ended {

@@ -725,6 +725,39 @@ fn a_daemon_is_found_by_its_pid_file() {
 }
 
 #[test]
+fn a_daemon_that_has_moved_to_another_process_has_not_ended() {
+    let script = "
+def named():
+    with open('pid.new', 'w') as f: f.write(str(os.getpid()))
+    os.rename('pid.new', 'pid')
+def second(old):
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+    named()
+    while os.path.exists(f'/proc/{old}'): time.sleep(0.01)
+    print('moved', flush=True)
+    time.sleep(1000)
+def first():
+    named()
+    go()
+    old, new = os.getpid(), os.fork()
+    if new == 0: second(old)
+    while open('pid').read() != str(new): time.sleep(0.01)
+    os._exit(6)
+orphan(first)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("type = daemon\npidfile = TEMP/pid");
+        let init = web.start(mode);
+        init.wait_says("next");
+        init.send("\n");
+        init.wait_says("moved");
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+    }
+}
+
+#[test]
 fn a_daemon_without_a_good_pid_file_is_a_failure() {
     // Python alone may take a second to start, so that all of them wait side by side.
     let nothing = "left no pid file within 5s";

@@ -371,6 +371,35 @@ fn nginx_in_the_foreground_serves_and_stops() {
     }
 }
 
+/// Its manual's "Upgrading Executable on the Fly".
+#[test]
+fn nginx_that_upgrades_itself_goes_on() {
+    let Some(nginx_program) = program("nginx") else {
+        skip!("needs nginx");
+    };
+    for mode in Mode::BOTH {
+        let container = nginx(&nginx_program, "", DAEMON);
+        let init = container.start(mode);
+        init.wait_says("page /x");
+        let master = || named_by(&init, &container.path("nginx.pid"));
+        let old = master().expect("a pid file");
+        kill(&old, libc::SIGUSR2);
+        init.until("there is another master", || {
+            master().is_some_and(|new| new.pid != old.pid)
+        });
+        kill(&old, libc::SIGQUIT);
+        let is_there = || init.others().iter().any(|other| other.pid == old.pid);
+        init.until("the old master is gone", || !is_there());
+        let new = master().expect("a pid file");
+        let ended = stops(init, 0);
+        let told = format!("pidlet: nginx (pid {}) exited with code 0", new.inner);
+        in_order(
+            &ended.stderr,
+            &["pidlet: received TERM", &told, "container exits 0"],
+        );
+    }
+}
+
 #[test]
 fn nginx_whose_master_is_killed_ends_the_container() {
     let Some(nginx_program) = program("nginx") else {

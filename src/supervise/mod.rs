@@ -543,6 +543,12 @@ impl<'p> Supervisor<'p> {
             })
     }
 
+    /// Whether a service may go on with another process than the one that ends.
+    pub fn may_move(&self, place: Place) -> bool {
+        let record = self.services.see(place);
+        record.has_main && record.told.is_none()
+    }
+
     /// The process of the service that has the terminal if there is one: the only service, or the
     /// one that the plan gives it; while it runs.
     pub fn foreground_child(&self) -> Option<Pid> {

@@ -120,7 +120,7 @@ pub struct Record {
     /// It said that it is ready before we know its process.
     pub(super) said_ready: bool,
     /// Its process is the one that its pid file or it itself named.
-    pub(super) has_main: bool,
+    pub has_main: bool,
     /// Its pid file names a process that is not ours.
     pub(super) stranger: bool,
     /// When its patience ends: to be up, for the watchdog, to stop, or to wait.
