@@ -378,10 +378,7 @@ impl<'p> Init<'p> {
                 continue;
             }
             let status = pidlet::notify::parse(message, &mut |notice| match notice {
-                Notice::Main(pid)
-                    if !reap::is_child(pid)
-                        || self.checks.runs(pid)
-                        || !process::may_name(sender.user, pid) => {}
+                Notice::Main(pid) if !self.may_be_main(pid, sender.user) => {}
                 notice => self.step(Event::Noticed(place, notice)),
             });
             if let Some(status) = status {
@@ -433,10 +430,21 @@ impl<'p> Init<'p> {
     /// What a service's pid file says, if it has one.
     fn pid_file(&self, place: Place) -> Finding {
         let spec = self.plan.spec(place.into());
-        match spec.word(Key::Pidfile) {
-            Some(path) => check::pid_file(path, process::user_of(spec)),
-            None => Finding::Bad,
+        let Some(path) = spec.word(Key::Pidfile) else {
+            return Finding::Bad;
+        };
+        match check::pid_file(path) {
+            0 => Finding::Bad,
+            pid if self.may_be_main(pid, process::user_of(spec)) => Finding::Main(pid),
+            _ => Finding::Stranger,
         }
+    }
+
+    /// Whether a process may be the main one of a service, unless it is another's, if `user` says so: it
+    /// is our child and lives, is that user's, and no check, of whose end nobody else hears.
+    #[inline(never)]
+    fn may_be_main(&self, pid: Pid, user: u32) -> bool {
+        reap::is_child(pid) && !self.checks.runs(pid) && process::may_name(user, pid)
     }
 
     /// The service that ends with a process, or [`NOBODY`]. A daemon may have moved to another one, as nginx

@@ -684,6 +684,22 @@ os._exit(8)
     }
 }
 
+#[test]
+fn a_pid_file_names_no_check() {
+    let wait = "while [ ! -s pid ]; do sleep 0.01; done";
+    for mode in Mode::BOTH {
+        let web = Web::shell("exec sleep 1000");
+        let check = "#!/bin/sh\necho $$ >pid\nexec sleep 1000\n";
+        web.temp.write("check", check, 0o755);
+        let web = web.keys(&format!(
+            "ready = exec:TEMP/check\n[other]\ntype = daemon\nrun = sh -c '{wait}'\n\
+            pidfile = TEMP/pid\nready-timeout = 4s"
+        ));
+        let fault = "other: its pid file names a process that is not its own";
+        ends_for(web.start(mode), fault);
+    }
+}
+
 /// A launcher: its daemon writes a pid file and waits for a line.
 const DAEMON: &str = "
 def daemon():

@@ -9,14 +9,13 @@ use core::ffi::{CStr, c_int};
 use core::mem::replace;
 
 use linux_raw_sys::errno::{EALREADY, EINPROGRESS, EISCONN};
-use linux_raw_sys::general::{WEXITED, WNOWAIT};
 use linux_raw_sys::net;
 use rustix::event::epoll::EventFlags;
 use rustix::io::IoSlice;
 
 use super::address::Name;
 use super::reactor::{NONE, Reactor, Token, away_from_the_three};
-use super::{arena, files, process, raw};
+use super::{arena, files, raw};
 use pidlet::http;
 use pidlet::plan::{Key, NOBODY, Place, Plan, Probe};
 use pidlet::supervise::Finding;
@@ -367,21 +366,14 @@ fn is_own_port(fd: c_int, port: u16) -> bool {
     name[2..] == port.to_be_bytes()
 }
 
-/// What the pid file of a daemon says that is started as `user`. It cannot be a process that another
-/// service has, nor another user's: that one may be able to write to the file.
+/// The process that a daemon's pid file names, or 0.
 #[inline(never)]
-pub fn pid_file(path: &CStr, user: u32) -> Finding {
+pub fn pid_file(path: &CStr) -> Pid {
     // Some fill their number up with spaces: Postfix to 32 characters.
     let mut buffer = [0; 64];
     let mut text = text::trim_start(files::read(path, &mut buffer));
-    let pid = match (text::leading_number(&mut text), text) {
-        (Some(pid @ 1..=0x7fff_ffff), [] | [b'\0'..=b' ', ..]) => pid as Pid,
-        _ => return Finding::Bad,
-    };
-    match raw::waitid(pid, WEXITED | WNOWAIT) {
-        // The launcher, or a daemon that has ended already.
-        child if child.pid != 0 => Finding::Bad,
-        child if child.exists && process::may_name(user, pid) => Finding::Main(pid),
-        _ => Finding::Stranger,
+    match (text::leading_number(&mut text), text) {
+        (Some(pid @ ..=0x7fff_ffff), [] | [b'\0'..=b' ', ..]) => pid as Pid,
+        _ => 0,
     }
 }
