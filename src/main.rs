@@ -377,9 +377,13 @@ impl<'p> Init<'p> {
             if place == NOBODY {
                 continue;
             }
-            let status = pidlet::notify::parse(message, &mut |notice| match notice {
-                Notice::Main(pid) if !self.may_be_main(pid, sender.user) => {}
-                notice => self.step(Event::Noticed(place, notice)),
+            let status = pidlet::notify::parse(message, &mut |notice| {
+                let notice = match notice {
+                    Notice::Main(pid) if !process::may_name(sender.user, pid) => return,
+                    Notice::Main(pid) if !self.is_free(pid) => Notice::Heir(pid),
+                    notice => notice,
+                };
+                self.step(Event::Noticed(place, notice));
             });
             if let Some(status) = status {
                 let mut name = Line::new();
@@ -435,25 +439,32 @@ impl<'p> Init<'p> {
         };
         match check::pid_file(path) {
             0 => Finding::Bad,
-            pid if self.may_be_main(pid, process::user_of(spec)) => Finding::Main(pid),
+            pid if self.is_free(pid) && process::may_name(process::user_of(spec), pid) => {
+                Finding::Main(pid)
+            }
             _ => Finding::Stranger,
         }
     }
 
-    /// Whether a process may be the main one of a service, unless it is another's, if `user` says so: it
-    /// is our child and lives, is that user's, and no check, of whose end nobody else hears.
+    /// Whether a process may become a service's, unless it is another's: it is our child and lives, and is
+    /// no check, of whose end nobody else hears.
     #[inline(never)]
-    fn may_be_main(&self, pid: Pid, user: u32) -> bool {
-        reap::is_child(pid) && !self.checks.runs(pid) && process::may_name(user, pid)
+    fn is_free(&self, pid: Pid) -> bool {
+        reap::is_child(pid) && !self.checks.runs(pid)
     }
 
-    /// The service that ends with a process, or [`NOBODY`]. A daemon may have moved to another one, as nginx
-    /// does to upgrade itself, and its pid file says so: that is systemd's rule (`service_sigchld_event`).
+    /// The service that ends with a process, or [`NOBODY`]. It may have moved to another one, as nginx does
+    /// to upgrade itself: a daemon's pid file says so (systemd's rule, `service_sigchld_event`), or it has
+    /// named one that was a child of the process that ends.
     fn ends_with(&mut self, pid: Pid) -> Place {
         let place = self.supervisor.service_of(pid);
-        if self.supervisor.may_move(place) {
-            if let Finding::Main(next) = self.pid_file(place) {
-                self.step(Event::Noticed(place, Notice::Main(next)));
+        let mut heir = self.supervisor.heir(place);
+        if heir != 0 {
+            if let Finding::Main(named) = self.pid_file(place) {
+                heir = named;
+            }
+            if self.is_free(heir) {
+                self.step(Event::Noticed(place, Notice::Main(heir)));
                 return self.supervisor.service_of(pid);
             }
         }

@@ -584,6 +584,33 @@ os._exit(8)
     }
 }
 
+#[test]
+fn a_service_goes_on_in_the_process_that_it_has_named_before_it_ends() {
+    let script = "
+old, new = os.getpid(), os.fork()
+if new == 0:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+    notify(f'MAINPID={os.getpid()}\\nREADY=1')
+    barrier()
+    go()
+    os.kill(old, signal.SIGUSR1)
+    while os.getppid() == old: time.sleep(0.01)
+    barrier()
+    say('moved')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.start(mode);
+        init.wait_says("next");
+        init.send("\n");
+        init.wait_says("moved");
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+    }
+}
+
 /// A root's service and what another user's says of it and of its orphan; needs root.
 const OTHERS: &str = "
 pid = orphan(lambda: time.sleep(1000))

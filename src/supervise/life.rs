@@ -85,7 +85,7 @@ impl<'p> Supervisor<'p> {
         let record = self.services.of(place);
         let finished = record.state == State::Finishing;
         if !finished {
-            let launcher = self.plan.is_a(place, Type::Daemon) && !record.has_main;
+            let launcher = self.plan.is_a(place, Type::Daemon) && record.heir == 0;
             // In the stop nobody waits for what it left behind, which is told with all that is left.
             let stops = matches!(self.phase, Phase::Stopping | Phase::Killing);
             let waits = record.told.is_none() && !stops;
@@ -93,7 +93,7 @@ impl<'p> Supervisor<'p> {
                 record.state = State::Launched;
                 return self.check(place);
             }
-            record.has_main = false;
+            record.heir = 0;
             record.out_of_memory = out_of_memory;
             record.ended(self.now, self.plan, status);
         }

@@ -118,6 +118,8 @@ pub enum Notice {
     Watchdog(Span),
     /// `MAINPID=`: this child of ours is its process, unless it is another service's.
     Main(Pid),
+    /// The same of a process that is not our child yet.
+    Heir(Pid),
 }
 
 /// What is to be done.
@@ -543,10 +545,14 @@ impl<'p> Supervisor<'p> {
             })
     }
 
-    /// Whether a service may go on with another process than the one that ends.
-    pub fn may_move(&self, place: Place) -> bool {
+    /// The process in which a service goes on when its own ends, or 0 if it goes on in none. Its own means
+    /// that its pid file may have another.
+    pub fn heir(&self, place: Place) -> Pid {
         let record = self.services.see(place);
-        record.has_main && record.told.is_none()
+        match record.told {
+            None => record.heir,
+            Some(_) => 0,
+        }
     }
 
     /// The process of the service that has the terminal if there is one: the only service, or the

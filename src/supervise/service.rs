@@ -119,8 +119,9 @@ pub struct Record {
     pub(super) feeders: u32,
     /// It said that it is ready before we know its process.
     pub(super) said_ready: bool,
-    /// Its process is the one that its pid file or it itself named.
-    pub has_main: bool,
+    /// The process that its pid file or it itself named, which is its own from then on, or will be when its
+    /// own ends; 0 if none was.
+    pub(super) heir: Pid,
     /// Its pid file names a process that is not ours.
     pub(super) stranger: bool,
     /// When its patience ends: to be up, for the watchdog, to stop, or to wait.
@@ -176,7 +177,7 @@ impl Record {
         ending: false,
         feeders: 0,
         said_ready: false,
-        has_main: false,
+        heir: 0,
         stranger: false,
         limit: NEVER,
         check_at: NEVER,

@@ -116,7 +116,7 @@ impl Supervisor<'_> {
     fn main_is(&mut self, place: Place, pid: Pid) {
         let record = self.services.of(place);
         record.main = pid;
-        record.has_main = true;
+        record.heir = pid;
         self.runs(place, pid);
     }
 
@@ -130,7 +130,7 @@ impl Supervisor<'_> {
         match notice {
             Notice::Ready => {
                 record.said_ready = true;
-                let known = record.has_main || !self.plan.is_a(place, Type::Daemon);
+                let known = record.heir != 0 || !self.plan.is_a(place, Type::Daemon);
                 let asked = self.plan.says(place, Key::Ready) && !self.plan.is_checked(place);
                 if goes_on && known && asked && !record.up {
                     self.up(place);
@@ -158,6 +158,7 @@ impl Supervisor<'_> {
             Notice::Extend(span) if record.limit != NEVER && heeded => {
                 record.limit = record.limit.max(self.now.after(span));
             }
+            Notice::Heir(pid) if runs => record.heir = pid,
             // Its own process, or another service's, stays what it is.
             Notice::Main(pid) if runs && self.service_of(pid) == NOBODY => {
                 let before = self.services.see(place).pid;
@@ -178,7 +179,7 @@ impl Supervisor<'_> {
                 Kind::NotEnded
             } else if record.up {
                 Kind::NotAlive
-            } else if daemon && !record.has_main {
+            } else if daemon && record.heir == 0 {
                 Kind::NotBackground
             } else {
                 Kind::NotReady

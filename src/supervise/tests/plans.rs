@@ -405,6 +405,18 @@ fn no_service_takes_the_process_of_another_one() {
 }
 
 #[test]
+fn a_service_has_the_heir_that_it_has_named_until_it_is_told_to_end() {
+    let mut world = planned(&[(&[], SERVICE), (&[], SERVICE)], nothing);
+    world.play("start");
+    assert_eq!(world.supervisor.heir(0), 0);
+    world.says("a", Notice::Heir(MAIN));
+    assert_eq!(world.supervisor.record(0).unwrap().pid, pid("a"));
+    assert_eq!(world.supervisor.heir(0), MAIN);
+    world.play("INT => a:TERM a:CONT b:TERM b:CONT");
+    assert_eq!(world.supervisor.heir(0), 0);
+}
+
+#[test]
 fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
     for (finding, line) in [
         (

@@ -294,13 +294,14 @@ impl<'p> Life<'p> {
             0 => input.arbitrary()?,
             _ => input.int_in_range(1..=5000)?,
         });
-        Ok(match input.int_in_range(0..=7)? {
+        Ok(match input.int_in_range(0..=8)? {
             0 | 1 => Notice::Ready,
             2 => Notice::Stopping,
             3 => Notice::Alive,
             4 => Notice::Trigger,
             5 => Notice::Extend(span),
             6 => Notice::Watchdog(span),
+            7 => Notice::Heir(self.main(input, false)?),
             _ => Notice::Main(self.main(input, false)?),
         })
     }

@@ -225,7 +225,7 @@ fn numbers_of(record: &Record, out: &mut Vec<u64>) {
         record.fed,
         record.ending,
         record.said_ready,
-        record.has_main,
+        record.heir != 0,
         record.stranger,
     ];
     let flags = flags
