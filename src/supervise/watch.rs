@@ -122,7 +122,9 @@ impl Supervisor<'_> {
 
     pub(super) fn noticed(&mut self, place: Place, notice: Notice) {
         let record = self.services.of(place);
-        let runs = record.state == State::Running;
+        // Of a daemon its pid file says which process it is, and what makes it up begins then.
+        let known = record.heir != 0 || !self.plan.is_a(place, Type::Daemon);
+        let runs = known && record.state == State::Running;
         // Not if the stop has begun and it has yet to be told: it is told in its turn, whatever it says.
         let heeded = record.waits == 0 && (!record.ending || record.told.is_some());
         // Whether it is to go on.
@@ -130,9 +132,8 @@ impl Supervisor<'_> {
         match notice {
             Notice::Ready => {
                 record.said_ready = true;
-                let known = record.heir != 0 || !self.plan.is_a(place, Type::Daemon);
                 let asked = self.plan.says(place, Key::Ready) && !self.plan.is_checked(place);
-                if goes_on && known && asked && !record.up {
+                if goes_on && asked && !record.up {
                     self.up(place);
                 }
             }

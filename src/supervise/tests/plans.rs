@@ -381,6 +381,20 @@ fn a_daemon_is_the_process_that_its_pid_file_names() {
 }
 
 #[test]
+fn what_a_launcher_names_is_nothing_beside_the_pid_file() {
+    let mut world = planned(&[(&[], DAEMON), (&[0], SERVICE)], nothing);
+    world.play("start a");
+    for notice in [Notice::Heir(MAIN), Notice::Main(MAIN)] {
+        world.says("a", notice);
+        assert_eq!(world.supervisor.record(0).unwrap().pid, pid("a"));
+        assert_eq!(world.supervisor.heir(0), 0);
+    }
+    world.play("a exits 0 => check 0");
+    world.finds("a", Finding::Main(MAIN));
+    world.play("start b");
+}
+
+#[test]
 fn two_daemons_with_one_pid_file_are_not_one_process() {
     let mut world = planned(&[(&[], DAEMON), (&[], DAEMON)], nothing);
     world.play("start\na exits 0 => check 0\nb exits 0 => check 1");
