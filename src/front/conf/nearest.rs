@@ -29,14 +29,15 @@ pub fn nearest<'n>(nth: &mut dyn FnMut(usize) -> Option<&'n [u8]>, word: &[u8]) 
         };
         let distance = distance(name, word);
         // The word itself is known, and means nothing here.
-        if distance < best && distance > 0 {
+        if distance < best && name != word {
             (best, found) = (distance, name);
         }
     }
     found
 }
 
-/// How many letters must be added, left out or changed (Levenshtein).
+/// How many letters must be added, left out or changed (Levenshtein); in either case, since elsewhere
+/// keys are `User` and `PIDFile`.
 fn distance(name: &[u8], word: &[u8]) -> usize {
     if name.len() > LONGEST || word.len() > LONGEST {
         return usize::MAX;
@@ -46,7 +47,8 @@ fn distance(name: &[u8], word: &[u8]) -> usize {
         let mut diagonal = index;
         let mut left = index + 1;
         for (place, other) in row.iter_mut().skip(1).zip(word) {
-            let changed = diagonal + u32::from(letter != other);
+            // Whatever else differs in this bit alone is in no name.
+            let changed = diagonal + u32::from((letter ^ other) & !0x20 != 0);
             diagonal = (*place).into();
             left = changed.min(left + 1).min(diagonal + 1);
             *place = left as u8;
@@ -67,6 +69,10 @@ mod tests {
             ("redy", Some("ready")),
             ("ru", None),
             ("rum", Some("run")),
+            ("Restart", Some("restart")),
+            ("WATCHDOG", Some("watchdog")),
+            ("Wacthdog", Some("watchdog")),
+            ("type", None),
             ("watchdogs", Some("watchdog")),
             ("command", None),
             ("a-name-that-is-longer-than-any", None),
