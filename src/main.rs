@@ -373,7 +373,15 @@ impl<'p> Init<'p> {
             else {
                 return;
             };
-            let place = notify::owner(sender, self.plan, &self.supervisor);
+            let mut place = notify::owner(sender, self.plan, &self.supervisor);
+            if place == NOBODY && self.is_free(sender.pid) {
+                // An orphan may be a daemon of which nobody has asked yet which process it is.
+                let named = Finding::Main(sender.pid);
+                let mut places = 0..self.plan.services.len() as Place;
+                place = places
+                    .find(|place| self.pid_file(*place) == named)
+                    .unwrap_or(NOBODY);
+            }
             if place == NOBODY {
                 continue;
             }

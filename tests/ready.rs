@@ -801,6 +801,28 @@ orphan(first)
 }
 
 #[test]
+fn a_daemon_is_heard_before_its_launcher_has_ended() {
+    // An orphan in a session of its own: only the pid file says whose it is.
+    let script = "
+init = os.getppid()
+def daemon():
+    while os.getppid() != init: time.sleep(0.01)
+    with open('pid', 'w') as f: f.write(str(os.getpid()))
+    notify('READY=1')
+    barrier()
+    open('said', 'w').close()
+    time.sleep(1000)
+orphan(daemon)
+while not os.path.exists('said'): time.sleep(0.01)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script);
+        let web = web.keys("type = daemon\npidfile = TEMP/pid\nready = notify");
+        is_up_and_stops(web.start(mode));
+    }
+}
+
+#[test]
 fn a_daemon_without_a_good_pid_file_is_a_failure() {
     // Python alone may take a second to start, so that all of them wait side by side.
     let nothing = "left no pid file within 5s";
