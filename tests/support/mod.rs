@@ -49,11 +49,13 @@ pub use pty::Pty;
 pub use run::{Input, Mode, Output, ProcFs, Run, Session};
 pub use temp::{Temp, lines_of};
 
-/// Longest wait for anything. Generous, as a loaded machine is no fault of the program's.
-pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for anything. Generous, as a loaded machine is no fault of the program's, and only a failure
+/// takes that long.
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a waiting helper rests between two looks at its condition.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long a waiting helper rests between two looks at its condition: at first, and at most. Many of them
+/// look through all of `/proc`, and who is waited for needs the processor, too.
+const LOOK_EVERY: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(50)];
 
 /// The program under test: the one that cargo built beside the tests, or another one that the variable
 /// `PIDLET_BINARY` names, such as one for another architecture.
@@ -128,15 +130,17 @@ pub fn until(what: &str, timeout: Duration, mut holds: impl FnMut() -> bool) {
 
 /// True as soon as `holds`, false when the time is over.
 pub fn holds_within(timeout: Duration, holds: &mut dyn FnMut() -> bool) -> bool {
-    let end = Instant::now() + timeout;
+    let begin = Instant::now();
     loop {
         if holds() {
             return true;
         }
-        if Instant::now() > end {
+        let waited = begin.elapsed();
+        if waited > timeout {
             return false;
         }
-        std::thread::sleep(LOOK_EVERY);
+        let [first, most] = LOOK_EVERY;
+        std::thread::sleep((waited / 16).clamp(first, most));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Directories that live as long as a test.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,10 +15,20 @@ pub struct Temp {
 impl Temp {
     pub fn new() -> Temp {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("t{}-{number}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&path).expect("cannot make a temporary directory");
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        std::fs::create_dir_all(all).expect("cannot make cargo's temporary directory");
+        let path = loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("t{}-{number}", std::process::id());
+            let path = all.join(name);
+            match std::fs::create_dir(&path) {
+                Ok(()) => break path,
+                // Left behind by tests that were killed and had the same number, or in use in another
+                // namespace.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                Err(error) => panic!("cannot make {}: {error}", path.display()),
+            }
+        };
         // Payloads that run as somebody else must get in.
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&path, open).expect("cannot open up a temporary directory");
