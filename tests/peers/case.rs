@@ -5,11 +5,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use crate::support::{Ended, Mode, Proc, Run, Temp, pidlet, probe, skipped};
+use crate::support::{Ended, Mode, Proc, Run, TIMEOUT, Temp, holds_within, pidlet, probe, skipped};
 
 /// How many cases of a table run at a time. They mostly wait.
 const WORKERS: usize = 8;
+
+/// What a case shows of a side that does not end, and of a shell whose job is stuck.
+pub const HANGS: &str = "still there";
+pub const SILENT: &str = "the shell hears nothing";
+
+/// How long what is not to happen is given to prove otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A program that pidlet stands in for.
 pub struct Peer {
@@ -28,12 +36,37 @@ pub struct Side<'a> {
     pub program: &'a Path,
     pub mode: Mode,
     pub temp: Temp,
+    /// What is to be seen of it, where the sides differ.
+    pub due: Option<&'a str>,
 }
 
 impl Side<'_> {
     /// True for the real program.
     pub fn is_peer(&self) -> bool {
         self.program == Path::new(self.peer.path)
+    }
+
+    /// Whether it is to hang: then there is no event to wait for.
+    pub fn is_to_hang(&self) -> bool {
+        let due = self.due.unwrap_or_default();
+        due.contains(HANGS) || due.contains(SILENT)
+    }
+
+    /// Waits until it holds, briefly if it is not to. Who is to come so far has all the time that a loaded
+    /// machine takes, the peer as well.
+    pub fn holds(&self, holds: &mut dyn FnMut() -> bool) -> bool {
+        let patience = if self.is_to_hang() { PATIENCE } else { TIMEOUT };
+        holds_within(patience, holds)
+    }
+
+    /// Shows it once it is what is to be seen, or as it is in the end.
+    pub fn show_when_due(&self, show: &dyn Fn() -> String) -> String {
+        let mut seen = String::new();
+        holds_within(TIMEOUT, &mut || {
+            seen = show();
+            self.due.is_none_or(|due| seen == due)
+        });
+        seen
     }
 
     /// The program's path as an argument for another one.
@@ -219,22 +252,23 @@ impl Case {
 
     /// Runs both sides in one mode; what is wrong, if anything.
     fn fault(&self, peer: &Peer, mode: Mode) -> Option<String> {
-        let look = |program: &Path| {
+        let deviation = self
+            .deviations
+            .iter()
+            .find(|deviation| deviation.mode == mode);
+        let look = |program: &Path, due: fn(&Deviation) -> &str| {
             let side = Side {
                 peer,
                 program,
                 mode,
                 temp: Temp::new(),
+                due: deviation.map(due),
             };
             let seen = catch_unwind(AssertUnwindSafe(|| (self.observe)(&side)));
             seen.unwrap_or_else(|panic| format!("FAILED {}", said(&*panic)))
         };
-        let theirs = look(Path::new(peer.path));
-        let ours = look(pidlet());
-        let deviation = self
-            .deviations
-            .iter()
-            .find(|deviation| deviation.mode == mode);
+        let theirs = look(Path::new(peer.path), |deviation| &deviation.theirs);
+        let ours = look(pidlet(), |deviation| &deviation.ours);
         let (their_due, our_due) = match deviation {
             Some(deviation) => (deviation.theirs.as_str(), deviation.ours.as_str()),
             None => (theirs.as_str(), theirs.as_str()),

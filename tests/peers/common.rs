@@ -3,9 +3,8 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
-use std::time::Duration;
 
-use crate::case::{Case, Side};
+use crate::case::{Case, HANGS, PATIENCE, SILENT, Side};
 use crate::support::{
     Exit, Input, Mode, Out, Output, Proc, ProcFs, Run, Session, holds_within, lines_of, pipe, probe,
 };
@@ -51,20 +50,12 @@ pub fn faults_do_nothing() -> String {
     FAULTS.map(|signal| format!("{signal}: ")).join("\n")
 }
 
-/// How long a program that is expected to hang is given to prove otherwise.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 /// Its end, or `still there` when what should end it has been seen. Use it behind an event, for a peer's
-/// hang: pidlet must end, and has that long for it.
+/// hang.
 pub fn end_or_hang(side: &Side, proc: &Proc) -> String {
-    let patience = if side.is_peer() {
-        PATIENCE
-    } else {
-        crate::support::TIMEOUT
-    };
-    match holds_within(patience, &mut || proc.try_wait().is_some()) {
+    match side.holds(&mut || proc.try_wait().is_some()) {
         true => side.show_end_of(proc),
-        false => "still there".to_owned(),
+        false => HANGS.to_owned(),
     }
 }
 
@@ -308,19 +299,11 @@ pub fn keeps(side: &Side, options: &[&str]) -> String {
     let proc = side.run(args).cwd("/usr").fd(given, 5).start();
     proc.wait_says("ready");
     // The child may be faster than the init's own tidying up.
-    let tidy = || proc.cwd() == "/" && proc.fds().iter().all(|(fd, _)| *fd != 5);
-    let patience = if side.is_peer() {
-        PATIENCE
-    } else {
-        crate::support::TIMEOUT
-    };
-    holds_within(patience, &mut || tidy());
-    let held = proc.fds().iter().any(|(fd, _)| *fd == 5);
-    format!(
-        "in {}, descriptor {}",
-        proc.cwd(),
-        if held { "held" } else { "closed" }
-    )
+    side.show_when_due(&|| {
+        let held = proc.fds().iter().any(|(fd, _)| *fd == 5);
+        let held = if held { "held" } else { "closed" };
+        format!("in {}, descriptor {held}", proc.cwd())
+    })
 }
 
 /// Blocked and ignored signals as the child finds them.
@@ -444,13 +427,11 @@ pub fn left_group(side: &Side, options: &[&str]) -> String {
         .start();
     proc.wait_says("ready");
     proc.kill(10);
-    let heard = || !proc.stderr().is_empty() || proc.lines(Out).len() > 1;
-    if side.is_peer() {
-        holds_within(PATIENCE, &mut || heard());
-    } else {
-        proc.until("the signal arrives, or its loss is told", heard);
+    // A peer that differs tells of the loss, or nothing.
+    if side.due.is_none() {
+        proc.wait_line(Out, |line| line.starts_with("got "));
     }
-    side.clean(&format!("out {:?}\nerr {:?}", proc.stdout(), proc.stderr()))
+    side.show_when_due(&|| side.clean(&format!("out {:?}\nerr {:?}", proc.stdout(), proc.stderr())))
 }
 
 /// A signal that was queued with a value.
@@ -606,8 +587,11 @@ pub fn suspend(side: &Side, options: &[&str], woken: bool) -> String {
     proc.pty().type_in(b"\x1a");
     let is_stopped = || proc.find("probe").is_some_and(|info| info.is_stopped());
     let is_woken = || proc.lines(Out).iter().any(|line| line == "continued");
+    // Whose child has the key blocked, or is of an orphaned group, is not stopped, which shows by its end.
     if woken && !side.is_peer() {
         proc.until("the child is woken", is_woken);
+    } else if side.is_to_hang() {
+        proc.until("the child is stopped", is_stopped);
     } else {
         holds_within(PATIENCE, &mut || is_stopped());
     }
@@ -777,14 +761,9 @@ impl Step {
             // SAFETY: a process of this test's namespace.
             Step::Term => unsafe { _ = libc::kill(init(), libc::SIGTERM) },
         }
-        let patience = if side.is_peer() {
-            PATIENCE * 4
-        } else {
-            crate::support::TIMEOUT
-        };
-        match holds_within(patience, &mut || news().len() > before) {
+        match side.holds(&mut || news().len() > before) {
             true => news().split_off(before).join(", "),
-            false => "the shell hears nothing".to_owned(),
+            false => SILENT.to_owned(),
         }
     }
 }
