@@ -138,37 +138,45 @@ fn with_one_command_stop_signals_are_just_passed_on() {
 
 #[test]
 fn what_ignores_its_stop_signal_is_killed_when_the_budget_runs_out() {
-    let budget = Duration::from_millis(500);
-    let mut quickest = TIMEOUT;
     for mode in Mode::BOTH {
         for count in [1, 2, 20] {
-            let init = start(mode, &["--grace", "500ms"], count, &["ignore", "15"]);
-            let asked = Instant::now();
-            init.kill(SIGTERM);
-            let ended = init.finish();
-            let took = asked.elapsed();
-            assert!(took >= budget, "too early: {ended}");
-            quickest = quickest.min(took);
-            assert_eq!(ended.exit, Exit::Code(137), "{ended}");
-            let warned = ended
-                .stderr
-                .matches("did not stop within 500ms: killed")
-                .count();
-            assert_eq!(warned, count, "{ended}");
-            let last = ended.stderr.lines().last().unwrap_or_default();
-            assert!(
-                last.starts_with("pidlet: stopped by TERM: probe (pid "),
-                "{ended}"
-            );
-            assert!(
-                last.contains(") did not stop in time and was killed after "),
-                "{ended}"
-            );
-            assert!(last.ends_with("; container exits 137"), "{ended}");
+            killed_when_the_budget_runs_out(mode, count);
         }
     }
     // A loaded machine is slow now and then; whoever waits for more than the budget always is.
-    assert!(quickest < 3 * budget, "too late: {quickest:?}");
+    until("one was killed in time", TIMEOUT, || {
+        killed_when_the_budget_runs_out(Mode::Pid1, 1) < 3 * BUDGET
+    });
+}
+
+const BUDGET: Duration = Duration::from_millis(500);
+
+/// Stops so many commands that ignore it, and tells how long that took.
+#[track_caller]
+fn killed_when_the_budget_runs_out(mode: Mode, count: usize) -> Duration {
+    let init = start(mode, &["--grace", "500ms"], count, &["ignore", "15"]);
+    let asked = Instant::now();
+    init.kill(SIGTERM);
+    let ended = init.finish();
+    let took = asked.elapsed();
+    assert!(took >= BUDGET, "too early: {ended}");
+    assert_eq!(ended.exit, Exit::Code(137), "{ended}");
+    let warned = ended
+        .stderr
+        .matches("did not stop within 500ms: killed")
+        .count();
+    assert_eq!(warned, count, "{ended}");
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("pidlet: stopped by TERM: probe (pid "),
+        "{ended}"
+    );
+    assert!(
+        last.contains(") did not stop in time and was killed after "),
+        "{ended}"
+    );
+    assert!(last.ends_with("; container exits 137"), "{ended}");
+    took
 }
 
 #[test]
@@ -188,20 +196,12 @@ fn a_second_stop_signal_kills_at_once() {
 #[test]
 fn the_first_stop_signal_in_a_stop_that_a_command_began_kills_nothing() {
     for mode in Mode::BOTH {
-        let slow = "trap 'read x; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
-        let args = [
-            "-v",
-            "-t",
-            "1h",
-            "--",
-            "sh",
-            "-c",
-            slow,
-            "---",
-            "sh",
-            "-c",
-            "sleep 0.3; exit 3",
-        ];
+        let temp = Temp::new();
+        let there = temp.join("there");
+        let slow = "trap 'read x; exit 0' TERM; : >\"$0\"; while :; do sleep 0.05; done";
+        let quick = "until test -e \"$0\"; do sleep 0.01; done; exit 3";
+        let args = ["-v", "-t", "1h", "--", "sh", "-c", slow, &there];
+        let args = [&args[..], &["---", "sh", "-c", quick, &there]].concat();
         let init = Run::pidlet()
             .mode(mode)
             .args(args)
@@ -219,26 +219,35 @@ fn the_first_stop_signal_in_a_stop_that_a_command_began_kills_nothing() {
 #[test]
 fn a_stop_signal_during_the_start_starts_nothing_more() {
     for mode in Mode::BOTH {
-        let mut args = vec!["-v", "--", "sleep", "1000"];
-        for _ in 0..500 {
-            args.extend(["---", "sleep", "1000"]);
-        }
-        let init = Run::pidlet().mode(mode).args(args).start();
-        init.wait_line(ErrOut, |line| line.ends_with(" runs"));
-        init.kill(SIGTERM);
-        let ended = init.finish();
-        assert_eq!(ended.exit, Exit::Code(143), "{}", ended.exit);
-        let started = ended.stderr.matches(" runs\n").count();
-        let stopped = ended
-            .stderr
-            .matches("was killed by signal 15 (TERM) after")
-            .count();
-        assert!(
-            started < 501,
-            "the signal was seen only when all {started} had been started"
-        );
-        assert_eq!(stopped, started + 1, "each of them, and the last line");
+        // On a loaded machine all of them may have been started before it comes, now and then.
+        until("a signal comes during the start", TIMEOUT, || {
+            stopped_during_the_start(mode) <= STARTS
+        });
     }
+}
+
+/// How many commands there are for `stopped_during_the_start`, beside the first.
+const STARTS: usize = 500;
+
+/// Stops a container when its first command runs, and tells how many it has started then.
+#[track_caller]
+fn stopped_during_the_start(mode: Mode) -> usize {
+    let mut args = vec!["-v", "--", "sleep", "1000"];
+    for _ in 0..STARTS {
+        args.extend(["---", "sleep", "1000"]);
+    }
+    let init = Run::pidlet().mode(mode).args(args).start();
+    init.wait_line(ErrOut, |line| line.ends_with(" runs"));
+    init.kill(SIGTERM);
+    let ended = init.finish();
+    assert_eq!(ended.exit, Exit::Code(143), "{}", ended.exit);
+    let started = ended.stderr.matches(" runs\n").count();
+    let stopped = ended
+        .stderr
+        .matches("was killed by signal 15 (TERM) after")
+        .count();
+    assert_eq!(stopped, started + 1, "each of them, and the last line");
+    started
 }
 
 #[test]
