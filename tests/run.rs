@@ -164,8 +164,10 @@ fn a_command_that_cannot_be_started_stops_those_that_run() {
 
 #[test]
 fn a_process_that_cannot_be_made_is_a_set_up_fault() {
-    // Root is exempt from the limit, so it becomes a user that has no process but pidlet itself.
+    // Root is exempt from the limit, so it becomes a user that has no process but pidlet itself: not even
+    // where these tests run twice at a time.
     let program = pidlet().to_str().unwrap();
+    let user = format!("--reuid={}", 20_000 + std::process::id() % 40_000);
     // SAFETY: asks for a number.
     let root = unsafe { libc::geteuid() } == 0;
     let one = &["--", "/bin/true"][..];
@@ -175,12 +177,7 @@ fn a_process_that_cannot_be_made_is_a_set_up_fault() {
         .flat_map(|mode| [(mode, one), (mode, two)])
     {
         let run = match root {
-            true => Run::new("/usr/bin/setpriv").args([
-                "--reuid=54321",
-                "--clear-groups",
-                "--",
-                program,
-            ]),
+            true => Run::new("/usr/bin/setpriv").args([&user, "--clear-groups", "--", program]),
             false => Run::pidlet(),
         };
         let run = run.mode(mode).args(arguments);
