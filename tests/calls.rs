@@ -7,7 +7,6 @@ mod support;
 use support::*;
 
 use std::fs::File;
-use std::time::Instant;
 
 /// What the kernel answers, how we say it, and where pidlet is.
 fn answers() -> impl Iterator<Item = (i32, &'static str, Mode)> {
@@ -93,7 +92,7 @@ fn one_command_starts_and_is_reaped_and_stops_without_any_of_them() {
 /// groups; and a command that is a check.
 const PLAN: &str = "[pidlet]
 log = prefix
-grace = 5s
+grace = 1h
 [web]
 run = PROBE write-fd 4 is up
 ready = fd:4
@@ -125,12 +124,10 @@ fn a_plan_is_carried_out_without_any_of_them() {
             }
             init.wait_says("next | ready");
             init.until("there is an orphan", || init.find("sleep").is_some());
-            let begin = Instant::now();
             init.kill(libc::SIGTERM);
+            // Nobody is waited for until the budget runs out.
             let exit = init.wait_exit();
             assert_eq!(exit, Exit::Code(3), "{}", init.describe());
-            // Nobody is waited for until the budget runs out.
-            assert!(begin.elapsed().as_secs() < 4, "{}", init.describe());
             // An orphan that never came to us is nobody's we know.
             let orphans = init
                 .others()
@@ -139,11 +136,9 @@ fn a_plan_is_carried_out_without_any_of_them() {
                 .count();
             let kept = usize::from(!remark(name, mode).is_empty());
             assert_eq!(orphans, kept, "{}", init.describe());
-            assert!(
-                init.stderr().starts_with(remark(name, mode)),
-                "{}",
-                init.describe()
-            );
+            init.until("the remark is the first that was said", || {
+                init.stderr().starts_with(remark(name, mode))
+            });
         }
     }
 }
@@ -342,7 +337,7 @@ fn without_memory_nothing_is_run_and_said_why() {
 #[test]
 fn a_start_that_fails_again_and_again_takes_one_descriptor_at_the_most() {
     let temp = Temp::new();
-    let text = "[pidlet]\nlog = prefix\n[a]\nrun = sleep 100\nstdin = file:/etc/passwd\n\
+    let text = "[pidlet]\nlog = prefix\n[a]\nrun = sleep 1000\nstdin = file:/etc/passwd\n\
         restart = always\nbackoff = 1ms..1ms\ntries = 1000 in 1s\n";
     let plan = temp.write("plan", text, 0o644);
     for mode in Mode::BOTH {

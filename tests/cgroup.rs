@@ -9,7 +9,7 @@ use support::*;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Where cgroups are.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -45,15 +45,21 @@ macro_rules! cgroup {
 impl Cgroup {
     fn new(controller: &str) -> std::io::Result<Cgroup> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let v1 = !Path::new(ROOT).join("cgroup.controllers").exists();
         let mut root = PathBuf::from(ROOT);
         if v1 {
             root.push(controller);
         }
-        let path = root.join(format!("pidlet-test-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path)?;
-        Ok(Cgroup { root, path, v1 })
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = root.join(format!("pidlet-test-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Cgroup { root, path, v1 }),
+                // Left behind by tests that were killed and had the same number.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn file(&self, names: Names) -> PathBuf {
@@ -262,11 +268,10 @@ fn a_service_that_was_killed_for_memory_is_started_again() {
         let plan = temp.write("plan", plan, 0o644);
         let init = cgroup.pidlet(mode).args(["-v", "-c", &plan]).start();
         init.wait_ready(1);
-        let said = init.stderr();
-        assert!(
-            said.contains("was killed by the kernel: out of memory"),
-            "{said:?}"
-        );
+        // It has said so before, but that came another way.
+        init.wait_line(ErrOut, |line| {
+            line.contains("was killed by the kernel: out of memory")
+        });
         init.kill(libc::SIGTERM);
         assert_eq!(init.wait_exit(), Exit::Code(143), "{}", init.describe());
     }
@@ -323,23 +328,16 @@ fn a_full_container_is_reaped_and_stops() {
         cgroup.set(PIDS_MAX, "20");
         // Orphans until there is no room for another one.
         let script = "(while sleep 1000 & do :; done); exec \"$0\" signals --exit-on 15=0";
-        let run = cgroup
-            .pidlet(mode)
-            .args(["--", "sh", "-c", script, probe()]);
-        let init = run.start();
+        let run = cgroup.pidlet(mode).args(["--grace", "1h"]);
+        let init = run.args(["--", "sh", "-c", script, probe()]).start();
         init.wait_ready(1);
         init.until("there is no room", || init.stderr().contains("fork"));
         let orphan = init.find("sleep").expect("there are orphans").pid;
         // SAFETY: a process of this test that nobody but pidlet reaps, and it is not dead.
         unsafe { libc::kill(orphan, libc::SIGKILL) };
         init.until("it is reaped", || Info::of(orphan).is_none());
-        let begin = Instant::now();
         init.kill(libc::SIGTERM);
         assert_eq!(init.wait_exit(), Exit::Code(0), "{}", init.describe());
-        assert!(
-            begin.elapsed() < Duration::from_secs(6),
-            "the budget ran out"
-        );
     }
 }
 

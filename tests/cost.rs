@@ -467,7 +467,7 @@ const STOPS: [Stop; 5] = [
         137,
     ),
     (
-        &["--grace", "60s"],
+        &["--grace", "1h"],
         "exec \"$0\" ignore 15",
         &[libc::SIGTERM, libc::SIGINT],
         137,
