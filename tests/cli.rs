@@ -426,9 +426,9 @@ fn without_proc_everything_works() {
         init.kill(libc::SIGTERM);
         assert_eq!(init.finish().exit, Exit::Code(143));
         // What is left over: as PID 1 it is stopped; otherwise it cannot be found, and that is said.
-        let orphan =
-            "setsid sh -c 'trap \"echo told; exit\" TERM; echo up; while :; do sleep 0.01; done' &
-            trap 'exit 4' TERM; while :; do sleep 0.01; done";
+        let orphan = "trap 'exit 4' TERM
+            setsid sh -c 'trap \"echo told; exit\" TERM; echo up; while :; do sleep 0.01; done' &
+            while :; do sleep 0.01; done";
         let said = "processes left over are not stopped: without /proc they cannot be found";
         for option in ["--", "-g"] {
             let init = run().args([option, "sh", "-c", orphan]).start();
@@ -495,11 +495,12 @@ fn a_kernel_need_not_have_times_of_32_bits() {
 
 #[test]
 fn a_working_directory_that_is_gone_is_no_obstacle() {
-    let script = "mkdir /tmp/pidlet-gone-$$ && cd /tmp/pidlet-gone-$$ && rmdir /tmp/pidlet-gone-$$ \
-        && exec \"$0\" -q -- sh -c 'exit 3'";
+    let script = "mkdir \"$1\" && cd \"$1\" && rmdir \"$1\" && exec \"$0\" -q -- sh -c 'exit 3'";
+    let temp = Temp::new();
     for mode in Mode::BOTH {
         let run = Run::new("/bin/sh").mode(mode).args(["-c", script]);
-        let ended = run.arg(support::pidlet()).output();
+        let run = run.arg(support::pidlet()).arg(temp.join("gone"));
+        let ended = run.output();
         assert_eq!(ended.exit, Exit::Code(3), "{ended}");
     }
 }
