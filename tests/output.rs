@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Shells, each a service, in a container that ends when all of them have ended.
 fn shells(mode: Mode, options: &[&str], scripts: &[&str]) -> Run {
@@ -189,7 +189,7 @@ fn a_last_line_without_newline_is_not_lost_behind_a_slow_reader() {
 fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
     for mode in Mode::BOTH {
         let run = Run::pidlet().mode(mode);
-        let run = run.args(["-v", "--log", "prefix", "--"]);
+        let run = run.args(["-v", "--grace", "1h", "--log", "prefix", "--"]);
         let run = run.args(["sh", "-c", "trap '' USR1; exec yes", "---"]);
         let script = "trap 'echo usr1 >&2' USR1; echo trapped >&2; while :; do sleep 0.01; done";
         let run = run.args(["sh", "-c", script]);
@@ -205,10 +205,8 @@ fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
         init.until("nobody is left unreaped", || {
             init.others().iter().all(|info| !info.is_zombie())
         });
-        let begin = Instant::now();
         init.kill(libc::SIGTERM);
         let ended = init.finish();
-        assert!(begin.elapsed() < Duration::from_secs(6), "{ended}");
         assert_eq!(ended.exit, Exit::Code(128 + libc::SIGTERM), "{ended}");
         let lost =
             "pidlet: cannot write \"standard output or error\": Resource temporarily unavailable; ";
@@ -306,7 +304,7 @@ fn lines_of_two_runs_do_not_become_one_behind_a_full_standard_output() {
         "[pidlet]\nlog = prefix\n\
         [full]\nrun = sh -c 'exec yes'\n\
         [a]\nrestart = on-failure\nbackoff = 1ms..1ms\n\
-        run = sh -c 'test -e {begun} && printf new && exec sleep 100; touch {begun}; \
+        run = sh -c 'test -e {begun} && printf new && exec sleep 1000; touch {begun}; \
         until test -e {go}; do sleep 0.01; done; printf old; exit 1'\n"
     );
     let init = described(&temp, &text).stdout(Output::File(writer)).start();
@@ -371,13 +369,14 @@ fn whoever_keeps_the_pipe_and_writes_does_not_hold_up_the_end() {
         let run = Run::pidlet()
             .mode(mode)
             .args(["--grace", "1s", "--log", "prefix", "--"]);
-        let begin = Instant::now();
         let init = run
-            .args(["sh", "-c", script, "---", "sleep", "100"])
+            .args(["sh", "-c", script, "---", "sleep", "1000"])
             .start();
+        // Who reads for as long as there is something never comes to killing the one that writes.
         assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.stderr());
-        assert!(begin.elapsed() < Duration::from_secs(6));
-        assert!(of(&init.stdout(), "sh").contains(&"x"));
+        init.until("the line before the end is there", || {
+            of(&init.stdout(), "sh").contains(&"x")
+        });
     }
 }
 
@@ -448,8 +447,8 @@ fn a_terminal_with_less_room_than_a_line_takes_holds_nobody_up() {
         while (&terminal).write(&[b'#'; 64]).is_ok() {}
         flags(0);
         pty.reader().read_exact(&mut [0; 600]).unwrap();
-        let run = Run::pidlet().mode(mode).args(["-vv", "--", &sleep, "100"]);
-        let run = run.args(["---", "sleep", "100"]);
+        let run = Run::pidlet().mode(mode).args(["-vv", "--", &sleep, "1000"]);
+        let run = run.args(["---", "sleep", "1000"]);
         let init = run.stderr(Output::File(terminal)).start();
         init.until("both run", || {
             let infos = init.others();
@@ -612,7 +611,7 @@ fn a_full_pipe_that_somebody_moves_away_is_emptied_first() {
     let text = format!(
         "[a]\nrun = sh -c 'exec yes'\nstdout = file:{log}\n\
         [gate]\ntype = oneshot\nrun = sh -c 'until test -e {go}; do sleep 0.01; done'\n\
-        [b]\nafter = gate\nrun = sh -c 'echo b >&2; echo b; exec sleep 100'\nstdout = file:{log}\n"
+        [b]\nafter = gate\nrun = sh -c 'echo b >&2; echo b; exec sleep 1000'\nstdout = file:{log}\n"
     );
     let init = described(&temp, &text).start();
     init.until("yes waits for the reader", || {
@@ -715,7 +714,7 @@ fn nothing_captured_costs_nothing() {
 fn descriptors_that_we_were_born_with_do_not_outlive_the_start() {
     let file = || File::open("/dev/null").unwrap();
     assert!(file().as_raw_fd() > 2);
-    let run = shells(Mode::Pid1, &["--log", "prefix"], &["echo hi; sleep 100"]);
+    let run = shells(Mode::Pid1, &["--log", "prefix"], &["echo hi; sleep 1000"]);
     let init = run.fd(file(), 5).fd(file(), 100).fd(file(), 7).start();
     init.wait_says("sh | hi");
     init.until("they are closed", || {
