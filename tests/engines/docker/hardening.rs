@@ -187,7 +187,8 @@ fn a_command_that_takes_too_much_memory_is_killed_and_that_is_said() {
 /// Several commands and orphans beside somebody who has nothing to do with them.
 const CROWD: &[&str] = &[
     "-e",
-    "PIDLET_GRACE=500ms",
+    // The last eighth of it is the orphans', to say what they are told.
+    "PIDLET_GRACE=6s",
     PROBE,
     "/probe",
     "orphans",
