@@ -217,11 +217,12 @@ fn a_stop_is_heard_between_two_starts_whatever_ends_meanwhile() {
         .expect("the target directory's name is UTF-8");
     let run = traced(&strace, &temp, &slow).args([own, "--until", "all", "--"]);
     let run = run.args(["sh", "-c", "kill -PWR $PPID"]);
-    let ended = run.args(["---", "true"].repeat(40)).output();
+    // Time enough for the first one to send it, also where it gets little of the processor.
+    let ended = run.args(["---", "true"].repeat(200)).output();
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     let calls = calls(temp.join("trace"));
     let starts = calls.iter().filter(|call| is_fork(call)).count();
-    assert!(starts < 20, "{starts}");
+    assert!(starts < 150, "{starts}");
 }
 
 #[test]
@@ -317,12 +318,13 @@ fn orphans_that_come_one_by_one_cost_three_system_calls_each_or_four() {
 }
 
 /// Each look at the children takes longer than the next one needs to die, so that there always is one more;
-/// and its signal has a lower number than the one that stops.
+/// and its signal has a lower number than the one that stops. As many as can be would take all the numbers
+/// that the machine has for processes.
 #[test]
 fn orphans_without_end_hold_neither_signals_nor_deadlines_up() {
     let strace = strace_or_skip!();
     let temp = Temp::new();
-    let storm = "trap '' TERM; exec \"$0\" spawn-storm 100000000";
+    let storm = "trap '' TERM; exec \"$0\" spawn-storm 100000000 1";
     let storm = ["sh", "-c", storm, probe()];
     let run = Run::pidlet().args(["--grace", "300ms", "--"]).args(storm);
     let init = run.arg("---").args(storm).start();
@@ -703,6 +705,9 @@ fn a_signal_waits_for_none_of_the_many_who_write() {
     let run = Run::pidlet().cwd(temp.path());
     let init = run.args(["--log", "prefix", "-c", &file]).start();
     init.until("all are ready", || init.lines(Out).len() == WRITERS);
+    init.until("it sleeps", || {
+        init.info().is_some_and(|info| info.state == 'S')
+    });
     init.kill(libc::SIGSTOP);
     init.until("it is stopped", || {
         init.info().is_some_and(|info| info.is_stopped())
@@ -941,8 +946,10 @@ fn checked(mode: Mode, temp: &Temp) -> Proc {
         let lines = init.lines(ErrOut);
         lines.iter().filter(|line| line.contains(" is up ")).count() == CHECKS.len()
     });
-    init.until("it sleeps", || {
-        init.info().is_some_and(|info| info.state == 'S')
+    // An answer is read to its end when the service is up already.
+    init.until("it sleeps, and nobody is connected", || {
+        let connected = init.fds().iter().any(|(_, to)| to.starts_with("socket:"));
+        !connected && init.info().is_some_and(|info| info.state == 'S')
     });
     init
 }

@@ -9,6 +9,7 @@
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 /// Where lines go.
 static OUT: AtomicI32 = AtomicI32::new(1);
@@ -56,7 +57,8 @@ const COMMANDS: [Command; 34] = [
     ("eat", eat),
     // `size ROWS COLUMNS` of the terminal, then `winch ROWS COLUMNS SENDER` for each SIGWINCH; ends on INT.
     ("sizes", sizes),
-    // N: N orphans that end at once, as fast as can be; then `ready` and sleeps.
+    // N [PAUSE]: N orphans that end at once, as fast as can be, or with so many milliseconds between them;
+    // then `ready` and sleeps.
     ("spawn-storm", spawn_storm),
     // SIG: stops itself, says `continued` when it goes on, then sleeps.
     ("stop-self", stop_self),
@@ -645,8 +647,10 @@ fn move_group(_: Args) {
 }
 
 fn spawn_storm(args: Args) {
+    let pause = (args.len() > 1).then(|| Duration::from_millis(number(args, 1) as u64));
     for _ in 0..number(args, 0) {
         fork_orphan(|| {});
+        pause.into_iter().for_each(std::thread::sleep);
     }
     ready_and_sleep()
 }
