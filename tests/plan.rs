@@ -282,7 +282,7 @@ fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
 
 #[test]
 fn kill_says_whether_the_whole_group_is_told() {
-    let child = "(trap 'echo child' TERM; echo >&3; while :; do sleep 0.01; done) &";
+    let child = "(trap 'echo child; exit' TERM; echo >&3; while :; do sleep 0.01; done) &";
     for (option, said, told) in [
         ("no", "", false),
         ("no", "kill = group", true),
@@ -291,14 +291,18 @@ fn kill_says_whether_the_whole_group_is_told() {
     ] {
         let plan = Plan::new(&format!(
             "[pidlet]\ngroup = {option}\ngrace = 20s\n\
-            [a]\nrun = DIR/a\nready = fd:3\nstop-timeout = 1s\n{said}\n\
+            [a]\nrun = DIR/a\nready = fd:3\nstop-timeout = 10s\n{said}\n\
             [b]\nrun = sh -c 'echo b; exec sleep 1000'\nafter = a\n"
         ));
-        // The shell is told to end; its child, which does not, only as one of the group. The shell gives
-        // it the time to say so.
-        let script = format!(
-            "#!/bin/sh\ntrap 'echo parent; sleep 0.3; kill -9 $!; exit 0' TERM\n{child}\nwait\nwait\n"
-        );
+        // The shell is told to end, and its child only as one of the group. The shell waits for that, or
+        // gives it the time to say what it is not to say.
+        let then = if told {
+            "wait $!"
+        } else {
+            "sleep 0.3; kill -9 $!"
+        };
+        let script =
+            format!("#!/bin/sh\ntrap 'echo parent; {then}; exit 0' TERM\n{child}\nwait\nwait\n");
         plan.directory.write("a", script, 0o755);
         for mode in Mode::BOTH {
             let init = plan.run(mode).start();
@@ -696,13 +700,17 @@ fn the_plan_is_printed_in_the_order_of_its_start() {
 
 #[test]
 fn stop_signals_and_times_of_its_own() {
-    let text = "[a]\nrun = PROBE signals --exit-on 3=0\nstop = INT QUIT 100ms\n\
-        [b]\nrun = PROBE signals\nstop-timeout = 100ms\nafter = a";
+    // Long enough to say what it got, also where all is emulated.
+    let text = "[pidlet]\ngrace = 20s\n[a]\nrun = PROBE signals --exit-on 3=0\nstop = INT QUIT 2s\n\
+        [b]\nrun = PROBE signals\nstop-timeout = 2s\nafter = a";
     let plan = Plan::new(text);
-    for mode in Mode::BOTH {
+    let inits = Mode::BOTH.map(|mode| {
         let init = plan.run(mode).start();
         init.wait_ready(2);
         init.kill(libc::SIGTERM);
+        init
+    });
+    for init in inits {
         let ended = init.finish();
         assert_eq!(ended.exit, Exit::Code(137), "{ended}");
         for said in ["got 2 ", "got 3 ", "got 15 "] {
@@ -715,7 +723,7 @@ fn stop_signals_and_times_of_its_own() {
 #[test]
 fn the_only_service_has_a_stop_time_of_its_own() {
     // Long enough to say what it got, also where all is emulated.
-    let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 1s\n");
+    let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 3s\n");
     for mode in Mode::BOTH {
         let ended = plan.killed(mode);
         assert!(ended.stdout.contains("got 15 "), "{ended}");
