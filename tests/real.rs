@@ -274,10 +274,13 @@ fn postgresql_whose_first_process_is_killed_ends_the_container() {
         let server = init.others().into_iter().find(|info| info.inner == pid);
         let server = server.expect("the server runs");
         // One that dies is the server's own affair: it starts them all anew.
-        let mut helpers = children_of(&init, &server);
-        helpers.retain(|info| title(info).starts_with("postgres: walwriter"));
-        let helper = helpers.pop().expect("it has helpers");
-        kill(&helper, libc::SIGKILL);
+        let helper = || {
+            let mut helpers = children_of(&init, &server).into_iter();
+            helpers.find(|info| title(info).starts_with("postgres: walwriter"))
+        };
+        // A process is called so a moment after it was made.
+        init.until("it has helpers", || helper().is_some());
+        kill(&helper().expect("found above"), libc::SIGKILL);
         hears_times(&init, "database system is ready to accept connections", 2);
         kill(&server, libc::SIGKILL);
         let ended = ends(init, 137);
@@ -625,13 +628,13 @@ USER
 
 [put]
 type = oneshot
-run = etcdctl put key value
+run = etcdctl --dial-timeout=60s --command-timeout=60s put key value
 env = ETCDCTL_API=3
 after = etcd
 
 [get]
 type = oneshot
-run = etcdctl get key
+run = etcdctl --dial-timeout=60s --command-timeout=60s get key
 env = ETCDCTL_API=3
 after = put
 ";
