@@ -24,8 +24,8 @@ pub struct Started {
     pub pid: i32,
     pub keeper: i32,
     pub lifeline: File,
-    /// Of the program, not of the keeper.
-    pub namespace: u64,
+    /// Of the program, not of the keeper. While it is open no other namespace has its number.
+    pub namespace: File,
 }
 
 /// Everything that the program's side needs after the fork, made before it.
@@ -98,14 +98,14 @@ pub fn launch(run: &Run, stdio: &[(RawFd, RawFd)], terminal: bool) -> Result<Sta
         Mode::Child => start_beside(&orders, &lifeline_end, &mut report)?,
     };
     drop((go_end, report_end, lifeline_end, moves));
-    let namespace = inspect::pid_namespace(pid);
+    let namespace = File::open(format!("/proc/{pid}/ns/pid"));
     let sent = go.write_all(b"g");
     let mut failure = Vec::new();
     report
         .read_to_end(&mut failure)
         .expect("cannot read the report");
     let why = match (namespace, sent, failure.as_slice()) {
-        (Some(namespace), Ok(()), []) => {
+        (Ok(namespace), Ok(()), []) => {
             return Ok(Started {
                 pid,
                 keeper,

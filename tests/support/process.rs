@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -125,7 +126,7 @@ impl Captured {
 pub struct Proc {
     pid: i32,
     keeper: i32,
-    namespace: u64,
+    namespace: File,
     lifeline: Option<File>,
     exit: Mutex<Option<Exit>>,
     stdin: Mutex<Option<File>>,
@@ -403,12 +404,13 @@ impl Proc {
 
     /// The identity of its PID namespace.
     pub fn namespace(&self) -> u64 {
-        self.namespace
+        let about = self.namespace.metadata();
+        about.expect("an open file says of itself what it is").ino()
     }
 
     /// Every other process of its PID namespace, zombies too. The keeper is no part of a test.
     pub fn others(&self) -> Vec<Info> {
-        let mut all = in_namespace(self.namespace);
+        let mut all = in_namespace(self.namespace());
         all.retain(|info| info.pid != self.pid && info.pid != self.keeper);
         all
     }
