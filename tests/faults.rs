@@ -18,7 +18,7 @@ const AT_ONCE: usize = 4;
 
 /// Longest wait for all to run: a fault may have it that they never do, and then a service's
 /// `ready-timeout` ends it all.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The calls that may fail, and how. Left out are those that cannot for us, and `close`, which does its work
 /// all the same.
@@ -120,7 +120,7 @@ grace = 1s
 [web]
 run = sh -c 'echo hello; echo up >&4; exec PROBE --to TEMP/web signals --exit-on 15=0'
 ready = fd:4
-ready-timeout = 2s
+ready-timeout = 8s
 [left]
 type = oneshot
 run = sh -c '((setsid PROBE --to TEMP/left signals --exit-on 15=0 &)); echo left >&2'
@@ -129,7 +129,7 @@ after = web
 run = sh -c 'printf tail; exec PROBE --to TEMP/next signals --exit-on 15=0'
 after = left
 ready = exec:PROBE exit 0
-ready-timeout = 2s
+ready-timeout = 8s
 ",
     ready: &["web", "left", "next"],
 };
@@ -148,7 +148,7 @@ log-keep = 9
 type = daemon
 run = sh -c 'setsid PROBE --to TEMP/cache signals --exit-on 15=0 & echo $! > TEMP/pid'
 pidfile = TEMP/pid
-ready-timeout = 2s
+ready-timeout = 8s
 after = count
 [sink]
 run = sh -c 'PROBE --to TEMP/sink say ready exit 0; exec cat > TEMP/sunk'
@@ -211,9 +211,13 @@ fn play(scene: &Scene, mode: Mode, fault: Option<Fault>) -> Outcome {
     });
     init.kill(libc::SIGTERM);
     let ended = holds_within(TIMEOUT, &mut || init.try_wait().is_some());
-    // Whoever was killed with the namespace may still be on his way.
-    let over = |init: &Proc| init.others().is_empty() && init.streams_ended();
-    holds_within(Duration::from_secs(u64::from(ended)), &mut || over(&init));
+    // What it has said last may still be on its way, and whoever was killed with the namespace.
+    let over = || init.others().is_empty() && init.streams_ended();
+    let said = || init.stderr().contains("; container exits ");
+    if ended {
+        holds_within(Duration::from_secs(10), &mut || said() || over());
+        holds_within(Duration::from_secs(1), &mut &over);
+    }
     let ready = scene
         .ready
         .iter()
