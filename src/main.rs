@@ -40,13 +40,10 @@ use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 use pidlet::words::signal::{Signal, SignalSet};
 use pidlet::words::text::Line;
-use pidlet::words::time::{Instant, Span};
+use pidlet::words::time::Instant;
 
 /// si_code of what the kernel itself sends (siginfo.h).
 const SI_KERNEL: i32 = 0x80;
-
-/// How long the end waits for whoever reads what the services have said.
-const LAST_OUTPUT: Span = Span::seconds(1);
 
 /// How long we rest after a look at the children that found several orphans dead and nobody else, in
 /// milliseconds. What services write or their ends may have to wait that long; other signals end it.
@@ -690,7 +687,7 @@ impl<'p> Init<'p> {
         let patience = if last { say::LAST_LINE_MS } else { 0 };
         if last {
             self.outputs
-                .finish(now().after(LAST_OUTPUT), &mut self.reactor);
+                .finish(self.supervisor.limit(), &mut self.reactor);
             // The peers have no word for that.
             if self.plan.style == Style::Pidlet {
                 self.outputs.complain(true);

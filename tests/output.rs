@@ -6,11 +6,12 @@ use support::*;
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::mem::replace;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Shells, each a service, in a container that ends when all of them have ended.
 fn shells(mode: Mode, options: &[&str], scripts: &[&str]) -> Run {
@@ -203,6 +204,35 @@ fn a_last_line_without_newline_is_not_lost_behind_a_slow_reader() {
     assert_eq!(text.lines().count(), 401, "{ended}");
     assert!(text.ends_with("\"message\":\"end\"}\n"), "{text:?}");
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+}
+
+#[test]
+fn whoever_takes_some_of_the_last_lines_all_the_time_gets_them_all() {
+    // As JSON 240 KB, of which a pipe takes 4: to read that takes a multiple of the second that the end
+    // waits for who reads nothing.
+    let script = format!("yes '{}' | head -n 400", "\u{1}".repeat(99));
+    for mode in Mode::BOTH {
+        until("no read comes late on a loaded machine", TIMEOUT, || {
+            let (mut reader, writer) = pipe();
+            // SAFETY: changes the size of a pipe that we hold.
+            unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
+            let run = shells(mode, &["--log", "json", "--grace", "1h"], &[&script]);
+            let init = run.stdout(Output::File(writer)).start();
+            init.until("nobody is left but pidlet", || init.others().is_empty());
+            let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+            let (mut latest, mut last) = (Duration::ZERO, Instant::now());
+            while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                latest = latest.max(replace(&mut last, Instant::now()).elapsed());
+                text.extend_from_slice(&buffer[..read]);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            let ended = init.finish();
+            let lines = String::from_utf8_lossy(&text).lines().count();
+            let in_time = latest < Duration::from_millis(500);
+            assert!(lines == 400 || !in_time, "{lines} lines; {ended}");
+            in_time
+        });
+    }
 }
 
 #[test]

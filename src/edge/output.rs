@@ -30,7 +30,7 @@ use pidlet::plan::{Key, Log, Plan, Spec, StartFault, Step, behind, names};
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::SignalSet;
 use pidlet::words::text::{self, Line};
-use pidlet::words::time::Instant;
+use pidlet::words::time::{Instant, Span};
 
 /// An unfinished line, and behind it what is read at once: three quarters of what a pipe holds, so
 /// that behind prefixes it mostly fits into another one in one write.
@@ -56,6 +56,9 @@ const STREAMS: usize = 4;
 /// How often a pipe is read whose service has ended: its largest size that anybody may set is 1 MiB
 /// (pipe(7): pipe-max-size). More comes from somebody who still writes.
 const LAST_READS: u32 = 20;
+
+/// How long the end waits for whoever reads what the services have said, and has taken nothing.
+const LAST_OUTPUT: Span = Span::seconds(1);
 
 /// What says where a service's streams lead.
 const KEYS: [Key; STREAMS] = [Key::Stdin, Key::Stdout, Key::Stderr, Key::None];
@@ -411,17 +414,19 @@ impl Outputs<'_> {
         self.close(number_of(service, 2), reactor);
     }
 
-    /// Everything that is left is written, as long as its readers take it until then. What they have not
-    /// taken is lost, and counted.
+    /// Everything that is left is written, as long as its readers take some of it in time, and until
+    /// `limit` at the most. What they have not taken is lost, and counted.
     #[inline(never)]
-    pub fn finish(&mut self, until: Instant, reactor: &mut Reactor) {
+    pub fn finish(&mut self, limit: Instant, reactor: &mut Reactor) {
         for number in 0..self.streams.len() {
             self.close(number, reactor);
         }
+        let mut until = now().after(LAST_OUTPUT);
         while self.sinks.iter().any(|sink| sink.stalled) && now() < until {
             reactor.wait(Some(until), SignalSet::ALL);
             while let Some(token) = reactor.woken() {
                 self.woken(token, reactor);
+                until = until.max(now().after(LAST_OUTPUT).min(limit));
             }
         }
         for place in 1..self.sinks.len() {

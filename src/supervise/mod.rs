@@ -555,6 +555,15 @@ impl<'p> Supervisor<'p> {
         }
     }
 
+    /// When the stop must be over; what has no budget has had its time.
+    pub fn limit(&self) -> Instant {
+        if self.plan.graceful {
+            self.limit
+        } else {
+            self.now
+        }
+    }
+
     /// The process of the service that has the terminal if there is one: the only service, or the
     /// one that the plan gives it; while it runs.
     pub fn foreground_child(&self) -> Option<Pid> {
