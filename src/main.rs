@@ -163,12 +163,18 @@ impl<'p> Init<'p> {
         self.start.segments.protect();
         // ---- From here on nothing may end us but the supervisor's word: every fault is a message
         // ---- and a later deadline.
-        let mut settled = false;
+        let (mut settled, mut timed) = (false, false);
         loop {
             while let Some(place) = self.checks.fetch() {
                 if let Some(finding) = self.checks.finding(place) {
                     self.step(Event::Checked(place, finding));
                 }
+            }
+            // Who has ended, answered or spoken by now was in time, however late we are ourselves. Whoever
+            // has many children die, or says much, is no reason to be later.
+            if take(&mut timed) {
+                self.step(Event::Time);
+                continue;
             }
             let until = match self.supervisor.next() {
                 Next::Exit(code) => {
@@ -191,6 +197,7 @@ impl<'p> Init<'p> {
                 Next::Wait(until) => until,
             };
             self.wait(until);
+            timed = until.is_some() && !self.reactor.interrupted();
         }
     }
 
@@ -315,13 +322,8 @@ impl<'p> Init<'p> {
             signals = signals.without(signal);
             limit = Some(PAST);
         }
-        // Who has ended by then was in time, however late we are ourselves.
         if take(&mut self.look) {
             self.reap();
-        }
-        // Whoever has many children die is no reason to be late.
-        if until.is_some() {
-            self.step(Event::Time);
         }
     }
 

@@ -552,6 +552,36 @@ time.sleep(1000)
 }
 
 #[test]
+fn what_was_said_in_time_counts_however_late_we_are() {
+    let script = "
+def hangup(number, frame): say('hup')
+signal.signal(signal.SIGHUP, hangup)
+notify('READY=1')
+go()
+time.sleep(3)
+notify('WATCHDOG=1')
+say('said')
+while True: time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify\nwatchdog = 2s");
+        let init = web.start(mode);
+        init.wait_line(ErrOut, |line| line.contains(") is up after "));
+        init.kill(libc::SIGSTOP);
+        init.until("it is stopped", || {
+            init.info().is_some_and(|info| info.is_stopped())
+        });
+        init.send("\n");
+        init.wait_says("said");
+        init.kill(libc::SIGCONT);
+        init.kill(libc::SIGHUP);
+        init.wait_says("hup");
+        let late = |line: &String| line.contains("watchdog");
+        assert!(!init.lines(ErrOut).iter().any(late), "{}", init.describe());
+    }
+}
+
+#[test]
 fn the_environment_has_what_is_the_services_own() {
     let script = "say(sorted(n for n in os.environ if n[:3] in ('NOT', 'WAT', 'ONE'))); go()";
     for (keys, names) in [

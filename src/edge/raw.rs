@@ -691,15 +691,16 @@ pub fn epoll_control(
     done(unsafe { syscall(sys::__NR_epoll_ctl, arguments) })
 }
 
-/// epoll_pwait(2) for at most `timeout_ms`, for ever if that is `None`: how many events there are.
-/// An interruption is none. Not through rustix, for the reason of [`poll`].
+/// epoll_pwait(2) for at most `timeout_ms`, for ever if that is `None`: how many events there are. If
+/// somebody interrupts it nobody knows: that is [`usize::MAX`].
+/// Not through rustix, for the reason of [`poll`].
 pub fn epoll_wait(fd: c_int, events: &mut [sys::epoll_event], timeout_ms: Option<u64>) -> usize {
     let time = timeout_ms.map_or(-1, |ms| ms.min(i32::MAX as u64) as i32);
     let (place, count) = (events.as_mut_ptr() as usize, events.len());
     // SAFETY: the kernel writes no more events than there is room for; no signal mask is set.
     unsafe {
         let arguments = [fd as usize, place, count, time as usize, 0];
-        answer(syscall(sys::__NR_epoll_pwait, arguments)).unwrap_or(0)
+        answer(syscall(sys::__NR_epoll_pwait, arguments)).unwrap_or(usize::MAX)
     }
 }
 

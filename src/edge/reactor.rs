@@ -170,6 +170,12 @@ impl Reactor {
         Some(Token::of(event.data))
     }
 
+    /// Whether whoever stopped, traced or froze us has interrupted the last wait, so that nobody knows yet
+    /// what is ready.
+    pub fn interrupted(&self) -> bool {
+        self.ready != 0
+    }
+
     /// The highest descriptor that we hold.
     pub fn last(&self) -> c_int {
         self.epoll

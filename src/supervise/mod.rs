@@ -84,7 +84,8 @@ pub enum Event {
     Checked(Place, Finding),
     /// A service said something on its readiness pipe or its notify socket.
     Noticed(Place, Notice),
-    /// Nothing, but time passed.
+    /// Time passed. Only this has a deadline come: all that happened before it must be told first, however
+    /// late that is.
     Time,
 }
 
@@ -504,9 +505,8 @@ impl<'p> Supervisor<'p> {
             Event::OutOfReach => self.out_of_reach(),
             Event::Checked(place, finding) => self.checked(place, finding),
             Event::Noticed(place, notice) => self.noticed(place, notice),
-            Event::Time => (),
+            Event::Time => self.time(),
         }
-        self.time();
         self.services.settle();
     }
 

@@ -191,11 +191,18 @@ impl World {
         self.step(event)
     }
 
-    /// One step, and what is to be done then: `a:TERM` for a process, `-a:TERM` for its group.
+    /// One step and, if a deadline has come by then, another one, as the edge has it; and what is to be done
+    /// then: `a:TERM` for a process, `-a:TERM` for its group.
     fn step(&mut self, event: Event) -> String {
         self.supervisor.step(self.now, event);
+        let mut actions = self.supervisor.actions().to_vec();
+        let next = self.supervisor.next();
+        if event != Event::Time && matches!(next, Next::Wait(Some(until)) if until <= self.now) {
+            self.supervisor.step(self.now, Event::Time);
+            actions.extend(self.supervisor.actions());
+        }
         let mut done = Vec::new();
-        for action in self.supervisor.actions() {
+        for action in &actions {
             done.push(match *action {
                 Action::Check(place) => format!("check {place}"),
                 Action::Uncheck(place) => format!("uncheck {place}"),

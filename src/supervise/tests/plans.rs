@@ -562,6 +562,22 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
 }
 
 #[test]
+fn a_deadline_counts_when_all_is_heard_that_came_before() {
+    const WATCHED: Said = "ready = notify\nwatchdog = 2s";
+    let mut world = planned(&[(&[], WATCHED), (&[], WATCHED)], nothing);
+    world.play("start a\nstart b");
+    world.says("a", Notice::Ready);
+    world.says("b", Notice::Ready);
+    world.now = world.now.after(span("2s"));
+    for (place, notice) in [(0, Notice::Alive), (1, Notice::Alive)] {
+        let event = Event::Noticed(place, notice);
+        world.supervisor.step(world.now, event);
+        assert!(world.supervisor.actions().is_empty(), "{place}");
+    }
+    world.play("1999ms\n1ms => b:TERM b:CONT\n0s => a:TERM a:CONT");
+}
+
+#[test]
 fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
     const LATE: Said = "ready = notify\nready-timeout = 5s";
     const PATIENT: Said = "ready = notify\nready-timeout = 5s\nstop-timeout = 3s";
