@@ -34,7 +34,7 @@ mod timers;
 mod watch;
 
 use alloc::vec::Vec;
-use core::mem::{ManuallyDrop, take};
+use core::mem::{ManuallyDrop, replace, take};
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
@@ -200,6 +200,10 @@ pub struct Surroundings {
     pub ignore_once: SignalSet,
 }
 
+/// If we are so late for a service, we were frozen or stopped, and it may have been, too, or have waited for
+/// us to listen: it has so much time to speak, to answer or to end before it is said that it did not.
+const AWAY: Span = Span::seconds(1);
+
 /// Where in its life the container is. In the first three services have times of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -283,6 +287,8 @@ pub struct Supervisor<'p> {
     asked_at: Instant,
     /// When this step is.
     now: Instant,
+    /// Before that no service is due: see [`AWAY`].
+    back: Instant,
     /// When the stop budget runs out, or, when all is killed, our patience.
     limit: Instant,
     /// When the lame-duck delay ends.
@@ -337,6 +343,7 @@ impl<'p> Supervisor<'p> {
             asked: None,
             asked_at: NEVER,
             now: NEVER,
+            back: Instant(0),
             limit: NEVER,
             lame_until: NEVER,
             plan,
@@ -465,9 +472,19 @@ impl<'p> Supervisor<'p> {
             deadline = deadline.min(self.lame_until);
         }
         if self.phase <= Phase::Stopping {
-            deadline = deadline.min(self.services.first_due());
+            deadline = deadline.min(self.first_due());
         }
         deadline
+    }
+
+    /// When a service is due first.
+    fn first_due(&self) -> Instant {
+        let due = self.services.first_due();
+        if self.phase < Phase::Stopping {
+            due.max(self.back)
+        } else {
+            due
+        }
     }
 
     /// Takes note of what happened, and decides what is to be done.
@@ -476,7 +493,10 @@ impl<'p> Supervisor<'p> {
     #[inline(never)]
     pub fn step(&mut self, now: Instant, event: Event) {
         self.to_do.actions.clear();
-        self.now = now;
+        let before = replace(&mut self.now, now);
+        if now.since(before.max(self.first_due())) >= AWAY {
+            self.back = now.after(AWAY);
+        }
         if self.phase == Phase::Done {
             if let Event::Ended { pid, status, .. } = event {
                 self.say(Message::orphan(pid, status));
@@ -704,7 +724,7 @@ impl<'p> Supervisor<'p> {
     /// as long as another one is due, [`Supervisor::next`] does not wait.
     fn time(&mut self) {
         self.services.settle();
-        if self.phase <= Phase::Stopping && self.services.first_due() <= self.now {
+        if self.phase <= Phase::Stopping && self.first_due() <= self.now {
             self.due_now(self.services.first());
         }
         match self.phase {

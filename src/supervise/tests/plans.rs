@@ -261,7 +261,7 @@ fn how_long_a_life_makes_good_is_said_with_stable() {
         world.play(&std::format!("{life}ms a exits 0 => -a:TERM"));
         let delay = world.supervisor.record(0).unwrap().delay.0;
         assert!((full - full / 4..=full).contains(&delay), "{life} {delay}");
-        world.play("8s\nstart a");
+        world.play(&std::format!("{delay}ms\nstart a"));
     }
 }
 
@@ -578,6 +578,45 @@ fn a_deadline_counts_when_all_is_heard_that_came_before() {
 }
 
 #[test]
+fn who_was_frozen_with_us_has_a_second_to_speak() {
+    const WATCHED: Said = "ready = notify\nwatchdog = 2s";
+    const CHECKED: Said = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1";
+    let mut world = planned(&[(&[], WATCHED), (&[], CHECKED)], nothing);
+    world.play("start a\nstart b");
+    world.says("a", Notice::Ready);
+    world.play("1s => check 1\n1h\n999ms");
+    assert_eq!(world.says("a", Notice::Alive), "");
+    assert_eq!(world.finds("b", Finding::Good), "");
+    world.play("1s => check 1");
+    assert_eq!(world.finds("b", Finding::Good), "");
+    // Whoever says nothing then has had its time.
+    world.play("1h\n1s => check 1\n0s => a:TERM a:CONT");
+}
+
+#[test]
+fn many_who_are_due_at_once_are_no_absence() {
+    const RESTARTED: Said = "restart = always\nbackoff = 1s..1s";
+    let services: [(&[Place], Said); 8] = [(&[], RESTARTED); 8];
+    let mut world = planned(&services, nothing);
+    world.play("start");
+    for service in "abcdefgh".chars() {
+        world.happens(&std::format!("{service} exits 0"));
+    }
+    world.happens("1s");
+    // Each start takes a while, so that the last of them is late by far.
+    for number in 0..8 {
+        let Next::Start(service) = world.supervisor.next() else {
+            panic!("number {number} waits");
+        };
+        world.now = world.now.after(span("500ms"));
+        let started = Event::Started(super::FIRST_PID + service as Pid);
+        for event in [started, Event::Time] {
+            world.supervisor.step(world.now, event);
+        }
+    }
+}
+
+#[test]
 fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
     const LATE: Said = "ready = notify\nready-timeout = 5s";
     const PATIENT: Said = "ready = notify\nready-timeout = 5s\nstop-timeout = 3s";
@@ -595,7 +634,7 @@ fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
     world.says("a", Notice::Stopping);
     world.play("a exits 0 => check 0");
     world.finds("a", Finding::Bad);
-    world.play("5s => look\ngone => exit 1");
+    world.play("20ms => check 0\n4980ms => uncheck 0 look\ngone => exit 1");
     world.last_line("a left no pid file within 5s; container exits 1");
 }
 

@@ -34,6 +34,7 @@ struct Rest {
     stop_signal: Signal,
     asked: Option<Signal>,
     asked_at: Instant,
+    back: Instant,
     limit: Instant,
     lame_until: Instant,
     running: u32,
@@ -73,6 +74,7 @@ impl Snapshot {
             asked,
             asked_at,
             now: _,
+            back,
             limit,
             lame_until,
             plan,
@@ -104,6 +106,7 @@ impl Snapshot {
             stop_signal: *stop_signal,
             asked: *asked,
             asked_at: moved(*asked_at, now, plan.budget()),
+            back: moved(*back, now, Span::ZERO),
             limit: moved(*limit, now, Span::ZERO),
             lame_until: moved(if lame { *lame_until } else { NEVER }, now, Span::ZERO),
             running: *running,
@@ -131,6 +134,7 @@ impl Snapshot {
         (supervisor.wanted, supervisor.code) = (rest.wanted, rest.code);
         (supervisor.culprit, supervisor.stop_signal) = (rest.culprit, rest.stop_signal);
         (supervisor.asked, supervisor.asked_at) = (rest.asked, rest.asked_at);
+        supervisor.back = rest.back;
         (supervisor.limit, supervisor.lame_until) = (rest.limit, rest.lame_until);
         (supervisor.running, supervisor.left) = (rest.running, rest.left);
         (supervisor.not_up, supervisor.first_failure) = (rest.not_up, rest.first_failure);
@@ -151,6 +155,7 @@ impl Snapshot {
             u64::from(rest.culprit) << 16 | u64::from(rest.first_failure),
             signal(Some(rest.stop_signal)) << 8 | signal(rest.asked),
             rest.asked_at.0,
+            rest.back.0,
             rest.limit.0,
             rest.lame_until.0,
             u64::from(rest.running) << 32 | u64::from(rest.left),
