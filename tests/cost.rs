@@ -878,6 +878,30 @@ fn an_idle_init_with_one_command_is_small() {
     assert!(over.is_empty(), "{}", over.join("\n"));
 }
 
+#[test]
+fn small_files_of_a_plan_take_little_memory() {
+    const FILES: usize = 100;
+    let temp = Temp::new();
+    let directory = temp.join("variables");
+    std::fs::create_dir(&directory).unwrap();
+    for number in 0..FILES {
+        std::fs::write(format!("{directory}/V{number}"), "value").unwrap();
+    }
+    let resident = |keys: &str| {
+        let text = format!("[s]\nrun = {} sleep\n{keys}", probe());
+        let plan = temp.write("plan", text, 0o644);
+        let init = Run::pidlet().args(["-c", &plan]).start();
+        init.wait_says("ready");
+        init.until("it sleeps", || {
+            init.info().is_some_and(|info| info.state == 'S')
+        });
+        Memory::of(&init).resident
+    };
+    let (none, all) = (resident(""), resident(&format!("env-dir = {directory}\n")));
+    println!("{none} bytes without them, {all} with them");
+    assert!(all < none + FILES as u64 * KIB / 2, "{none} and {all}");
+}
+
 // ---- doing nothing -----------------------------------------------------------------------------
 
 /// How often a process was woken up or lost the processor.

@@ -44,8 +44,11 @@ fn read_whole(file: c_int) -> Result<&'static [u8], Errno> {
     }
     // The kernel's own files are as large as nothing until they are read. A file that grows while
     // it is read is read as far as it was.
-    let size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
-    let text = arena::bytes(size.max(UNKNOWN_SIZE));
+    let mut size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
+    if size == 0 {
+        size = UNKNOWN_SIZE;
+    }
+    let text = arena::bytes(size);
     let mut len = 0;
     while let Some(room) = text.get_mut(len..) {
         match raw::read(file, room) {
