@@ -415,6 +415,32 @@ fn our_own_lines_do_not_tear_those_of_services() {
 }
 
 #[test]
+fn our_own_last_lines_do_not_go_on_with_a_line_that_was_given_up() {
+    let (mut reader, writer) = pipe();
+    let both = [writer.try_clone().unwrap(), writer].map(Output::File);
+    let [out, error] = both;
+    let script = "exec yes $(printf '%05000d' 0)";
+    let run = shells(Mode::Pid1, &["--log", "prefix"], &[script]);
+    let init = run.stdout(out).stderr(error).start();
+    init.until("yes waits for the reader", || {
+        init.find("yes").is_some_and(|info| info.state == 'S')
+    });
+    init.kill(libc::SIGTERM);
+    let mut text = Vec::new();
+    let mut buffer = [0; 1000];
+    // So slowly that its time is over before all is read, and all the time.
+    while init.try_wait().is_none() {
+        let read = reader.read(&mut buffer).unwrap();
+        text.extend_from_slice(&buffer[..read]);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    reader.read_to_end(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let torn = text.lines().find(|line| line.find("pidlet:") > Some(0));
+    assert_eq!(torn.map(|line| &line[line.len() - 100..]), None);
+}
+
+#[test]
 fn whoever_keeps_the_pipe_and_writes_does_not_hold_up_the_end() {
     for mode in Mode::BOTH {
         let script = "(trap '' TERM; while :; do echo y; done) & echo x; exit 3";

@@ -464,17 +464,16 @@ impl Outputs<'_> {
         }
         let mut room = [0; OWN_BYTES];
         let (_, size) = put_lines(&mut room, text, &source, usize::MAX);
-        text = room.get(1..size).unwrap_or(text);
         let place = if stream == OwnStream::Out {
             1
         } else {
             self.errors
         };
-        if let Some(sink) = self
-            .sinks
-            .get_mut(place as usize)
-            .filter(|sink| sink.stalled)
-        {
+        let mut sink = self.sinks.get_mut(place as usize);
+        let torn = sink.as_mut().is_some_and(|sink| sink.torn && !sink.stalled);
+        // Behind half a line that was given up comes its newline first.
+        text = room.get(usize::from(!torn)..size).unwrap_or(text);
+        if let Some(sink) = sink.filter(|sink| sink.stalled) {
             let to = sink.to + text.len();
             match self.bytes.get_mut(sink.to..to) {
                 Some(place) if to <= sink.room + SINK_BYTES => {
@@ -483,12 +482,18 @@ impl Outputs<'_> {
                 }
                 _ => sink.drop_lines(text, Errno::AGAIN),
             }
-        } else if let Some(own) = self.sinks.first_mut() {
-            if !say::say(stream, text, patience_ms) {
-                own.drop_lines(text, Errno::AGAIN);
-            } else if own.dropped > 0 {
-                own.said = false;
-                self.due = true;
+        } else {
+            let said = say::say(stream, text, patience_ms);
+            if let Some(sink) = self.sinks.get_mut(place as usize) {
+                sink.torn &= !said;
+            }
+            if let Some(own) = self.sinks.first_mut() {
+                if !said {
+                    own.drop_lines(text, Errno::AGAIN);
+                } else if own.dropped > 0 {
+                    own.said = false;
+                    self.due = true;
+                }
             }
         }
     }
