@@ -239,15 +239,16 @@ pub fn tries(words: Command) -> Option<u64> {
 /// Signals, and perhaps behind them how long it may take: that, or `u64::MAX`.
 #[inline(never)]
 pub fn stop(words: Command) -> Option<u64> {
+    let mut timeout = u64::MAX;
     for (place, word) in words.iter().enumerate() {
         let text = word.to_bytes();
         if Signal::parse(text).is_some() {
             continue;
         }
         let last = place > 0 && place + 1 == words.len();
-        return Some(Span::parse(text).filter(|_| last)?.0);
+        timeout = Span::parse(text).filter(|_| last)?.0;
     }
-    (words.len() <= usize::from(u8::MAX)).then_some(u64::MAX)
+    (words.len() <= usize::from(u8::MAX)).then_some(timeout)
 }
 
 #[cfg(test)]
@@ -310,7 +311,18 @@ mod tests {
         assert_eq!(spec.stop_timeout(), Some(Span(20_000)));
         let only = [said(&[c"INT"])];
         assert_eq!(Spec(&only).stop_timeout(), None);
-        for wrong in [&[c"20s"][..], &[c"INT", c"x"], &[c"INT", c"1s", c"TERM"]] {
+        // Which one is next is counted in a byte.
+        let mut many = [c"INT"; 256];
+        assert_eq!(stop(&many[1..]), Some(u64::MAX));
+        many[255] = c"1s";
+        assert_eq!(stop(&many[1..]), Some(1000));
+        for wrong in [
+            &[c"20s"][..],
+            &[c"INT", c"x"],
+            &[c"INT", c"1s", c"TERM"],
+            &[c"INT"; 256],
+            &many,
+        ] {
             assert_eq!(stop(wrong), None);
         }
     }
