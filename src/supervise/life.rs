@@ -49,7 +49,6 @@ impl<'p> Supervisor<'p> {
         record.state = State::Running;
         record.main = pid;
         record.since = self.now;
-        record.limit = NEVER;
         if self.plan.is_a(place, Type::Daemon) || self.plan.says(place, Key::Ready) {
             record.limit = self.now.after(self.plan.span(place, Key::ReadyTimeout));
         }
@@ -181,7 +180,7 @@ impl<'p> Supervisor<'p> {
         // it has been said.
         if (started || self.running > 0 || !essential) && !record.stopped_for() {
             self.to_do.add(Action::Say(Message {
-                code: if failed && goes_on { code } else { 0 },
+                code: if goes_on { code } else { 0 },
                 ..Message::about(record.reason(), place)
             }));
         }

@@ -686,8 +686,7 @@ impl<'p> Supervisor<'p> {
             Some(signal) if parent_died || SignalSet::STOP.has(signal) => {
                 self.stop_asked(signal, from_kernel);
             }
-            Some(signal) if self.phase != Phase::Killing => self.pass_on(signal, from_kernel),
-            Some(_) => (),
+            Some(signal) => self.pass_on(signal, from_kernel),
         }
         // Whoever presses Ctrl-Z means us too, where the child cannot stop us by stopping itself;
         // dumb-init stops itself for anybody, whatever becomes of the signal.

@@ -219,7 +219,7 @@ impl Record {
             // tini cannot tell such an end from the program's own.
             self.code = plan.mapped(self.code);
         }
-        self.failed = self.code != 0;
+        self.failed = true;
     }
 
     /// Whether something of it is there that takes time to end.

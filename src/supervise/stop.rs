@@ -220,16 +220,14 @@ impl Supervisor<'_> {
         let timeout = spec.stop_timeout();
         let budget = self.plan.budget();
         let first = record.steps == 0;
-        if first & in_stop & record.fed & !record.ending {
+        if in_stop & record.fed & !record.ending {
             // Whoever wrote to it is gone: when it has read all it ends by itself, and nothing is
             // lost. It has half of the time for that.
             record.ending = true;
             let patience = timeout.unwrap_or(Span(budget.0 / 2));
             record.limit = record.limit.min(self.now.after(patience));
             // Some may never have run.
-            let open = record.feeders > 0;
-            self.uncheck(place);
-            if open {
+            if record.feeders > 0 {
                 self.act(Action::CloseInput(place));
             }
             return;
@@ -375,7 +373,6 @@ impl Supervisor<'_> {
         self.say_that(Kind::Unkillable);
         for record in &mut *self.services.all {
             if record.state == State::Running {
-                record.out_of_memory = false;
                 record.ended(self.now, self.plan, Status::Killed(Signal::KILL));
             }
         }

@@ -156,7 +156,7 @@ impl Supervisor<'_> {
                 }
             }
             Notice::Trigger if goes_on => self.stop_for(place, Kind::NotAlive),
-            Notice::Extend(span) if record.limit != NEVER && heeded => {
+            Notice::Extend(span) if heeded => {
                 record.limit = record.limit.max(self.now.after(span));
             }
             Notice::Heir(pid) if runs => record.heir = pid,
