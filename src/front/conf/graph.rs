@@ -61,12 +61,10 @@ impl<'a> Reader<'_, '_, 'a> {
             self.leave_sections();
             return self.fault(Fault::Dependencies);
         }
-        if end > 0 {
-            graph.edges = room(NOBODY, end as usize);
-            self.quiet = true;
-            self.each_dependency(services, &mut graph);
-            self.quiet = false;
-        }
+        graph.edges = room(NOBODY, end as usize);
+        self.quiet = true;
+        self.each_dependency(services, &mut graph);
+        self.quiet = false;
         let mut rest: &'a [Place] = graph.edges;
         for (service, ends) in services.iter_mut().zip(graph.begins.windows(2)) {
             if let [begin, end] = ends {

@@ -144,8 +144,8 @@ impl<'a> Reader<'_, '_, 'a> {
                     }
                     self.words.put(text);
                 }
-                // Inside of words they are harmless: addresses have `&` and `;`.
-                b'|' | b'&' | b';' | b'<' | b'>' if !quoted && !self.words.inside => {
+                // Inside of words, and quotes begin one, they are harmless: addresses have `&` and `;`.
+                b'|' | b'&' | b';' | b'<' | b'>' if !self.words.inside => {
                     return self.all_wrong(Fault::Shell);
                 }
                 b'$' => rest = self.expand(rest)?,
@@ -159,7 +159,7 @@ impl<'a> Reader<'_, '_, 'a> {
                     }
                 }
                 b' ' | b'\t' | b'\r' | b'\n' if !quoted => self.words.end(),
-                b'#' if !quoted && !self.words.inside => _ = take(&mut rest, b'\n'),
+                b'#' if !self.words.inside => _ = take(&mut rest, b'\n'),
                 other => self.words.push(other),
             }
         }
