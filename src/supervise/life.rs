@@ -253,11 +253,9 @@ impl<'p> Supervisor<'p> {
         if record.state == State::Running {
             record.ran = self.now.since(record.since);
             record.sick = 0;
-            if record.waits == 0 {
-                record.limit = NEVER;
-                if record.watchdog != Span::ZERO {
-                    record.limit = self.now.after(record.watchdog);
-                }
+            record.limit = NEVER;
+            if record.watchdog != Span::ZERO {
+                record.limit = self.now.after(record.watchdog);
             }
             record.check_at = NEVER;
             if self.plan.says(place, Key::Health) {
@@ -319,7 +317,6 @@ impl<'p> Supervisor<'p> {
         self.say_about(fault, place);
         let record = self.services.of(place);
         record.fault = Some(fault);
-        record.ran = self.now.since(record.since);
         self.stop_anew(place);
     }
 }
