@@ -633,6 +633,8 @@ fn all_other_signals_are_passed_on() {
             world.play(&format!("{arrived} => a:{arrived} b:{arrived}"));
         }
     }
+    // That one is ours alone.
+    world.play("CHLD");
     running(2, |plan| plan.group = true).play("HUP => -a:HUP -b:HUP");
     // During the stop as well, to whom it still concerns.
     world.play(
@@ -1164,6 +1166,12 @@ fn under_the_peers_names_the_end_is_the_end_at_once() {
     }
     // Nobody was ever there to say farewell to.
     starting(1, persona(Style::DumbInit)).play("start a ENOENT => exit 2");
+    // After a hold it is gone, and its number may be somebody else's.
+    let held = |plan: &mut Plan| {
+        persona(Style::DumbInit)(plan);
+        plan.hold = true;
+    };
+    running(1, held).play("a exits 3\nTERM => exit 3");
     // dumb-init -c.
     let single = |plan: &mut Plan| {
         persona(Style::DumbInit)(plan);
@@ -1215,6 +1223,9 @@ fn a_child_that_the_terminal_stopped() {
         a stopped TTIN     => foreground:a
         a stopped TTOU     => foreground:a
         CONT               => a:CONT
+        # Nobody could say `fg`.
+        TSTP tty
+        TSTP               => a:TSTP
     ",
     );
     // Else we stop with it, and go on with it.
@@ -1232,7 +1243,9 @@ fn a_child_that_the_terminal_stopped() {
     // Where the terminal asks us first we sleep at once, and learn later that the child stopped, too.
     running_below(1, nothing).play(
         "
+        INT tty            => -a:INT wake:a
         TSTP tty           => -a:TSTP stop-self:TSTP
+        HUP                => a:HUP
         a stopped TSTP     =>
         CONT               => resume:a
         a stopped TSTP     => suspend:a:TSTP

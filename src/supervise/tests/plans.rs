@@ -4,10 +4,10 @@ use std::string::String;
 use std::vec::Vec;
 use std::{assert, assert_eq, format};
 
-use super::super::{Finding, Next, Notice, State};
+use super::super::{Action, Finding, News, Next, Notice, State};
 use super::{Event, PID_1, World, pid, plan, span};
 use crate::front::{sound, spec};
-use crate::plan::{Place, Plan};
+use crate::plan::{Essential, Place, Plan};
 use crate::words::Pid;
 use crate::words::time::Instant;
 
@@ -109,6 +109,22 @@ fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so
     world.play("start a\nstart d\na exits 7\n0s\n0s\n0s");
     world.waits();
     world.play("d exits 0 => look\ngone => exit 0");
+    // Whoever was up has been: what waits for another one as well goes on to wait.
+    let both: [(&[Place], Said); 3] = [(&[], "essential = no"), (&[], NOTIFY), (&[0, 1], SERVICE)];
+    let mut world = planned(&both, nothing);
+    world.play("start a\nstart b\na exits 7");
+    world.says("b", Notice::Ready);
+    world.play("start c");
+    // Nobody is blamed who only waited when the stop signal came.
+    let mut world = planned(
+        &[(&[1], SERVICE), (&[], OPTIONAL), (&[], SERVICE)],
+        |plan| {
+            plan.lame_duck = span("3s");
+        },
+    );
+    world.play("start b\nstart c\nTERM\nb exits 7\nc exits 0 => look\ngone => exit 7");
+    world
+        .last_line("stopped by TERM: b (pid 101) exited with code 7 after 0.0s; container exits 7");
 }
 
 #[test]
@@ -126,6 +142,11 @@ fn the_stop_goes_backwards_through_what_has_ended_meanwhile() {
     world.play("start a\nstart d\nstart b\nb exits 0\nstart c");
     world.play("TERM => c:TERM c:CONT d:TERM d:CONT\nd killed TERM");
     world.play("c killed TERM => a:TERM a:CONT\na killed TERM => look\ngone => exit 143");
+    // Nor is anybody told sooner since the one between has ended meanwhile.
+    let chain: [(&[Place], Said); 3] = [(&[], SERVICE), (&[0], SERVICE), (&[1], SERVICE)];
+    let mut world = planned(&chain, nothing);
+    world.play("start a\nstart b\nstart c\nTERM => c:TERM c:CONT\nb exits 0");
+    world.play("c exits 0 => a:TERM a:CONT\na exits 0 => look\ngone => exit 0");
     // A diamond: the bottom one goes when both have gone.
     let diamond: [(&[Place], Said); 3] = [(&[], SERVICE), (&[0], SERVICE), (&[0], SERVICE)];
     let mut world = planned(&diamond, nothing);
@@ -208,6 +229,28 @@ fn stop_signals_of_its_own_one_after_the_other() {
 }
 
 #[test]
+fn who_is_stopped_for_a_fault_has_all_its_stop_signals_again_in_the_stop() {
+    const PICKY: Said = "stop = INT QUIT\nstop-timeout = 1s\nwatchdog = 1h";
+    let mut world = planned(&[(&[], PICKY), (&[], SERVICE)], nothing);
+    world.play("start");
+    assert_eq!(world.says("a", Notice::Trigger), "a:INT a:CONT");
+    world.play("TERM => a:INT a:CONT b:TERM b:CONT\n1s => a:QUIT\n1s => -a:KILL");
+    // Where it is not its turn yet it goes on with those that it has had.
+    let mut world = planned(&[(&[], PICKY), (&[0], SERVICE)], nothing);
+    world.play("start a\nstart b");
+    assert_eq!(world.says("a", Notice::Trigger), "a:INT a:CONT");
+    world.play("TERM => b:TERM b:CONT\n1s => a:QUIT\n1s => -a:KILL");
+}
+
+#[test]
+fn several_stop_signals_share_the_time_that_there_is_and_one_has_all_of_it() {
+    let picky: [(&[Place], Said); 2] = [(&[], "stop = INT QUIT"), (&[], "stop = INT")];
+    let mut world = planned(&picky, |plan| plan.grace = Some(span("9s")));
+    world.play("start\nTERM => a:INT a:CONT b:INT b:CONT\n2999ms\n1ms => a:QUIT");
+    world.play("2999ms\n1ms => -a:KILL\na killed KILL\n2999ms\n1ms => -b:KILL rest:KILL look");
+}
+
+#[test]
 fn a_kill_that_its_stop_asks_for_comes_from_nobody_else() {
     let now = ("stop = KILL", "TERM => a:KILL");
     let later = ("stop = INT KILL 1s", "TERM => a:INT a:CONT\n1s => a:KILL");
@@ -228,7 +271,8 @@ fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
     let mut world = planned(&[(&[], ALWAYS), (&[], SERVICE)], nothing);
     world.play("start a\nstart b");
     let mut delays = Vec::new();
-    for _ in 0..8 {
+    // However often: the doubling has an end.
+    for _ in 0..300 {
         world.happens("a exits 1");
         world.waits();
         let before = world.now;
@@ -243,7 +287,7 @@ fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
         world.play("start a");
     }
     for (index, delay) in delays.iter().enumerate() {
-        let full = (1000 << index).min(60_000);
+        let full = (1000 << index.min(6)).min(60_000);
         assert!((full - full / 4..=full).contains(delay), "{delays:?}");
     }
     world.play("10s a exits 0 => -a:TERM");
@@ -263,6 +307,68 @@ fn how_long_a_life_makes_good_is_said_with_stable() {
         assert!((full - full / 4..=full).contains(&delay), "{life} {delay}");
         world.play(&std::format!("{delay}ms\nstart a"));
     }
+}
+
+#[test]
+fn who_was_killed_by_us_once_is_not_so_for_ever() {
+    const AGAIN: Said = "restart = always\nwatchdog = 1h\nstop-timeout = 1s";
+    let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
+    world.play("start");
+    assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
+    world.play("1s => -a:KILL\na killed KILL => -a:TERM\n1s\nstart a\na killed KILL => -a:TERM");
+    let last = world.lines.last().unwrap();
+    assert!(last.contains("KILL) from outside"), "{last}");
+}
+
+#[test]
+fn all_is_ready_when_all_that_is_essential_is() {
+    const IF_IT_FAILS: Said = "ready = notify\nessential = on-failure";
+    const NEVER: Said = "ready = notify\nessential = no";
+    for (until, said, last) in [
+        (Essential::Yes, NOTIFY, "a"),
+        (Essential::Yes, IF_IT_FAILS, "a"),
+        (Essential::Yes, NEVER, "b"),
+        (Essential::No, NOTIFY, "a"),
+        (Essential::No, NEVER, "a"),
+    ] {
+        let mut world = planned(&[(&[], said), (&[], NOTIFY)], |plan| plan.until = until);
+        world.play("start");
+        for who in ["b", "a"] {
+            world.says(who, Notice::Ready);
+            let told = world
+                .supervisor
+                .actions()
+                .contains(&Action::Announce(News::Ready));
+            assert_eq!(told, who == last, "{until:?} {said}");
+        }
+    }
+}
+
+#[test]
+fn a_start_that_failed_was_no_life() {
+    let said = "restart = always\nbackoff = 1s..8s\nstable = 2s";
+    let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\n2s a exits 0 => -a:TERM\n1s\nstart a ENOENT");
+    let delay = world.supervisor.record(0).unwrap().delay;
+    assert!(delay > span("1s"), "{delay:?}");
+}
+
+#[test]
+fn those_that_died_of_the_same_thing_do_not_all_start_again_at_once() {
+    let mut world = planned(&[(&[], ALWAYS), (&[], ALWAYS)], nothing);
+    world.play("start\na exits 1 => -a:TERM\nb exits 1 => -b:TERM");
+    let delay = |place| world.supervisor.record(place).unwrap().delay;
+    assert_ne!(delay(0), delay(1));
+}
+
+#[test]
+fn a_oneshot_that_always_starts_again_does_so_until_it_has_succeeded() {
+    let mut world = planned(
+        &[(&[], "type = oneshot\nrestart = always"), (&[0], SERVICE)],
+        nothing,
+    );
+    world.play("start a\na exits 1 => -a:TERM\n1s\nstart a\na exits 0 => -a:TERM\nstart b");
+    assert_eq!(world.supervisor.next(), Next::Wait(None));
 }
 
 #[test]
@@ -296,6 +402,7 @@ fn not_ready_in_time_is_a_failure() {
     let mut world = planned(&[(&[], NOTIFY), (&[0], SERVICE)], nothing);
     world.play("start a\n59999ms\n1ms => a:TERM a:CONT\na exits 0 => look\ngone => exit 1");
     world.last_line("a (pid 100) was not ready within 60s: stopped; container exits 1");
+    assert_eq!(world.lines.len(), 2, "it is said once, and at the end");
     // What starts a daemon, and does not end.
     let mut world = planned(&[(&[], DAEMON)], nothing);
     world.play("start a\n60s => a:TERM a:CONT\na exits 0 => look\ngone => exit 1");
@@ -305,6 +412,11 @@ fn not_ready_in_time_is_a_failure() {
     world.play("start a\n59s");
     world.says("a", Notice::Extend(span("10s")));
     world.play("9999ms\n1ms => a:TERM a:CONT\n8s => -a:KILL");
+    // Where there is nothing to be ready for it takes as long as it takes, whatever is asked for.
+    let mut world = planned(&[(&[], ONESHOT), (&[0], SERVICE), (&[], SERVICE)], nothing);
+    world.play("start a\nstart c");
+    world.says("a", Notice::Extend(span("10s")));
+    assert_eq!(world.supervisor.next(), Next::Wait(None));
 }
 
 #[test]
@@ -312,11 +424,13 @@ fn checks_are_repeated_only_until_it_is_up() {
     let mut world = planned(&[(&[], TCP), (&[0], SERVICE)], nothing);
     world.play("start a => check 0");
     assert_eq!(world.finds("a", Finding::Bad), "");
-    world.play("19ms\n1ms => check 0");
-    world.finds("a", Finding::Bad);
-    world.play("39ms\n1ms => check 0");
+    for interval in [20, 40, 80, 160, 320, 640, 1000, 1000] {
+        world.play(&format!("{}ms\n1ms => check 0", interval - 1));
+        world.finds("a", Finding::Bad);
+    }
+    world.play("1s => check 0\n4999ms");
     // One that takes too long is a bad one.
-    world.play("5s => uncheck 0");
+    world.play("1ms => uncheck 0");
     assert_eq!(world.finds("a", Finding::Good), "");
     world.play("1s => check 0");
     world.finds("a", Finding::Good);
@@ -343,7 +457,11 @@ fn an_unhealthy_service_is_stopped_and_has_failed() {
     world.finds("a", Finding::Bad);
     world.play("10s => check 0");
     assert_eq!(world.finds("a", Finding::Bad), "a:TERM a:CONT");
-    world.play("a exits 0 => -a:TERM\n1s\nstart a");
+    // It has all its tries again.
+    world.play("a exits 0 => -a:TERM\n1s\nstart a\n10s => check 0");
+    assert_eq!(world.finds("a", Finding::Bad), "");
+    // A check ends with the run that it was for.
+    world.play("10s => check 0\na exits 1 => uncheck 0 -a:TERM\n1s\nstart a");
 }
 
 #[test]
@@ -359,6 +477,16 @@ fn a_watchdog_must_be_fed() {
     let mut world = planned(&[(&[], WATCHED)], nothing);
     world.play("start a");
     assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
+    // It may say itself how long it may take, and need none in its section.
+    for said in [WATCHED, NOTIFY] {
+        let mut world = planned(&[(&[], said)], nothing);
+        world.play("start a");
+        world.says("a", Notice::Watchdog(span("2s")));
+        world.says("a", Notice::Ready);
+        world.play("1999ms");
+        world.says("a", Notice::Alive);
+        world.play("1999ms\n1ms => a:TERM a:CONT");
+    }
 }
 
 const MAIN: Pid = 777;
@@ -372,6 +500,7 @@ fn a_daemon_is_the_process_that_its_pid_file_names() {
     world.finds("a", Finding::Main(MAIN));
     world.play("start b");
     assert_eq!(world.supervisor.record(0).unwrap().pid, MAIN);
+    assert_eq!(world.supervisor.next(), Next::Wait(None));
     world.step(super::ended(
         MAIN,
         crate::words::exit::Status::Exited(4),
@@ -392,6 +521,15 @@ fn what_a_launcher_names_is_nothing_beside_the_pid_file() {
     world.play("a exits 0 => check 0");
     world.finds("a", Finding::Main(MAIN));
     world.play("start b");
+}
+
+#[test]
+fn a_daemon_that_starts_again_is_looked_for_again() {
+    const AGAIN: Said = "type = daemon\npidfile = /run/a.pid\nrestart = always";
+    let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
+    world.play("start\na exits 0 => check 0");
+    world.finds("a", Finding::Main(pid("c")));
+    world.play("c exits 0 => -c:TERM\n1s\nstart a\na exits 0 => check 0");
 }
 
 #[test]
@@ -499,7 +637,8 @@ fn a_finish_command_runs_after_each_end_and_delays_the_next() {
     world.play("start a\nstart b\na exits 1 => -a:TERM\nstart a\na exits 0\n1s\nstart a");
     // In the stop, too, and it is waited for; but not for ever.
     world.play("TERM => a:TERM a:CONT b:TERM b:CONT\na killed TERM\nb exits 0\nstart a");
-    world.play("5s => -a:KILL\na killed KILL => look\ngone => exit 143");
+    // No signal is for it.
+    world.play("HUP\n5s => -a:KILL\na killed KILL => look\ngone => exit 143");
 }
 
 #[test]
@@ -644,6 +783,14 @@ fn who_reads_what_others_write_is_asked_at_the_last_call_at_the_latest() {
     let mut world = World::new(plan, PID_1);
     world.play("start b\nstart a\nTERM => a:TERM a:CONT\n5s a killed TERM => close 1");
     world.play("1999ms\n1ms => b:TERM b:CONT\n1s => -b:KILL rest:KILL look");
+}
+
+#[test]
+fn who_reads_what_others_write_is_stopped_at_once_for_a_fault_of_its_own() {
+    let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b\nwatchdog = 3s");
+    let mut world = World::new(plan, PID_1);
+    world.play("start b\nstart a");
+    assert_eq!(world.says("b", Notice::Trigger), "b:TERM b:CONT");
 }
 
 #[test]
