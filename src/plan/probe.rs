@@ -205,7 +205,9 @@ fn ip_six(text: &[u8]) -> Option<[u8; 16]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::CString;
     use std::net::Ipv6Addr;
+    use std::{format, panic};
 
     #[test]
     fn addresses() {
@@ -270,8 +272,31 @@ mod tests {
         ] {
             assert_eq!(Probe::parse(words).map(port), Some(expected), "{words:?}");
         }
+        for (word, host, path) in [
+            (c"http://localhost", &b"localhost"[..], &b"/"[..]),
+            (c"http://[::1]:82/x/~?y=!", b"[::1]:82", b"/x/~?y=!"),
+        ] {
+            let words = [word];
+            let Some(Probe::Http {
+                host: host_said,
+                path: path_said,
+                ..
+            }) = Probe::parse(&words)
+            else {
+                panic!("{word:?}");
+            };
+            assert_eq!((host_said, path_said), (host, path), "{word:?}");
+        }
+        let socket = |length| {
+            let word = CString::new(format!("unix:{}", "x".repeat(length))).unwrap();
+            Probe::parse(&[&word]).is_some()
+        };
+        assert!(socket(SOCKET_PATH_MAX) && !socket(SOCKET_PATH_MAX + 1));
         for wrong in [
             c"tcp:",
+            c"http://localhost/x y",
+            c"http://localhost/\n",
+            c"http://localhost/\x7f",
             c"tcp:0",
             c"tcp:65536",
             c"fd:0",

@@ -16,7 +16,7 @@ use crate::words::signal::Signal;
 use crate::words::time::Span;
 
 /// The files of the image that the tests know.
-const FILES: [(&CStr, &[u8]); 8] = [
+const FILES: [(&CStr, &[u8]); 9] = [
     (
         c"/etc/passwd",
         b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n",
@@ -32,6 +32,7 @@ const FILES: [(&CStr, &[u8]); 8] = [
     (c"/wrong", b"=x\n"),
     (c"/shell", b"B=2\n export A=1\n"),
     (c"/tab", b"A\t=1\n"),
+    (c"/nul", b"A=1\0B=2\n"),
     (c"/d/a", b"1\0 2 \nmore\n"),
     (c"/d/b", b""),
 ];
@@ -61,6 +62,10 @@ fn plan(text: &(impl AsRef<[u8]> + ?Sized)) -> (Plan<'static>, Vec<String>) {
             (b"/d", _) => {
                 each(b"b");
                 each(b"a");
+                Ok(())
+            }
+            (b"/three", true) => {
+                [&b"b"[..], b"c", b"a"].into_iter().for_each(each);
                 Ok(())
             }
             (b"/empty", _) => Ok(()),
@@ -123,6 +128,9 @@ fn words_are_split_as_a_shell_does() {
         ("a \\\n  b", &[c"a", c"b"]),
         ("a *.c ~ `x`", &[c"a", c"*.c", c"~", c"`x`"]),
         ("a\r\n", &[c"a"]),
+        ("\"it's\" \" # |\"", &[c"it's", c" # |"]),
+        ("date +%F 5% %%i", &[c"date", c"+%F", c"5%", c"%i"]),
+        ("a \\", &[c"a", c"\\"]),
         (
             "a '|' \\; \"&&\" b|c ?d&e;f=<g>",
             &[c"a", c"|", c";", c"&&", c"b|c", c"?d&e;f=<g>"],
@@ -154,6 +162,10 @@ fn variables_are_expanded_and_not_split_again() {
         ("\"$NAME\" '$NAME'", &[c"a value", c"$NAME"]),
         ("a $EMPTY \"$EMPTY\"", &[c"a", c"", c""]),
         ("${NONE:-8080} ${NONE:-} ${EMPTY:-x}", &[c"8080", c"", c"x"]),
+        (
+            "${NAME:-x} $NAME}x ${NO_NE:-y}",
+            &[c"a value", c"a value}x", c"y"],
+        ),
         (
             "$$ $$NAME \\$NAME a$ $1",
             &[c"$", c"$NAME", c"$NAME", c"a$", c"$1"],
@@ -288,6 +300,13 @@ fn every_fault_is_said_with_its_place() {
             ":14: [c] after: \"d\": there is no such service, or it is disabled",
         ],
     );
+    faults(
+        "[ ]\nrun = x",
+        &[
+            ":1: a name has letters, digits and _ - . @ only",
+            ":2: run: it stands before the first [section]",
+        ],
+    );
 }
 
 #[test]
@@ -330,6 +349,11 @@ fn settings_that_do_not_go_together() {
         &[":3: [a] run-parts: cannot read it: No such file or directory"],
     );
     faults(
+        "[a]\ntype = oneshot\nrun-parts = /d\ninstances = 2",
+        &[":1: [a] run-parts is for type = oneshot, without instances"],
+    );
+    sound("[a]\nrun = x\ntty = yes\n[b]\nrun = x\ntty = no");
+    faults(
         "[a]\nrun = x\ntty = yes\n[b]\nrun = x\ntty = yes",
         &[":6: [b] tty: there is one terminal for one service"],
     );
@@ -362,6 +386,10 @@ fn users_and_files_that_are_not_there() {
             "env-file: \"A\\x09=1\": neither NAME nor NAME=VALUE",
         ),
         (
+            "env-file = /nul",
+            "env-file: \"A=1\\x00B=2\": neither NAME nor NAME=VALUE",
+        ),
+        (
             "env-dir = /none",
             "env-dir: cannot read it: No such file or directory",
         ),
@@ -374,6 +402,8 @@ fn users_and_files_that_are_not_there() {
     assert_eq!(spec("groups = web 7").words(Key::Groups), [c"33", c"7"]);
     assert_eq!(spec("user = app:web").number(Key::User), 1000 << 32 | 33);
     assert_eq!(spec("user = app:web").words(Key::Member), [c"33"]);
+    // Who names a group has that one alone.
+    assert_eq!(spec("user = app:app").words(Key::Member), [c"1001"]);
 }
 
 #[test]
@@ -419,6 +449,25 @@ fn instances_and_directories_are_several_services() {
     assert_eq!(plan.services[2].after.len(), 2);
     let plan = sound("[init]\ntype = oneshot\nrun-parts = /empty\n[x]\nrun = x\nafter = init");
     assert_eq!(plan.services.len(), 1);
+    faults(
+        "[init]\ntype = oneshot\nrun-parts = /empty\n[x]\nrun = x\nafter = y",
+        &[":6: [x] after: \"y\": there is no such service, or it is disabled"],
+    );
+    let plan = sound("[a]\ntype = oneshot\nrun-parts = /three");
+    let parts = plan.services.iter().map(|service| service.run[0]);
+    assert_eq!(
+        parts.collect::<Vec<_>>(),
+        [c"/three/a", c"/three/b", c"/three/c"]
+    );
+    // What is wrong with all of them is said once, and only services have numbers.
+    faults(
+        "[a]\nrun = x %i\ninstances = 3\nnice = 99\n[pidlet]\nrewrite = %i\n[b]\nrun = x\nnice = 1\nnice = 2",
+        &[
+            ":4: [a] nice: \"99\": expected a number in the range -20 19",
+            ":6: [pidlet] rewrite: \"%i\": expected FROM:TO, two signals, or FROM:0 to drop one",
+            ":10: [b] nice: it was said before in this section",
+        ],
+    );
     faults(
         "[a]\nrun = x\ninstances = 1001",
         &[":3: [a] instances: \"1001\": expected a number in the range 1 1000"],
