@@ -7,7 +7,7 @@ use std::{assert, assert_eq, format};
 use super::super::{Action, Finding, News, Next, Notice, State};
 use super::{Event, PID_1, World, pid, plan, span};
 use crate::front::{sound, spec};
-use crate::plan::{Essential, Place, Plan};
+use crate::plan::{Essential, NOBODY, Place, Plan};
 use crate::words::Pid;
 use crate::words::time::Instant;
 
@@ -342,6 +342,11 @@ fn all_is_ready_when_all_that_is_essential_is() {
             assert_eq!(told, who == last, "{until:?} {said}");
         }
     }
+    // But not in the stop.
+    let mut world = planned(&[(&[], SERVICE), (&[], ONESHOT)], nothing);
+    world.play("start\nTERM => a:TERM a:CONT b:TERM b:CONT\nb exits 0");
+    let actions = world.supervisor.actions();
+    assert!(!actions.contains(&Action::Announce(News::Ready)));
 }
 
 #[test]
@@ -460,7 +465,13 @@ fn an_unhealthy_service_is_stopped_and_has_failed() {
     // It has all its tries again.
     world.play("a exits 0 => -a:TERM\n1s\nstart a\n10s => check 0");
     assert_eq!(world.finds("a", Finding::Bad), "");
+    // To take too long is to be bad.
+    let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\n10s => check 0\n9999ms\n1ms => uncheck 0\n10s => check 0");
+    world.play("9999ms\n1ms => uncheck 0 a:TERM a:CONT");
     // A check ends with the run that it was for.
+    let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b");
     world.play("10s => check 0\na exits 1 => uncheck 0 -a:TERM\n1s\nstart a");
 }
 
@@ -468,7 +479,9 @@ fn an_unhealthy_service_is_stopped_and_has_failed() {
 fn a_watchdog_must_be_fed() {
     const WATCHED: Said = "ready = notify\nwatchdog = 5s";
     let mut world = planned(&[(&[], WATCHED)], nothing);
-    world.play("start a\n10s");
+    world.play("start a");
+    world.says("a", Notice::Alive);
+    world.play("10s");
     world.says("a", Notice::Ready);
     world.play("4s");
     world.says("a", Notice::Alive);
@@ -477,6 +490,21 @@ fn a_watchdog_must_be_fed() {
     let mut world = planned(&[(&[], WATCHED)], nothing);
     world.play("start a");
     assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
+    // Once more that it is ready is no sign of life.
+    let mut world = planned(&[(&[], WATCHED)], nothing);
+    world.play("start a");
+    world.says("a", Notice::Ready);
+    world.play("4s");
+    world.says("a", Notice::Ready);
+    world.play("999ms\n1ms => a:TERM a:CONT");
+    // Nor does it make who is looked for ready.
+    let mut world = planned(
+        &[(&[], "ready = tcp:1\nwatchdog = 5s"), (&[0], SERVICE)],
+        nothing,
+    );
+    world.play("start a => check 0");
+    world.says("a", Notice::Ready);
+    world.waits();
     // It may say itself how long it may take, and need none in its section.
     for said in [WATCHED, NOTIFY] {
         let mut world = planned(&[(&[], said)], nothing);
@@ -507,6 +535,42 @@ fn a_daemon_is_the_process_that_its_pid_file_names() {
         false,
     ));
     world.play("b killed TERM => look\ngone => exit 4");
+    world.last_line("a (pid 777) exited with code 4 after 0.0s; container exits 4");
+}
+
+#[test]
+fn a_daemon_may_say_that_it_is_ready_before_it_is_known_and_is_up_then() {
+    const SAYS: Said = "type = daemon\npidfile = /run/a.pid\nready = notify";
+    for early in [true, false] {
+        let mut world = planned(&[(&[], SAYS), (&[0], SERVICE)], nothing);
+        world.play("start a");
+        if early {
+            assert_eq!(world.says("a", Notice::Ready), "");
+            world.waits();
+        }
+        world.play("a exits 0 => check 0");
+        world.finds("a", Finding::Main(MAIN));
+        if !early {
+            // Its file is looked at no more.
+            world.play("5s");
+            world.waits();
+            world.says("a", Notice::Ready);
+        }
+        world.play("start b");
+    }
+    let mut world = planned(&[(&[], SAYS)], nothing);
+    world.play("start a\na exits 0 => check 0");
+    world.finds("a", Finding::Main(pid("c")));
+    world.play("60s => c:TERM c:CONT");
+    world.last_line("a (pid 102) was not ready within 60s: stopped");
+}
+
+#[test]
+fn a_daemon_that_is_known_too_late_to_be_asked_is_killed() {
+    let mut world = planned(&[(&[], DAEMON)], |plan| plan.grace = Some(span("1s")));
+    world.play("start a\nTERM => a:TERM wake:a\na exits 0 => check 0\n1s => rest:KILL look");
+    assert_eq!(world.finds("a", Finding::Main(pid("c"))), "-c:KILL");
+    world.play("c killed KILL\ngone => exit 137");
 }
 
 #[test]
@@ -554,6 +618,15 @@ fn no_service_takes_the_process_of_another_one() {
         assert_eq!(world.supervisor.record(0).unwrap().pid, expected);
         assert_eq!(world.supervisor.service_of(pid("b")), 1);
     }
+    // Nor does it keep the one that it had, or take one where it does not run.
+    assert_eq!(world.supervisor.service_of(pid("a")), NOBODY);
+    let end = super::ended(MAIN, crate::words::exit::Status::Exited(4), false);
+    assert_eq!(world.step(end), "b:TERM b:CONT");
+    world.play("b killed TERM => look\ngone => exit 4");
+    let mut world = planned(&[(&[], ALWAYS), (&[], SERVICE)], nothing);
+    world.play("start\na exits 0 => -a:TERM");
+    world.says("a", Notice::Main(MAIN));
+    assert_eq!(world.supervisor.service_of(MAIN), NOBODY);
 }
 
 #[test]
@@ -689,6 +762,13 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
     world.play("999ms\n1ms => a:TERM a:CONT");
     world.last_line("a (pid 100) did not stop by itself within 3s: stopped");
     world.play("2999ms\n1ms => -a:KILL\na killed KILL => b:TERM b:CONT");
+    // Nobody looks whether it is well, either.
+    const HEALTHY: Said = "ready = notify\nhealth = tcp:1\nhealth-every = 10s";
+    let mut world = planned(&[(&[], HEALTHY)], nothing);
+    world.play("start a");
+    world.says("a", Notice::Ready);
+    world.says("a", Notice::Stopping);
+    assert_eq!(world.supervisor.next(), Next::Wait(None));
     // It may say that it takes longer; and where no time is set it has all that it takes.
     for (said, longer) in [(PATIENT, "5s"), ("ready = notify", "0s")] {
         let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
@@ -791,6 +871,16 @@ fn who_reads_what_others_write_is_stopped_at_once_for_a_fault_of_its_own() {
     let mut world = World::new(plan, PID_1);
     world.play("start b\nstart a");
     assert_eq!(world.says("b", Notice::Trigger), "b:TERM b:CONT");
+}
+
+#[test]
+fn who_reads_what_others_write_may_say_that_it_takes_longer_when_it_is_asked() {
+    let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b\nstop-timeout = 1s");
+    let mut world = World::new(plan, PID_1);
+    world.play("start b\nstart a\nTERM => a:TERM a:CONT\na killed TERM => close 1");
+    world.play("1s => b:TERM b:CONT");
+    world.says("b", Notice::Extend(span("3s")));
+    world.play("2999ms\n1ms => -b:KILL");
 }
 
 #[test]
