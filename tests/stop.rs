@@ -269,6 +269,20 @@ fn a_stopped_command_is_woken_to_see_its_stop_signal() {
 }
 
 #[test]
+fn a_stopped_orphan_is_woken_to_see_its_stop_signal() {
+    for mode in Mode::BOTH {
+        let main = "sleep 1000 & kill -STOP $!; \
+            until grep -q '^State:.T' /proc/$!/status; do :; done; exit 3";
+        let ended = Run::pidlet()
+            .mode(mode)
+            .args(["--", "sh", "-c", main])
+            .output();
+        assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+        assert!(!ended.stderr.contains("did not stop"), "{ended}");
+    }
+}
+
+#[test]
 fn orphans_get_their_stop_signal_and_time_to_obey() {
     let temp = Temp::new();
     for mode in Mode::BOTH {
