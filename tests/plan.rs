@@ -721,6 +721,14 @@ fn stop_signals_and_times_of_its_own() {
 }
 
 #[test]
+fn a_finish_command_changes_nothing_in_why_the_service_was_killed() {
+    let plan = Plan::new("[a]\nrun = PROBE ignore 15\nstop-timeout = 50ms\nfinish = true\n");
+    for mode in Mode::BOTH {
+        last_line_has(&plan.killed(mode), "did not stop in time and was killed");
+    }
+}
+
+#[test]
 fn the_only_service_has_a_stop_time_of_its_own() {
     // Long enough to say what it got, also where all is emulated.
     let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 3s\n");

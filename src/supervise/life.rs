@@ -41,11 +41,11 @@ impl<'p> Supervisor<'p> {
         let place = self.dequeue();
         self.runs(place, pid);
         let record = self.services.of(place);
-        record.killed = false;
         if record.state == State::Finishing {
             record.limit = self.now.after(FINISH_PATIENCE);
             return;
         }
+        record.killed = false;
         record.state = State::Running;
         record.main = pid;
         record.since = self.now;

@@ -196,7 +196,8 @@ impl Supervisor<'_> {
     /// Kills a service.
     pub(super) fn kill(&mut self, place: Place) {
         let record = self.services.of(place);
-        record.killed = true;
+        // How the service itself ended is not changed by what becomes of its `finish` command.
+        record.killed |= record.state != State::Finishing;
         let pid = record.pid;
         self.send(pid, self.own_groups(), Signal::KILL);
     }

@@ -630,10 +630,13 @@ impl<'p> Container<'p> {
                 let stops = self.supervisor.phase == Phase::Stopping;
                 assert!(is_told || !stops, "{service} is not told of the stop");
             }
-            State::Finishing => assert!(
-                !record.runs || record.limit != NEVER || record.killed || self.stop_ends(),
-                "{service}: a finish command without an end"
-            ),
+            State::Finishing => {
+                let killed = own.is_some_and(|process| process.killed);
+                assert!(
+                    !record.runs || record.limit != NEVER || killed || self.stop_ends(),
+                    "{service}: a finish command without an end"
+                );
+            }
             _ => assert!(!record.runs || over, "{service}: a process of no use"),
         }
         if self.supervisor.phase <= Phase::LameDuck {
