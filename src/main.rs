@@ -500,9 +500,11 @@ impl<'p> Init<'p> {
         // What it said before its end comes before its end.
         self.hear();
         if !self.checks.ended(pid, status) {
-            // What it said comes before what is said of it.
             let place = self.ends_with(pid);
-            self.outputs.ended(place.into(), &mut self.reactor);
+            // What it said comes before what is said of it. What a daemon is saying goes on.
+            if status != Status::Exited(0) || !self.supervisor.launches(place) {
+                self.outputs.ended(place.into(), &mut self.reactor);
+            }
             let out_of_memory = self.was_killed(status) && self.memory.grown();
             self.step(Event::Ended {
                 pid,

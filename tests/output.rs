@@ -100,6 +100,30 @@ fn a_last_line_without_newline_is_completed_before_the_end_is_said() {
 }
 
 #[test]
+fn a_line_of_a_daemon_goes_on_when_its_launcher_ends() {
+    let temp = Temp::new();
+    let pidfile = temp.join("pid");
+    let script =
+        format!("exec 3<&0; printf \"one \"; {{ read line <&3; echo two; }} & echo $! >{pidfile}");
+    let text = format!(
+        "[pidlet]\nverbose = 1\nlog = prefix\n[a]\ntype = daemon\nrun = sh -c '{script}'\n\
+        pidfile = {pidfile}\n"
+    );
+    for mode in Mode::BOTH {
+        let run = described(&temp, &text).mode(mode).stdin(Input::Pipe);
+        let init = run.start();
+        init.until("the daemon is found", || {
+            let lines = init.lines(ErrOut);
+            lines.iter().filter(|line| line.ends_with(" runs")).count() == 2
+        });
+        init.send("\n");
+        let ended = init.finish();
+        assert_eq!(ended.stdout, "a | one two\n", "{ended}");
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    }
+}
+
+#[test]
 fn a_line_of_a_mebibyte_comes_in_marked_pieces() {
     let script = "head -c 1048576 /dev/zero | tr '\\0' x; echo; echo end";
     let ended = shells(Mode::Pid1, &["--log", "prefix"], &[script]).output();

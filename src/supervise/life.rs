@@ -81,10 +81,10 @@ impl<'p> Supervisor<'p> {
         if place == NOBODY {
             return self.say(Message::orphan(pid, status));
         }
+        let launcher = self.launches(place);
         let record = self.services.of(place);
         let finished = record.state == State::Finishing;
         if !finished {
-            let launcher = self.plan.is_a(place, Type::Daemon) && record.heir == 0;
             // In the stop nobody waits for what it left behind, which is told with all that is left.
             let stops = matches!(self.phase, Phase::Stopping | Phase::Killing);
             let waits = record.told.is_none() && !stops;

@@ -38,7 +38,7 @@ use core::mem::{ManuallyDrop, replace, take};
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Group, NOBODY, Place, Plan, Restart, StartFault, Style, names};
+use crate::plan::{Essential, Group, NOBODY, Place, Plan, Restart, StartFault, Style, Type, names};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::list::room;
@@ -563,6 +563,11 @@ impl<'p> Supervisor<'p> {
                 let spec = self.spec(place);
                 spec.notifies() || spec.restart() != Restart::No
             })
+    }
+
+    /// Whether a service's process is the one that starts its daemon.
+    pub fn launches(&self, place: Place) -> bool {
+        self.plan.is_a(place, Type::Daemon) && self.services.see(place).heir == 0
     }
 
     /// The process in which a service goes on when its own ends, or 0 if it goes on in none. Its own means

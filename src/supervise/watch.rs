@@ -5,7 +5,7 @@
 
 use super::{Action, Finding, Notice, Phase, State, Supervisor};
 use crate::message::Kind;
-use crate::plan::{Key, NOBODY, Place, Type};
+use crate::plan::{Key, NOBODY, Place};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::time::{NEVER, Span};
@@ -121,9 +121,9 @@ impl Supervisor<'_> {
     }
 
     pub(super) fn noticed(&mut self, place: Place, notice: Notice) {
-        let record = self.services.of(place);
         // Of a daemon its pid file says which process it is, and what makes it up begins then.
-        let known = record.heir != 0 || !self.plan.is_a(place, Type::Daemon);
+        let known = !self.launches(place);
+        let record = self.services.of(place);
         let runs = known && record.state == State::Running;
         // Not if the stop has begun and it has yet to be told: it is told in its turn, whatever it says.
         let heeded = record.waits == 0 && (!record.ending || record.told.is_some());
@@ -173,14 +173,14 @@ impl Supervisor<'_> {
     /// A service was not up in time, or has not ended as it said that it would, or its watchdog has heard
     /// nothing of it.
     pub(super) fn patience_ends(&mut self, place: Place) {
-        let daemon = self.plan.is_a(place, Type::Daemon);
+        let launcher = self.launches(place);
         let record = self.services.of(place);
         if record.state == State::Running {
             let fault = if record.up && record.watchdog == Span::ZERO {
                 Kind::NotEnded
             } else if record.up {
                 Kind::NotAlive
-            } else if daemon && record.heir == 0 {
+            } else if launcher {
                 Kind::NotBackground
             } else {
                 Kind::NotReady
