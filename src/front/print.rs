@@ -76,12 +76,15 @@ fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
     // Whatever says it: a name may mean several, and the programs of a directory follow each other.
     if let Some(service) = plan.services.get(service) {
         // Backwards, as the reader has them, so that what is printed is printed as it stands.
-        for place in service.after.iter().rev() {
-            flush(
-                line.put(text!("\nafter = "))
-                    .put_service(plan, (*place).into()),
-                put,
-            );
+        for (at, place) in service.after.iter().enumerate().rev() {
+            // Whoever writes to a service is after it as it is, and may have said so.
+            if service.after.iter().rposition(|other| other == place) == Some(at) {
+                flush(
+                    line.put(text!("\nafter = "))
+                        .put_service(plan, (*place).into()),
+                    put,
+                );
+            }
         }
     }
     let spec = plan.spec(service);
@@ -188,6 +191,14 @@ mod tests {
         let expected = "[pidlet]\nuntil = any\ngrace = 8s\n\n[w]\nrun = w\n\n[w-2]\nrun = w\n\n\
             [i]\nrun = /d/a\ntype = oneshot\n\n[i-2]\nrun = /d/b\nafter = i\ntype = oneshot\n\n\
             [z]\nrun = z\nafter = w\nafter = w-2\nafter = i-2\nafter = i\n";
+        for text in [text, expected] {
+            assert_eq!(printed(text), expected);
+        }
+        // Whoever writes to another one is after it as it is.
+        let text =
+            "[w]\nrun = w\nafter = l\nstdout = service:l\nstderr = service:l\n[l]\nrun = l\n";
+        let expected = "[pidlet]\nuntil = any\ngrace = 8s\n\n[l]\nrun = l\n\n\
+            [w]\nrun = w\nafter = l\nstdout = service:l\nstderr = service:l\n";
         for text in [text, expected] {
             assert_eq!(printed(text), expected);
         }
