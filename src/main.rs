@@ -209,6 +209,8 @@ impl<'p> Init<'p> {
             .record(service as Place)
             .map_or(0, |record| record.main);
         if last != 0 && what == What::Run {
+            // A daemon that nobody has found has not been seen to end.
+            self.outputs.ended(service, &mut self.reactor);
             reap::clear_group(last);
         }
         let mut terminal = NONE;

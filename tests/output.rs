@@ -124,6 +124,18 @@ fn a_line_of_a_daemon_goes_on_when_its_launcher_ends() {
 }
 
 #[test]
+fn lines_of_two_runs_do_not_become_one_where_no_daemon_is_found() {
+    let temp = Temp::new();
+    let text = format!(
+        "[pidlet]\nlog = prefix\n[a]\ntype = daemon\nrun = printf x\npidfile = {}\n\
+        ready-timeout = 20ms\nrestart = always\nbackoff = 1ms\ntries = 3 in 60s\n",
+        temp.join("pid")
+    );
+    let ended = described(&temp, &text).output();
+    assert_eq!(ended.stdout, "a | x\na | x\na | x\n", "{ended}");
+}
+
+#[test]
 fn a_line_of_a_mebibyte_comes_in_marked_pieces() {
     let script = "head -c 1048576 /dev/zero | tr '\\0' x; echo; echo end";
     let ended = shells(Mode::Pid1, &["--log", "prefix"], &[script]).output();
