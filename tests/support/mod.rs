@@ -33,6 +33,7 @@ mod launch;
 mod listen;
 mod process;
 mod pty;
+mod random;
 mod run;
 mod temp;
 
@@ -46,6 +47,7 @@ pub use launch::pipe;
 pub use listen::{Call, Listener};
 pub use process::{Captured, Ended, Exit, Proc, Stream, Stream::Err as ErrOut, Stream::Out};
 pub use pty::Pty;
+pub use random::Random;
 pub use run::{Input, Mode, Output, ProcFs, Run, Session};
 pub use temp::{Temp, lines_of};
 
@@ -89,8 +91,12 @@ pub fn probe() -> &'static str {
                 .and_then(|data| data.modified())
                 .ok()
         };
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/probe.rs");
-        if changed(&path) < changed(Path::new(source)) {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support");
+        let sources = ["probe.rs", "act.rs"].map(|name| sources.join(name));
+        if sources
+            .iter()
+            .any(|source| changed(&path) < changed(source))
+        {
             build_probe(directory);
         }
         path.to_str()

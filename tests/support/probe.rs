@@ -6,6 +6,8 @@
 
 #![no_main]
 
+mod act;
+
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -14,12 +16,15 @@ use std::time::Duration;
 /// Where lines go.
 static OUT: AtomicI32 = AtomicI32::new(1);
 
+/// The parent of an orphan that is to be.
+static MIDDLE: AtomicI32 = AtomicI32::new(0);
+
 type Args<'a> = &'a [&'a str];
 
 type Command = (&'static str, fn(Args));
 
 /// Every command with what it does. All end with 0 unless said otherwise.
-const COMMANDS: [Command; 34] = [
+const COMMANDS: [Command; 36] = [
     // [COMMAND...]: mask, dispositions, group, session, terminal: one line each; then does COMMAND.
     ("mask", mask),
     // [--exit-on SIG=CODE]...: waits for all signals, says `ready`, then `got SIG CODE SENDER` for each.
@@ -96,6 +101,11 @@ const COMMANDS: [Command; 34] = [
     // PROGRAM ARG0 ARG...: starts it with a sleeping child that is not the program's own; becomes the
     // program.
     ("with-child", with_child),
+    // NAME STEP...: does one thing after the other, and says each before; see `act.rs`.
+    ("act", act::act),
+    // PROGRAM ARG0 ARG...: leaves an orphan in its session and group that says what it gets, `ready` when
+    // it is there; becomes the program.
+    ("beside", beside),
     // ARG0 PROGRAM ARG...: becomes the program under that name.
     ("exec", |args| become_program(args[1], args[0], &args[2..])),
 ];
@@ -299,9 +309,13 @@ fn signals(args: Args) {
 }
 
 fn die(args: Args) {
-    let signal = number(args, 0);
+    die_of(number(args, 0))
+}
+
+fn die_of(signal: i32) -> ! {
     let mut default = [0_usize; 8];
-    set_mask(0);
+    // Another one that waits must not come first.
+    set_mask(!(1 << (signal - 1)));
     // SAFETY: the kernel reads a structure that is smaller than `default`; then a signal to ourselves.
     unsafe {
         default[0] = libc::SIG_DFL;
@@ -492,21 +506,27 @@ fn write_fd(args: Args) {
 
 // ---- families --------------------------------------------------------------------------------------
 
-/// Runs `work` in a child; returns its pid. Where processes are limited it waits for one to be reaped.
+/// Runs `work` in a child; returns its pid.
 fn fork(work: impl FnOnce()) -> i32 {
+    let child = fork_on();
+    if child == 0 {
+        work();
+        exit(0)
+    }
+    child
+}
+
+/// Goes on in a child as well, where it returns 0. Where processes are limited it waits for one to be reaped.
+fn fork_on() -> i32 {
     loop {
         // SAFETY: this program has one thread.
         match unsafe { libc::fork() } {
-            0 => {
-                work();
-                exit(0)
-            }
             -1 if errno() == libc::EAGAIN => {
                 // SAFETY: no pointers.
                 unsafe { libc::sched_yield() };
             }
             pid => {
-                assert!(pid > 0, "fork failed: {}", errno());
+                assert!(pid >= 0, "fork failed: {}", errno());
                 return pid;
             }
         }
@@ -524,6 +544,7 @@ fn wait_for(pid: i32, flags: c_int) -> c_int {
 /// Starts a grandchild whose parent is gone when this returns.
 fn fork_orphan(work: impl FnOnce()) {
     let middle = fork(|| {
+        be_between();
         fork(work);
     });
     wait_for(middle, 0);
@@ -576,13 +597,9 @@ fn orphans(args: Args) {
 
 fn orphan(init: i32, ignore_term: bool, report: bool, stay: bool, writing: c_int) {
     set_mask(u64::MAX);
-    // The parent's end is no event that can be waited for; it comes at once.
-    // SAFETY: asks for our parent; sets a disposition.
+    until_orphan();
+    // SAFETY: sets a disposition; asks for our parent.
     let parent = unsafe {
-        let first = libc::getppid();
-        while libc::getppid() == first && first != init && first != 1 {
-            libc::sched_yield();
-        }
         if ignore_term {
             libc::signal(libc::SIGTERM, libc::SIG_IGN);
         }
@@ -602,6 +619,22 @@ fn orphan(init: i32, ignore_term: bool, report: bool, stay: bool, writing: c_int
     if stay {
         report_signals("orphan ", &[(libc::SIGTERM, 0)]);
     }
+}
+
+/// Waits until our parent, between us and who wanted an orphan, is gone. That is no event that can be waited
+/// for; it comes at once.
+fn until_orphan() {
+    // SAFETY: asks for our parent.
+    unsafe {
+        while libc::getppid() == MIDDLE.load(Ordering::Relaxed) {
+            libc::sched_yield();
+        }
+    }
+}
+
+/// From now on we are between somebody and his orphan.
+fn be_between() {
+    MIDDLE.store(std::process::id() as i32, Ordering::Relaxed);
 }
 
 fn pipe() -> (c_int, c_int) {
@@ -697,6 +730,21 @@ fn become_program(program: &str, arg0: &str, args: Args) -> ! {
 
 fn with_child(args: Args) {
     fork(|| pause());
+    become_program(args[0], args[1], &args[2..])
+}
+
+fn beside(args: Args) {
+    let (reading, writing) = pipe();
+    fork_orphan(|| {
+        set_mask(u64::MAX);
+        until_orphan();
+        (0..3).for_each(close);
+        say("ready");
+        close(writing);
+        report_signals("", &[])
+    });
+    close(writing);
+    wait_for_end_of(reading);
     become_program(args[0], args[1], &args[2..])
 }
 
