@@ -657,8 +657,8 @@ impl<'p> Init<'p> {
     #[inline(never)]
     fn signal(&mut self, pid: Pid, group: bool, signal: Signal) {
         let mut sent = raw::kill_child(pid, group, signal);
-        if group && sent == Err(Errno::SRCH) {
-            // It has left its group for another one.
+        if group && raw::group_of(pid) != pid {
+            // It has left its group for another one, and others may be there still.
             sent = raw::kill_child(pid, false, signal);
         }
         if let Err(errno) = sent {

@@ -317,6 +317,21 @@ fn kill_says_whether_the_whole_group_is_told() {
 }
 
 #[test]
+fn whoever_has_left_its_group_is_told_beside_it() {
+    let text = "[pidlet]\ngrace = 2s\ngroup = yes\n[a]\nstop-timeout = 1s\n\
+        run = PROBE act a on=15:exit:3:0 fork=child-heeds move out=1 wait\n";
+    let plan = Plan::new(text);
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).start();
+        init.wait_line(Out, |line| line.ends_with("a wrote 1 1"));
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert!(ended.stdout.contains(" a/1 got 15 from "), "{ended}");
+        assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+    }
+}
+
+#[test]
 fn instances_have_their_numbers_and_disabled_ones_do_not_run() {
     let text = "[pidlet]\nuntil = all\nlog = prefix\n\
         [last]\nrun = echo last\n\
