@@ -34,7 +34,7 @@ ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catato
 SIZE_BUDGET ?= 81600
 SIZE_LIMIT := 100000
 
-.PHONY: help demo test bench simulate explore fuzz build size cross test-kernels test-engines man dictionary fmt lint install clean rust build-needs
+.PHONY: help demo test bench simulate explore random fuzz build size cross test-kernels test-engines man dictionary fmt lint install clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -80,6 +80,11 @@ EXPLORE ?= 5
 MODEL ?=
 explore: rust build-needs  ## explore what can happen to tiny plans, up to EXPLORE thousand states of each
 	EXPLORE=$(EXPLORE) MODEL='$(MODEL)' $(CARGO) test --quiet --release --lib -- --nocapture every_state
+
+# `SEED=n make random` plays one container again.
+RUNS ?= 1000
+random: rust build-needs  ## run the program in RUNS containers made at random
+	RUNS=$(RUNS) $(CARGO) test --quiet --release --test random -- --nocapture
 
 # `TARGETS='conf lines'` fuzzes these alone; tests/fuzz/fuzz.sh says where what was found is, and why it needs no nightly.
 SECONDS ?= 60

@@ -1,0 +1,401 @@
+//! Containers made at random, from end to end: plans, programs that act at random, and what happens to them
+//! from outside, with the real pidlet as PID 1 and as a subreaper. A judge that knows the rules and the
+//! payloads' own words, and nothing of the supervisor, decides whether each run was right.
+//!
+//! `RUNS=N` does N runs and not as many as take a quarter of a minute; `SEED=N` plays one run again.
+
+mod support;
+
+#[path = "random/journal.rs"]
+mod journal;
+#[path = "random/judge.rs"]
+mod judge;
+#[path = "random/lines.rs"]
+mod lines;
+#[path = "random/plan.rs"]
+mod plan;
+
+use std::fs::{File, Permissions};
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use journal::Journal;
+use judge::Judge;
+use plan::{Outside, Plan};
+use support::*;
+
+/// How long the runs of a plain `cargo test` take together.
+const TIME: Duration = Duration::from_secs(15);
+
+/// More than there are processors: most of a run is waiting.
+const AT_ONCE: usize = 6;
+
+/// What the stop may take beside its budget: what was killed has two seconds to vanish, whoever reads has
+/// one, and all the rest is for a machine that has other things to do.
+const SLACK_MS: u64 = 15_000;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn containers_at_random_keep_every_promise() {
+    if let Some(seed) = number("SEED") {
+        return one_run(seed);
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let first = now.map_or(1, |time| time.as_nanos() as u64) % 1_000_000_000 * 1_000_000;
+    let (runs, begun, next) = (number("RUNS"), Instant::now(), AtomicU64::new(0));
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let run = next.fetch_add(1, Ordering::Relaxed);
+                    let over = runs.map_or(begun.elapsed() > TIME, |runs| run >= runs);
+                    if over {
+                        return;
+                    }
+                    if std::panic::catch_unwind(|| one_run(first + run)).is_err() {
+                        lock(&failed).push(first + run);
+                    }
+                }
+            });
+        }
+    });
+    println!(
+        "{} runs from SEED={first} on",
+        next.into_inner() - AT_ONCE as u64
+    );
+    let failed = lock(&failed);
+    assert!(failed.is_empty(), "these seeds failed: {failed:?}");
+}
+
+/// A run that has begun.
+struct Life {
+    plan: Plan,
+    seed: u64,
+    temp: Temp,
+    text: String,
+    journal: File,
+    reader: Reader,
+    init: Proc,
+    /// The init's number inside.
+    inner: i32,
+    /// When it has ended, as soon as it has.
+    ended: Arc<OnceLock<u64>>,
+}
+
+fn one_run(seed: u64) {
+    let mut random = Random::new(seed);
+    let plan = Plan::random(
+        &mut random,
+        is_root() && everybody_reads(Path::new(probe())),
+    );
+    let life = Life::start(plan, seed);
+    life.dry_run();
+    for (after, event) in &life.plan.events {
+        std::thread::sleep(Duration::from_millis(*after));
+        life.happen(*event);
+    }
+    life.end();
+}
+
+/// Whether a program may be run by another user.
+fn everybody_reads(path: &Path) -> bool {
+    path.ancestors().all(|part| {
+        let mode = std::fs::metadata(part).map(|data| data.permissions().mode());
+        mode.is_ok_and(|mode| mode & 1 != 0)
+    })
+}
+
+/// Reads a pipe to its end, and may be told to leave it alone for a while.
+struct Reader {
+    gate: Arc<Mutex<()>>,
+    /// What has been read, and whether that is all.
+    state: Arc<Mutex<(Vec<u8>, bool)>>,
+}
+
+impl Reader {
+    fn new(mut pipe: File) -> Reader {
+        let reader = Reader {
+            gate: Arc::default(),
+            state: Arc::default(),
+        };
+        let (gate, state) = (Arc::clone(&reader.gate), Arc::clone(&reader.state));
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                drop(lock(&gate));
+                let count = pipe.read(&mut buffer).unwrap_or(0);
+                let mut state = lock(&state);
+                state.0.extend_from_slice(&buffer[..count]);
+                state.1 = count == 0;
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+        reader
+    }
+}
+
+/// Notes when a program ends, however long it takes until somebody looks.
+fn watch(program: &Proc) -> Arc<OnceLock<u64>> {
+    let ended = Arc::new(OnceLock::new());
+    let ours = Arc::clone(&ended);
+    // SAFETY: a child of ours that is not reaped; the descriptor is ours alone.
+    let process = unsafe { libc::syscall(libc::SYS_pidfd_open, program.pid(), 0) as i32 };
+    assert!(process >= 0, "no descriptor of a process");
+    // SAFETY: as above.
+    let process = unsafe { OwnedFd::from_raw_fd(process) };
+    std::thread::spawn(move || {
+        let mut asked = libc::pollfd {
+            fd: process.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one structure.
+        while unsafe { libc::poll(&raw mut asked, 1, -1) } < 1 {}
+        _ = ours.set(now_ns());
+    });
+    ended
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Life {
+    fn start(plan: Plan, seed: u64) -> Life {
+        let temp = Temp::new();
+        let directory = temp.path().to_str().expect("a temporary path is UTF-8");
+        let everybody = |name: &str, mode| {
+            let changed = std::fs::set_permissions(temp.join(name), Permissions::from_mode(mode));
+            changed.expect("cannot change a mode");
+        };
+        std::fs::create_dir(temp.join("run")).expect("cannot make a directory");
+        everybody("run", 0o777);
+        let file = temp.join("journal");
+        let journal = File::options().append(true).create(true).open(&file);
+        let journal = journal.expect("cannot make the journal");
+        everybody("journal", 0o666);
+        let act = format!("{} --to {file} act", probe());
+        let text = plan.text().replace("ACT", &act).replace("DIR", directory);
+        std::fs::write(temp.join("plan"), &text).expect("cannot write a plan");
+        let (ours, theirs) = pipe();
+        if plan
+            .events
+            .iter()
+            .any(|(_, event)| matches!(event, Outside::Stall(_)))
+        {
+            // SAFETY: changes the size of a pipe of ours.
+            unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
+        }
+        let run = match plan.mode {
+            Mode::Pid1 => Run::pidlet(),
+            Mode::Child => {
+                let own = pidlet()
+                    .to_str()
+                    .expect("the target directory's name is UTF-8");
+                let beside = temp.join("beside");
+                Run::new(probe()).args(["--to", &beside, "beside", own, "pidlet"])
+            }
+        };
+        // Blocked, so that no signal comes before a payload can hold it.
+        let run = run.mode(plan.mode).block(&(1..=64).collect::<Vec<_>>());
+        let stderr = journal.try_clone().expect("cannot duplicate a descriptor");
+        let run = run
+            .stdout(Output::File(theirs))
+            .stderr(Output::File(stderr));
+        let init = run.args(["-c", &temp.join("plan")]).start();
+        let inner = init.info().map_or(0, |info| info.inner);
+        let reader = Reader::new(ours);
+        let ended = watch(&init);
+        Life {
+            plan,
+            seed,
+            temp,
+            text,
+            journal,
+            reader,
+            init,
+            inner,
+            ended,
+        }
+    }
+
+    /// Writes what the test does to the journal.
+    fn tell(&self, what: &str) {
+        let line = format!("@{} 0 test {what}\n", now_ns());
+        let mut journal = &self.journal;
+        journal
+            .write_all(line.as_bytes())
+            .expect("cannot write to the journal");
+    }
+
+    fn read_journal(&self) -> Journal {
+        let text = std::fs::read(self.temp.join("journal")).unwrap_or_default();
+        Journal::read(&String::from_utf8_lossy(&text), &self.plan)
+    }
+
+    fn fail(&self, why: &str) -> ! {
+        let journal = std::fs::read_to_string(self.temp.join("journal")).unwrap_or_default();
+        panic!(
+            "SEED={}\n{:?}, {:?}\n{}\n{journal}\n{}\n{why}\nSEED={}",
+            self.seed,
+            self.plan.mode,
+            self.plan.events,
+            self.text,
+            self.init.describe(),
+            self.seed
+        );
+    }
+
+    fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let end = Instant::now() + 2 * TIMEOUT;
+        while !holds() {
+            if Instant::now() > end {
+                self.fail(&format!("waited in vain until {what}"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The plan is a plan, and what is printed of it is the same one.
+    fn dry_run(&self) {
+        let print = |path: &str| {
+            let mut command = Command::new(pidlet());
+            let output = command.env_clear().args(["--dry-run", "-c", path]).output();
+            let output = output.expect("cannot run pidlet");
+            if !output.status.success() || !output.stderr.is_empty() {
+                self.fail(&format!("--dry-run of {path}: {output:?}"));
+            }
+            output.stdout
+        };
+        let printed = print(&self.temp.join("plan"));
+        std::fs::write(self.temp.join("printed"), &printed).expect("cannot write a plan");
+        let again = print(&self.temp.join("printed"));
+        if printed != again {
+            let [one, other] =
+                [printed, again].map(|text| String::from_utf8_lossy(&text).into_owned());
+            self.fail(&format!(
+                "what --dry-run prints is another plan:\n{one}\n---\n{other}"
+            ));
+        }
+    }
+
+    fn happen(&self, event: Outside) {
+        match event {
+            Outside::Signal(signal) => {
+                self.tell(&format!("sends {signal}"));
+                self.init.kill(signal);
+            }
+            Outside::Pause(time) => {
+                self.init.kill(libc::SIGSTOP);
+                std::thread::sleep(Duration::from_millis(time));
+                self.init.kill(libc::SIGCONT);
+            }
+            Outside::Stall(time) => {
+                let gate = lock(&self.reader.gate);
+                std::thread::sleep(Duration::from_millis(time));
+                drop(gate);
+            }
+            Outside::Kill(section) => self.kill(section),
+            Outside::Settle => self.settle(),
+        }
+    }
+
+    /// Kills the last process of a section's services that is alive.
+    fn kill(&self, section: usize) {
+        let journal = self.read_journal();
+        let name = format!("s{section}.");
+        let mains = journal.processes().into_iter().filter(|(_, said)| {
+            let who = journal.who(said[0]);
+            who.starts_with(&name) && journal.place_of_payload(who).is_some()
+        });
+        let mut inner: Vec<i32> = mains.map(|(pid, _)| pid).collect();
+        inner.reverse();
+        let others = self.init.others();
+        let found = inner
+            .iter()
+            .find_map(|pid| others.iter().find(|other| other.inner == *pid));
+        if let Some(other) = found.filter(|other| !other.is_zombie()) {
+            self.tell(&format!("kills {}", other.inner));
+            // SAFETY: a process of a namespace of ours, whose numbers are not given away again so soon.
+            unsafe { libc::kill(other.pid, libc::SIGKILL) };
+        }
+    }
+
+    /// Everything has started that can, and nobody who is dead is still there.
+    fn settle(&self) {
+        self.until("everything has started", || {
+            let journal = self.read_journal();
+            Judge::new(&self.plan, &journal).expected().is_empty() || self.init.try_wait().is_some()
+        });
+        self.until("every zombie is reaped", || {
+            !self.init.children().iter().any(Info::is_zombie)
+        });
+        self.tell("settled");
+    }
+
+    fn end(self) {
+        self.until("the container ends", || self.init.try_wait().is_some());
+        self.until("its end is noted", || self.ended.get().is_some());
+        let ended = *self.ended.get().expect("noted above");
+        let exit = self.init.wait_exit();
+        let beside = match self.plan.mode {
+            Mode::Pid1 => Vec::new(),
+            Mode::Child => self.init.others(),
+        };
+        let mut complaints = Vec::new();
+        if self.plan.mode == Mode::Child {
+            let heard = lines_of(self.temp.join("beside"));
+            if beside.len() != 1 || heard != ["ready"] {
+                complaints.push(format!("beside it: {beside:?}, {heard:?}"));
+            }
+        }
+        let journal = self.read_journal();
+        let mut judge = Judge::new(&self.plan, &journal);
+        match exit {
+            Exit::Code(code) => judge.end(code, self.inner),
+            Exit::Signal(signal) => complaints.push(format!("killed by signal {signal}")),
+        }
+        let time = judge.stop_time(ended);
+        if time > self.plan.grace + SLACK_MS {
+            complaints.push(format!("the stop took {time} ms"));
+        }
+        complaints.append(&mut judge.complaints);
+        if complaints.is_empty() {
+            let stdout = self.stdout();
+            let directory = self.temp.path();
+            complaints = lines::judge(&self.plan, &journal, &stdout, directory);
+        }
+        if !complaints.is_empty() {
+            self.fail(&complaints.join("\n"));
+        }
+    }
+
+    /// All that was written there. Nobody is left who could write any more.
+    fn stdout(&self) -> String {
+        let state = &self.reader.state;
+        self.until("standard output is at its end", || lock(state).1);
+        String::from_utf8_lossy(&lock(state).0).into_owned()
+    }
+}
+
+fn now_ns() -> u64 {
+    // SAFETY: fills a structure that is all zeroes before.
+    let time = unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time);
+        time
+    };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

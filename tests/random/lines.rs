@@ -1,0 +1,208 @@
+//! What the services wrote: every line there, whole, once, in order, behind the right name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::journal::{Claim, Entry, Journal, unwrap};
+use crate::plan::{Kind, Log, Plan, Sink};
+
+/// A line, and behind whose name it stood.
+type Line = (Option<String>, String);
+
+/// What is wrong with the lines of a run that has ended.
+pub fn judge(plan: &Plan, journal: &Journal, stdout: &str, directory: &Path) -> Vec<String> {
+    let mut judge = Judge {
+        plan,
+        journal,
+        places: vec![(Place::Stdout, split(stdout))],
+        complaints: Vec::new(),
+    };
+    let stderr = journal.entries.iter().filter_map(|entry| match entry {
+        Entry::Line(source, text) => Some((source.clone(), text.clone())),
+        _ => None,
+    });
+    judge.places.push((Place::Stderr, stderr.collect()));
+    let mut read = |place, name: &str| {
+        let content = std::fs::read(directory.join(name)).unwrap_or_default();
+        judge
+            .places
+            .push((place, split(&String::from_utf8_lossy(&content))));
+    };
+    for number in 0..2 {
+        read(Place::File(number), &format!("log{number}"));
+    }
+    for (at, _) in plan
+        .sections
+        .iter()
+        .enumerate()
+        .filter(|(_, section)| section.reads)
+    {
+        read(Place::Reader(at), &format!("run/s{at}.in"));
+    }
+    judge.every_line_is_right();
+    judge.every_process_is_heard();
+    judge.complaints
+}
+
+fn split(text: &str) -> Vec<Line> {
+    text.split_terminator('\n').map(unwrap).collect()
+}
+
+/// Where lines come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Stdout,
+    Stderr,
+    File(usize),
+    Reader(usize),
+}
+
+struct Judge<'a> {
+    plan: &'a Plan,
+    journal: &'a Journal,
+    places: Vec<(Place, Vec<Line>)>,
+    complaints: Vec<String>,
+}
+
+/// What a payload writes as this line; `None` for what no payload writes.
+fn whole(text: &str) -> Option<(&str, i32, usize, usize)> {
+    let mut words = text.strip_prefix('%')?.split(' ');
+    let name = words.next()?;
+    let pid = words.next()?.parse().ok()?;
+    let stream = words.next()?.parse().ok()?;
+    let number: usize = words.next()?.parse().ok()?;
+    let more = "x".repeat(number * 7919 % 97) + ".";
+    (words.next() == Some(&more) && words.next().is_none()).then_some((name, pid, stream, number))
+}
+
+impl Judge<'_> {
+    fn complain(&mut self, place: Place, line: &Line, what: &str) {
+        self.complaints.push(format!("{place:?}: {what}: {line:?}"));
+    }
+
+    /// The section of a service by its payload's name, and where that stream of it goes.
+    fn sink(&self, name: &str, stream: usize) -> Option<(Sink, Place)> {
+        self.journal.place_of_payload(name)?;
+        let section: usize = name[1..].split('.').next()?.parse().ok()?;
+        let section = self.plan.sections.get(section)?;
+        let sink = if stream == 1 {
+            section.stdout
+        } else {
+            section.stderr
+        };
+        let place = match sink {
+            Sink::File(number) => Place::File(number),
+            Sink::Service(reader) => Place::Reader(reader),
+            _ if stream == 1 => Place::Stdout,
+            _ => Place::Stderr,
+        };
+        Some((sink, place))
+    }
+
+    fn every_line_is_right(&mut self) {
+        let mut pieces = Vec::new();
+        for (place, lines) in self.places.clone() {
+            for line in &lines {
+                let Some((name, _, stream, _)) = whole(&line.1) else {
+                    pieces.push((place, line.clone()));
+                    continue;
+                };
+                let Some((sink, right)) = self.sink(name, stream) else {
+                    self.complain(place, line, "nobody's line");
+                    continue;
+                };
+                let named = sink == Sink::Log && self.plan.log != Log::Inherit;
+                let source = line.0.as_deref().map(|name| self.journal.place(name));
+                let expected = named.then(|| self.journal.place_of_payload(name));
+                if right != place || sink == Sink::Null || source != expected {
+                    self.complain(place, line, "a line in the wrong place");
+                }
+            }
+        }
+        // The first half of a line is all that somebody came to write who was killed.
+        let killed = self.journal.processes().into_values().filter(|said| {
+            let last = self.journal.what(said[said.len() - 1]);
+            !last.starts_with("exit ") && !last.starts_with("dies ")
+        });
+        let mut most = killed.count();
+        for (place, piece) in pieces {
+            let half = piece.1.starts_with('%')
+                && !piece.1.ends_with('.')
+                && piece.1.matches('%').count() == 1;
+            if most == 0 || !half {
+                self.complain(place, &piece, "a torn line");
+            }
+            most = most.saturating_sub(1);
+        }
+    }
+
+    fn every_process_is_heard(&mut self) {
+        let dropped = self
+            .journal
+            .claims()
+            .any(|(_, claim)| *claim == Claim::Dropped);
+        // The numbers of the lines of each process and stream, in the order in which they came.
+        let mut heard: BTreeMap<(i32, usize), Vec<usize>> = BTreeMap::new();
+        // Whose lines came last of a service and stream.
+        let mut last: BTreeMap<(String, usize), i32> = BTreeMap::new();
+        for (place, lines) in self.places.clone() {
+            for line in lines {
+                let Some((name, pid, stream, number)) = whole(&line.1) else {
+                    continue;
+                };
+                let before = last.insert((name.to_owned(), stream), pid);
+                if !self.is_daemon(name)
+                    && before.is_some_and(|before| before != pid)
+                    && heard.contains_key(&(pid, stream))
+                {
+                    self.complain(place, &line, "it comes after a line of the next run");
+                }
+                heard.entry((pid, stream)).or_default().push(number);
+            }
+        }
+        for (pid, said) in self.journal.processes() {
+            for stream in 1..=2 {
+                let name = self.journal.who(said[0]);
+                let Some((sink, place)) = self.sink(name, stream) else {
+                    continue;
+                };
+                let begin = format!("wrote {stream} ");
+                let wrote = said
+                    .iter()
+                    .rev()
+                    .find_map(|&at| self.journal.what(at).strip_prefix(&begin));
+                let wrote: usize = wrote.map_or(0, |count| count.parse().unwrap_or(0));
+                let heard = heard.remove(&(pid, stream)).unwrap_or_default();
+                let all = (1..=heard.len()).eq(heard.iter().copied());
+                // One more may have been written by somebody who was killed before he could say so.
+                let enough = heard.len() >= wrote && heard.len() <= wrote + 1;
+                let complete = match sink {
+                    Sink::Null => heard.is_empty(),
+                    Sink::Service(reader) if !self.has_read_all(reader) => all,
+                    _ if dropped => heard.is_sorted(),
+                    _ => all && enough,
+                };
+                if !complete {
+                    self.complaints.push(format!(
+                        "{place:?}: of {wrote} lines of {name} ({pid}, {stream}) came {heard:?}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Whether two runs of a service may write at once: a daemon that is not found goes on.
+    fn is_daemon(&self, name: &str) -> bool {
+        let section = name[1..].split('.').next();
+        let section = section.and_then(|text| text.parse::<usize>().ok());
+        let section = section.and_then(|section| self.plan.sections.get(section));
+        section.is_some_and(|section| section.kind == Kind::Daemon)
+    }
+
+    /// Whether a reader came to the end of what there is to read.
+    fn has_read_all(&self, section: usize) -> bool {
+        let name = format!("s{section}.1");
+        (0..self.journal.entries.len())
+            .any(|at| self.journal.who(at) == name && self.journal.what(at) == "eof")
+    }
+}
