@@ -380,7 +380,7 @@ impl<'p> Init<'p> {
                 let named = Finding::Main(sender.pid);
                 let mut places = 0..self.plan.services.len() as Place;
                 place = places
-                    .find(|place| self.pid_file(*place) == named)
+                    .find(|&place| self.supervisor.launches(place) && self.pid_file(place) == named)
                     .unwrap_or(NOBODY);
             }
             if place == NOBODY {
