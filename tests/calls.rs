@@ -329,7 +329,9 @@ fn what_cannot_be_found_without_a_call_is_said_when_the_time_is_over() {
 #[test]
 fn without_memory_nothing_is_run_and_said_why() {
     let temp = Temp::new();
-    let plan = temp.write("plan", "[a]\nrun = true\n", 0o644);
+    // More than there is room for as it starts.
+    let text = format!("[a]\nrun = true\n# {}\n", "x".repeat(100_000));
+    let plan = temp.write("plan", text, 0o644);
     for mode in Mode::BOTH {
         let run = without(mode, libc::SYS_mmap, None, libc::ENOMEM).args(["-c", &plan]);
         let ended = run.output();
