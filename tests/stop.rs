@@ -270,15 +270,19 @@ fn a_stopped_command_is_woken_to_see_its_stop_signal() {
 
 #[test]
 fn a_stopped_orphan_is_woken_to_see_its_stop_signal() {
+    let stopped =
+        "sleep 1000 & kill -STOP $!; until grep -q '^State:.T' /proc/$!/status; do :; done";
+    // It is told when all else has ended, or with its group.
     for mode in Mode::BOTH {
-        let main = "sleep 1000 & kill -STOP $!; \
-            until grep -q '^State:.T' /proc/$!/status; do :; done; exit 3";
-        let ended = Run::pidlet()
-            .mode(mode)
-            .args(["--", "sh", "-c", main])
-            .output();
-        assert_eq!(ended.exit, Exit::Code(3), "{ended}");
-        assert!(!ended.stderr.contains("did not stop"), "{ended}");
+        for (option, end, code) in [("--", "exit 3", 3), ("-g", "sleep 1000", 143)] {
+            let main = format!("{stopped}; [ $1 = -g ] && kill -TERM $PPID; {end}");
+            let run = Run::pidlet()
+                .mode(mode)
+                .args([option, "sh", "-c", &main, "sh", option]);
+            let ended = run.output();
+            assert_eq!(ended.exit, Exit::Code(code), "{ended}");
+            assert!(!ended.stderr.contains("did not stop"), "{ended}");
+        }
     }
 }
 

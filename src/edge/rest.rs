@@ -17,7 +17,7 @@ pub struct Farewell<'s, 'p> {
     pub own: Pid,
     /// The signal. CONT follows TERM, since a stopped process would never see it.
     pub signal: Signal,
-    /// Whose groups are spared that [`Supervisor::was_told`] knows, if anybody's are.
+    /// Whose groups are spared that [`Supervisor::was_told`] knows, if anybody's are: they get CONT alone.
     pub told: Option<&'s Supervisor<'p>>,
 }
 
@@ -41,7 +41,7 @@ impl Farewell<'_, '_> {
         if init {
             // With nobody left it fails, and that is as well. Where those who are to be spared cannot be
             // told apart, to hear it twice is better than never.
-            self.by(|signal| _ = raw::kill(-1, signal));
+            self.by(false, |signal| _ = raw::kill(-1, signal));
         }
         init
     }
@@ -50,9 +50,11 @@ impl Farewell<'_, '_> {
         // Opened first: from now on the descriptor and what we read of it are of one process, or
         // the signal goes nowhere.
         let fd = raw::pidfd_open(pid);
-        if self.concerns(pid) {
+        let (parent, group) = stat(pid);
+        if is_or_descends(parent, &mut |pid| pid == self.own) {
+            let told = self.told.is_some_and(|told| told.was_told(group));
             // Gone meanwhile, or not ours to signal any more: a program that changed its user.
-            self.by(|signal| {
+            self.by(told, |signal| {
                 let sent = raw::pidfd_send_signal(fd, signal);
                 if !matches!(sent, Ok(()) | Err(Errno::SRCH)) {
                     // There is no such descriptor, or a seccomp profile that forbids the call.
@@ -65,18 +67,14 @@ impl Farewell<'_, '_> {
         }
     }
 
-    fn by(&self, kill: impl Fn(Signal)) {
-        kill(self.signal);
+    /// Who was told has the signal already, unless it is stopped: then it has it now.
+    fn by(&self, told: bool, kill: impl Fn(Signal)) {
+        if !told {
+            kill(self.signal);
+        }
         if self.signal == Signal::TERM {
             kill(Signal::CONT);
         }
-    }
-
-    /// Whether a process descends from us and is not in a group that is spared.
-    fn concerns(&self, pid: Pid) -> bool {
-        let (parent, group) = stat(pid);
-        let spared = self.told.is_some_and(|told| told.was_told(group));
-        !spared && is_or_descends(parent, &mut |pid| pid == self.own)
     }
 }
 
