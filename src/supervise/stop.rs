@@ -337,8 +337,6 @@ impl Supervisor<'_> {
         let pid = record.pid;
         if !told || signal == Signal::KILL {
             self.send(pid, true, signal);
-            // Whoever in it is stopped would never see it.
-            self.send(pid, true, Signal::CONT);
         }
     }
 

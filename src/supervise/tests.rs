@@ -1078,15 +1078,15 @@ fn nobody_is_blamed_before_it_was_looked_for() {
 #[test]
 fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
     let mut world = running_below(3, nothing);
-    world.play("a exits 3 => b:TERM b:CONT c:TERM c:CONT -a:TERM -a:CONT");
+    world.play("a exits 3 => b:TERM b:CONT c:TERM c:CONT -a:TERM");
     assert!(world.supervisor.told_any());
     assert!(world.supervisor.was_told(pid("a")) && !world.supervisor.was_told(pid("b")));
     world.play(
         "
-        b exits 0          => -b:TERM -b:CONT
+        b exits 0          => -b:TERM
         8s                 => -c:KILL rest:KILL look
         # Killed with its group; once more, for who was born meanwhile.
-        c killed KILL      => -c:KILL -c:CONT
+        c killed KILL      => -c:KILL
         left               => rest:KILL
         left               => rest:KILL
         gone               => exit 3
@@ -1095,7 +1095,7 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
     // Who has had the stop with its group is not told twice.
     running_below(2, |plan| plan.group = true).play(
         "
-        a exits 3          => -b:TERM -b:CONT -a:TERM -a:CONT
+        a exits 3          => -b:TERM -b:CONT -a:TERM
         b exits 0          => look
     ",
     );
@@ -1109,9 +1109,9 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
     // But killed it is: somebody in it lives on.
     running_below(2, |plan| plan.group = true).play(
         "
-        a exits 3          => -b:TERM -b:CONT -a:TERM -a:CONT
+        a exits 3          => -b:TERM -b:CONT -a:TERM
         8s                 => -b:KILL rest:KILL look
-        b killed KILL      => -b:KILL -b:CONT
+        b killed KILL      => -b:KILL
     ",
     );
     // Before the stop a group that outlives its leader is nobody's business.
@@ -1122,8 +1122,8 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
 fn without_proc_nothing_is_waited_for() {
     running_below(2, nothing).play(
         "
-        a exits 3          => b:TERM b:CONT -a:TERM -a:CONT
-        b exits 0          => look -b:TERM -b:CONT
+        a exits 3          => b:TERM b:CONT -a:TERM
+        b exits 0          => look -b:TERM
         left               => rest:TERM:not-told
         no proc            => exit 3
         no proc            => exit 3
@@ -1134,8 +1134,8 @@ fn without_proc_nothing_is_waited_for() {
         TERM               => a:TERM a:CONT b:TERM b:CONT
         8s                 => -a:KILL -b:KILL rest:KILL look
         no proc
-        a killed KILL      => -a:KILL -a:CONT
-        b killed KILL      => -b:KILL -b:CONT
+        a killed KILL      => -a:KILL
+        b killed KILL      => -b:KILL
         left               => rest:KILL
         no proc            => exit 137
     ",

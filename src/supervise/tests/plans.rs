@@ -178,13 +178,13 @@ fn who_failed_and_is_not_started_again_for_the_stop_has_failed() {
     for (end, code) in [("exits 3", 3), ("killed SEGV", 139)] {
         let mut world = planned(&[(&[], AGAIN), (&[], AGAIN)], nothing);
         world.play(&std::format!(
-            "start a\nstart b\nb {end} => -b:TERM -b:CONT\nTERM => a:TERM a:CONT"
+            "start a\nstart b\nb {end} => -b:TERM\nTERM => a:TERM a:CONT"
         ));
         world.play(&std::format!("a killed TERM => look\ngone => exit {code}"));
     }
     // Nor is it the end of another one with which it all ends.
     let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
-    world.play("start a\nstart b\na exits 3 => -a:TERM -a:CONT\nb exits 4 => look\ngone => exit 4");
+    world.play("start a\nstart b\na exits 3 => -a:TERM\nb exits 4 => look\ngone => exit 4");
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
         let full = (1000 << index.min(6)).min(60_000);
         assert!((full - full / 4..=full).contains(delay), "{delays:?}");
     }
-    world.play("10s a exits 0 => -a:TERM -a:CONT");
+    world.play("10s a exits 0 => -a:TERM");
     assert!(world.supervisor.record(0).unwrap().delay <= span("1s"));
     // What waits to be started again is simply not started any more, and did not fail.
     world.play("TERM => b:TERM b:CONT\nb killed TERM => look\ngone => exit 143");
@@ -302,7 +302,7 @@ fn how_long_a_life_makes_good_is_said_with_stable() {
     let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
     world.play("start a\nstart b");
     for (life, full) in [("1999", 1000), ("1999", 2000), ("2000", 1000), ("0", 2000)] {
-        world.play(&std::format!("{life}ms a exits 0 => -a:TERM -a:CONT"));
+        world.play(&std::format!("{life}ms a exits 0 => -a:TERM"));
         let delay = world.supervisor.record(0).unwrap().delay.0;
         assert!((full - full / 4..=full).contains(&delay), "{life} {delay}");
         world.play(&std::format!("{delay}ms\nstart a"));
@@ -315,8 +315,7 @@ fn who_was_killed_by_us_once_is_not_so_for_ever() {
     let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
     world.play("start");
     assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
-    world.play("1s => -a:KILL\na killed KILL => -a:TERM -a:CONT");
-    world.play("1s\nstart a\na killed KILL => -a:TERM -a:CONT");
+    world.play("1s => -a:KILL\na killed KILL => -a:TERM\n1s\nstart a\na killed KILL => -a:TERM");
     let last = world.lines.last().unwrap();
     assert!(last.contains("KILL) from outside"), "{last}");
 }
@@ -354,7 +353,7 @@ fn all_is_ready_when_all_that_is_essential_is() {
 fn a_start_that_failed_was_no_life() {
     let said = "restart = always\nbackoff = 1s..8s\nstable = 2s";
     let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
-    world.play("start a\nstart b\n2s a exits 0 => -a:TERM -a:CONT\n1s\nstart a ENOENT");
+    world.play("start a\nstart b\n2s a exits 0 => -a:TERM\n1s\nstart a ENOENT");
     let delay = world.supervisor.record(0).unwrap().delay;
     assert!(delay > span("1s"), "{delay:?}");
 }
@@ -362,7 +361,7 @@ fn a_start_that_failed_was_no_life() {
 #[test]
 fn those_that_died_of_the_same_thing_do_not_all_start_again_at_once() {
     let mut world = planned(&[(&[], ALWAYS), (&[], ALWAYS)], nothing);
-    world.play("start\na exits 1 => -a:TERM -a:CONT\nb exits 1 => -b:TERM -b:CONT");
+    world.play("start\na exits 1 => -a:TERM\nb exits 1 => -b:TERM");
     let delay = |place| world.supervisor.record(place).unwrap().delay;
     assert_ne!(delay(0), delay(1));
 }
@@ -373,9 +372,7 @@ fn a_oneshot_that_always_starts_again_does_so_until_it_has_succeeded() {
         &[(&[], "type = oneshot\nrestart = always"), (&[0], SERVICE)],
         nothing,
     );
-    world.play(
-        "start a\na exits 1 => -a:TERM -a:CONT\n1s\nstart a\na exits 0 => -a:TERM -a:CONT\nstart b",
-    );
+    world.play("start a\na exits 1 => -a:TERM\n1s\nstart a\na exits 0 => -a:TERM\nstart b");
     assert_eq!(world.supervisor.next(), Next::Wait(None));
 }
 
@@ -383,9 +380,7 @@ fn a_oneshot_that_always_starts_again_does_so_until_it_has_succeeded() {
 fn on_failure_starts_again_only_what_failed() {
     const ON_FAILURE: Said = "restart = on-failure";
     let mut world = planned(&[(&[], ON_FAILURE)], nothing);
-    world.play(
-        "start a\na exits 1 => -a:TERM -a:CONT\n1s\nstart a\na exits 0 => -a:TERM -a:CONT look",
-    );
+    world.play("start a\na exits 1 => -a:TERM\n1s\nstart a\na exits 0 => -a:TERM look");
     world.play("gone => exit 0");
 }
 
@@ -393,24 +388,17 @@ fn on_failure_starts_again_only_what_failed() {
 fn tries_bound_the_starts() {
     const BOUNDED: Said = "restart = always\ntries = 3 in 60s";
     let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
-    world.play("start a\nstart b\na exits 1 => -a:TERM -a:CONT");
-    world.play("1s\nstart a\na exits 2 => -a:TERM -a:CONT\n2s");
-    world.play(
-        "start a\na exits 3 => -a:TERM -a:CONT b:TERM b:CONT\nb exits 0 => look\ngone => exit 3",
-    );
+    world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
+    world.play("start a\na exits 3 => -a:TERM b:TERM b:CONT\nb exits 0 => look\ngone => exit 3");
     // On a machine that has come up just now, too: what counts begins with the first of them.
     let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
     world.now = Instant(58_500);
-    world.play("start a\nstart b\na exits 1 => -a:TERM -a:CONT");
-    world.play("1s\nstart a\na exits 2 => -a:TERM -a:CONT\n2s");
-    world.play(
-        "start a\na exits 3 => -a:TERM -a:CONT b:TERM b:CONT\nb exits 0 => look\ngone => exit 3",
-    );
+    world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
+    world.play("start a\na exits 3 => -a:TERM b:TERM b:CONT\nb exits 0 => look\ngone => exit 3");
     // Long ago is forgotten.
     let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
-    world.play("start a\nstart b\na exits 1 => -a:TERM -a:CONT");
-    world.play("1s\nstart a\na exits 2 => -a:TERM -a:CONT\n2s");
-    world.play("start a\n60s a exits 3 => -a:TERM -a:CONT");
+    world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
+    world.play("start a\n60s a exits 3 => -a:TERM");
     world.waits();
 }
 
@@ -475,7 +463,7 @@ fn an_unhealthy_service_is_stopped_and_has_failed() {
     world.play("10s => check 0");
     assert_eq!(world.finds("a", Finding::Bad), "a:TERM a:CONT");
     // It has all its tries again.
-    world.play("a exits 0 => -a:TERM -a:CONT\n1s\nstart a\n10s => check 0");
+    world.play("a exits 0 => -a:TERM\n1s\nstart a\n10s => check 0");
     assert_eq!(world.finds("a", Finding::Bad), "");
     // To take too long is to be bad.
     let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
@@ -484,7 +472,7 @@ fn an_unhealthy_service_is_stopped_and_has_failed() {
     // A check ends with the run that it was for.
     let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
     world.play("start a\nstart b");
-    world.play("10s => check 0\na exits 1 => uncheck 0 -a:TERM -a:CONT\n1s\nstart a");
+    world.play("10s => check 0\na exits 1 => uncheck 0 -a:TERM\n1s\nstart a");
 }
 
 #[test]
@@ -605,7 +593,7 @@ fn a_daemon_that_starts_again_is_looked_for_again() {
     let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
     world.play("start\na exits 0 => check 0");
     world.finds("a", Finding::Main(pid("c")));
-    world.play("c exits 0 => -c:TERM -c:CONT\n1s\nstart a\na exits 0 => check 0");
+    world.play("c exits 0 => -c:TERM\n1s\nstart a\na exits 0 => check 0");
 }
 
 #[test]
@@ -636,7 +624,7 @@ fn no_service_takes_the_process_of_another_one() {
     assert_eq!(world.step(end), "b:TERM b:CONT");
     world.play("b killed TERM => look\ngone => exit 4");
     let mut world = planned(&[(&[], ALWAYS), (&[], SERVICE)], nothing);
-    world.play("start\na exits 0 => -a:TERM -a:CONT");
+    world.play("start\na exits 0 => -a:TERM");
     world.says("a", Notice::Main(MAIN));
     assert_eq!(world.supervisor.service_of(MAIN), NOBODY);
 }
@@ -719,7 +707,7 @@ fn nobody_waits_for_a_lame_duck_where_nothing_runs() {
 fn a_finish_command_runs_after_each_end_and_delays_the_next() {
     const FINISHED: Said = "restart = always\nfinish = f";
     let mut world = planned(&[(&[], FINISHED), (&[], SERVICE)], nothing);
-    world.play("start a\nstart b\na exits 1 => -a:TERM -a:CONT\nstart a\na exits 0\n1s\nstart a");
+    world.play("start a\nstart b\na exits 1 => -a:TERM\nstart a\na exits 0\n1s\nstart a");
     // In the stop, too, and it is waited for; but not for ever.
     world.play("TERM => a:TERM a:CONT b:TERM b:CONT\na killed TERM\nb exits 0\nstart a");
     // No signal is for it.
@@ -914,9 +902,7 @@ fn in_the_stop_nobody_waits_for_what_a_launcher_left_behind() {
     let mut world = planned(&[(&[], AGAIN), (&[0], SERVICE)], nothing);
     world.play("start a\na exits 0 => check 0");
     world.finds("a", Finding::Main(pid("c")));
-    world.play(
-        "start b\nc exits 1 => -c:TERM -c:CONT\n1s\nstart a\nTERM => b:TERM b:CONT\na exits 0",
-    );
+    world.play("start b\nc exits 1 => -c:TERM\n1s\nstart a\nTERM => b:TERM b:CONT\na exits 0");
     // Whose number this was may be anybody's by the last call.
     world.play("7s\nb killed TERM => look\nleft => rest:TERM:not-told\ngone => exit 0");
     // Nor has it failed.
@@ -930,7 +916,7 @@ fn where_all_is_killed_nobody_waits_for_what_a_launcher_left_behind() {
         restart = always\nessential = no\n[b]\nrun = b\nstdout = service:a";
     let mut world = World::new(sound(text), PID_1);
     // How it ended before does not count any more.
-    world.play("start a\na exits 3 => -a:TERM -a:CONT\n1s\nstart a");
+    world.play("start a\na exits 3 => -a:TERM\n1s\nstart a");
     world.play("TERM => close 0 -a:KILL rest:KILL look\na exits 0\ngone => exit 0");
 }
 
