@@ -543,3 +543,33 @@ fn a_continued_pidlet_goes_on_as_before() {
         assert_eq!(init.finish().exit, Exit::Code(0));
     }
 }
+
+#[test]
+fn who_ended_in_time_is_not_overdue_however_late_we_are() {
+    const BUDGET: Duration = Duration::from_secs(4);
+    let script = "trap 'echo told; read x; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let inits = Mode::BOTH.map(|mode| {
+        let run = Run::pidlet().args(["--grace", "4s", "--", "sh", "-c", script]);
+        let init = run.mode(mode).stdin(Input::Pipe).start();
+        init.wait_says("ready");
+        init.kill(SIGTERM);
+        init.wait_says("told");
+        init.kill(SIGSTOP);
+        init.until("it is stopped", || {
+            init.info().is_some_and(|info| info.is_stopped())
+        });
+        init.send("\n");
+        init.until("its command has ended", || {
+            init.others().iter().all(|info| info.is_zombie())
+        });
+        init
+    });
+    let ended = Instant::now();
+    for init in inits {
+        init.until("the budget is over", || ended.elapsed() > BUDGET);
+        init.kill(SIGCONT);
+        let ended = init.finish();
+        assert!(!ended.stderr.contains("did not stop"), "{ended}");
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    }
+}

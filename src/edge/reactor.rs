@@ -211,10 +211,12 @@ impl Reactor {
         loop {
             // SAFETY: the segments are the program's, which nobody may write to.
             let pending = unsafe { raw::wait_signal(signals, at_most, take(&mut idle)) };
-            // Whoever traces or freezes us interrupts the call, and means nothing by it.
-            if pending.number != 0 || at_most.is_some() {
+            if pending.number != 0 || at_most == Some(0) {
                 return pending;
             }
+            // Whoever stops, traces or freezes us interrupts the call, and means nothing by it; but what
+            // has come meanwhile is there.
+            at_most = at_most.map(|_| 0);
         }
     }
 }
