@@ -272,6 +272,26 @@ fn whoever_takes_some_of_the_last_lines_all_the_time_gets_them_all() {
 }
 
 #[test]
+fn whoever_takes_none_of_the_last_lines_is_not_waited_for_longer_because_something_else_happens() {
+    for mode in Mode::BOTH {
+        let run = shells(
+            mode,
+            &["--log", "prefix", "--grace", "1h"],
+            &["yes | head -n 99999"],
+        );
+        let init = run.stdout(Output::Full).start();
+        init.until("head waits for us", || {
+            init.find("head").is_some_and(|info| info.state == 'S')
+        });
+        init.kill(libc::SIGTERM);
+        init.until("it ends", || {
+            init.kill(libc::SIGHUP);
+            init.try_wait().is_some()
+        });
+    }
+}
+
+#[test]
 fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
     for mode in Mode::BOTH {
         let run = Run::pidlet().mode(mode);

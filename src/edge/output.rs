@@ -426,7 +426,9 @@ impl Outputs<'_> {
             reactor.wait(Some(until), SignalSet::ALL);
             while let Some(token) = reactor.woken() {
                 self.woken(token, reactor);
-                until = until.max(now().after(LAST_OUTPUT).min(limit));
+                if let Token::Sink(_) = token {
+                    until = until.max(now().after(LAST_OUTPUT).min(limit));
+                }
             }
         }
         for place in 1..self.sinks.len() {
