@@ -124,6 +124,33 @@ fn a_line_of_a_daemon_goes_on_when_its_launcher_ends() {
 }
 
 #[test]
+fn the_last_words_of_a_daemons_launcher_and_of_its_finish_command_wait_for_nobody() {
+    let temp = Temp::new();
+    let pidfile = temp.join("pid");
+    let told = "trap \"printf last; exit 0\" TERM; echo ready; while :; do sleep 0.01; done";
+    let finish = "ready-timeout = 20ms\nfinish = printf last\nessential = no";
+    for mode in Mode::BOTH {
+        for (run, more, stops) in [("true", finish, false), (told, "", true)] {
+            let text = format!(
+                "[pidlet]\nlog = prefix\n[a]\ntype = daemon\nrun = sh -c '{run}'\npidfile = {pidfile}\n\
+                {more}\n[b]\nrun = sh -c 'trap \"\" TERM; echo ready; read line'\n"
+            );
+            let run = described(&temp, &text).mode(mode).stdin(Input::Pipe);
+            let init = run.start();
+            init.wait_line(Out, |line| line == "b | ready");
+            if stops {
+                init.wait_line(Out, |line| line == "a | ready");
+                init.kill(libc::SIGTERM);
+            }
+            init.wait_line(Out, |line| line == "a | last");
+            init.send("\n");
+            let ended = init.finish();
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        }
+    }
+}
+
+#[test]
 fn lines_of_two_runs_do_not_become_one_where_no_daemon_is_found() {
     let temp = Temp::new();
     let text = format!(

@@ -355,7 +355,7 @@ impl<'a> Plan<'a> {
 
     /// Whether this exit code is as good as 0.
     pub fn expected(&self, code: u8) -> bool {
-        code == 0 || self.expect.has(code)
+        self.mapped(code) == 0
     }
 
     /// The container's exit code for a service's: expected ones become 0.

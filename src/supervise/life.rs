@@ -81,17 +81,14 @@ impl<'p> Supervisor<'p> {
         if place == NOBODY {
             return self.say(Message::orphan(pid, status));
         }
-        let launcher = self.launches(place);
+        let launcher = self.is_launcher(place);
         let record = self.services.of(place);
+        if launcher && self.plan.expected(status.code()) {
+            record.state = State::Launched;
+            return self.check(place);
+        }
         let finished = record.state == State::Finishing;
         if !finished {
-            // In the stop nobody waits for what it left behind, which is told with all that is left.
-            let stops = matches!(self.phase, Phase::Stopping | Phase::Killing);
-            let waits = record.told.is_none() && !stops;
-            if launcher && waits && self.plan.expected(status.code()) {
-                record.state = State::Launched;
-                return self.check(place);
-            }
             record.heir = 0;
             record.out_of_memory = out_of_memory;
             record.ended(self.now, self.plan, status);

@@ -570,6 +570,16 @@ impl<'p> Supervisor<'p> {
         self.plan.is_a(place, Type::Daemon) && self.services.see(place).heir == 0
     }
 
+    /// Whether a service's process starts its daemon, which is waited for if that ends well.
+    #[inline(never)]
+    pub fn is_launcher(&self, place: Place) -> bool {
+        let record = self.services.see(place);
+        // In the stop nobody waits for what it left behind, which is told with all that is left.
+        let stops = matches!(self.phase, Phase::Stopping | Phase::Killing);
+        let waits = record.state == State::Running && record.told.is_none() && !stops;
+        waits && self.launches(place)
+    }
+
     /// The process in which a service goes on when its own ends, or 0 if it goes on in none. Its own means
     /// that its pid file may have another.
     pub fn heir(&self, place: Place) -> Pid {
