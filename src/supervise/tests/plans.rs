@@ -808,8 +808,28 @@ fn who_was_frozen_with_us_has_a_second_to_speak() {
     assert_eq!(world.finds("b", Finding::Good), "");
     world.play("1s => check 1");
     assert_eq!(world.finds("b", Finding::Good), "");
+    // Nor is it late if it was frozen once more just after that.
+    world.play("1h");
+    world.says("a", Notice::Alive);
+    world.play("500ms\n1h");
+    assert_eq!(world.says("a", Notice::Alive), "");
+    world.play("1s => check 1");
+    assert_eq!(world.finds("b", Finding::Good), "");
     // Whoever says nothing then has had its time.
     world.play("1h\n1s => check 1\n0s => a:TERM a:CONT");
+}
+
+#[test]
+fn who_is_late_each_time_gets_there_all_the_same() {
+    const RESTARTED: Said = "restart = always\nbackoff = 1s..1s";
+    let mut world = planned(&[(&[], RESTARTED), (&[], SERVICE)], nothing);
+    world.play("start a\nstart b\na exits 0 => -a:TERM\n3s");
+    let Next::Wait(Some(until)) = world.supervisor.next() else {
+        panic!("{:?}", world.supervisor.next());
+    };
+    world.now = until.after(span("2s"));
+    world.supervisor.step(world.now, Event::Time);
+    world.play("start a");
 }
 
 #[test]
