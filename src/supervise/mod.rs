@@ -567,9 +567,11 @@ impl<'p> Supervisor<'p> {
             })
     }
 
-    /// Whether a service's process is the one that starts its daemon.
+    /// Whether a service's daemon is being started: which process that is has not been found out yet.
     pub fn launches(&self, place: Place) -> bool {
-        self.plan.is_a(place, Type::Daemon) && self.services.see(place).heir == 0
+        let record = self.services.see(place);
+        let begins = matches!(record.state, State::Running | State::Launched);
+        begins && record.heir == 0 && self.plan.is_a(place, Type::Daemon)
     }
 
     /// Whether a service's process starts its daemon, which is waited for if that ends well.

@@ -132,8 +132,8 @@ impl Supervisor<'_> {
         match notice {
             Notice::Ready => {
                 record.said_ready = true;
-                let told = !self.plan.is_checked(place);
-                if goes_on && told && !record.up {
+                let asked = self.plan.says(place, Key::Ready) && !self.plan.is_checked(place);
+                if goes_on && asked && !record.up {
                     self.up(place);
                 }
             }
