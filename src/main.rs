@@ -165,11 +165,7 @@ impl<'p> Init<'p> {
         // ---- and a later deadline.
         let (mut settled, mut timed) = (false, false);
         loop {
-            while let Some(place) = self.checks.fetch() {
-                if let Some(finding) = self.checks.finding(place) {
-                    self.step(Event::Checked(place, finding));
-                }
-            }
+            self.fetch();
             // Who has ended, answered or spoken by now was in time, however late we are ourselves. Whoever
             // has many children die, or says much, is no reason to be later.
             if take(&mut timed) {
@@ -440,6 +436,16 @@ impl<'p> Init<'p> {
         self.checks.found(place, Some(finding));
     }
 
+    /// Tells the supervisor what checks have found.
+    #[inline(never)]
+    fn fetch(&mut self) {
+        while let Some(place) = self.checks.fetch() {
+            if let Some(finding) = self.checks.finding(place) {
+                self.step(Event::Checked(place, finding));
+            }
+        }
+    }
+
     /// What a service's pid file says, if it has one.
     fn pid_file(&self, place: Place) -> Finding {
         let spec = self.plan.spec(place.into());
@@ -519,6 +525,8 @@ impl<'p> Init<'p> {
             // From now on Ctrl-C is for us.
             self.terminal.take_back();
         }
+        // Whom a pid file has named may be the next one to be reaped, and must be known by then.
+        self.fetch();
     }
 
     /// Frees a zombie's number, unless that was done when it was found.

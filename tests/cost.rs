@@ -382,6 +382,34 @@ fn orphans_by_the_thousand_do_not_keep_a_stop_from_killing() {
     assert!(killed.is_some_and(|before| before < 2000), "{killed:?}");
 }
 
+/// It dies as soon as its launcher has been reaped, and each look at the children comes late enough to find
+/// it dead: the next one already, after that which found it alive.
+#[test]
+fn a_daemon_that_dies_when_it_was_found_is_seen_to_end() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let script = "#!/bin/sh
+echo waits; read line
+(sh -c 'echo $PPID' > pid; while kill -0 $$; do :; done 2> /dev/null; exit 3) &
+until test -s pid; do :; done\n";
+    let launcher = temp.write("launcher", script, 0o755);
+    let file = temp.join("pid");
+    let plan = format!("[web]\nrun = {launcher}\ntype = daemon\npidfile = {file}\n");
+    let plan = temp.write("plan", plan, 0o644);
+    let run = Run::pidlet().mode(Mode::Child).stdin(Input::Pipe);
+    let init = run.cwd(temp.path()).args(["-c", &plan]).start();
+    init.wait_says("waits");
+    let late = [
+        "-e",
+        "trace=waitid",
+        "-e",
+        "inject=waitid:delay_enter=100000",
+    ];
+    let _attached = Attached::with(&late, &init, &strace, &temp);
+    init.send("\n");
+    assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.stderr());
+}
+
 /// Its end came in time, and we hear of it when the time is over.
 #[test]
 fn who_ends_in_time_is_not_killed_where_we_are_late() {
