@@ -411,6 +411,19 @@ impl<'a> Judge<'a> {
             Some((_, Claim::AllEnded(tail))) if !tail.asked => None,
             _ => return,
         };
+        self.end_faulty(at, named);
+    }
+
+    /// A hold that no service began by itself comes when all have ended: those that were stopped for a
+    /// fault, too, of whose end nothing is said.
+    fn end_faulty_before_hold(&mut self, at: usize, tail: Tail) {
+        if tail.held {
+            self.end_faulty(at, None);
+        }
+    }
+
+    /// All that were stopped for a fault, or this one, have ended, if the stop has not begun.
+    fn end_faulty(&mut self, at: usize, named: Option<Place>) {
         let faulty =
             |place: &Place| self.services[*place].fault && self.services[*place].pid.is_some();
         let mut faulty: Vec<Place> = (0..self.services.len()).filter(faulty).collect();
@@ -443,6 +456,7 @@ impl<'a> Judge<'a> {
         let last = tail.exits.is_some();
         if before == State::Gone {
             // The last line says once more what was said, and so does the one of a hold.
+            self.end_faulty_before_hold(at, tail);
             if !last && (!tail.held || self.phase != Phase::Held) {
                 self.complain(at, "it has ended already");
             }
@@ -483,6 +497,7 @@ impl<'a> Judge<'a> {
             Some(delay) => self.delayed(at, place, delay),
             None => self.gone(at, place),
         }
+        self.end_faulty_before_hold(at, tail);
         if tail.held && !self.plan.hold {
             self.complain(at, "nobody has asked for that");
         }
@@ -896,6 +911,10 @@ impl<'a> Judge<'a> {
         let mut wrong = Vec::new();
         let mut ended = self.cause_at;
         for (at, claim) in self.journal.claims() {
+            // Whoever asks for the second time leaves nobody his time.
+            if self.killed_at.is_some_and(|killed| killed < at) {
+                break;
+            }
             match claim {
                 Claim::Ended(..) => ended = at,
                 Claim::Overdue(place, pid) if self.has_the_whole_budget(*place, *pid, at) => {
@@ -911,7 +930,9 @@ impl<'a> Judge<'a> {
                     let forked = self.processes.keys().copied().filter(|&pid| {
                         let who = self.journal.who(self.first(pid));
                         let lives = self.first(pid) < ended && self.word(pid).is_none();
-                        who.contains('/') && lives && !self.is_of_told_group(who)
+                        // Its service may have had less time, and have been killed with its group.
+                        let killed = self.was_killed_with_a_word(pid);
+                        who.contains('/') && lives && !killed && !self.is_of_told_group(who)
                     });
                     let stops = |signal| STOP.contains(&signal) || signal == libc::SIGUSR2;
                     let told = |pid: i32| self.got(pid).any(|(_, signal)| stops(signal));
