@@ -407,8 +407,18 @@ impl<'a> Judge<'a> {
     fn end_those_with_faults(&mut self, at: usize) {
         let named = match self.journal.claims().last() {
             Some((last, _)) if last == at => None,
-            Some((_, Claim::Ended(place, _, How::Fault, tail))) if !tail.asked => Some(*place),
+            // Unless its end alone is reason enough, all the others have ended, too.
+            Some((_, Claim::Ended(place, _, How::Fault, tail))) if !tail.asked => {
+                let section = self.services[*place].section;
+                Some(*place).filter(|_| self.plan.essential(section) != Essential::No)
+            }
             Some((_, Claim::AllEnded(tail))) if !tail.asked => None,
+            // It failed first of all that have ended by now, or the stop would have been asked for.
+            Some((_, Claim::Ended(place, _, _, tail)))
+                if !tail.asked && self.services[*place].state == State::Gone =>
+            {
+                None
+            }
             _ => return,
         };
         self.end_faulty(at, named);
@@ -901,10 +911,10 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Who was killed since the budget was over has been told before. Only of those with more than a second
-    /// for that it can be asked to have said so: the machine may have others to run.
+    /// Who was killed since the budget was over has been told before. Only of those with seconds for that it
+    /// can be asked to have said so: the machine may have others to run.
     fn who_was_killed_was_told(&mut self) {
-        const TIME: u64 = 1800;
+        const TIME: u64 = 5000;
         if self.plan.grace < TIME || self.plan.passes_through() {
             return;
         }
@@ -970,7 +980,21 @@ impl<'a> Judge<'a> {
         let stopping = stopping.map_or(0, |(at, _)| at);
         let late = last.is_some_and(|last| self.journal.what(last) == "stops" && last > stopping);
         let usual = section.stop_timeout.is_none() && section.stop.len() < 2 && !section.reads;
-        alone && usual && !writes && !late && !self.has_fault(place, pid, at)
+        alone
+            && usual
+            && !writes
+            && !late
+            && !self.has_fault(place, pid, at)
+            && !self.told_before_it_left(place)
+    }
+
+    /// Whether a process that goes on in another one got the stop signal that was for both.
+    fn told_before_it_left(&self, place: Place) -> bool {
+        let own = self.plan.stop_signals(self.services[place].section);
+        self.mains.iter().any(|&(main, pid, ..)| {
+            let left = self.word(pid).is_some_and(|(_, word)| word == Word::Left);
+            main == place && left && self.got(pid).any(|(_, signal)| own.contains(&signal))
+        })
     }
 
     fn was_killed_with_a_word(&self, pid: i32) -> bool {
@@ -996,7 +1020,8 @@ impl<'a> Judge<'a> {
                 let before = |(main, known, begun, _): &(Place, i32, usize, usize)| {
                     main == place && *known == group && *begun < at
                 };
-                self.mains.iter().any(before)
+                // Nothing is said of a daemon that is found by its pid file when another one ends.
+                self.mains.iter().any(before) || self.was_named(*place, group, at)
             }
             _ => false,
         })
