@@ -423,7 +423,8 @@ fn who_ends_in_time_is_not_killed_where_we_are_late() {
     init.until("one is left", || init.children().len() == 1);
     init.kill(libc::SIGTERM);
     init.wait_says("told");
-    let late = "inject=rt_sigtimedwait:delay_exit=6000000";
+    // The first one looks at what is there when strace has interrupted the one that went on.
+    let late = "inject=rt_sigtimedwait:delay_exit=6000000:when=2+";
     let late = ["-e", "trace=rt_sigtimedwait", "-e", late];
     let _attached = Attached::with(&late, &init, &strace, &temp);
     wait_settled(&init);
