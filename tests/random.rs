@@ -94,7 +94,9 @@ struct Life {
     seed: u64,
     text: String,
     journal: File,
-    reader: Reader,
+    /// Held while nobody is to read standard output.
+    gate: Arc<Mutex<()>>,
+    stdout: Captured,
     init: Proc,
     /// The init's number inside.
     inner: i32,
@@ -127,34 +129,16 @@ fn everybody_reads(path: &Path) -> bool {
     })
 }
 
-/// Reads a pipe to its end, and may be told to leave it alone for a while.
-struct Reader {
+/// A pipe whose reader may be told to leave it alone for a while.
+struct Gated {
+    pipe: File,
     gate: Arc<Mutex<()>>,
-    /// What has been read, and whether that is all.
-    state: Arc<Mutex<(Vec<u8>, bool)>>,
 }
 
-impl Reader {
-    fn new(mut pipe: File) -> Reader {
-        let reader = Reader {
-            gate: Arc::default(),
-            state: Arc::default(),
-        };
-        let (gate, state) = (Arc::clone(&reader.gate), Arc::clone(&reader.state));
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            loop {
-                drop(lock(&gate));
-                let count = pipe.read(&mut buffer).unwrap_or(0);
-                let mut state = lock(&state);
-                state.0.extend_from_slice(&buffer[..count]);
-                state.1 = count == 0;
-                if count == 0 {
-                    return;
-                }
-            }
-        });
-        reader
+impl Read for Gated {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        drop(lock(&self.gate));
+        self.pipe.read(buffer)
     }
 }
 
@@ -228,14 +212,20 @@ impl Life {
             .stderr(Output::File(stderr));
         let init = run.args(["-c", &temp.join("plan")]).start();
         let inner = init.info().map_or(0, |info| info.inner);
-        let reader = Reader::new(ours);
+        let gate = Arc::default();
+        let pipe = Gated {
+            pipe: ours,
+            gate: Arc::clone(&gate),
+        };
+        let stdout = Captured::follow(pipe, false);
         let ended = watch(&init);
         Life {
             plan,
             seed,
             text,
             journal,
-            reader,
+            gate,
+            stdout,
             init,
             inner,
             ended,
@@ -311,7 +301,7 @@ impl Life {
                 self.init.kill(libc::SIGCONT);
             }
             Outside::Stall(time) => {
-                let gate = lock(&self.reader.gate);
+                let gate = lock(&self.gate);
                 std::thread::sleep(Duration::from_millis(time));
                 drop(gate);
             }
@@ -381,29 +371,14 @@ impl Life {
         }
         complaints.append(&mut judge.complaints);
         if complaints.is_empty() {
-            let stdout = self.stdout();
+            // Nobody is left who could write any more.
+            let at_end = || self.stdout.has_ended();
+            self.until("standard output is at its end", at_end);
             let directory = self.temp.path();
-            complaints = lines::judge(&self.plan, &journal, &stdout, directory);
+            complaints = lines::judge(&self.plan, &journal, &self.stdout.text(), directory);
         }
         if !complaints.is_empty() {
             self.fail(&complaints.join("\n"));
         }
     }
-
-    /// All that was written there. Nobody is left who could write any more.
-    fn stdout(&self) -> String {
-        let state = &self.reader.state;
-        self.until("standard output is at its end", || lock(state).1);
-        String::from_utf8_lossy(&lock(state).0).into_owned()
-    }
-}
-
-fn now_ns() -> u64 {
-    // SAFETY: fills a structure that is all zeroes before.
-    let time = unsafe {
-        let mut time: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time);
-        time
-    };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -97,14 +97,3 @@ impl Fifo {
         (&self.0).write_all(b"g").expect("there is room for a byte");
     }
 }
-
-/// The clock that the payload reads.
-pub fn now() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: writes one structure.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}

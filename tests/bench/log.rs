@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 
 use crate::Bench;
 use crate::contestants::Kind;
-use crate::fifo;
 use crate::look;
 use crate::report::{Measure, Target};
-use crate::support::{Input, Output, Proc, pipe};
+use crate::support::{Input, Output, Proc, now_ns, pipe};
 
 const TABLE: &str = "Output of services, in lines of 100 bytes written 4 KiB at a time";
 
@@ -237,7 +236,7 @@ fn cost(bench: &Bench, logger: &Logger, sink: Sink, writers: usize) -> Cost {
     let running = logger.start(bench, writers, rounds * ROUND, sink);
     let pid = running.logger.pid();
     look::wait_idle(&[pid]);
-    let (before, since) = (look::cpu(pid), fifo::now());
+    let (before, since) = (look::cpu(pid), now_ns());
     (0..writers).for_each(|_| place.go.go());
     let ends = place.fifo.many(writers);
     let end = ends

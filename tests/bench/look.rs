@@ -4,8 +4,7 @@ use std::os::fd::AsRawFd;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
-use crate::fifo;
-use crate::support::{Info, Proc, holds_within};
+use crate::support::{Info, Proc, holds_within, now_ns};
 
 /// How long nothing must change until a process counts as idle.
 const STILL: Duration = Duration::from_millis(20);
@@ -119,7 +118,7 @@ impl Watch {
         };
         // SAFETY: one structure is read and written.
         let ready = unsafe { libc::poll(&raw mut poll, 1, timeout.as_millis() as i32) };
-        let time = fifo::now();
+        let time = now_ns();
         (ready == 1).then_some(time)
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::Bench;
 use crate::contestants::{Contestant, Kind};
-use crate::fifo;
 use crate::look::{self, Watch};
 use crate::report::{Measure, Target};
+use crate::support::now_ns;
 
 const TABLE: &str = "Start and stop of services";
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -50,7 +50,7 @@ fn start_and_stop(bench: &Bench, contestant: &Contestant, count: usize) -> Optio
         Kind::Runit => return Some(Times { start, stop: None }),
         _ => libc::SIGTERM,
     };
-    let since = fifo::now();
+    let since = now_ns();
     init.kill(signal);
     let end = watch.ended(TIMEOUT);
     if end.is_none() {

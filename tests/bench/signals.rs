@@ -2,10 +2,10 @@
 
 use crate::Bench;
 use crate::contestants::{Contestant, Kind};
-use crate::fifo;
 use crate::look;
 use crate::report::{Measure, Target};
 use crate::stats::percentile;
+use crate::support::now_ns;
 
 const TABLE: &str = "Signal through the init";
 
@@ -26,7 +26,7 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
         let init = bench.place.run(one, count, &["echo"])?.start();
         bench.place.fifo.many(count);
         look::wait_idle(&[init.pid()]);
-        let since = fifo::now();
+        let since = now_ns();
         init.kill(libc::SIGUSR1);
         let records = bench.place.fifo.many(count);
         let last = records.iter().map(|record| record.time).max()?;
@@ -45,7 +45,7 @@ fn ping(bench: &Bench, contestant: &Contestant, pings: usize) -> Option<Vec<f64>
     bench.place.fifo.records::<1>();
     look::wait_idle(&[init.pid()]);
     let latency = || {
-        let since = fifo::now();
+        let since = now_ns();
         init.kill(libc::SIGUSR1);
         (bench.place.fifo.next().time - since) as f64 / 1e3
     };

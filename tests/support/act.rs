@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+use super::clock::now_ns;
 use super::{
     Args, be_between, close, die_of, errno, exit, fork, fork_on, fork_orphan, pipe, say, set_mask,
 };
@@ -49,16 +50,6 @@ pub fn act(args: Args) {
 fn own_group() -> i32 {
     // SAFETY: asks for a number.
     unsafe { libc::getpgid(0) }
-}
-
-fn now_ns() -> u64 {
-    // SAFETY: fills a structure that is all zeroes before.
-    let time = unsafe {
-        let mut time: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time);
-        time
-    };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 fn number(text: &str) -> u64 {

@@ -28,6 +28,7 @@
 #![allow(dead_code)]
 #![allow(unused_imports)]
 
+mod clock;
 mod inspect;
 mod launch;
 mod listen;
@@ -42,6 +43,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub use clock::now_ns;
 pub use inspect::{Info, in_namespace, pid_namespace, zombies_around};
 pub use launch::pipe;
 pub use listen::{Call, Listener};

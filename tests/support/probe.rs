@@ -7,6 +7,7 @@
 #![no_main]
 
 mod act;
+mod clock;
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;

@@ -86,7 +86,7 @@ pub struct Captured {
 
 impl Captured {
     /// Reads `from` to its end, in a thread of its own.
-    pub fn follow(mut from: File, from_terminal: bool) -> Captured {
+    pub fn follow(mut from: impl Read + Send + 'static, from_terminal: bool) -> Captured {
         let captured = Captured {
             from_terminal,
             ..Captured::default()
