@@ -24,6 +24,9 @@ def barrier():
     socket.send_fds(channel(), [b'BARRIER=1'], [w])
     os.close(w)
     assert os.read(r, 1) == b''
+def named(text=None):
+    with open('pid.new', 'w') as f: f.write(text or str(os.getpid()))
+    os.rename('pid.new', 'pid')
 def orphan(code):
     r, w = os.pipe()
     if os.fork() == 0:
@@ -734,8 +737,7 @@ time.sleep(1000)
 #[test]
 fn who_checks_a_service_is_not_it() {
     let check = "
-with open('pid.new', 'w') as f: f.write(str(os.getpid()))
-os.rename('pid.new', 'pid')
+named()
 while not os.path.exists('told'): time.sleep(0.01)
 ";
     let script = "
@@ -776,8 +778,7 @@ fn a_pid_file_names_no_check() {
 const DAEMON: &str = "
 def daemon():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    with open('pid.new', 'w') as f: f.write(f'{os.getpid()}\\n')
-    os.rename('pid.new', 'pid')
+    named(f'{os.getpid()}\\n')
     go()
     os._exit(6)
 orphan(daemon)
@@ -815,9 +816,6 @@ fn a_daemon_is_found_by_its_pid_file() {
 #[test]
 fn a_daemon_that_has_moved_to_another_process_has_not_ended() {
     let script = "
-def named():
-    with open('pid.new', 'w') as f: f.write(str(os.getpid()))
-    os.rename('pid.new', 'pid')
 def second(old):
     signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
     named()

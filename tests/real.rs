@@ -323,6 +323,15 @@ fn nginx(program: &Path, args: &str, keys: &str) -> Container {
 /// What makes nginx a daemon.
 const DAEMON: &str = "type = daemon\npidfile = DIR/nginx.pid";
 
+/// Starts a daemon of nginx, and waits until it serves: the container and the master.
+#[track_caller]
+fn in_the_background(container: &Container, mode: Mode) -> (Proc, Info) {
+    let init = container.start(mode);
+    init.wait_says("page /x");
+    let master = named_by(&init, &container.path("nginx.pid")).expect("a pid file");
+    (init, master)
+}
+
 #[test]
 fn nginx_in_the_background_serves_and_stops() {
     let Some(nginx_program) = program("nginx") else {
@@ -332,9 +341,7 @@ fn nginx_in_the_background_serves_and_stops() {
         for (user, stop) in users().iter().zip(["QUIT 10s", "TERM"]) {
             let keys = format!("{DAEMON}\nstop = {stop}\n{user}");
             let container = nginx(&nginx_program, "", &keys);
-            let init = container.start(mode);
-            init.wait_says("page /x");
-            let master = named_by(&init, &container.path("nginx.pid")).expect("a pid file");
+            let (init, master) = in_the_background(&container, mode);
             // One worker that dies is the master's own affair.
             let worker = children_of(&init, &master).pop().expect("it has a worker");
             kill(&worker, libc::SIGKILL);
@@ -382,10 +389,8 @@ fn nginx_that_upgrades_itself_goes_on() {
     };
     for mode in Mode::BOTH {
         let container = nginx(&nginx_program, "", DAEMON);
-        let init = container.start(mode);
-        init.wait_says("page /x");
+        let (init, old) = in_the_background(&container, mode);
         let master = || named_by(&init, &container.path("nginx.pid"));
-        let old = master().expect("a pid file");
         kill(&old, libc::SIGUSR2);
         init.until("there is another master", || {
             master().is_some_and(|new| new.pid != old.pid)
@@ -410,9 +415,7 @@ fn nginx_whose_master_is_killed_ends_the_container() {
     };
     for mode in Mode::BOTH {
         let container = nginx(&nginx_program, "", DAEMON);
-        let init = container.start(mode);
-        init.wait_says("page /x");
-        let master = named_by(&init, &container.path("nginx.pid")).expect("a pid file");
+        let (init, master) = in_the_background(&container, mode);
         kill(&master, libc::SIGKILL);
         let ended = ends(init, 137);
         let last = ended.stderr.lines().last().unwrap_or_default();
@@ -434,9 +437,7 @@ fn nginx_whose_master_is_killed_starts_again() {
             "",
             &format!("{DAEMON}\nrestart = on-failure\nbackoff = 20ms"),
         );
-        let init = container.start(mode);
-        init.wait_says("page /x");
-        let master = named_by(&init, &container.path("nginx.pid")).expect("a pid file");
+        let (init, master) = in_the_background(&container, mode);
         kill(&master, libc::SIGKILL);
         hears(
             &init,
