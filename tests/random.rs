@@ -9,7 +9,7 @@ mod support;
 
 #[path = "random/journal.rs"]
 mod journal;
-#[path = "random/judge.rs"]
+#[path = "random/judge/mod.rs"]
 mod judge;
 #[path = "random/lines.rs"]
 mod lines;
