@@ -4,7 +4,7 @@
 use linux_raw_sys::general::O_WRONLY;
 
 use super::raw;
-use pidlet::plan::{Key, Said, Spec, spec};
+use pidlet::plan::{GROUPS_MAX, Key, Said, Spec, spec};
 use pidlet::words::errno::Errno;
 use pidlet::words::text::number;
 
@@ -20,9 +20,6 @@ const ORDER: [Key; 8] = [
     Key::NoNewPrivs,
     Key::Dir,
 ];
-
-/// The most supplementary groups of one process.
-const GROUPS_MAX: usize = 256;
 
 /// Does all that is said. What fails is returned.
 pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {

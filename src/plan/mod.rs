@@ -31,6 +31,9 @@ pub const NOBODY: Place = Place::MAX;
 /// The most services that one plan may hold: enough for anybody, and every table has its limit.
 pub const SERVICES_MAX: usize = 65_535;
 
+/// The most supplementary groups of one service: its process has room for no more.
+pub const GROUPS_MAX: usize = 256;
+
 /// The stop budget where nothing else is said: inside the ten seconds of `docker stop`.
 pub const GRACE: Span = Span::seconds(8);
 

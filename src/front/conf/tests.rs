@@ -10,7 +10,7 @@ use std::{assert, assert_eq};
 
 use super::super::{Question, ROOM, pidlet};
 use super::*;
-use crate::plan::{Essential, Log, Plan, Style};
+use crate::plan::{Essential, GROUPS_MAX, Log, Plan, Style};
 use crate::words::errno::Errno;
 use crate::words::signal::Signal;
 use crate::words::time::Span;
@@ -179,6 +179,11 @@ fn variables_are_expanded_and_not_split_again() {
         ("$NONE", "\"NONE\": this variable is not set"),
         ("$1", "\"1\": this variable is not set"),
         ("${NAME", "\"NAME\": expected ${NAME} or ${NAME:-default}"),
+        (
+            "${NAME:-x y",
+            "\"NAME:-x y\": expected ${NAME} or ${NAME:-default}",
+        ),
+        ("${:-x", "\":-x\": expected ${NAME} or ${NAME:-default}"),
         (
             "${NAME-x}",
             "\"NAME-x\": expected ${NAME} or ${NAME:-default}",
@@ -400,6 +405,12 @@ fn users_and_files_that_are_not_there() {
         );
     }
     assert_eq!(spec("groups = web 7").words(Key::Groups), [c"33", c"7"]);
+    let most = format!("groups ={}", " 7".repeat(GROUPS_MAX));
+    assert_eq!(spec(&most).words(Key::Groups).len(), GROUPS_MAX);
+    faults(
+        &format!("[a]\nrun = x\n{most} 8"),
+        &[":3: [a] groups: \"8\": expected at most 256 groups"],
+    );
     assert_eq!(spec("user = app:web").number(Key::User), 1000 << 32 | 33);
     assert_eq!(spec("user = app:web").words(Key::Member), [c"33"]);
     // Who names a group has that one alone.

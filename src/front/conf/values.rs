@@ -3,7 +3,7 @@
 use crate::front::settings::times;
 #[cfg(test)]
 use crate::plan::Key;
-use crate::plan::{Command, Probe, behind, capability, spec};
+use crate::plan::{Command, GROUPS_MAX, Probe, behind, capability, spec};
 use crate::words::packed::Text;
 use crate::words::text::{is, leading_integer, place};
 use crate::words::time::Span;
@@ -11,7 +11,7 @@ use crate::words::time::Span;
 /// The kinds that expect something, and what, a line each; what may be chosen comes behind it. All
 /// others expect a path.
 /// The last six are kinds of options.
-const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeuULSWCX";
+const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeugULSWCX";
 const EXPECTED: Text = text!(
     "\
 expected a path
@@ -33,6 +33,7 @@ expected inherit, null or file:PATH
 expected inherit, null, file:PATH or service:NAME
 expected NAME=VALUE, or NAME to unset it
 expected NAME, UID, NAME:GROUP or UID:GID
+expected at most 256 groups
 expected any, all or failure
 expected inherit, prefix or json
 expected a signal, such as TERM or 15
@@ -46,7 +47,8 @@ expected a word
 #[inline(never)]
 pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
     let said = match kind {
-        b'w' | b'N' | b'g' => return Some(0),
+        b'w' | b'N' => return Some(0),
+        b'g' => return (words.len() <= GROUPS_MAX).then_some(0),
         b'x' => return spec::stop(words),
         b't' => return spec::tries(words),
         b'y' | b'h' => {
@@ -76,7 +78,7 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
     let text = said.to_bytes();
     match kind {
         b'c' => place(Text::packed(choices), text).map(|place| place as u64),
-        b'b' => times(text).map(|times| u64::from(times > 0)),
+        b'b' => times(text).filter(|times| *times < 2).map(u64::from),
         b'd' | b'D' => Span::parse(text)
             .map(|span| span.0)
             .filter(|ms| *ms > 0 || kind == b'D'),
@@ -132,7 +134,7 @@ mod tests {
             let Some((key, kind, _)) = Key::find(name) else {
                 continue;
             };
-            if b"wNg".contains(&kind) {
+            if b"wN".contains(&kind) {
                 continue;
             }
             assert!(KINDS.contains(&kind) || b"fFR".contains(&kind), "{key:?}");
@@ -163,6 +165,8 @@ mod tests {
             (Key::Tty, &[c"yes"], Some(1)),
             (Key::Tty, &[c"no"], Some(0)),
             (Key::Tty, &[c"maybe"], None),
+            (Key::Tty, &[c"1"], Some(1)),
+            (Key::Tty, &[c"2"], None),
             (Key::Ready, &[c"fd:3"], Some(Probe::DESCRIPTOR)),
             (Key::Ready, &[c"notify"], Some(Probe::NOTIFY)),
             (Key::Ready, &[c"tcp:80"], Some(Probe::REPEATABLE)),

@@ -193,9 +193,12 @@ impl<'a> Reader<'_, '_, 'a> {
             }
         }
         let value = self.settings.question.variable(name);
-        let closed = !braced || inner.len() + 1 < rest.len();
+        if braced && inner.len() + 1 >= rest.len() {
+            // What has no end is nothing, whatever it begins with.
+            default = b"{";
+        }
         let value = match default {
-            [] if closed => value,
+            [] => value,
             // As in a shell, it is for an empty one, too.
             [b':', b'-', default @ ..] => value.filter(|value| !value.is_empty()).or(Some(default)),
             _ => {
