@@ -67,7 +67,7 @@ const OPTIONS: [&str; 15] = [
 
 #[test]
 fn no_command_is_refused() {
-    let said = "pidlet: no command given; 'pidlet --help' says more\n";
+    let said = "pidlet: no command and no /etc/pidlet.conf; 'pidlet --help' says more\n";
     for args in [&[][..], &["--"], &["-q"], &["--grace", "1s", "--"]] {
         check(&pidlet(args), 1, "", said);
     }
@@ -196,13 +196,15 @@ fn each_option_has_a_twin_in_the_environment_and_wins_over_it() {
     );
     let ended = run().args(exit("3")).env("PIDLET_QUIET", "yes").output();
     check(&ended, 3, "", "");
-    let said = "pidlet: PIDLET_HOLD: \"perhaps\": expected yes or no\n";
-    check(
-        &run().arg("true").env("PIDLET_HOLD", "perhaps").output(),
-        1,
-        "",
-        said,
-    );
+    for (twin, value, expected) in [
+        ("PIDLET_HOLD", "perhaps", "yes or no"),
+        ("PIDLET_QUIET", "10", "a number from 0 to 9"),
+        ("PIDLET_VERBOSE", "much", "a number from 0 to 9"),
+    ] {
+        let ended = run().arg("true").env(twin, value).output();
+        let said = format!("pidlet: {twin}: \"{value}\": expected {expected}\n");
+        check(&ended, 1, "", &said);
+    }
     let ended = run()
         .arg("true")
         .env("PIDLET_HOLD", "0")

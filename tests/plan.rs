@@ -838,7 +838,10 @@ fn without_a_command_it_is_the_plan_in_etc() {
     std::fs::remove_file(&plan.file).unwrap();
     let ended = run("");
     assert_eq!(ended.exit, Exit::Code(1), "{ended}");
-    assert!(ended.stderr.contains("no command given"), "{ended}");
+    assert!(
+        ended.stderr.contains("no command and no /etc/pidlet.conf"),
+        "{ended}"
+    );
 }
 
 #[test]

@@ -10,8 +10,8 @@ const HELP: Text = text!(
     " [OPTIONS] [--] COMMAND [ARG]... [--- COMMAND [ARG]...]...
 or: pidlet [OPTIONS] -c FILE
 
-PID 1 for containers: runs commands, reaps zombies, passes signals on, stops everything
-gracefully, and ends with the exit code of the command that mattered.
+PID 1 for containers: runs commands, reaps zombies, passes signals on, stops all
+gracefully, and ends with the code of the command that mattered.
 
   -c, --config FILE  run the services of this file (/etc/pidlet.conf)
   -u, --until any|all|failure  end when a command ends, all have, or one fails (any)
@@ -67,5 +67,5 @@ pub const DOOR: Door = Door {
     help_to: Stream::Out,
     version: text!(concat!("pidlet ", env!("CARGO_PKG_VERSION"), "\n")),
     version_to: Stream::Out,
-    no_command: text!("pidlet: no command given; 'pidlet --help' says more"),
+    no_command: text!("pidlet: no command and no /etc/pidlet.conf; 'pidlet --help' says more"),
 };

@@ -37,16 +37,16 @@ pub enum Setting {
     Config,
     /// [`Plan::log`].
     Log,
-    /// [`Plan::timestamps`]: from here on it is yes or no, or how often.
+    /// Less of [`Plan::verbosity`]: from here on it is how often.
+    Quiet,
+    /// More of [`Plan::verbosity`].
+    Verbose,
+    /// [`Plan::timestamps`]: from here on it is yes or no.
     Timestamps,
     /// [`Plan::group`].
     Group,
     /// [`Plan::hold`].
     Hold,
-    /// Less of [`Plan::verbosity`].
-    Quiet,
-    /// More of [`Plan::verbosity`].
-    Verbose,
     /// [`Plan::dry_run`].
     DryRun,
     /// [`Plan::subreaper`].
@@ -94,7 +94,7 @@ pub struct Settings<'p, 'a> {
 }
 
 /// The kinds of value that the settings take, in the order of [`Setting`]: see [`expected`].
-const KINDS: &[u8; Setting::Timestamps as usize + 1] = b"UDDSWCXfLb";
+const KINDS: &[u8; Setting::Timestamps as usize + 1] = b"UDDSWCXfLQQb";
 
 impl<'p, 'a> Settings<'p, 'a> {
     /// Nothing is set yet.

@@ -32,7 +32,7 @@ faults! {
     Oneshot "a oneshot has no ready, health or watchdog"
     Daemon "a daemon has no ready = fd:N"
     Parts "run-parts is for type = oneshot, without instances"
-    Section "there is another section of this name"
+    Section "another section has this name"
     Terminal "there is one terminal for one service"
     Unknown "there is no such service, or it is disabled"
     Several "it is several services"

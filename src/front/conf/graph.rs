@@ -128,7 +128,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// What is wrong from here on is so in no one place.
     #[inline(never)]
-    fn leave_sections(&mut self) {
+    pub(super) fn leave_sections(&mut self) {
         (self.section, self.at.line, self.at.key) = (b"", NO_LINE, b"");
     }
 

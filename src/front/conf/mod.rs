@@ -131,7 +131,7 @@ impl<'a> Reader<'_, '_, 'a> {
                 Kind::Neither => self.fault_with(self.at.value, Fault::Neither),
             }
         }
-        (self.section, self.at.key) = (b"", b"");
+        self.leave_sections();
         match self.services.len() {
             0 => self.fault(Fault::NoService),
             1..=SERVICES_MAX => {

@@ -10,8 +10,8 @@ use crate::words::time::Span;
 
 /// The kinds that expect something, and what, a line each; what may be chosen comes behind it. All
 /// others expect a path.
-/// The last six are kinds of options.
-const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeugULSWCX";
+/// The last seven are kinds of options.
+const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeugULSWCXQ";
 const EXPECTED: Text = text!(
     "\
 expected a path
@@ -40,6 +40,7 @@ expected a signal, such as TERM or 15
 expected FROM:TO, two signals, or FROM:0 to drop one
 expected an exit code from 0 to 255
 expected a word
+expected a number from 0 to 9
 "
 );
 

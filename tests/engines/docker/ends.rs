@@ -55,7 +55,7 @@ const ONE: &[End] = &[
     end(&[PROBE, "nothing"], 127, ["", "nothing"]),
     end(&[PROBE, "/plain"], 126, ["", "/plain"]),
     end(&[PROBE, "/etc"], 126, ["", "/etc"]),
-    end(&[PROBE], 1, ["", "no command given"]),
+    end(&[PROBE], 1, ["", "no command and no /etc/pidlet.conf"]),
     end(
         &["--entrypoint", "/pidlet", PROBE, "--nonsense"],
         1,
