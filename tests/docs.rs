@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Command;
 
-use pidlet::plan::Key;
+use pidlet::plan::{Key, Spec};
 
 /// The manual page of the program.
 const PROGRAM: &str = "docs/pidlet.8";
@@ -105,6 +105,143 @@ fn every_key_is_in_its_manual_page_once() {
     names.sort();
     headings.sort();
     assert_eq!(headings, names);
+}
+
+/// A key's item in its manual page: what its heading says of the value, and the text.
+fn item<'p>(page: &'p str, key: &str) -> (&'p str, &'p str) {
+    let heading = format!("\n.It Ic {key} No = ");
+    let rest = page.split_once(&heading).expect("an item of this key").1;
+    let (value, text) = rest.split_once('\n').expect("a text below the heading");
+    let end = [".It ", ".El\n"]
+        .iter()
+        .filter_map(|end| text.find(&format!("\n{end}")));
+    (value, &text[..end.min().expect("an end of the list")])
+}
+
+/// What is taken of a key of this kind with these choices, and what is just not.
+fn values(key: &str, kind: u8, choices: &str) -> (Vec<String>, Vec<String>) {
+    let (taken, refused) = match kind {
+        b'b' => ("yes no true on 1 false off 0 Yes OFF", "2 9 y maybe ''"),
+        b'c' => (choices, "maybe 1 ''"),
+        b'd' => ("1ms 1 1s 2m 1h", "0 0s 1.5s 1d 5S -1 ''"),
+        b'D' => ("0 0s 1ms 1 1s 2m 1h", "1.5s 1d 5S -1 ''"),
+        b's' => ("0 1 1K 1k 10M 1G", "1T 1MB 1.5M -1 unlimited ''"),
+        b'r' => (
+            "0 64K 1:2 1K:unlimited unlimited",
+            "2:1 :1 1:2:3 -1 1T many ''",
+        ),
+        b'o' => ("0 022 777", "8 1000 u=rwx ''"),
+        b'n' => {
+            let bounds = choices.split(' ').map(|bound| bound.parse::<i64>());
+            let bounds: Vec<i64> = bounds.map(|bound| bound.expect("a bound")).collect();
+            let (least, most) = (bounds[0], bounds[1]);
+            let taken = vec![least.to_string(), most.to_string()];
+            let near = [least - 1, most + 1].map(|number| number.to_string());
+            return (taken, [near.to_vec(), vec!["1x".to_owned()]].concat());
+        }
+        _ => panic!("{key} is of another kind"),
+    };
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+    (words(taken), words(refused))
+}
+
+/// A plan with a section `[x0]`, `[x1]` and so on for each of these values, and what is said of it.
+fn check_values(key: &str, values: &[String]) -> (String, Ended) {
+    let mut plan = "[y]\nrun = true\n".to_owned();
+    for (place, value) in values.iter().enumerate() {
+        plan += &format!("[x{place}]\nrun = true\n{key} = {value}\n");
+        if value == "daemon" {
+            plan += "pidfile = /x\n";
+        }
+    }
+    let ended = check(&plan);
+    (plan, ended)
+}
+
+#[test]
+fn values_are_those_that_the_manual_page_names() {
+    let page = document(FILE);
+    let mut count = 0;
+    let mut more_than_nothing = Vec::new();
+    for name in (0..)
+        .map_while(Key::nth_name)
+        .filter(|name| !name.is_empty())
+    {
+        let (key, kind, choices) = Key::find(name).expect("a key of this name");
+        let [name, choices] = [name, choices].map(|text| std::str::from_utf8(text).expect("ASCII"));
+        let form = match kind {
+            b'b' => "Ar boolean".to_owned(),
+            b'c' => format!("Cm {}", choices.replace(' ', " | ")),
+            b'd' | b'D' => "Ar duration".to_owned(),
+            b'n' => "Ar number".to_owned(),
+            b'o' => "Ar mode".to_owned(),
+            b'r' => "Ar limit".to_owned(),
+            b's' => "Ar size".to_owned(),
+            _ => continue,
+        };
+        let (value, text) = item(&page, name);
+        assert_eq!(value, form, "{FILE}: {name}");
+        if kind == b'n' {
+            assert!(text.contains(&choices.replacen(' ', " to ", 1)), "{text}");
+        }
+        if kind == b'd' {
+            more_than_nothing.push(name);
+        }
+        let default = Spec::DEFAULT.number(key);
+        if default > 0 {
+            let default = match kind {
+                b'n' => default.to_string(),
+                b's' => format!("{}M", default >> 20),
+                _ => format!("{}s", default / 1000),
+            };
+            let said = format!("The default is {default}.");
+            assert!(text.contains(&said), "{FILE}: {name} lacks {said:?}");
+        }
+        let (taken, refused) = values(name, kind, choices);
+        // There is one terminal for one service.
+        let at_once = if name == "tty" { 1 } else { taken.len() };
+        for values in taken.chunks(at_once) {
+            let (plan, ended) = check_values(name, values);
+            assert_eq!(ended.exit, Exit::Code(0), "{plan}{ended}");
+        }
+        let (plan, ended) = check_values(name, &refused);
+        assert_eq!(ended.exit, Exit::Code(1), "{plan}{ended}");
+        for place in 0..refused.len() {
+            let fault = format!("[x{place}] {name}: ");
+            assert!(ended.stderr.contains(&fault), "{plan}{ended}");
+        }
+        count += taken.len() + refused.len();
+    }
+    assert!(count >= 300, "{count}");
+    let first = more_than_nothing.join(" , ");
+    let said = format!("Those of\n.Ic {first}\nand\n.Ic tries\nare more than nothing.");
+    assert!(page.contains(&said), "{FILE} lacks {said:?}");
+}
+
+#[test]
+fn readme_has_every_option_as_the_help_has_it() {
+    let readme = document("README.md").replace("\\|", "|");
+    let ended = Run::pidlet().arg("--help").output();
+    let mut count = 0;
+    for line in ended.stdout.lines() {
+        // Two spaces stand in front of an option and behind it.
+        let Some((option, text)) = line.trim_start().split_once("  ") else {
+            continue;
+        };
+        let cell = format!("`{option}`");
+        let row = readme.lines().find(|row| row.contains(&cell));
+        let row = row.unwrap_or_else(|| panic!("README.md lacks {cell}"));
+        if let Some((_, default)) = text
+            .strip_suffix(')')
+            .and_then(|text| text.rsplit_once('('))
+        {
+            let last = row.trim_end_matches([' ', '|']).rsplit(" | ").next();
+            let said = last.is_some_and(|last| last.contains(&format!("`{default}`")));
+            assert!(said, "README.md: {row}: not {default}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, options().len(), "{ended}");
 }
 
 #[test]
