@@ -276,6 +276,45 @@ fn documents(endings: &[&str]) -> Vec<String> {
     names
 }
 
+#[test]
+fn what_documents_name_of_the_repository_is_there() {
+    let makefile = document("Makefile");
+    let mut count = 0;
+    for name in documents(&[".md"]) {
+        let text = document(&name);
+        let directory = path(&name).with_file_name("");
+        for link in text.split("](").skip(1) {
+            let target = link.split([')', '#']).next().unwrap_or_default();
+            if !target.contains("://") {
+                assert!(directory.join(target).exists(), "{name}: {target}");
+                count += 1;
+            }
+        }
+        for word in text
+            .lines()
+            .flat_map(quoted)
+            .flat_map(|code| code.split(' '))
+        {
+            let ours = ["src/", "tests/", "docs/", ".ci/"];
+            if ours.iter().any(|ours| word.starts_with(ours)) {
+                assert!(path(word).exists(), "{name}: {word}");
+                count += 1;
+            }
+        }
+        for code in text.lines().flat_map(quoted) {
+            let targets = code.strip_prefix("make ").unwrap_or_default().split(' ');
+            for target in targets.filter(|word| !word.is_empty() && !word.contains('=')) {
+                assert!(
+                    makefile.contains(&format!("\n{target}:")),
+                    "{name}: make {target}"
+                );
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 60, "{count}");
+}
+
 /// What pidlet says of a plan, and with which code it ends.
 fn check(plan: &str) -> Ended {
     let temp = Temp::new();
