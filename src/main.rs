@@ -707,21 +707,19 @@ impl<'p> Init<'p> {
                 self.outputs.complain(true);
             }
         }
-        if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
-            self.outputs.say(stream, &mut line, patience);
-        }
-        if !last {
-            return;
-        }
         let log = self.plan.termination_log;
-        if log.is_some() || self.plan.style == Style::Pidlet {
-            line.clear();
+        if last && (log.is_some() || self.plan.style == Style::Pidlet) {
             voice::describe(message, &self.supervisor, self.own.pid, &mut line);
             if let (Err(errno), Some(path)) = (say::termination_log(log, line.end()), log) {
                 line.clear();
                 line.put_cannot_write(path.to_bytes(), errno);
                 self.outputs.say(Stream::Err, &mut line, patience);
             }
+            line.clear();
+        }
+        // Behind everything else: why the container ends is in the last line.
+        if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
+            self.outputs.say(stream, &mut line, patience);
         }
     }
 }

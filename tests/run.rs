@@ -362,6 +362,20 @@ fn the_reason_goes_to_the_termination_log_too() {
         assert!(reason.ends_with("; container exits 3\n"), "{reason:?}");
         assert_eq!(ended.stderr, if options.len() == 2 { &reason } else { "" });
     }
+    // Where it cannot be written that is said, and the reason still comes last.
+    let ended = Run::pidlet()
+        .args(["--termination-log", "/none/log", "--", "sh", "-c", "exit 3"])
+        .output();
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(
+        lines[..1],
+        ["pidlet: cannot write \"/none/log\": No such file or directory"],
+        "{ended}"
+    );
+    assert!(
+        lines.len() == 2 && lines[1].ends_with("; container exits 3"),
+        "{ended}"
+    );
     // Kubernetes' place: only where it is there and empty.
     let under = "mount -t tmpfs none /dev && cd /dev";
     for (make, expected) in [
