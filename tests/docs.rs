@@ -487,6 +487,75 @@ fn options_that_no_file_has_are_refused_there() {
     }
 }
 
+/// What the manual page says of a variable's value; what is taken, and what is refused.
+const VARIABLES: [(&str, &[&str], &[&str]); 9] = [
+    (
+        "yes or no",
+        &["yes", "no", "true", "off", "1", "0", ""],
+        &["maybe", "y"],
+    ),
+    (
+        "exit codes between commas",
+        &["0", "3,143", "255"],
+        &["256", "3,x", ""],
+    ),
+    (
+        "a duration",
+        &["500ms", "2s", "2"],
+        &["1.5s", "2d", "s", ""],
+    ),
+    (
+        "a signal",
+        &["TERM", "sigterm", "15", "RTMAX-1"],
+        &["65", "NOPE", ""],
+    ),
+    ("how often, 0 to 9", &["0", "9", "yes"], &["10", "often"]),
+    (
+        "pairs of signals between commas",
+        &["USR1:USR2", "HUP:0,INT:TERM"],
+        &["HUP", "HUP:", "0:HUP", ""],
+    ),
+    ("a word", &["---", "+"], &[""]),
+    (
+        "Cm inherit , prefix No or Cm json",
+        &["inherit", "prefix", "json"],
+        &["lines", ""],
+    ),
+    (
+        "Cm any , all No or Cm failure",
+        &["any", "all", "failure"],
+        &["none", ""],
+    ),
+];
+
+#[test]
+fn variables_take_what_the_manual_page_says() {
+    let page = document(PROGRAM);
+    let mut count = 0;
+    for line in page.lines() {
+        let Some(row) = line.strip_prefix(".It Ev PIDLET_") else {
+            continue;
+        };
+        let (name, said) = row.split_once(" Ta ").expect("two columns");
+        if said == "a path" {
+            // Any.
+            continue;
+        }
+        let known = VARIABLES.iter().find(|(known, ..)| *known == said);
+        let (_, taken, refused) = known.unwrap_or_else(|| panic!("{PROGRAM}: {line}"));
+        for (values, code) in [(taken, 0), (refused, 1)] {
+            for value in *values {
+                let variable = format!("PIDLET_{name}");
+                let run = Run::pidlet().args(["--dry-run", "true"]);
+                let ended = run.env(&variable, value).output();
+                assert_eq!(ended.exit, Exit::Code(code), "{variable}={value}: {ended}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 60, "{count}");
+}
+
 /// README's rows of figures, and what the benchmark calls them.
 const MEASURED: [(&str, &str); 8] = [
     (
