@@ -3,7 +3,7 @@
 //! Small rather than fast: an init moves a few bytes. The loops use volatile accesses, so that the
 //! compiler cannot turn one into a call of the very function that it is in.
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{c_char, c_int, c_void};
 use core::ptr::{read_volatile, write_volatile};
 
 /// memcpy(3).
@@ -12,7 +12,7 @@ use core::ptr::{read_volatile, write_volatile};
 ///
 /// As in C.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's: both ranges are valid. The direction flag is clear by the ABI.
     unsafe {
@@ -26,10 +26,11 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
+        let (bytes, from) = (to.cast::<u8>(), from.cast::<u8>());
         let mut index = 0;
         while index < count {
             // SAFETY: the caller's: both ranges are valid.
-            unsafe { write_volatile(to.add(index), read_volatile(from.add(index))) };
+            unsafe { write_volatile(bytes.add(index), read_volatile(from.add(index))) };
             index += 1;
         }
     }
@@ -42,16 +43,17 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
 ///
 /// As in C.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void {
     if (to as usize).wrapping_sub(from as usize) >= count {
         // SAFETY: copying upwards never overwrites what is still to be read.
         return unsafe { memcpy(to, from, count) };
     }
+    let (bytes, from) = (to.cast::<u8>(), from.cast::<u8>());
     let mut index = count;
     while index > 0 {
         index -= 1;
         // SAFETY: the caller's: both ranges are valid.
-        unsafe { write_volatile(to.add(index), read_volatile(from.add(index))) };
+        unsafe { write_volatile(bytes.add(index), read_volatile(from.add(index))) };
     }
     to
 }
@@ -62,7 +64,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut
 ///
 /// As in C.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn memset(to: *mut u8, byte: c_int, count: usize) -> *mut u8 {
+unsafe extern "C" fn memset(to: *mut c_void, byte: c_int, count: usize) -> *mut c_void {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's: the range is valid. The direction flag is clear by the ABI.
     unsafe {
@@ -79,7 +81,7 @@ unsafe extern "C" fn memset(to: *mut u8, byte: c_int, count: usize) -> *mut u8 {
         let mut index = 0;
         while index < count {
             // SAFETY: the caller's: the range is valid.
-            unsafe { write_volatile(to.add(index), byte as u8) };
+            unsafe { write_volatile(to.cast::<u8>().add(index), byte as u8) };
             index += 1;
         }
     }
@@ -92,7 +94,8 @@ unsafe extern "C" fn memset(to: *mut u8, byte: c_int, count: usize) -> *mut u8 {
 ///
 /// As in C.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> c_int {
+unsafe extern "C" fn memcmp(left: *const c_void, right: *const c_void, count: usize) -> c_int {
+    let (left, right) = (left.cast::<u8>(), right.cast::<u8>());
     let mut index = 0;
     while index < count {
         // SAFETY: the caller's: both ranges are valid.
@@ -116,7 +119,7 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> 
 ///
 /// As in C.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> c_int {
+unsafe extern "C" fn bcmp(left: *const c_void, right: *const c_void, count: usize) -> c_int {
     // SAFETY: the caller's.
     unsafe { memcmp(left, right, count) }
 }
