@@ -2,7 +2,9 @@
 //!
 //! Why each argument, and what it costs (measured on a 15 KB prototype):
 //!
-//! - no start files, no libraries: the program brings its own `_start` and needs no libc;
+//! - no start files, no libraries: the program brings its own entry and needs no libc. For musl Rust
+//!   names its own start files all the same: another name than `_start` goes beside theirs, and the
+//!   linker script leaves out what is in them;
 //! - static PIE without an interpreter: address space randomisation costs about 700 bytes;
 //! - `-z text`: no relocation may touch code;
 //! - `-z pack-relative-relocs`: a relocation costs 8 bytes or one bit instead of 24 bytes;
@@ -18,14 +20,24 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// musl's start files, and GCC's, that come with Rust. Linkers put what they make themselves into the
+/// first of them, so that not everything in them can be left out.
+const START_FILES: [&str; 5] = ["crt1", "crti", "crtbegin", "crtbeginS", "crtn"];
+
 fn main() {
     let script = Path::new(&std::env::var("OUT_DIR").expect("cargo sets it")).join("discard.ld");
+    let start_files: String = START_FILES
+        .iter()
+        .map(|name| format!("*{name}.o(.text* .data* .bss* .init* .fini*) "))
+        .collect();
     std::fs::write(
         &script,
-        "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.ARM.ex*) *(.comment) } } INSERT BEFORE .text;\n",
+        format!(
+            "SECTIONS {{ /DISCARD/ : {{ *(.eh_frame) *(.ARM.ex*) *(.comment) {start_files}}} }} \
+             INSERT BEFORE .text;\n"
+        ),
     )
     .expect("cannot write the linker script");
-    let script = script.display().to_string();
     let for_linker = [
         "--no-dynamic-linker",
         "-z,text",
@@ -35,7 +47,7 @@ fn main() {
         "-z,pack-relative-relocs",
         "--build-id=none",
         "--no-eh-frame-hdr",
-        &format!("-T,{script}"),
+        "--entry=pidlet_start",
     ];
     if calls_linker_itself() {
         pass(["-static", "-pie"]);
@@ -54,6 +66,8 @@ fn main() {
             .iter()
             .for_each(|words| pass([format!("-Wl,{words}")]));
     }
+    // Compilers know this one, too; `-Wl` would take a comma in the path for its own.
+    pass([format!("-T{}", script.display())]);
     println!("cargo::rustc-env=PIDLET_COMMIT={}", commit());
     println!("cargo::rerun-if-changed=src/build.rs");
     for file in [".git/HEAD", ".git/logs/HEAD", ".cargo_vcs_info.json"] {

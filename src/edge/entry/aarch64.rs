@@ -1,12 +1,12 @@
-//! `_start` for aarch64: arguments in x0, x1, x2.
+//! `pidlet_start` for aarch64: arguments in x0, x1, x2.
 
 use core::arch::global_asm;
 
 global_asm!(
-    ".globl _start",
+    ".globl pidlet_start",
     ".hidden __ehdr_start",
-    ".type _start, %function",
-    "_start:",
+    ".type pidlet_start, %function",
+    "pidlet_start:",
     "mov x29, #0",
     "mov x30, #0",
     "mov x19, sp",
@@ -26,7 +26,7 @@ global_asm!(
     "mov x2, sp",
     "bl {entry}",
     "brk #1",
-    ".size _start, . - _start",
+    ".size pidlet_start, . - pidlet_start",
     sigprocmask = const linux_raw_sys::general::__NR_rt_sigprocmask,
     setmask = const linux_raw_sys::general::SIG_SETMASK,
     entry = sym super::pidlet_entry,

@@ -1,13 +1,13 @@
-//! `_start` for 32-bit arm: arguments in r0, r1, r2.
+//! `pidlet_start` for 32-bit arm: arguments in r0, r1, r2.
 
 use core::arch::global_asm;
 
 global_asm!(
-    ".globl _start",
+    ".globl pidlet_start",
     ".hidden __ehdr_start",
-    ".type _start, %function",
+    ".type pidlet_start, %function",
     ".arm",
-    "_start:",
+    "pidlet_start:",
     "mov fp, #0",
     "mov lr, #0",
     "mov r4, sp",
@@ -31,7 +31,7 @@ global_asm!(
     "udf #0",
     // In ARM state pc reads as the instruction's address plus 8.
     "3: .word __ehdr_start - (2b + 8)",
-    ".size _start, . - _start",
+    ".size pidlet_start, . - pidlet_start",
     sigprocmask = const linux_raw_sys::general::__NR_rt_sigprocmask,
     setmask = const linux_raw_sys::general::SIG_SETMASK,
     entry = sym super::pidlet_entry,

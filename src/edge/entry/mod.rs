@@ -1,7 +1,7 @@
 //! From the kernel's first instruction to `main`.
 //!
 //! The first system call blocks all 64 signals: until then the kernel drops what is sent to PID 1.
-//! It comes before relocation, so it is spelled in the architecture's own `_start`.
+//! It comes before relocation, so it is spelled in the architecture's own `pidlet_start`.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -130,19 +130,19 @@ fn strings(pointers: *mut *const c_char) -> &'static [&'static CStr] {
     }
 }
 
-/// Called by `_start` with the stack as the kernel left it, the address of our ELF header and the
-/// place where `_start` saved the old signal mask.
+/// Called by `pidlet_start` with the stack as the kernel left it, the address of our ELF header and the
+/// place where `pidlet_start` saved the old signal mask.
 ///
 /// # Safety
 ///
-/// Only `_start` may call it, once, with what the kernel gave it.
+/// Only `pidlet_start` may call it, once, with what the kernel gave it.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pidlet_entry(stack: *mut usize, header: *const u8, mask: *const u64) -> ! {
     // SAFETY: `header` is our own, and nothing that needs a relocation ran before.
     let segments = unsafe { relocate::relocate(header) };
     let mut first = MaybeUninit::<First>::zeroed();
     // SAFETY: we never return, so that what is in our frame lives as long as we do. The kernel put
-    // argc and argv there; `_start` gave eight bytes for the mask.
+    // argc and argv there; `pidlet_start` gave eight bytes for the mask.
     let start = unsafe {
         arena::begin(first.as_mut_ptr());
         Start {

@@ -1,12 +1,12 @@
-//! `_start` for riscv64: arguments in a0, a1, a2.
+//! `pidlet_start` for riscv64: arguments in a0, a1, a2.
 
 use core::arch::global_asm;
 
 global_asm!(
-    ".globl _start",
+    ".globl pidlet_start",
     ".hidden __ehdr_start",
-    ".type _start, @function",
-    "_start:",
+    ".type pidlet_start, @function",
+    "pidlet_start:",
     ".option push",
     ".option norelax",
     "lla gp, __global_pointer$",
@@ -29,7 +29,7 @@ global_asm!(
     "mv a2, sp",
     "call {entry}",
     "unimp",
-    ".size _start, . - _start",
+    ".size pidlet_start, . - pidlet_start",
     sigprocmask = const linux_raw_sys::general::__NR_rt_sigprocmask,
     setmask = const linux_raw_sys::general::SIG_SETMASK,
     entry = sym super::pidlet_entry,

@@ -1,12 +1,12 @@
-//! `_start` for 32-bit x86: arguments on the stack.
+//! `pidlet_start` for 32-bit x86: arguments on the stack.
 
 use core::arch::global_asm;
 
 global_asm!(
-    ".globl _start",
+    ".globl pidlet_start",
     ".hidden __ehdr_start",
-    ".type _start, @function",
-    "_start:",
+    ".type pidlet_start, @function",
+    "pidlet_start:",
     "xor ebp, ebp",
     "mov edi, esp",
     "and esp, -16",
@@ -34,7 +34,7 @@ global_asm!(
     "mov dword ptr [esp + 8], eax",
     "call {entry}",
     "ud2",
-    ".size _start, . - _start",
+    ".size pidlet_start, . - pidlet_start",
     sigprocmask = const linux_raw_sys::general::__NR_rt_sigprocmask,
     setmask = const linux_raw_sys::general::SIG_SETMASK,
     entry = sym super::pidlet_entry,

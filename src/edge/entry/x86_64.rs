@@ -1,12 +1,12 @@
-//! `_start` for x86-64: the stack pointer holds argc; System V ABI, arguments in rdi, rsi, rdx.
+//! `pidlet_start` for x86-64: the stack pointer holds argc; System V ABI, arguments in rdi, rsi, rdx.
 
 use core::arch::global_asm;
 
 global_asm!(
-    ".globl _start",
+    ".globl pidlet_start",
     ".hidden __ehdr_start",
-    ".type _start, @function",
-    "_start:",
+    ".type pidlet_start, @function",
+    "pidlet_start:",
     "xor ebp, ebp",
     "mov rbx, rsp",
     "and rsp, -16",
@@ -24,7 +24,7 @@ global_asm!(
     "mov rdx, rsp",
     "call {entry}",
     "ud2",
-    ".size _start, . - _start",
+    ".size pidlet_start, . - pidlet_start",
     sigprocmask = const linux_raw_sys::general::__NR_rt_sigprocmask,
     setmask = const linux_raw_sys::general::SIG_SETMASK,
     entry = sym super::pidlet_entry,
