@@ -54,13 +54,19 @@ fn main() {
         for_linker.iter().for_each(|words| pass(words.split(',')));
     } else {
         pass(["-nostartfiles", "-nostdlib", "-static-pie"]);
-        if let Some(directory) = lld_for_compilers() {
-            pass([&format!("-B{}", directory.display()), "-fuse-ld=lld"]);
-        } else if ["mold", "gold"]
-            .iter()
-            .any(|name| flags().contains(&format!("-fuse-ld={name}")))
-        {
-            pass(["-fuse-ld=bfd"]);
+        let linker = match lld_for_compilers() {
+            Some(directory) => {
+                pass([format!("-B{}", directory.display())]);
+                Some("lld")
+            }
+            None => asks_for_another().then_some("bfd"),
+        };
+        if let Some(linker) = linker {
+            pass([format!("-fuse-ld={linker}")]);
+            // clang's word for it, which wins over the other one.
+            if flags().contains("--ld-path=") {
+                pass([format!("--ld-path=ld.{linker}")]);
+            }
         }
         for_linker
             .iter()
@@ -101,6 +107,16 @@ fn calls_linker_itself() -> bool {
     let name = Path::new(flag.unwrap_or(&linker)).file_stem();
     let name = name.unwrap_or_default().to_string_lossy();
     ["lld", "ld"].contains(&name.rsplit('-').next().unwrap_or_default())
+}
+
+/// Whether flags ask a C compiler for a linker that reads no such script as ours, by its name or its
+/// path.
+fn asks_for_another() -> bool {
+    flags().split('\x1f').any(|flag| {
+        let mut words = ["-fuse-ld=", "--ld-path="].iter();
+        words.any(|word| flag.contains(word))
+            && ["mold", "gold"].iter().any(|name| flag.contains(name))
+    })
 }
 
 /// What `RUSTFLAGS` and the like say.
