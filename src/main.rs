@@ -622,7 +622,7 @@ impl<'p> Init<'p> {
                 }
             }
             Action::Rest { signal, spare_told } => {
-                let told = Some(&self.supervisor).filter(|_| spare_told);
+                let told = spare_told.then_some(&self.supervisor);
                 let own = self.own.pid;
                 return Farewell { own, signal, told }.send();
             }
