@@ -510,6 +510,10 @@ fn nothing_is_left_for_later() {
 
 #[test]
 fn the_top_level_holds_what_the_design_lists_and_nothing_else() {
+    if !top().join(".git").exists() {
+        // A distribution puts files of its own beside ours, and runs these tests.
+        return;
+    }
     let entries = std::fs::read_dir(top()).expect("a readable directory");
     let names = entries.map(|entry| entry.expect("an entry").file_name());
     let names = names.map(|name| name.into_string().expect("a name of UTF-8"));
