@@ -1,0 +1,138 @@
+//! How the program is built where others build it: from a tarball, in directories with any name, without a
+//! network, beside a C library's start files; and that the same source is the same program everywhere.
+
+mod support;
+use support::*;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A copy of the source in a directory of this name, without what git and cargo keep there.
+fn tree(temp: &Temp, name: &str) -> PathBuf {
+    let tree = PathBuf::from(temp.join(name));
+    std::fs::create_dir(&tree).expect("a new directory");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in ["Cargo.toml", "Cargo.lock", "src", "tests"] {
+        let mut copy = Command::new("cp");
+        copy.arg("-R").arg(top.join(name)).arg(&tree);
+        assert!(copy.status().is_ok_and(|status| status.success()), "{name}");
+    }
+    tree
+}
+
+/// Cargo in this directory, told nothing by the environment of the tests.
+fn cargo(directory: &Path) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    let told = |name: &str| {
+        let names = ["RUSTFLAGS", "RUSTC", "CARGO", "OUT_DIR", "TARGET", "HOST"];
+        names.contains(&name) || name.starts_with("CARGO_") && name != "CARGO_HOME"
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(told) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+        .env("CARGO_TERM_COLOR", "never")
+        .current_dir(directory);
+    cargo
+}
+
+/// Builds the program as these tests are built; without a warning. The path of the program, below `target`;
+/// `None` where the crates that it needs are nowhere on this machine.
+fn build(cargo: &mut Command, target: &Path, path: &str) -> Option<PathBuf> {
+    let profile = if cfg!(debug_assertions) {
+        "dev"
+    } else {
+        "release"
+    };
+    let directory = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    cargo.args([
+        "build",
+        "--bin",
+        "pidlet",
+        "--offline",
+        "--locked",
+        "--profile",
+        profile,
+    ]);
+    cargo.arg("--target-dir").arg(target);
+    let done = cargo.output().expect("cargo can be run");
+    let said = String::from_utf8_lossy(&done.stderr);
+    if said.contains("no matching package named")
+        || said.contains("attempting to make an HTTP request")
+    {
+        return None;
+    }
+    assert!(done.status.success() && !said.contains("warning"), "{said}");
+    Some(target.join(path).join(directory).join("pidlet"))
+}
+
+/// What runs says its version.
+fn assert_runs(program: &Path) {
+    let done = Command::new(program).arg("--version").output();
+    let said = done.expect("the program can be run").stdout;
+    assert_eq!(
+        String::from_utf8_lossy(&said),
+        concat!("pidlet ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn the_same_source_is_the_same_program_in_every_directory() {
+    let temp = Temp::new();
+    let mut programs = Vec::new();
+    for (name, jobs, locale) in [("plain", "1", "C"), ("a b, c'd é", "2", "tr_TR.UTF-8")] {
+        let tree = tree(&temp, name);
+        let mut cargo = cargo(&tree);
+        cargo
+            .args(["--config", &format!("build.jobs={jobs}")])
+            .env("LC_ALL", locale);
+        let Some(program) = build(&mut cargo, &tree.join("target, too"), "") else {
+            skip!("the crates of Cargo.lock are not on this machine");
+        };
+        assert_runs(&program);
+        programs.push(std::fs::read(program).expect("the program can be read"));
+    }
+    // What is for a debugger says where the source was.
+    if cfg!(not(debug_assertions)) {
+        assert!(programs[0] == programs[1], "the programs differ");
+    }
+}
+
+/// As Rust does it by itself for musl, where the C library is static. With a target that is named the flags
+/// are not for the build script.
+#[test]
+fn start_files_of_a_c_library_are_no_obstacle() {
+    let version = Command::new("rustc")
+        .arg("-vV")
+        .output()
+        .expect("rustc can be run");
+    let version = String::from_utf8(version.stdout).expect("text");
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.expect("rustc says what it runs on");
+    let mut flags = String::new();
+    for name in ["rcrt1.o", "crti.o", "crtbeginS.o", "crtn.o"] {
+        let found = Command::new("cc")
+            .arg(format!("-print-file-name={name}"))
+            .output();
+        let found = String::from_utf8(found.expect("cc can be run").stdout).expect("text");
+        if !found.starts_with('/') {
+            skip!("no {name} is here");
+        }
+        flags += &format!("-Clink-arg={} ", found.trim());
+    }
+    let temp = Temp::new();
+    let mut cargo = cargo(Path::new(env!("CARGO_MANIFEST_DIR")));
+    cargo
+        .args(["--config", &format!("build.target='{host}'")])
+        .env("RUSTFLAGS", flags);
+    match build(&mut cargo, temp.path(), host) {
+        Some(program) => assert_runs(&program),
+        None => skip!("the crates of Cargo.lock are not on this machine"),
+    }
+}
