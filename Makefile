@@ -34,7 +34,7 @@ ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catato
 SIZE_BUDGET ?= 82216
 SIZE_LIMIT := 100000
 
-.PHONY: help demo test bench simulate explore random fuzz build size cross test-kernels test-engines man dictionary fmt lint install clean rust build-needs
+.PHONY: help demo test bench simulate explore random fuzz build size cross test-kernels test-engines man dictionary fmt lint install uninstall clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -140,6 +140,10 @@ install:  ## install the built binary and the manual pages below $(DESTDIR)$(PRE
 	install -D -m 755 '$(BIN)' '$(DESTDIR)$(PREFIX)/bin/pidlet'
 	install -D -m 644 docs/pidlet.8 '$(DESTDIR)$(PREFIX)/share/man/man8/pidlet.8'
 	install -D -m 644 docs/pidlet.conf.5 '$(DESTDIR)$(PREFIX)/share/man/man5/pidlet.conf.5'
+
+uninstall:  ## remove what `make install` put below $(DESTDIR)$(PREFIX)
+	rm -f '$(DESTDIR)$(PREFIX)/bin/pidlet' '$(DESTDIR)$(PREFIX)/share/man/man8/pidlet.8' \
+	'$(DESTDIR)$(PREFIX)/share/man/man5/pidlet.conf.5'
 
 clean: rust  ## remove what was built
 	$(CARGO) clean

@@ -4,6 +4,7 @@
 mod support;
 use support::*;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -134,5 +135,46 @@ fn start_files_of_a_c_library_are_no_obstacle() {
     match build(&mut cargo, temp.path(), host) {
         Some(program) => assert_runs(&program),
         None => skip!("the crates of Cargo.lock are not on this machine"),
+    }
+}
+
+/// What distributions do: below a directory of theirs, whatever the umask is.
+#[test]
+fn what_is_installed_can_be_used_by_everybody_and_is_removed_again() {
+    let temp = Temp::new();
+    let directory = temp.join("to here");
+    let make = |target: &str| {
+        let mut make = Command::new("sh");
+        make.args(["-c", "umask 077; exec make -s \"$@\"", "sh", target]);
+        make.arg(format!("BIN={}", pidlet().display()))
+            .args([format!("DESTDIR={directory}"), "PREFIX=/usr".to_owned()])
+            .env_remove("MAKEFLAGS")
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        let done = make.output().expect("a shell can be run");
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        (done.status.code(), said)
+    };
+    let files = [
+        ("bin/pidlet", 0o755),
+        ("share/man/man8/pidlet.8", 0o644),
+        ("share/man/man5/pidlet.conf.5", 0o644),
+    ];
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(format!("{directory}/usr/{name}"));
+        metadata
+            .map(|metadata| metadata.permissions().mode() & 0o7777)
+            .ok()
+    };
+    match make("install") {
+        (Some(0), _) => {}
+        (Some(127), _) => skip!("make is not here"),
+        other => panic!("{other:?}"),
+    }
+    for (name, expected) in files {
+        assert_eq!(mode(name), Some(expected), "{name}");
+    }
+    assert_eq!(make("uninstall"), (Some(0), String::new()));
+    for (name, _) in files {
+        assert_eq!(mode(name), None, "{name}");
     }
 }
