@@ -218,7 +218,7 @@ impl Plan {
         };
         if reads {
             section.essential = Some(Essential::No);
-            section.stop_timeout = Some(3000).filter(|_| random.percent(50));
+            section.stop_timeout = random.percent(50).then_some(3000);
             section.steps = vec![format!("read=DIR/run/s{at}.in"), "exit=0".to_owned()];
             return section;
         }
@@ -396,7 +396,8 @@ impl Section {
         }
         if random.percent(40) {
             self.restart = random.pick(&[Restart::OnFailure, Restart::Always]);
-            self.tries = Some(random.between(1, 4)).filter(|_| random.percent(70));
+            let tries = random.between(1, 4);
+            self.tries = random.percent(70).then_some(tries);
         }
         if random.percent(40) {
             let all = [Essential::Yes, Essential::No, Essential::OnFailure];
@@ -418,7 +419,8 @@ impl Section {
             self.stop_timeout = Some(random.between(20, 400));
         }
         self.group = random.pick(&[None, None, Some(true), Some(false)]);
-        self.finish = Some(random.between(0, 20)).filter(|_| random.percent(15));
+        let finish = random.between(0, 20);
+        self.finish = random.percent(15).then_some(finish);
     }
 
     fn random_sinks(&mut self, random: &mut Random, reader: Option<usize>) {

@@ -200,7 +200,7 @@ impl Judge<'_> {
             // Unless its end alone is reason enough, all the others have ended, too.
             Some((_, Claim::Ended(place, _, How::Fault, tail))) if !tail.asked => {
                 let section = self.services[*place].section;
-                Some(*place).filter(|_| self.plan.essential(section) != Essential::No)
+                (self.plan.essential(section) != Essential::No).then_some(*place)
             }
             Some((_, Claim::AllEnded(tail))) if !tail.asked => None,
             // It failed first of all that have ended by now, or the stop would have been asked for.
