@@ -8,7 +8,8 @@
 //! - static PIE without an interpreter: address space randomisation costs about 700 bytes;
 //! - `-z text`: no relocation may touch code;
 //! - `-z pack-relative-relocs`: a relocation costs 8 bytes or one bit instead of 24 bytes;
-//! - no build id: nobody reads it;
+//! - no build id, unless flags ask for one, as distributions do that keep the symbols elsewhere: nobody
+//!   else reads it;
 //! - Rust's own linker, where there is one: GNU ld fills pages of the file, which costs 6 KB on
 //!   x86-64, and on aarch64, whose pages may have 64 KiB, 50 KB;
 //! - no tables for unwinding: with `panic = "abort"` nobody reads them, and they are a fifth of the
@@ -38,17 +39,19 @@ fn main() {
         ),
     )
     .expect("cannot write the linker script");
-    let for_linker = [
+    let mut for_linker = vec![
         "--no-dynamic-linker",
         "-z,text",
         "-z,relro",
         "-z,now",
         "-z,noexecstack",
         "-z,pack-relative-relocs",
-        "--build-id=none",
         "--no-eh-frame-hdr",
         "--entry=pidlet_start",
     ];
+    if !flags().contains("--build-id") {
+        for_linker.push("--build-id=none");
+    }
     if calls_linker_itself() {
         pass(["-static", "-pie"]);
         for_linker.iter().for_each(|words| pass(words.split(',')));

@@ -105,6 +105,23 @@ fn the_same_source_is_the_same_program_in_every_directory() {
     }
 }
 
+/// A build id is what distributions find the symbols by, which they keep elsewhere.
+#[test]
+fn who_asks_for_a_build_id_gets_one() {
+    let temp = Temp::new();
+    let mut cargo = cargo(Path::new(env!("CARGO_MANIFEST_DIR")));
+    cargo.env("RUSTFLAGS", "-Clink-arg=-Wl,--build-id=0xc0ffee00");
+    match build(&mut cargo, temp.path(), "") {
+        Some(program) => {
+            assert_runs(&program);
+            let bytes = std::fs::read(program).expect("the program can be read");
+            let note = b"GNU\0\xc0\xff\xee\x00";
+            assert!(bytes.windows(note.len()).any(|window| window == note));
+        }
+        None => skip!("the crates of Cargo.lock are not on this machine"),
+    }
+}
+
 /// As Rust does it by itself for musl, where the C library is static. With a target that is named the flags
 /// are not for the build script.
 #[test]
