@@ -512,6 +512,7 @@ fn nothing_is_left_for_later() {
 fn the_top_level_holds_what_the_design_lists_and_nothing_else() {
     if !top().join(".git").exists() {
         // A distribution puts files of its own beside ours, and runs these tests.
+        eprintln!("SKIPPED: this is no checkout");
         return;
     }
     let entries = std::fs::read_dir(top()).expect("a readable directory");
