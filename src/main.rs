@@ -422,7 +422,10 @@ impl<'p> Init<'p> {
     fn check(&mut self, place: Place) {
         let state = self.supervisor.record(place).map(|record| record.state);
         let finding = match self.probe(place) {
-            _ if state == Some(State::Launched) => self.pid_file(place),
+            _ if state == Some(State::Launched) => match self.pid_file(place) {
+                Finding::Bad | Finding::Stranger if reap::is_childless() => Finding::Nobody,
+                finding => finding,
+            },
             Some(Probe::Exec(_)) => {
                 let what = What::Check(self.checked(place));
                 match self.launch(place.into(), what, NONE) {

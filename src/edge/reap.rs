@@ -46,6 +46,11 @@ pub fn is_child(pid: Pid) -> bool {
     child.exists && child.pid == 0
 }
 
+/// Whether we have no child, dead or alive.
+pub fn is_childless() -> bool {
+    !look(true).exists
+}
+
 /// The signal that a child is stopped by just now, if it is.
 pub fn stopped(pid: Pid) -> Option<Signal> {
     // Left unreported, so that it can be asked for again.

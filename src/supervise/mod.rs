@@ -98,6 +98,8 @@ pub enum Finding {
     Bad,
     /// The pid file names a process that is not our child.
     Stranger,
+    /// We have no child that the pid file could come to name.
+    Nobody,
     /// The pid file names this child of ours, which may be another service's process.
     Main(Pid),
 }

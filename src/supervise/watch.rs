@@ -80,7 +80,13 @@ impl Supervisor<'_> {
         record.delay = Span(wait.0.min(LAST_INTERVAL.0 / 2) * 2);
         match (record.state, finding) {
             (State::Launched, Finding::Main(pid)) => return self.found(place, pid),
-            (State::Launched, _) => record.stranger = finding == Finding::Stranger,
+            (State::Launched, _) => {
+                record.stranger = finding == Finding::Stranger;
+                if finding == Finding::Nobody {
+                    // There is nothing to wait for.
+                    record.limit = self.now;
+                }
+            }
             _ if record.up => {
                 record.sick = if good {
                     0

@@ -217,7 +217,8 @@ impl Journal {
         if rest.starts_with(" was started too often") {
             return Some(Claim::TooOften(place));
         }
-        if rest.starts_with(" left no pid file within ") || rest.starts_with(": its pid file names")
+        if rest.starts_with(" left no process with a pid file")
+            || rest.starts_with(": its pid file names")
         {
             return Some(Claim::Ended(place, None, How::NoPidFile, tail));
         }

@@ -299,6 +299,8 @@ impl<'p> Simulation<'p> {
                 process.unwrap().service = Some(service);
                 Finding::Main(pid)
             }
+            // Where others run it is not known that nothing is left of it.
+            None if self.processes.is_empty() && self.random.one_in(2) => Finding::Nobody,
             _ => [Finding::Bad, Finding::Stranger][self.random.below(2) as usize],
         }
     }

@@ -240,6 +240,9 @@ impl<'p> Container<'p> {
                 happens(Event::Checked(place, Finding::Bad));
                 if state == State::Launched {
                     happens(Event::Checked(place, Finding::Stranger));
+                    if self.around.processes.is_empty() {
+                        happens(Event::Checked(place, Finding::Nobody));
+                    }
                     let daemons = self.around.processes.iter();
                     let daemons =
                         daemons.filter(|process| matches!(process.role, Role::Daemon(..)));
