@@ -11,8 +11,8 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD
 BUILD_NEEDS := cc=gcc /usr/include/stdlib.h=libc6-dev
 DEMO_NEEDS := unshare=util-linux python3=python3 nginx=nginx redis-server=redis-server redis-cli=redis-tools
 TEST_NEEDS := tini=tini dumb-init=dumb-init catatonit=catatonit strace=strace readelf=binutils mandoc=mandoc \
-	unshare=util-linux mount=mount python3=python3 nginx=nginx redis-server=redis-server etcd=etcd-server \
-	etcdctl=etcd-client '/usr/lib/postgresql/*/bin/postgres=postgresql' '/usr/sbin/php-fpm*=php-fpm'
+	unshare=util-linux mount=mount python3=python3 nginx=nginx redis-server=redis-server haproxy=haproxy \
+	etcd=etcd-server etcdctl=etcd-client '/usr/lib/postgresql/*/bin/postgres=postgresql' '/usr/sbin/php-fpm*=php-fpm'
 CROSS_NEEDS := dpkg=dpkg unshare=util-linux setpriv=util-linux mount=mount python3=python3 \
 	clang=clang qemu-riscv64-static=qemu-user-static
 

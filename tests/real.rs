@@ -450,6 +450,70 @@ fn nginx_whose_master_is_killed_starts_again() {
     }
 }
 
+const HAPROXY: &str = "
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 10s
+    timeout server 10s
+frontend page
+    bind 127.0.0.1:8080
+    http-request return status 200 content-type text/plain string 'page A'
+";
+
+/// Prints a page whenever it has become another one, and leaves USR2 to others.
+const READER: &str = r#"#!/usr/bin/python3
+import signal, time, urllib.request
+signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+seen = None
+while True:
+    try:
+        page = urllib.request.urlopen("http://127.0.0.1:8080/").read().decode()
+    except OSError:
+        page = seen
+    if page != seen:
+        print(page, flush=True)
+    seen = page
+    time.sleep(0.02)
+"#;
+
+/// Its master executes itself for that, has other workers, and ends when the last one has served its clients.
+#[test]
+fn haproxy_reads_its_configuration_again_and_drains() {
+    let (Some(haproxy), Some(_)) = (program("haproxy"), program("python3")) else {
+        skip!("needs haproxy and python3");
+    };
+    let haproxy = haproxy.display();
+    for mode in Mode::BOTH {
+        for user in users() {
+            let plan = format!(
+                "[haproxy]\nrun = {haproxy} -Ws -f DIR/haproxy.cfg\nready = notify\nstop = USR1\n{user}\n\
+                [reader]\nrun = DIR/reader\nafter = haproxy\n"
+            );
+            let container = Container::new(&plan)
+                .with("haproxy.cfg", HAPROXY, 0o644)
+                .with("reader", READER, 0o755);
+            let init = container.start(mode);
+            init.wait_says("page A");
+            let _with = container.with("haproxy.cfg", &HAPROXY.replace("page A", "page B"), 0o644);
+            init.kill(libc::SIGUSR2);
+            init.wait_says("page B");
+            // Until then it heeds no signal.
+            hears(&init, "Former worker (*");
+            let ended = stops(init, 0);
+            let said = [
+                "pidlet: haproxy (pid * is up",
+                "pidlet: reader (pid * runs",
+                "pidlet: passed on USR2",
+                "pidlet: received TERM",
+                "pidlet: reader (pid * was killed by signal 15 (TERM)",
+                "pidlet: haproxy (pid * exited with code 0",
+            ];
+            in_order(&ended.stderr, &said);
+        }
+    }
+}
+
 const REDIS: &str = "
 [redis]
 run = redis-server --supervised systemd --bind 127.0.0.1 --port 6379 --dir DIR --save '900 1'
