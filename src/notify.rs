@@ -70,7 +70,7 @@ mod tests {
         check("STOPPING=1", &[Notice::Stopping], None);
         check("WATCHDOG=1", &[Notice::Alive], None);
         check("WATCHDOG=trigger", &[Notice::Trigger], None);
-        check("MAINPID=4711", &[Notice::Main(4711)], None);
+        check("MAINPID=2147483647", &[Notice::Main(2_147_483_647)], None);
         check(
             "WATCHDOG_USEC=1500000",
             &[Notice::Watchdog(Span(1500))],

@@ -356,6 +356,7 @@ mod tests {
     fn written(source: Source, input: &[u8]) -> (Vec<u8>, usize) {
         let mut room = std::vec![0; 1 << 20];
         let (done, size) = put_lines(&mut room, input, &source, usize::MAX);
+        assert_eq!(room[0], b'\n');
         (room[1..size].to_vec(), input.len() - done)
     }
 
@@ -432,8 +433,9 @@ mod tests {
     #[test]
     fn json_strings_are_valid_whatever_they_hold() {
         for (bytes, escaped) in [
-            (&b"plain"[..], "plain"),
+            (&b"plain text"[..], "plain text"),
             (b"\"\\\x1f\x7f\x00\t", "\\\"\\\\\\u001f\x7f\\u0000\\u0009"),
+            (b"\x0f\x10", "\\u000f\\u0010"),
             ("äß€\u{1f437}".as_bytes(), "äß€\u{1f437}"),
             (b"\xc3", "\u{fffd}"),
             (b"\xc3(", "\u{fffd}("),
@@ -492,6 +494,8 @@ mod tests {
             let taken = put_lines(&mut room, b"ab\ncd\nef\n", &raw, limit);
             assert_eq!(taken, (done, 1 + done));
         }
+        // An empty line is a line.
+        assert_eq!(put_lines(&mut [0; 20], b"\n\n", &raw, 1), (1, 2));
         let mut room = std::vec![0; PIECE_BYTES_MAX];
         let long = plan(&[b'"'; 10_000], true);
         let input = [0; LINE_BYTES_MAX + 1];
@@ -520,6 +524,8 @@ mod tests {
             (951_868_800, "2000-03-01T00:00:00.000000Z"),
             (1_735_689_599, "2024-12-31T23:59:59.000000Z"),
             (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
+            (253_402_300_799, "9999-12-31T23:59:59.000000Z"),
+            (253_402_300_800, "9999-12-31T00:00:00.000000Z"),
         ] {
             let mut room = [0; 64];
             let mut buffer = Buffer::new(&mut room);

@@ -77,8 +77,10 @@ mod tests {
             c"PATH=/bin",
             c"A=1",
             c"NOTIFY_SOCKET=@x",
+            c"WATCHDOG_PID=1",
             c"LISTEN_FDS=1",
             c"LISTEN_PID=1",
+            c"LISTEN_FDNAMES=x",
         ] {
             list.push(word);
         }
@@ -95,12 +97,18 @@ mod tests {
         let file = said(Key::Env, 0, &[c"A=3"]);
         check(&[set, file], &[], &[c"B=3", c"A=3"]);
         let clear = said(Key::ClearEnv, 1, &[]);
-        check(&[clear, set], &[], &[c"A=2", c"B=3"]);
-        let account = said(Key::Account, 0, &[c"A=home", c"B=home"]);
-        check(&[set, account], &[], &[c"A=2", c"B=3"]);
+        check(&[clear, file], &[], &[c"A=3"]);
+        let account = said(Key::Account, 0, &[c"A=home", c"HOME=/h"]);
+        check(&[set, account], &[], &[c"HOME=/h", c"A=2", c"B=3"]);
         let ours = [c"NOTIFY_SOCKET=@y", c""];
         check(&[], &ours, &[c"PATH=/bin", c"A=1", c"NOTIFY_SOCKET=@y"]);
-        let sockets = [c"PATH=/bin", c"A=1", c"LISTEN_FDS=1", c"LISTEN_PID=1"];
+        let sockets = [
+            c"PATH=/bin",
+            c"A=1",
+            c"LISTEN_FDS=1",
+            c"LISTEN_PID=1",
+            c"LISTEN_FDNAMES=x",
+        ];
         check(&[said(Key::Sockets, 1, &[])], &[], &sockets);
     }
 }

@@ -441,6 +441,10 @@ mod tests {
             step: Step::Exec,
             errno,
         };
+        let interpreter = StartFault {
+            step: Step::Interpreter,
+            errno: Errno::NOENT,
+        };
         let fork = StartFault {
             step: Step::Fork,
             errno: Errno::AGAIN,
@@ -450,6 +454,7 @@ mod tests {
             (exec(Errno::NOTDIR), Style::Pidlet, 127),
             (exec(Errno::ACCES), Style::Pidlet, 126),
             (exec(Errno::NOEXEC), Style::Pidlet, 126),
+            (interpreter, Style::Pidlet, 127),
             (fork, Style::Pidlet, 125),
             (exec(Errno::NOENT), Style::Tini, 127),
             (exec(Errno::ACCES), Style::Tini, 126),

@@ -206,7 +206,7 @@ fn ip_six(text: &[u8]) -> Option<[u8; 16]> {
 mod tests {
     use super::*;
     use std::ffi::CString;
-    use std::net::Ipv6Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
     use std::{format, panic};
 
     #[test]
@@ -218,6 +218,7 @@ mod tests {
             "1:2:3:4:5:6:7:8",
             "1::8",
             "2001:db8::",
+            "1:2:3:4:5:6:7::",
         ] {
             let ours = ip_six(text.as_bytes()).map(Ipv6Addr::from);
             assert_eq!(ours, text.parse().ok(), "{text}");
@@ -239,7 +240,13 @@ mod tests {
         ] {
             assert_eq!(ip_six(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(ip(b"10.0.0.255").unwrap()[12..], [10, 0, 0, 255]);
+        for (host, four) in [
+            ("10.0.0.255", [10, 0, 0, 255]),
+            ("localhost", [127, 0, 0, 1]),
+        ] {
+            let six = Ipv4Addr::from(four).to_ipv6_mapped();
+            assert_eq!(ip(host.as_bytes()), Some(six.octets()), "{host}");
+        }
         for text in [
             "10.0.0",
             "10.0.0.256",
@@ -267,7 +274,8 @@ mod tests {
             (&[c"http://[::1]/x"], 80),
             (&[c"http://[::1]:82/x"], 82),
             (&[c"notify"], 0),
-            (&[c"fd:3"], 0),
+            (&[c"fd:1"], 0),
+            (&[c"file:/x"], 0),
             (&[c"exec:test", c"-f", c"/x"], 0),
         ] {
             assert_eq!(Probe::parse(words).map(port), Some(expected), "{words:?}");

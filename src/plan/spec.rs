@@ -259,6 +259,8 @@ mod tests {
     fn limits_and_sizes() {
         assert_eq!(limit(b"1K:unlimited"), Some((1024, u64::MAX)));
         assert_eq!(limit(b"infinity"), Some((u64::MAX, u64::MAX)));
+        assert_eq!(limit(b"7:2m"), Some((7, 2 << 20)));
+        assert_eq!(limit(b"3G"), Some((3 << 30, 3 << 30)));
         for wrong in [&b"2:1"[..], b"", b":1", b"x", b"1T", b"99999999999G"] {
             assert_eq!(limit(wrong), None);
         }
@@ -275,7 +277,16 @@ mod tests {
         assert_eq!(Spec(&[said]).backoff(), (Span(500), Span(60_000)));
         assert_eq!(Spec::DEFAULT.backoff(), (Span(1000), Span(60_000)));
         assert_eq!(backoff(b"2s"), Some(2000 << 32 | 2000));
-        for wrong in [&b"2s..1s"[..], b"..1s", b"1s.2s", b"", b"1s..", b"9999h"] {
+        let most = u64::from(u32::MAX);
+        assert_eq!(backoff(b"1s..4294967295ms"), Some(most << 32 | 1000));
+        for wrong in [
+            &b"2s..1s"[..],
+            b"..1s",
+            b"1s.2s",
+            b"",
+            b"1s..",
+            b"4294967296ms",
+        ] {
             assert_eq!(backoff(wrong), None);
         }
         let number = tries(&[c"5", c"in", c"60s"]).unwrap();
@@ -285,13 +296,33 @@ mod tests {
             ..Said::NOTHING
         };
         assert_eq!(Spec(&[said]).tries(), Some((5, Span(60_000))));
+        assert_eq!(tries(&[c"1", c"in", c"1ms"]), Some(1 << 16 | 1));
+        let most = tries(&[c"65535", c"in", c"281474976710655ms"]);
+        assert_eq!(most, Some(u64::MAX));
         for wrong in [
             &[c"5"][..],
             &[c"0", c"in", c"1s"],
+            &[c"65536", c"in", c"1s"],
             &[c"5", c"in", c"0s"],
+            &[c"5", c"in", c"281474976710656ms"],
             &[c"5", c"per", c"1s"],
         ] {
             assert_eq!(tries(wrong), None);
+        }
+    }
+
+    #[test]
+    fn what_holds_where_nothing_is_said() {
+        for (key, number) in [
+            (Key::ReadyTimeout, 60_000),
+            (Key::HealthEvery, 30_000),
+            (Key::HealthTries, 3),
+            (Key::Stable, 10_000),
+            (Key::LogSize, 10 * 1024 * 1024),
+            (Key::LogKeep, 5),
+            (Key::Instances, 1),
+        ] {
+            assert_eq!(Spec::DEFAULT.number(key), number, "{key:?}");
         }
     }
 

@@ -131,7 +131,7 @@ mod tests {
         assert!(!list.push(4) && !list.insert(0, 0));
         assert_eq!(*list, [1, 2, 3]);
         list.remove(0);
-        list.remove(7);
+        list.remove(2);
         assert_eq!(*list, [2, 3]);
         assert!(!list.insert(3, 9) && list.insert(2, 4));
         assert_eq!(*list, [2, 3, 4]);

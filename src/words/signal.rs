@@ -181,6 +181,7 @@ mod tests {
             ("RTMIN+31", None),
             ("RTMIN-1", None),
             ("RTMIN+", None),
+            ("RTMIN+3x", None),
             ("RTMIN+999", None),
             ("RTM", None),
             ("", None),

@@ -311,14 +311,20 @@ mod tests {
 
     #[test]
     fn spans() {
-        for (ms, text) in [
-            (0, "0.0s\n"),
-            (12_449, "12.4s\n"),
-            (59_999, "59.9s\n"),
-            (187_000, "3m07s\n"),
-            (18_120_000, "5h02m\n"),
+        for (ms, text, setting) in [
+            (0, "0.0s\n", "0s\n"),
+            (12_449, "12.4s\n", "12449ms\n"),
+            (59_999, "59.9s\n", "59999ms\n"),
+            (60_000, "1m00s\n", "60s\n"),
+            (187_000, "3m07s\n", "187s\n"),
+            (610_000, "10m10s\n", "610s\n"),
+            (3_599_999, "59m59s\n", "3599999ms\n"),
+            (3_600_000, "1h00m\n", "3600s\n"),
+            (18_120_000, "5h02m\n", "18120s\n"),
+            (86_399_999, "23h59m\n", "86399999ms\n"),
         ] {
             check(|line| _ = line.put_span(Span(ms)), text);
+            check(|line| _ = line.put_setting(Span(ms)), setting);
         }
     }
 
@@ -331,6 +337,12 @@ mod tests {
         let text = line.end();
         assert_eq!(text.len(), LINE_BYTES_MAX);
         assert!(text.ends_with(b"xx...\n"));
+        // One byte less than there is room for is not cut.
+        line.clear();
+        for _ in 2..LINE_BYTES_MAX {
+            line.put(text!("x"));
+        }
+        assert!(line.end().ends_with(b"xxxx\n"));
     }
 
     #[test]
