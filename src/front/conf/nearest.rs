@@ -74,10 +74,21 @@ mod tests {
             ("Wacthdog", Some("watchdog")),
             ("type", None),
             ("watchdogs", Some("watchdog")),
+            ("watchdogsss", None),
+            ("a-name-with-as-many-lettr", None),
+            ("a-name-as-long-as-can-b!", Some("a-name-as-long-as-can-be")),
             ("command", None),
             ("a-name-that-is-longer-than-any", None),
         ] {
-            let names = ["restart", "ready", "run", "type", "watchdog"];
+            let names = [
+                "restart",
+                "ready",
+                "run",
+                "type",
+                "watchdog",
+                "a-name-as-long-as-can-be",
+                "a-name-with-as-many-lettrs",
+            ];
             let near = nearest(
                 &mut |n| names.get(n).map(|name| name.as_bytes()),
                 word.as_bytes(),

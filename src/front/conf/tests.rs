@@ -19,11 +19,11 @@ use crate::words::time::Span;
 const FILES: [(&CStr, &[u8]); 9] = [
     (
         c"/etc/passwd",
-        b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n",
+        b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\nnul:x:9:10::/a\0b:/c\n",
     ),
     (
         c"/etc/group",
-        b"root:x:0:\napp:x:1001:\nweb:x:33:app,other\n",
+        b"root:x:0:\napp:x:1001:\nweb:x:33:app,other,1000\n",
     ),
     (
         c"/env",
@@ -126,6 +126,7 @@ fn words_are_split_as_a_shell_does() {
         ("a#b '#' \\#", &[c"a#b", c"#", c"#"]),
         ("a # c\n  b # d\n\tc", &[c"a", c"b", c"c"]),
         ("a \\\n  b", &[c"a", c"b"]),
+        ("\"a\\\\b \\` \\\n  c\"", &[c"a\\b `   c"]),
         ("a *.c ~ `x`", &[c"a", c"*.c", c"~", c"`x`"]),
         ("a\r\n", &[c"a"]),
         ("\"it's\" \" # |\"", &[c"it's", c" # |"]),
@@ -158,7 +159,7 @@ fn words_are_split_as_a_shell_does() {
 fn variables_are_expanded_and_not_split_again() {
     for (value, expected) in [
         ("$NAME", &[c"a value"][..]),
-        ("x${NAME}y", &[c"xa valuey"]),
+        ("x${NAME}y ${NAME}", &[c"xa valuey", c"a value"]),
         ("\"$NAME\" '$NAME'", &[c"a value", c"$NAME"]),
         ("a $EMPTY \"$EMPTY\"", &[c"a", c"", c""]),
         ("${NONE:-8080} ${NONE:-} ${EMPTY:-x}", &[c"8080", c"", c"x"]),
@@ -200,8 +201,8 @@ fn variables_are_expanded_and_not_split_again() {
 fn the_plan_of_the_design() {
     let plan = sound(
         "\u{feff}[pidlet] # container-wide\r\ngrace = 25s\r\nlog = prefix\r\nuntil=all\n\n\
-        [migrate]\ntype = oneshot\nrun = /app/migrate up\nafter = db\n\n\
-        [db]\nrun = /usr/bin/postgres -D /data\nuser = app\nready = tcp:5432\n\
+        [migrate]\ntype = oneshot\nrun = /app/migrate up\nafter = D_b-1.x@y\n\n\
+        [D_b-1.x@y]\nrun = /usr/bin/postgres -D /data\nuser = app\nready = tcp:5432\n\
         stop = INT 20s               # signal(s) and own timeout\n\n\
         [web]\nrun = /app/web --port ${PORT:-8080}\nafter = migrate\nuser = 1000:1000\n\
         restart = on-failure\nready = http://127.0.0.1:8080/healthz\n\n\
@@ -210,7 +211,7 @@ fn the_plan_of_the_design() {
     assert_eq!(plan.grace, Some(Span::seconds(25)));
     assert_eq!((plan.log, plan.until), (Log::Prefix, Essential::No));
     let names: Vec<&[u8]> = plan.services.iter().map(|service| service.name).collect();
-    assert_eq!(names, [&b"migrate"[..], b"db", b"web", b"nginx"]);
+    assert_eq!(names, [&b"migrate"[..], b"D_b-1.x@y", b"web", b"nginx"]);
     let [migrate, db, web, nginx] = &*plan.services else {
         std::panic!("four");
     };
@@ -286,7 +287,7 @@ fn what_is_said_of_the_container_is_said_once() {
 fn every_fault_is_said_with_its_place() {
     faults(
         "x = 1\n[pidlet]\ngrace = x\nhod = yes\nconfig = y\nlog = a b\n[a b]\nrun = a\nrun = b\n\
-        [c]\nredy = 1\nrun =\nnice = -21\nafter = d\nnonsense\n[d]\ndisabled = yes\nrun = x\n\
+        [c]\nredy = 1\nrun =\nnice = -21\nstop = INT x\nafter = d\nnonsense\n[d]\ndisabled = yes\nrun = x\n\
         [c]\nrun = x\nbefore = cc\n[e\n",
         &[
             ":1: x: it stands before the first [section]",
@@ -299,10 +300,11 @@ fn every_fault_is_said_with_its_place() {
             ":11: [c] redy: there is no such key; is it \"ready\"?",
             ":12: [c] run: it has no value",
             ":13: [c] nice: \"-21\": expected a number in the range -20 19",
-            ":15: [c] \"nonsense\": neither a [section] nor an unindented key = value",
-            ":22: [c] \"[e\": neither a [section] nor an unindented key = value",
-            ":19: [c] another section has this name",
-            ":14: [c] after: \"d\": there is no such service, or it is disabled",
+            ":14: [c] stop: \"x\": expected a signal, such as TERM or 15, and perhaps a duration",
+            ":16: [c] \"nonsense\": neither a [section] nor an unindented key = value",
+            ":23: [c] \"[e\": neither a [section] nor an unindented key = value",
+            ":20: [c] another section has this name",
+            ":15: [c] after: \"d\": there is no such service, or it is disabled",
         ],
     );
     faults(
@@ -404,7 +406,12 @@ fn users_and_files_that_are_not_there() {
             &[&format!(":3: [a] {fault}")],
         );
     }
-    assert_eq!(spec("groups = web 7").words(Key::Groups), [c"33", c"7"]);
+    let groups = spec("groups = web 9 10");
+    assert_eq!(groups.words(Key::Groups), [c"33", c"9", c"10"]);
+    // Who has a number and no name is a member of nothing else.
+    assert_eq!(spec("user = 1000").words(Key::Member), [c"1000"]);
+    let nul = [c"HOME=/a", c"USER=nul", c"LOGNAME=nul", c"SHELL=/c"];
+    assert_eq!(spec("user = nul").words(Key::Account), nul);
     let most = format!("groups ={}", " 7".repeat(GROUPS_MAX));
     assert_eq!(spec(&most).words(Key::Groups).len(), GROUPS_MAX);
     faults(
@@ -470,6 +477,9 @@ fn instances_and_directories_are_several_services() {
         parts.collect::<Vec<_>>(),
         [c"/three/a", c"/three/b", c"/three/c"]
     );
+    let plan = sound("[a]\ntype = oneshot\nrun-parts = /three\nenv = N=%i");
+    let mut specs = plan.services.iter().map(|service| service.spec);
+    assert!(specs.all(|spec| spec.words(Key::Env) == [c"N=1"]));
     // What is wrong with all of them is said once, and only services have numbers.
     faults(
         "[a]\nrun = x %i\ninstances = 3\nnice = 99\n[pidlet]\nrewrite = %i\n[b]\nrun = x\nnice = 1\nnice = 2",
@@ -487,7 +497,7 @@ fn instances_and_directories_are_several_services() {
 
 #[test]
 fn whoever_writes_to_a_service_is_after_it() {
-    let plan = sound("[a]\nrun = x\nstdout = service:log\n[log]\nrun = l");
+    let plan = sound("[a]\nrun = x\nfinish = service:b\nstdout = service:log\n[log]\nrun = l");
     assert_eq!(
         (plan.services[0].after, plan.services[1].after),
         (&[1][..], &[][..])
@@ -512,6 +522,8 @@ fn nothing_and_too_much() {
         .map(|n| format!("[s{n}]\nrun = x\ninstances = 1000\n"))
         .collect();
     faults(&many, &[": more than 65535 services"]);
+    let most = many.replacen("1000", "535", 1);
+    assert_eq!(sound(&most).services.len(), SERVICES_MAX);
 }
 
 #[test]
