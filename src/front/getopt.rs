@@ -337,6 +337,8 @@ text - with a dash
         check(&[c"-z", c"-a"], &["x: invalid option -- 'z'", "a"], 0);
         check(&[c"-n"], &["x: option requires an argument -- 'n'"], 0);
         check(&[c"--nope=1"], &["x: unrecognized option '--nope=1'"], 0);
+        // A letter alone is no long name.
+        check(&[c"--a"], &["x: unrecognized option '--a'"], 0);
         check(&[c"--re"], &["x: option '--re' is ambiguous"], 0);
         check(
             &[c"--rew"],
@@ -353,8 +355,8 @@ text - with a dash
     #[test]
     fn abbreviations_only_where_the_model_has_them() {
         assert_eq!(
-            read(&[c"x", c"--bot"], Names::Exact).0,
-            ["x: unrecognized option '--bot'"]
+            read(&[c"x", c"--bot", c"--both"], Names::Exact).0,
+            ["x: unrecognized option '--bot'", "both"]
         );
     }
 

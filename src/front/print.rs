@@ -166,9 +166,9 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_the_plan() {
-        let text = "[a]\nrun = a %%i 50%% %i\nenv = X=1\n\
+        let text = "[a]\nrun = a %%i 50%% %i ''\nenv = X_Y=1\n\
             env-file = /env\nenv-file = /d/b\nenv-dir = /d\nenv = Y\n";
-        let expected = "[pidlet]\nuntil = any\n\n[a]\nrun = a '%i' '50%' 1\nenv = X=1\n\
+        let expected = "[pidlet]\nuntil = any\n\n[a]\nrun = a '%i' '50%' 1 ''\nenv = X_Y=1\n\
             env = A=1 'B='\\''x y'\\'' $HOME' 'NAME=a value' C=3\nenv = 'a=1\n 2' b\nenv = Y\n";
         assert_eq!(printed(text), expected);
         assert_eq!(printed(expected), expected);
