@@ -207,13 +207,10 @@ impl<'t, 'a: 't> Options<'t, 'a> {
         let Some(place) = found else {
             return self.complain(text!("%: unrecognized option '--%'"));
         };
-        let attached = !value.is_empty();
-        if attached {
-            self.value = string(value);
-        }
+        self.value = string(value);
         self.name = self.table.entry(place).name();
         let missing = text!("%: option '--%' requires an argument");
-        self.given(place, attached, missing)
+        self.given(place, !value.is_empty(), missing)
     }
 
     /// The option at this place with its value, which is the next argument if none is attached;
