@@ -28,15 +28,14 @@ impl<'a> Reader<'_, '_, 'a> {
             // Whatever is wrong with it, it is there.
             b'R' => words = self.names(first, true).unwrap_or(&[c""]),
             b'g' | b'f' | b'F' => {
-                let whole;
-                // Where variables come from does not matter any more.
-                (whole, key) = match kind {
+                // Whatever is wrong, what there is counts: nothing comes of it. Where variables come
+                // from does not matter any more.
+                (_, key) = match kind {
                     b'g' => (self.groups(words), key),
                     b'f' => (self.env_file(first), Key::Env),
                     _ => (self.env_dir(first), Key::Env),
                 };
                 words = self.words.finish();
-                whole?;
             }
             _ => (),
         }
