@@ -205,7 +205,7 @@ pub fn put_lines(room: &mut [u8], input: &[u8], source: &Source, limit: usize) -
     let mut size = 1;
     let mut rest = input;
     loop {
-        let mut tail: &[u8] = if json { b"\"}\n" } else { b"\n" };
+        let mut tail: &[u8] = b"\"}\n";
         let mut len = newline(rest);
         if len > LINE_BYTES_MAX {
             len = whole_characters(rest);
@@ -214,16 +214,15 @@ pub fn put_lines(room: &mut [u8], input: &[u8], source: &Source, limit: usize) -
             } else {
                 b"\\\n"
             };
-        } else if len < rest.len() {
+        } else {
             len += 1;
             if !json {
                 // Its own newline is as good.
                 tail = b"";
             }
-        } else {
-            break;
         }
         let Some((line, behind)) = rest.split_at_checked(len) else {
+            // What is left is no whole line.
             break;
         };
         if json {
