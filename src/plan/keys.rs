@@ -127,9 +127,10 @@ impl Key {
         ORDER.get(n).map(|key| key.name())
     }
 
-    /// Whether keys of this kind can be said again and again in a section.
+    /// Whether keys of this kind can be said again and again in a section. So can those of files
+    /// with variables: what they say is noted as `env`.
     pub fn repeats(kind: u8) -> bool {
-        matches!(kind, b'N' | b'e' | b'f' | b'F')
+        matches!(kind, b'N' | b'e')
     }
 
     /// The number of the resource that it limits (asm-generic/resource.h), if it is a limit.
