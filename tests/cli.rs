@@ -166,6 +166,14 @@ fn settings_that_contradict_each_other_are_refused() {
         said,
     );
     check(&pidlet(&["-qq", "--lame-duck=9s", "--", "true"]), 0, "", "");
+    check(&pidlet(&["-qq", "--grace=0", "--", "true"]), 0, "", "");
+    // Too many commands are told before that, and the most that may be are not too many.
+    let most = ["x", "---"].repeat(65_534);
+    let too_many = "pidlet: more than 65535 commands\n";
+    for (more, said) in [(&["x"][..], said), (&["x", "---", "x"], too_many)] {
+        let run = Run::pidlet().args(["--lame-duck=9s", "--"]);
+        check(&run.args(&most).args(more).output(), 1, "", said);
+    }
 }
 
 #[test]
@@ -180,6 +188,12 @@ fn each_option_has_a_twin_in_the_environment_and_wins_over_it() {
         .env("PIDLET_EXPECT", "3")
         .output();
     assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+    let ended = run()
+        .args(["--dry-run", "-r", "HUP:0", "a"])
+        .env("PIDLET_REWRITE", "INT:0")
+        .output();
+    let printed = "[pidlet]\nuntil = any\nrewrite = HUP:0\n\n[a]\nrun = a\n";
+    check(&ended, 0, printed, "");
     let ended = run()
         .args(["false", "+", "true"])
         .env("PIDLET_SEPARATOR", "+");
@@ -219,16 +233,21 @@ fn a_dry_run_prints_the_plan_and_runs_nothing() {
         "--dry-run",
         "-g",
         "--hold",
+        "--log=json",
+        "--timestamps",
         "-e",
-        "3",
+        "0,3,255",
         "-r",
         "TERM:QUIT",
+        "-t",
+        "90s",
         "-r",
         "HUP:0",
-        "-t",
+        "-r",
+        "64:1",
     ];
     let commands = [
-        "90s",
+        "--lame-duck=2s",
         "-p",
         "INT",
         "--",
@@ -239,8 +258,9 @@ fn a_dry_run_prints_the_plan_and_runs_nothing() {
         "echo",
         "a b",
     ];
-    let expected = "[pidlet]\nuntil = any\ngrace = 90s\ngroup = yes\nhold = yes\n\
-        parent-death = INT\nrewrite = HUP:0\nrewrite = TERM:QUIT\nexpect = 3\n\n\
+    let expected = "[pidlet]\nuntil = any\ngrace = 90s\nlame-duck = 2s\ngroup = yes\nhold = yes\n\
+        parent-death = INT\nlog = json\ntimestamps = yes\nrewrite = HUP:0\n\
+        rewrite = TERM:QUIT\nrewrite = RTMIN+30:HUP\nexpect = 0\nexpect = 3\nexpect = 255\n\n\
         [echo]\nrun = /bin/echo 'it'\\''s' ''\n\n[echo-2]\nrun = echo 'a b'\n";
     check(
         &Run::pidlet().args(args).args(commands).output(),

@@ -365,3 +365,28 @@ impl Setting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches() {
+        let words = [
+            ("", 0),
+            ("yes", 1),
+            ("no", 0),
+            ("true", 1),
+            ("false", 0),
+            ("on", 1),
+            ("OFF", 0),
+        ];
+        let digits = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        for (text, count) in words.into_iter().chain(digits.into_iter().zip(0..)) {
+            assert_eq!(times(text.as_bytes()), Some(count), "{text:?}");
+        }
+        for text in ["10", "-1", "y", "perhaps"] {
+            assert_eq!(times(text.as_bytes()), None, "{text:?}");
+        }
+    }
+}

@@ -245,7 +245,11 @@ fn the_plan_of_the_design() {
 fn what_is_said_on_the_command_line_wins() {
     let question = Question {
         args: &[],
-        getenv: &|name| (name == b"PIDLET_GRACE").then_some(c"3s"),
+        getenv: &|name| match name {
+            b"PIDLET_GRACE" => Some(c"3s"),
+            b"PIDLET_LAME_DUCK" => Some(c"1s"),
+            _ => None,
+        },
         twins: true,
         own: 1,
         read: &|_| Err(Errno::NOENT),
@@ -261,9 +265,10 @@ fn what_is_said_on_the_command_line_wins() {
         &mut settings,
         &table,
         c"f",
-        b"[pidlet]\ngrace = 9s\nhold = yes\n[a]\nrun = a",
+        b"[pidlet]\ngrace = 9s\nlame-duck = 2s\nhold = yes\n[a]\nrun = a",
     );
     assert_eq!((plan.grace, plan.hold), (Some(Span::seconds(3)), true));
+    assert_eq!(plan.lame_duck, Span::seconds(1));
 }
 
 #[test]
