@@ -433,6 +433,18 @@ fn services_run_as_their_users() {
             );
         }
     }
+    // The groups that we have ourselves are not theirs, whoever is named.
+    for (said, groups) in [
+        ("user = daemon", "1\n"),
+        ("user = 12345", "12345\n"),
+        ("user = 12345\ngroups = 7", "12345 7\n"),
+        ("", "0 4 24\n"),
+    ] {
+        let plan = Plan::new(&format!("[a]\nrun = id -G\n{said}"));
+        let run = Run::new("/usr/bin/setpriv").args(["--groups", "4,24"]);
+        let ended = run.arg(pidlet()).args(["-c", &plan.file]).output();
+        assert_eq!(ended.stdout, groups, "{said}: {ended}");
+    }
     let text = format!("[a]\nuser = daemon\ncaps = net_bind_service chown\n{status}");
     for ended in ends(&text, 0) {
         for set in ["Prm", "Eff", "Bnd", "Amb"] {
