@@ -590,6 +590,34 @@ fn an_ordinary_user_may_say_who_he_is() {
     for ended in ends(&text, 0) {
         assert_eq!(ended.stdout, format!("{uid}\n"), "{ended}");
     }
+    if !is_root() {
+        skip!("only root may become an ordinary user");
+    }
+    let born = ["--reuid", "1000", "--regid", "1001", "--clear-groups"];
+    for (said, wrong) in [
+        ("user = 1000:1001", None),
+        ("user = 1000", Some("user \"1000\"")),
+        ("user = 1001:1001", Some("user \"1001:1001\"")),
+        ("user = 1000:1001\ngroups = 1001", Some("groups \"1001\"")),
+    ] {
+        let plan = Plan::new(&format!("[a]\n{said}\nrun = id -u"));
+        let run = Run::new("/usr/bin/setpriv").args(born).arg(pidlet());
+        let ended = run.args(["-q", "-c", &plan.file]).output();
+        let (code, output) = if wrong.is_some() {
+            (125, "")
+        } else {
+            (0, "1000\n")
+        };
+        assert_eq!(
+            (ended.exit, ended.stdout.as_str()),
+            (Exit::Code(code), output),
+            "{ended}"
+        );
+        let said = wrong.map(|wrong| {
+            format!("pidlet: a: {wrong}: Operation not permitted; container exits 125\n")
+        });
+        assert_eq!(ended.stderr, said.unwrap_or_default());
+    }
 }
 
 #[test]
