@@ -584,8 +584,14 @@ fn what_an_init_must_not_hold_is_let_go() {
 
 #[test]
 fn listen_pid_names_the_only_command() {
-    for (value, expected) in [("1", "rewritten\n"), ("77", "kept\n")] {
-        let run = Run::pidlet().args(["-qq", "--", probe(), "listen-pid"]);
+    let other = ["---", "true"];
+    for (value, more, expected) in [
+        ("1", &[][..], "rewritten\n"),
+        ("77", &[], "kept\n"),
+        ("1", &other, "kept\n"),
+    ] {
+        let run = Run::pidlet().args(["-qq", "-u", "all", "--", probe(), "listen-pid"]);
+        let run = run.args(more);
         check(
             &run.env("LISTEN_PID", value).env("LISTEN_FDS", "1").output(),
             0,

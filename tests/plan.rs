@@ -183,6 +183,13 @@ fn each_part_is_set_up_as_its_section_says() {
         ];
         assert_eq!(lines, expected, "{ended}");
     }
+    // What is not wanted is as it was.
+    let ours = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ours = ours.lines().find(|line| line.starts_with("NoNewPrivs"));
+    let text = "[a]\nno-new-privs = no\nrun = grep NoNewPrivs /proc/self/status";
+    for ended in ends(text, 0) {
+        assert_eq!(ended.stdout.lines().next(), ours, "{ended}");
+    }
 }
 
 #[test]
