@@ -600,7 +600,11 @@ fn an_ordinary_user_may_say_who_he_is() {
     if !is_root() {
         skip!("only root may become an ordinary user");
     }
+    // Even who may become any user does not with the groups that he has.
     let born = ["--reuid", "1000", "--regid", "1001", "--clear-groups"];
+    let born = born
+        .into_iter()
+        .chain(["--inh-caps", "+setuid", "--ambient-caps", "+setuid"]);
     for (said, wrong) in [
         ("user = 1000:1001", None),
         ("user = 1000", Some("user \"1000\"")),
@@ -608,7 +612,9 @@ fn an_ordinary_user_may_say_who_he_is() {
         ("user = 1000:1001\ngroups = 1001", Some("groups \"1001\"")),
     ] {
         let plan = Plan::new(&format!("[a]\n{said}\nrun = id -u"));
-        let run = Run::new("/usr/bin/setpriv").args(born).arg(pidlet());
+        let run = Run::new("/usr/bin/setpriv")
+            .args(born.clone())
+            .arg(pidlet());
         let ended = run.args(["-q", "-c", &plan.file]).output();
         let (code, output) = if wrong.is_some() {
             (125, "")
