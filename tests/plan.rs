@@ -265,6 +265,15 @@ fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
         let ended = plan.run(mode).env("OURS", "5").output();
         assert_eq!(ended.stdout, expected, "{ended}");
     }
+    // There is room for as many as are said.
+    let many: Vec<String> = (0..20).map(|number| format!("V{number}=x")).collect();
+    for ended in ends(&format!("[a]\nrun = env\nenv = {}", many.join(" ")), 0) {
+        let lines: Vec<&str> = ended.stdout.lines().collect();
+        assert!(
+            lines.ends_with(&many.iter().map(String::as_str).collect::<Vec<_>>()),
+            "{ended}"
+        );
+    }
     // Whoever reads what is printed is told where they came from no more.
     let ended = plan
         .run(Mode::Child)
@@ -682,6 +691,11 @@ fn passed_sockets_go_to_whom_they_are_for() {
     let run = plan.run(Mode::Pid1).env("LISTEN_PID", "1");
     let ended = run.env("LISTEN_FDS", "100").fd(pipe().0, 3).output();
     assert_eq!(ended.stdout, "fds=0 1 2 3\n", "{ended}");
+    // They are for another process: nobody gets them.
+    let plan = Plan::new("[a]\nsockets = yes\nrun = PROBE fds\n");
+    let run = plan.run(Mode::Pid1).env("LISTEN_PID", "77");
+    let ended = run.env("LISTEN_FDS", "1").fd(pipe().0, 3).output();
+    assert_eq!(ended.stdout, "fds=0 1 2\n", "{ended}");
 }
 
 #[test]
