@@ -41,6 +41,7 @@ fn what_was_asked_for_is_on_standard_output() {
             "{ended}"
         );
         assert!(ended.stdout.starts_with("Usage: pidlet "), "{ended}");
+        assert!(ended.stdout.ends_with(" it is that program.\n"), "{ended}");
         for option in OPTIONS {
             assert!(ended.stdout.contains(option), "{option}: {ended}");
         }

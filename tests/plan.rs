@@ -754,6 +754,14 @@ fn a_file_that_is_none() {
     }
     let ended = Run::pidlet().args(["-c", "/none", "--", "true"]).output();
     assert_eq!(ended.exit, Exit::Code(1), "{ended}");
+    // The peers know of no such file.
+    let plan = Plan::new("[a]\nrun = echo it is\n");
+    for name in ["tini", "dumb-init", "catatonit"] {
+        let run = Run::pidlet().arg0(name).env("PIDLET_CONFIG", &plan.file);
+        let ended = run.output();
+        assert_eq!((ended.exit, &*ended.stdout), (Exit::Code(1), ""), "{ended}");
+        assert!(ended.stderr.contains("sage: "), "{ended}");
+    }
 }
 
 #[test]
