@@ -224,6 +224,9 @@ fn each_option_has_a_twin_in_the_environment_and_wins_over_it() {
         .arg("true")
         .env("PIDLET_HOLD", "0")
         .env("PIDLET_DRY_RUN", "no")
+        // These two mean something else to somebody else.
+        .env("PIDLET_VERSION", "1.2")
+        .env("PIDLET_HELP", "wanted")
         .output();
     check(&ended, 0, "", "");
 }
