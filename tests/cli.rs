@@ -101,6 +101,7 @@ fn bad_options_are_refused_with_what_was_expected() {
         ("--parent-death", "parent-death", "SIGNOPE", signal),
         ("-p", "parent-death", "65", signal),
         ("--separator", "separator", "", "a word"),
+        ("-c", "config", "", "a path"),
     ];
     for (option, name, value, expected) in rows {
         let ended = pidlet(&[option, value, "--", "true"]);
