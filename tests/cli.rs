@@ -197,10 +197,11 @@ fn each_option_has_a_twin_in_the_environment_and_wins_over_it() {
     let printed = "[pidlet]\nuntil = any\nrewrite = HUP:0\n\n[a]\nrun = a\n";
     check(&ended, 0, printed, "");
     let ended = run()
-        .args(["false", "+", "true"])
+        .args(["true", "+"])
+        .args(exit("3"))
         .env("PIDLET_SEPARATOR", "+");
     let ended = ended.env("PIDLET_UNTIL", "all").output();
-    assert_eq!(ended.exit, Exit::Code(1), "{ended}");
+    assert_eq!(ended.exit, Exit::Code(3), "{ended}");
     let ended = run().args(["--until", "any", "--dry-run", "a", "---", "b"]);
     let ended = ended
         .env("PIDLET_UNTIL", "all")
