@@ -610,10 +610,10 @@ fn listen_pid_names_the_only_command() {
 #[test]
 fn masks_and_dispositions_are_those_that_we_were_given() {
     use libc::{SIGCHLD, SIGHUP, SIGPIPE, SIGTERM, SIGUSR1};
-    for mode in Mode::BOTH {
-        let blocked = [SIGUSR1, SIGTERM];
-        let ignored = [SIGPIPE, SIGHUP, SIGCHLD];
-        let given = |run: Run| run.mode(mode).block(&blocked).ignore(&ignored);
+    let blocked = [SIGUSR1, SIGTERM];
+    let some: &[_] = &[SIGPIPE, SIGHUP, SIGCHLD];
+    for (mode, ignored) in Mode::BOTH.map(|mode| [(mode, some), (mode, &[])]).concat() {
+        let given = |run: Run| run.mode(mode).block(&blocked).ignore(ignored);
         let direct = given(Run::new(probe())).args(["mask"]).output();
         let through = given(Run::pidlet())
             .args(["-qq", "--", probe(), "mask"])
