@@ -300,7 +300,12 @@ fn success_is_said_later_than_failure_and_a_fault_always() {
 
 /// What the peers say at a verbosity of theirs.
 const PEERS: [(Style, u32, &str, &[&str]); 9] = [
-    (Style::Tini, 1, "start, z exits 0, HUP, a exits 3", &[]),
+    (
+        Style::Tini,
+        1,
+        "start, z exits 0, z killed SEGV, HUP, a exits 3",
+        &[],
+    ),
     (
         Style::Tini,
         3,
@@ -380,10 +385,8 @@ fn the_peers_words() {
         plan.verbosity = 1;
         plan.warn_on_reap = true;
     };
-    assert_eq!(
-        said(1, set, "start, z exits 0"),
-        ["[WARN  tini (1)] Reaped zombie process with pid=999"]
-    );
+    let reaped = "[WARN  tini (1)] Reaped zombie process with pid=999";
+    assert_eq!(said(1, set, "start, z exits 0, z killed SEGV"), [reaped; 2]);
 }
 
 #[test]

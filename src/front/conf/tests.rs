@@ -69,6 +69,12 @@ fn plan(text: &(impl AsRef<[u8]> + ?Sized)) -> (Plan<'static>, Vec<String>) {
                 Ok(())
             }
             (b"/empty", _) => Ok(()),
+            (b"/1000" | b"/1001", _) => {
+                let count = std::str::from_utf8(&path.to_bytes()[1..]).unwrap();
+                let names = (0..count.parse().unwrap()).map(|number: u32| format!("{number:04}"));
+                names.for_each(|name| each(name.as_bytes()));
+                Ok(())
+            }
             _ => Err(Errno::NOENT),
         },
         print: Box::leak(Box::new(print)),
@@ -364,6 +370,12 @@ fn settings_that_do_not_go_together() {
         "[a]\ntype = oneshot\nrun-parts = /d\ninstances = 2",
         &[":1: [a] run-parts is for type = oneshot, without instances"],
     );
+    let plan = sound("[a]\ntype = oneshot\nrun-parts = /1000");
+    assert_eq!(plan.services.len(), 1000);
+    faults(
+        "[a]\ntype = oneshot\nrun-parts = /1001",
+        &[":3: [a] run-parts: more than 1000 programs"],
+    );
     sound("[a]\nrun = x\ntty = yes\n[b]\nrun = x\ntty = no");
     faults(
         "[a]\nrun = x\ntty = yes\n[b]\nrun = x\ntty = yes",
@@ -400,6 +412,11 @@ fn users_and_files_that_are_not_there() {
         (
             "env-file = /nul",
             "env-file: \"A=1\\x00B=2\": neither NAME nor NAME=VALUE",
+        ),
+        // Of variables there may be more than of programs.
+        (
+            "env-dir = /1001",
+            "env-dir: cannot read it: No such file or directory",
         ),
         (
             "env-dir = /none",
