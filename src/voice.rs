@@ -10,7 +10,6 @@
 //! | `%j` | what could not be done: a key of its section with its value |
 //! | `%p` `%o` | the process concerned, our own |
 //! | `%c` | the exit code of a process, or the signal's number that killed it |
-//! | `%k` | the same as a shell counts: 128 plus the number |
 //! | `%S` `%N` | a signal, its number |
 //! | `%T` `%M` | the signal that it is rewritten to, its number |
 //! | `%e` | an error in the words of strerror(3) |
@@ -197,7 +196,6 @@ impl Facts<'_, '_> {
             b'p' => _ = line.put_number((record.main | message.pid).into()),
             b'o' => _ = line.put_number(self.own.into()),
             b'c' | b'N' => _ = line.put_number(self.number().into()),
-            b'k' => _ = line.put_number(self.shell_code().into()),
             b'x' => _ = line.put_number(message.code.into()),
             b'M' => _ = line.put_number(message.to.into()),
             b'S' => line.put_maybe_signal(self.number()),
@@ -227,15 +225,6 @@ impl Facts<'_, '_> {
             End::Process(Status::Exited(code)) => code,
             End::Process(Status::Killed(signal)) => signal.number(),
             _ => self.message.code | self.message.signal,
-        }
-    }
-
-    /// The same as a shell counts.
-    fn shell_code(&self) -> u8 {
-        match self.record.end {
-            End::Process(status) => status.code(),
-            _ if self.message.signal != 0 => 128 + self.message.signal,
-            _ => self.message.code,
         }
     }
 

@@ -76,7 +76,7 @@ pub const WORDS: Text = text!(
 
 
 1[dumb-init] Cannot signal process %p: %e
-1[dumb-init] Child exited with status %k. Goodbye.
+1[dumb-init] Child exited with status %x. Goodbye.
 "
 );
 
