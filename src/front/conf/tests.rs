@@ -384,6 +384,20 @@ fn settings_that_do_not_go_together() {
 }
 
 #[test]
+fn the_only_service_is_passed_everything_unless_it_is_said_how_it_stops() {
+    for (said, passed) in [
+        ("ready = fd:3\ntty = yes", true),
+        ("restart = always", false),
+        ("stop = INT", false),
+        ("stop-timeout = 1s", false),
+        ("[y]\nrun = y", false),
+    ] {
+        let plan = sound(&format!("[x]\nrun = x\n{said}"));
+        assert_eq!(plan.pass_through(), passed, "{said}");
+    }
+}
+
+#[test]
 fn users_and_files_that_are_not_there() {
     for (said, fault) in [
         ("user = nobody", "user: \"nobody\": not in /etc/passwd"),
