@@ -36,15 +36,15 @@ pub fn whole(path: &CStr) -> Result<&'static [u8], Errno> {
 }
 
 fn read_whole(file: c_int) -> Result<&'static [u8], Errno> {
-    let (mode, size) = raw::status(file, c"");
-    match mode & S_IFMT {
+    let about = raw::status(file, c"", 0);
+    match about.st_mode & S_IFMT {
         S_IFREG => (),
         S_IFDIR => return Err(Errno::ISDIR),
         _ => return Err(Errno::INVAL),
     }
     // The kernel's own files are as large as nothing until they are read. A file that grows while
     // it is read is read as far as it was.
-    let mut size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
+    let mut size = usize::try_from(about.st_size).map_err(|_| Errno::FBIG)?;
     if size == 0 {
         size = UNKNOWN_SIZE;
     }
@@ -72,7 +72,7 @@ pub fn list(path: &CStr, programs: bool, each: &mut dyn FnMut(&[u8])) -> Result<
     entries(path, &mut |directory, name| {
         let hidden = name.to_bytes().starts_with(b".");
         if !hidden
-            && raw::status(directory, name).0 & S_IFMT == S_IFREG
+            && raw::status(directory, name, 0).st_mode & S_IFMT == S_IFREG
             && (!programs || raw::may_execute(directory, name))
         {
             each(name.to_bytes());

@@ -124,7 +124,7 @@ pub fn user_of(spec: Spec) -> u32 {
 pub fn may_name(user: u32, pid: Pid) -> bool {
     let mut path = Line::new();
     path.put(text!("/proc/")).put_number(pid.into()).push(0);
-    user == 0 || rustix::fs::stat(text::string(path.text())).is_ok_and(|file| file.st_uid == user)
+    user == 0 || raw::status(raw::HERE, text::string(path.text()), 0).st_uid == user
 }
 
 /// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)); zeroes if

@@ -378,11 +378,11 @@ pub fn open(path: &CStr, flags: u32) -> Fd {
     let own = sys::O_CLOEXEC | sys::O_NONBLOCK | sys::O_NOCTTY | sys::O_LARGEFILE;
     let (path, flags) = (path.as_ptr() as usize, (flags | own) as usize);
     // SAFETY: the path is a C string.
-    unsafe { syscall(sys::__NR_openat, [HERE, path, flags, 0o644]) as Fd }
+    unsafe { syscall(sys::__NR_openat, [HERE as usize, path, flags, 0o644]) as Fd }
 }
 
 /// Relative paths begin in our directory.
-const HERE: usize = sys::AT_FDCWD as usize;
+pub const HERE: c_int = sys::AT_FDCWD;
 
 /// read(2): how many bytes there were, or an error's number negated.
 pub fn read(fd: c_int, buffer: &mut [u8]) -> isize {
@@ -400,7 +400,7 @@ pub fn write(fd: c_int, text: &[u8]) -> Result<(), Errno> {
 
 /// Whether a file is there.
 pub fn exists(path: &CStr) -> bool {
-    may(HERE as c_int, path, sys::F_OK)
+    may(HERE, path, sys::F_OK)
 }
 
 /// Whether a file is there that we may execute; a relative path begins in a directory.
@@ -417,22 +417,25 @@ fn may(directory: c_int, path: &CStr, what: u32) -> bool {
 
 // On 32-bit architectures the first calls had 32 bits for a size.
 #[cfg(target_pointer_width = "32")]
-use sys::{__NR_fstatat64 as FSTATAT, stat64 as Stat};
+use sys::__NR_fstatat64 as FSTATAT;
 #[cfg(target_pointer_width = "64")]
-use sys::{__NR_newfstatat as FSTATAT, stat as Stat};
+use sys::__NR_newfstatat as FSTATAT;
+#[cfg(target_pointer_width = "64")]
+pub use sys::stat as Stat;
+#[cfg(target_pointer_width = "32")]
+pub use sys::stat64 as Stat;
 
-/// The mode and the size of a file in a directory, of an open file if the path is empty; zeroes if
-/// there is none.
+/// What is known of a file in a directory, or of an open file if the path is empty: all zeroes if there is
+/// none. `AT_SYMLINK_NOFOLLOW` asks for a link itself.
 #[inline(never)]
-pub fn status(directory: c_int, path: &CStr) -> (u32, u64) {
+pub fn status(directory: c_int, path: &CStr, flags: u32) -> Stat {
     let mut about = MaybeUninit::<Stat>::zeroed();
-    // SAFETY: the path is a C string, the structure the kernel's.
+    // SAFETY: the path is a C string, the structure the kernel's, and all zeroes are a valid one.
     unsafe {
         let (path, place) = (path.as_ptr() as usize, about.as_mut_ptr() as usize);
-        let flags = sys::AT_EMPTY_PATH as usize;
+        let flags = (flags | sys::AT_EMPTY_PATH) as usize;
         syscall(FSTATAT, [directory as usize, path, place, flags]);
-        let about = about.as_ptr();
-        ((*about).st_mode, (*about).st_size as u64)
+        about.assume_init()
     }
 }
 
@@ -451,7 +454,7 @@ pub fn read_link<'b>(path: &CStr, buffer: &'b mut [u8]) -> &'b [u8] {
     let len = unsafe {
         syscall(
             sys::__NR_readlinkat,
-            [HERE, path.as_ptr() as usize, place, size],
+            [HERE as usize, path.as_ptr() as usize, place, size],
         )
     };
     buffer.get(..answer(len).unwrap_or(0)).unwrap_or(&[])

@@ -142,7 +142,7 @@ pub fn termination_log(path: Option<&CStr>, text: &[u8]) -> Result<(), Errno> {
     if file < 0 {
         return Err(raw::errno(file as isize));
     }
-    if path.is_none() && raw::status(file, c"").1 != 0 {
+    if path.is_none() && raw::status(file, c"", 0).st_size != 0 {
         return Ok(());
     }
     raw::write(file, text)

@@ -6,10 +6,11 @@
 use core::ffi::{CStr, c_int};
 use core::mem::{replace, take};
 
-use linux_raw_sys::general::{O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY};
+use linux_raw_sys::general::{
+    AT_SYMLINK_NOFOLLOW, O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY, S_IFMT, S_IFREG,
+};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::BorrowedFd;
-use rustix::fs::{FileType, Stat};
 
 use super::reactor::{Reactor, Token, away_from_the_three, now};
 use super::{raw, say};
@@ -73,7 +74,7 @@ impl<'p> Sink<'p> {
     #[inline(never)]
     pub fn own(&mut self, fd: c_int, form: Form) {
         (self.fd, self.form) = (fd, form);
-        self.examine();
+        self.learn(fd, c"");
         self.waits = !self.regular;
         if form == Form::Colour && !raw::is_terminal(fd) {
             self.form = Form::Prefix;
@@ -85,18 +86,11 @@ impl<'p> Sink<'p> {
         self.identity == other.identity
     }
 
-    /// Learns what is open.
+    /// Learns what there is now, as [`raw::status`] has it, and tells whether it is what there was.
     #[inline(never)]
-    fn examine(&mut self) {
-        if let Ok(about) = rustix::fs::fstat(borrow(self.fd)) {
-            self.learn(&about);
-        }
-    }
-
-    /// Learns what there is, and tells whether it is what there was.
-    #[inline(never)]
-    fn learn(&mut self, about: &Stat) -> bool {
-        self.regular = FileType::from_raw_mode(about.st_mode) == FileType::RegularFile;
+    fn learn(&mut self, fd: c_int, path: &CStr) -> bool {
+        let about = raw::status(fd, path, 0);
+        self.regular = about.st_mode & S_IFMT == S_IFREG;
         self.left = u64::MAX;
         if self.regular && self.size_max > 0 {
             self.left = self.size_max.saturating_sub(about.st_size as u64);
@@ -118,14 +112,9 @@ impl<'p> Sink<'p> {
             return;
         }
         self.look_at = now.after(BELIEVED);
-        if self.fd != CLOSED {
-            if let Ok(about) = rustix::fs::stat(path) {
-                if self.learn(&about) {
-                    return;
-                }
-            }
+        if self.fd == CLOSED || !self.learn(raw::HERE, path) {
+            self.open(path);
         }
-        self.open(path);
     }
 
     #[inline(never)]
@@ -137,12 +126,7 @@ impl<'p> Sink<'p> {
         self.fd = CLOSED;
         let flags = O_WRONLY | O_APPEND | O_CREAT;
         let mut file = raw::open(path, flags | O_NOFOLLOW);
-        // A link may be the work of a service that may write in its directory and not where it leads.
-        if file < 0
-            && raw::errno(file as isize) == Errno::LOOP
-            && rustix::fs::lstat(path)
-                .is_ok_and(|link| [0, raw::own_user().0].contains(&link.st_uid))
-        {
+        if file < 0 && raw::errno(file as isize) == Errno::LOOP && is_trusted(path) {
             file = raw::open(path, flags);
         }
         if file < 0 {
@@ -150,7 +134,7 @@ impl<'p> Sink<'p> {
             return;
         }
         self.fd = away_from_the_three(file).max(CLOSED);
-        self.examine();
+        self.learn(self.fd, c"");
     }
 
     /// Begins a new file, and gives the old ones the next numbers.
@@ -252,6 +236,14 @@ pub fn borrow(fd: c_int) -> BorrowedFd<'static> {
     // SAFETY: what we hold stays open for as long as it is used; a number that is none of ours
     // fails, and that is all.
     unsafe { BorrowedFd::borrow_raw(fd.max(0)) }
+}
+
+/// Whether a link is ours or root's: it may be the work of a service that may write in its directory and not
+/// where it leads.
+fn is_trusted(link: &CStr) -> bool {
+    let about = raw::status(raw::HERE, link, AT_SYMLINK_NOFOLLOW);
+    // Of one that is gone all is zero.
+    about.st_mode != 0 && [0, raw::own_user().0].contains(&about.st_uid)
 }
 
 /// The path of an old file, or of the one that is written to for 0. Empty, which is no file, where it
