@@ -200,10 +200,7 @@ impl<'p> Init<'p> {
     #[inline(never)]
     fn start(&mut self, service: usize) {
         let what = self.what(service);
-        let last = self
-            .supervisor
-            .record(service as Place)
-            .map_or(0, |record| record.main);
+        let last = self.supervisor.record(service as Place).main;
         if last != 0 && what == What::Run {
             // A daemon that nobody has found has not been seen to end.
             self.outputs.ended(service, &mut self.reactor);
@@ -270,13 +267,12 @@ impl<'p> Init<'p> {
 
     /// What is to be started of a service: itself, or its `finish` command with how it ended.
     fn what(&self, service: usize) -> What {
-        match self.supervisor.record(service as Place) {
-            Some(record) if record.state == State::Finishing => match record.end {
-                End::Process(Status::Killed(signal)) => What::Finish(256, signal.number()),
-                End::Process(Status::Exited(code)) => What::Finish(code.into(), 0),
-                _ => What::Finish(256, 0),
-            },
-            _ => What::Run,
+        let record = self.supervisor.record(service as Place);
+        match record.end {
+            _ if record.state != State::Finishing => What::Run,
+            End::Process(Status::Killed(signal)) => What::Finish(256, signal.number()),
+            End::Process(Status::Exited(code)) => What::Finish(code.into(), 0),
+            _ => What::Finish(256, 0),
         }
     }
 
@@ -408,9 +404,10 @@ impl<'p> Init<'p> {
 
     /// Which key says how a service is checked now.
     fn checked(&self, place: Place) -> Key {
-        match self.supervisor.record(place) {
-            Some(record) if record.up => Key::Health,
-            _ => Key::Ready,
+        if self.supervisor.record(place).up {
+            Key::Health
+        } else {
+            Key::Ready
         }
     }
 
@@ -420,9 +417,9 @@ impl<'p> Init<'p> {
 
     /// Checks a service once. What comes of it is fetched later: we are in the midst of a step.
     fn check(&mut self, place: Place) {
-        let state = self.supervisor.record(place).map(|record| record.state);
+        let state = self.supervisor.record(place).state;
         let finding = match self.probe(place) {
-            _ if state == Some(State::Launched) => match self.pid_file(place) {
+            _ if state == State::Launched => match self.pid_file(place) {
                 Finding::Bad | Finding::Stranger if reap::is_childless() => Finding::Nobody,
                 finding => finding,
             },

@@ -7,7 +7,7 @@ use crate::words::exit::Status;
 use crate::words::signal::Signal;
 
 /// What is said: the lines of a style, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
     /// A service runs.

@@ -87,7 +87,16 @@ struct Facts<'s, 'p> {
 /// Whether such a message may be said at all. Of those that come all the time it is known without
 /// looking for the words.
 pub fn may_say(kind: Kind, plan: &Plan) -> bool {
-    !(Kind::Received..=Kind::OrphanKilled).contains(&kind) || plan.tells_all()
+    let often = matches!(
+        kind,
+        Kind::Received
+            | Kind::Rewritten
+            | Kind::PassedOn
+            | Kind::Dropped
+            | Kind::OrphanExited
+            | Kind::OrphanKilled
+    );
+    !often || plan.tells_all()
 }
 
 /// Writes `message` as the plan's style has it; `None` if it is not to be said.
@@ -116,7 +125,7 @@ fn write_in(
 ) -> Option<Stream> {
     let facts = Facts {
         plan: supervisor.plan(),
-        record: supervisor.of(message.service),
+        record: supervisor.record(message.service),
         message,
         own,
     };
@@ -137,7 +146,9 @@ fn write_in(
         // It was not said before, and the peers say nothing after it.
         kind = facts.record.reason();
     }
-    if (Kind::KilledByUs..=Kind::KilledFromOutside).contains(&kind) && !ours {
+    if let (Kind::KilledByUs | Kind::KilledForMemory | Kind::KilledFromOutside, false) =
+        (kind, ours)
+    {
         // Who killed it and why is for the last line, in every style but ours.
         kind = Kind::Killed;
     }

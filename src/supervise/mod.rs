@@ -449,13 +449,8 @@ impl<'p> Supervisor<'p> {
         self.plan
     }
 
-    /// What is known of a service.
-    pub fn record(&self, place: Place) -> Option<&Record> {
-        self.services.all.get(usize::from(place))
-    }
-
-    /// The same; of a place that no service has it is nothing.
-    pub(crate) fn of(&self, place: Place) -> &Record {
+    /// What is known of a service; of a place that no service has it is nothing.
+    pub fn record(&self, place: Place) -> &Record {
         self.services.see(place)
     }
 

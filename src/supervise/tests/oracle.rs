@@ -66,7 +66,7 @@ impl Oracle {
     /// since its time has come.
     pub fn look(&mut self, plan: &Plan, supervisor: &Supervisor, first: Option<usize>) {
         for service in first.into_iter().chain(0..self.gone.len()) {
-            let record = supervisor.record(service as Place).unwrap();
+            let record = supervisor.record(service as Place);
             if self.gone[service] {
                 continue;
             }
@@ -122,7 +122,7 @@ impl Oracle {
 
 /// The code that a service's end gives, and whether it failed.
 fn verdict(supervisor: &Supervisor, service: usize) -> Option<(u8, bool)> {
-    let record = supervisor.record(service as Place).unwrap();
+    let record = supervisor.record(service as Place);
     let (code, as_told) = match record.end {
         End::None => return None,
         End::NotStarted(fault) if fault.step == Step::Exec => (127, false),

@@ -174,7 +174,7 @@ impl<'p> Simulation<'p> {
     }
 
     fn is(&self, service: usize, state: State) -> bool {
-        self.supervisor.record(service as Place).unwrap().state == state
+        self.supervisor.record(service as Place).state == state
     }
 
     fn live(&self, service: usize) -> bool {
@@ -325,7 +325,7 @@ impl<'p> Simulation<'p> {
             });
             // A launcher's end is none of the service, even if the stop begins in the same step.
             let over = |service: &usize| {
-                let record = self.supervisor.record(*service as Place).unwrap();
+                let record = self.supervisor.record(*service as Place);
                 record.state != State::Launched && record.end != End::None
             };
             if let Some(service) = ran.filter(over) {
@@ -367,7 +367,7 @@ impl<'p> Simulation<'p> {
         }
         let mut first_due = NEVER;
         for place in 0..self.plan.services.len() {
-            let record = self.supervisor.record(place as Place).unwrap();
+            let record = self.supervisor.record(place as Place);
             first_due = first_due.min(record.limit).min(record.check_at);
             self.was_up[place] |= record.up;
             let runs = matches!(record.state, State::Running);
@@ -444,12 +444,7 @@ impl<'p> Simulation<'p> {
             return;
         }
         let alive = process.end.is_none_or(|(at, _)| at > self.now);
-        let at_fault = self
-            .supervisor
-            .record(service as Place)
-            .unwrap()
-            .fault
-            .is_some();
+        let at_fault = self.supervisor.record(service as Place).fault.is_some();
         if process.told || !alive || at_fault || self.plan.pass_through() {
             return;
         }

@@ -291,7 +291,7 @@ fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
         assert!((full - full / 4..=full).contains(delay), "{delays:?}");
     }
     world.play("10s a exits 0 => -a:TERM");
-    assert!(world.supervisor.record(0).unwrap().delay <= span("1s"));
+    assert!(world.supervisor.record(0).delay <= span("1s"));
     // What waits to be started again is simply not started any more, and did not fail.
     world.play("TERM => b:TERM b:CONT\nb killed TERM => look\ngone => exit 143");
 }
@@ -303,7 +303,7 @@ fn how_long_a_life_makes_good_is_said_with_stable() {
     world.play("start a\nstart b");
     for (life, full) in [("1999", 1000), ("1999", 2000), ("2000", 1000), ("0", 2000)] {
         world.play(&std::format!("{life}ms a exits 0 => -a:TERM"));
-        let delay = world.supervisor.record(0).unwrap().delay.0;
+        let delay = world.supervisor.record(0).delay.0;
         assert!((full - full / 4..=full).contains(&delay), "{life} {delay}");
         world.play(&std::format!("{delay}ms\nstart a"));
     }
@@ -354,7 +354,7 @@ fn a_start_that_failed_was_no_life() {
     let said = "restart = always\nbackoff = 1s..8s\nstable = 2s";
     let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\n2s a exits 0 => -a:TERM\n1s\nstart a ENOENT");
-    let delay = world.supervisor.record(0).unwrap().delay;
+    let delay = world.supervisor.record(0).delay;
     assert!(delay > span("1s"), "{delay:?}");
 }
 
@@ -362,7 +362,7 @@ fn a_start_that_failed_was_no_life() {
 fn those_that_died_of_the_same_thing_do_not_all_start_again_at_once() {
     let mut world = planned(&[(&[], ALWAYS), (&[], ALWAYS)], nothing);
     world.play("start\na exits 1 => -a:TERM\nb exits 1 => -b:TERM");
-    let delay = |place| world.supervisor.record(place).unwrap().delay;
+    let delay = |place| world.supervisor.record(place).delay;
     assert_ne!(delay(0), delay(1));
 }
 
@@ -527,7 +527,7 @@ fn a_daemon_is_the_process_that_its_pid_file_names() {
     world.play("20ms => check 0");
     world.finds("a", Finding::Main(MAIN));
     world.play("start b");
-    assert_eq!(world.supervisor.record(0).unwrap().pid, MAIN);
+    assert_eq!(world.supervisor.record(0).pid, MAIN);
     assert_eq!(world.supervisor.next(), Next::Wait(None));
     world.step(super::ended(
         MAIN,
@@ -579,7 +579,7 @@ fn what_a_launcher_names_is_nothing_beside_the_pid_file() {
     world.play("start a");
     for notice in [Notice::Heir(MAIN), Notice::Main(MAIN)] {
         world.says("a", notice);
-        assert_eq!(world.supervisor.record(0).unwrap().pid, pid("a"));
+        assert_eq!(world.supervisor.record(0).pid, pid("a"));
         assert_eq!(world.supervisor.heir(0), 0);
     }
     world.play("a exits 0 => check 0");
@@ -603,7 +603,7 @@ fn two_daemons_with_one_pid_file_are_not_one_process() {
     // Both files were looked at before anything came of it.
     world.finds("a", Finding::Main(MAIN));
     world.finds("b", Finding::Main(MAIN));
-    assert_eq!(world.supervisor.record(1).unwrap().state, State::Launched);
+    assert_eq!(world.supervisor.record(1).state, State::Launched);
     let status = crate::words::exit::Status::Exited(4);
     assert_eq!(world.step(super::ended(MAIN, status, false)), "look");
     world.play("gone => exit 4");
@@ -615,7 +615,7 @@ fn no_service_takes_the_process_of_another_one() {
     world.play("start");
     for (named, expected) in [(pid("b"), pid("a")), (pid("a"), pid("a")), (MAIN, MAIN)] {
         world.says("a", Notice::Main(named));
-        assert_eq!(world.supervisor.record(0).unwrap().pid, expected);
+        assert_eq!(world.supervisor.record(0).pid, expected);
         assert_eq!(world.supervisor.service_of(pid("b")), 1);
     }
     // Nor does it keep the one that it had, or take one where it does not run.
@@ -635,7 +635,7 @@ fn a_service_has_the_heir_that_it_has_named_until_it_is_told_to_end() {
     world.play("start");
     assert_eq!(world.supervisor.heir(0), 0);
     world.says("a", Notice::Heir(MAIN));
-    assert_eq!(world.supervisor.record(0).unwrap().pid, pid("a"));
+    assert_eq!(world.supervisor.record(0).pid, pid("a"));
     assert_eq!(world.supervisor.heir(0), MAIN);
     world.play("INT => a:TERM a:CONT b:TERM b:CONT");
     assert_eq!(world.supervisor.heir(0), 0);
@@ -703,7 +703,7 @@ fn one_may_read_from_all_that_there_are_twice() {
         );
     }
     let world = World::new(sound(&text), PID_1);
-    assert_eq!(world.supervisor.record(0).unwrap().feeders, 66_000);
+    assert_eq!(world.supervisor.record(0).feeders, 66_000);
 }
 
 #[test]

@@ -134,12 +134,9 @@ impl<'p> Life<'p> {
         match self.supervisor.next() {
             Next::Exit(_) => return false,
             Next::Start(service) => {
-                let state = self
-                    .supervisor
-                    .record(service as Place)
-                    .map(|record| record.state);
+                let state = self.supervisor.record(service as Place).state;
                 assert!(
-                    matches!(state, Some(State::Waiting | State::Finishing)),
+                    matches!(state, State::Waiting | State::Finishing),
                     "{state:?}"
                 );
                 self.starts += 1;

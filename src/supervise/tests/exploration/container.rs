@@ -284,7 +284,7 @@ impl<'p> Container<'p> {
     }
 
     fn record(&self, service: usize) -> &super::super::super::Record {
-        self.supervisor.record(service as Place).expect("a service")
+        self.supervisor.record(service as Place)
     }
 
     fn process(&self, pid: Pid) -> Option<&Process> {
@@ -840,7 +840,7 @@ impl<'p> Container<'p> {
         let due = self.supervisor.services.first_due() <= self.now;
         let start = matches!(self.supervisor.next(), Next::Start(_));
         let mut services = self.supervisor.places();
-        let launched = services.any(|place| self.supervisor.of(place).state == State::Launched);
+        let launched = services.any(|place| self.supervisor.record(place).state == State::Launched);
         let waits = match self.supervisor.phase {
             // A daemon may serve that is not known yet.
             Phase::LameDuck => self.supervisor.running == 0 && !launched,
