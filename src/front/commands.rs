@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::plan::names::number_copies;
 use crate::plan::{Plan, SERVICES_MAX, Service};
-use crate::words::list::List;
+use crate::words::list::{List, room};
 
 /// What separates commands where nothing else is said.
 pub const SEPARATOR: &[u8] = b"---";
@@ -17,21 +17,21 @@ pub fn add<'a>(
 ) -> Result<(), usize> {
     let separates = |word: &&CStr| Some(word.to_bytes()) == separator;
     let count = 1 + words.iter().filter(|word| separates(word)).count();
-    plan.services = List::with_room(Service::NONE, count);
-    for run in words.split(separates) {
+    let services = room(Service::NONE, count);
+    for (place, run) in words.split(separates).enumerate() {
         let Some(program) = run.first() else {
-            return Err(plan.services.len());
+            return Err(place);
         };
-        plan.services.push(Service {
-            name: last_component(program.to_bytes()),
-            run,
-            ..Service::NONE
-        });
+        if let Some(service) = services.get_mut(place) {
+            service.name = last_component(program.to_bytes());
+            service.run = run;
+        }
     }
     // Of more the plan's check says so.
-    if plan.services.len() <= SERVICES_MAX {
-        number_copies(&mut plan.services);
+    if count <= SERVICES_MAX {
+        number_copies(services);
     }
+    plan.services = List::of(services);
     Ok(())
 }
 
