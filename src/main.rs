@@ -439,10 +439,8 @@ impl<'p> Init<'p> {
     /// Tells the supervisor what checks have found.
     #[inline(never)]
     fn fetch(&mut self) {
-        while let Some(place) = self.checks.fetch() {
-            if let Some(finding) = self.checks.finding(place) {
-                self.step(Event::Checked(place, finding));
-            }
+        while let Some(event) = self.checks.fetch() {
+            self.step(event);
         }
     }
 
@@ -465,7 +463,7 @@ impl<'p> Init<'p> {
     /// no check, of whose end nobody else hears.
     #[inline(never)]
     fn is_free(&self, pid: Pid) -> bool {
-        reap::is_child(pid) && !self.checks.runs(pid)
+        reap::is_child(pid) && self.checks.checked_by(pid).is_none()
     }
 
     /// The service that ends with a process, or [`NOBODY`]. It may have moved to another one, as nginx does

@@ -1,7 +1,7 @@
 //! Checks of readiness and health, one at a time for each service, and none of them ever waits.
 //!
 //! A connection is made and asked as far as it goes, and goes on when its descriptor is ready. What
-//! comes of a check is fetched with [`Checks::finding`], whenever it became known: it may be at once,
+//! comes of a check is fetched with [`Checks::fetch`], whenever it became known: it may be at once,
 //! in the midst of what the supervisor wants done. How long a check may take is the supervisor's
 //! business.
 
@@ -18,7 +18,7 @@ use super::reactor::{NONE, Reactor, Token, away_from_the_three};
 use super::{arena, files, raw};
 use pidlet::http;
 use pidlet::plan::{Key, NOBODY, Place, Plan, Probe};
-use pidlet::supervise::Finding;
+use pidlet::supervise::{Event, Finding};
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
@@ -141,9 +141,10 @@ impl Checks {
         self.processes == 0
     }
 
-    /// Whether this process checks a service.
-    pub fn runs(&self, pid: Pid) -> bool {
-        self.checks.iter().any(|check| check.pid == pid)
+    /// The service that this process checks, if it does.
+    pub fn checked_by(&self, pid: Pid) -> Option<Place> {
+        let place = self.checks.iter().position(|check| check.pid == pid)?;
+        Some(place as Place)
     }
 
     /// A child ended. Whether it was one that checks.
@@ -152,11 +153,11 @@ impl Checks {
             return false;
         }
         // No service's own process comes here, and orphans are rare where such checks run.
-        let Some(place) = self.checks.iter().position(|check| check.pid == pid) else {
+        let Some(place) = self.checked_by(pid) else {
             return false;
         };
-        self.give_up(place as Place);
-        self.found(place as Place, Some(good(status == Status::Exited(0))));
+        self.give_up(place);
+        self.found(place, Some(good(status == Status::Exited(0))));
         true
     }
 
@@ -194,18 +195,17 @@ impl Checks {
         }
     }
 
-    /// A service of which there may be a [`Checks::finding`]; again and again until there is none.
-    pub fn fetch(&mut self) -> Option<Place> {
-        let place = self.found;
-        let check = self.checks.get_mut(usize::from(place))?;
-        self.found = check.next;
-        check.chained = false;
-        Some(place)
-    }
-
-    /// What was found out of a service, once.
-    pub fn finding(&mut self, place: Place) -> Option<Finding> {
-        self.at(place).finding.take()
+    /// What was found out of a service, once; again and again until there is nothing more.
+    pub fn fetch(&mut self) -> Option<Event> {
+        loop {
+            let place = self.found;
+            let check = self.checks.get_mut(usize::from(place))?;
+            self.found = check.next;
+            check.chained = false;
+            if let Some(finding) = check.finding.take() {
+                return Some(Event::Checked(place, finding));
+            }
+        }
     }
 
     /// Makes the pipe on which a service says that it is ready, anew for each start. What is

@@ -26,7 +26,7 @@ use super::sink::{Sink, borrow};
 use super::{arena, raw, say};
 use pidlet::message::Stream as OwnStream;
 use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source, put_lines};
-use pidlet::plan::{Key, Log, Plan, Spec, StartFault, Step, behind, names};
+use pidlet::plan::{Key, Log, Plan, Spec, StartFault, Step, behind};
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::SignalSet;
 use pidlet::words::text::{self, Line};
@@ -170,8 +170,7 @@ impl<'p> Outputs<'p> {
         }
         let (mut way, mut to, mut sink) = (Way::Pipe, number, 0);
         if let Some(said) = said {
-            if let Some(name) = said.feeds() {
-                let fed = names::find(&self.plan.services, name.to_bytes());
+            if let Some(fed) = self.plan.fed_by(said) {
                 to = number_of(fed.into(), 0);
                 self.set(to, Way::Fed, to, 0);
             } else if let Some(path) = said.words.first().and_then(|word| behind(word, "file:")) {

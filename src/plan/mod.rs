@@ -336,6 +336,12 @@ impl<'a> Plan<'a> {
         service.map_or(Spec::DEFAULT, |service| service.spec)
     }
 
+    /// The service whose standard input an output is, if that is what is said of it.
+    #[inline(never)]
+    pub fn fed_by(&self, said: &Said) -> Option<Place> {
+        Some(names::find(&self.services, said.feeds()?.to_bytes()))
+    }
+
     /// Whether there is just one service and nothing is said of how it starts again or stops: then
     /// every signal is simply passed on to it.
     pub fn pass_through(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Key, NOBODY, Place, Restart, Spec, StartFault, Type, names};
+use crate::plan::{Essential, Key, NOBODY, Place, Restart, Spec, StartFault, Type};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
@@ -199,10 +199,9 @@ impl<'p> Supervisor<'p> {
     /// What others read of it has come to its end, unless somebody else writes there, too.
     fn feed_no_more(&mut self, place: Place) {
         for said in self.spec(place).0 {
-            let Some(name) = said.feeds() else {
+            let Some(reader) = self.plan.fed_by(said) else {
                 continue;
             };
-            let reader = names::find(&self.plan.services, name.to_bytes());
             let feeders = &mut self.services.of(reader).feeders;
             *feeders = feeders.saturating_sub(1);
             if *feeders == 0 {

@@ -38,7 +38,7 @@ use core::mem::{ManuallyDrop, replace, take};
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Group, NOBODY, Place, Plan, Restart, StartFault, Style, Type, names};
+use crate::plan::{Essential, Group, NOBODY, Place, Plan, Restart, StartFault, Style, Type};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::list::room;
@@ -384,8 +384,7 @@ impl<'p> Supervisor<'p> {
             }
             self.not_up += u32::from(self.is_awaited(place));
             for said in self.spec(place).0 {
-                if let Some(name) = said.feeds() {
-                    let reader = names::find(&self.plan.services, name.to_bytes());
+                if let Some(reader) = self.plan.fed_by(said) {
                     let reader = self.services.of(reader);
                     reader.fed = true;
                     reader.feeders += 1;
