@@ -104,8 +104,7 @@ pub struct Outputs<'p> {
     plan: &'p Plan<'p>,
     /// [`STREAMS`] of each service; or none at all.
     streams: &'p mut [Stream],
-    /// What counts the lines of our own that were lost; then our own standard output and error, and
-    /// every file once.
+    /// None, our own standard output and error, and every file once.
     sinks: &'p mut [Sink<'p>],
     /// Everything that is read or written.
     bytes: &'p mut [u8],
@@ -133,11 +132,11 @@ impl<'p> Outputs<'p> {
         let mut outputs = Outputs {
             plan,
             streams: &mut [],
-            // SAFETY: all zeroes are a valid sink.
-            sinks: unsafe { arena::zeroes(1) },
+            // SAFETY: all zeroes are valid sinks.
+            sinks: unsafe { arena::zeroes(3) },
             bytes: &mut [],
-            count: 0,
-            errors: 0,
+            count: 3,
+            errors: 2,
             null: 0,
             file: 0,
             last: 0,
@@ -226,7 +225,6 @@ impl<'p> Outputs<'p> {
             self.streams = arena::zeroes(number_of(services, 0));
             self.sinks = arena::zeroes(number_of(services, 3));
         }
-        self.count = 3;
         let form = match self.plan.log {
             Log::Json => Form::Json,
             _ if colour => Form::Colour,
@@ -235,7 +233,9 @@ impl<'p> Outputs<'p> {
         if let [_, out, error, ..] = self.sinks {
             out.own(1, form);
             error.own(2, form);
-            self.errors = if out.same(error) { 1 } else { 2 };
+            if out.same(error) {
+                self.errors = 1;
+            }
         }
     }
 
@@ -456,8 +456,9 @@ impl Outputs<'_> {
     /// `patience_ms` it is counted, and the count is said as soon as somebody does.
     #[inline(never)]
     pub fn say(&mut self, stream: OwnStream, line: &mut Line, patience_ms: u64) {
+        let error = stream == OwnStream::Err;
         let mut text = line.end();
-        let mut source = source(self.plan, usize::MAX, stream == OwnStream::Err, Form::Raw);
+        let mut source = source(self.plan, usize::MAX, error, Form::Raw);
         if self.plan.log == Log::Json {
             // Whoever reads objects reads no other lines.
             source.form = Form::Json;
@@ -465,16 +466,14 @@ impl Outputs<'_> {
         }
         let mut room = [0; OWN_BYTES];
         let (_, size) = put_lines(&mut room, text, &source, usize::MAX);
-        let place = if stream == OwnStream::Out {
-            1
-        } else {
-            self.errors
+        let place = if error { self.errors } else { 1 };
+        let Some(sink) = self.sinks.get_mut(place as usize) else {
+            return;
         };
-        let mut sink = self.sinks.get_mut(place as usize);
-        let torn = sink.as_mut().is_some_and(|sink| sink.torn && !sink.stalled);
         // Behind half a line that was given up comes its newline first.
-        text = room.get(usize::from(!torn)..size).unwrap_or(text);
-        if let Some(sink) = sink.filter(|sink| sink.stalled) {
+        let begin = usize::from(sink.stalled || !sink.torn);
+        let text = room.get(begin..size).unwrap_or(&[]);
+        if sink.stalled {
             let to = sink.to + text.len();
             match self.bytes.get_mut(sink.to..to) {
                 Some(place) if to <= sink.room + SINK_BYTES => {
@@ -483,18 +482,13 @@ impl Outputs<'_> {
                 }
                 _ => sink.drop_lines(text, Errno::AGAIN),
             }
+        } else if !say::say(stream, text, patience_ms) {
+            sink.drop_lines(text, Errno::AGAIN);
         } else {
-            let said = say::say(stream, text, patience_ms);
-            if let Some(sink) = self.sinks.get_mut(place as usize) {
-                sink.torn &= !said;
-            }
-            if let Some(own) = self.sinks.first_mut() {
-                if !said {
-                    own.drop_lines(text, Errno::AGAIN);
-                } else if own.dropped > 0 {
-                    own.said = false;
-                    self.due = true;
-                }
+            sink.torn = false;
+            if sink.dropped > 0 {
+                sink.said = false;
+                self.due = true;
             }
         }
     }
@@ -531,13 +525,12 @@ impl Outputs<'_> {
             return false;
         }
         let sink = &mut self.sinks[place];
-        let mut read = 0;
         // The last of a stream must not become one line with what its service writes when it starts again.
         if !sink.stalled || stream.closing {
             let room = room_of(number);
             // What fills a file many times over comes in many turns: each new file takes its time.
             let most = sink.left.min(INPUT_BYTES as u64) as usize + MORE_BYTES;
-            let (mut done, len) = (0, stream.read(self.bytes, room, most, &mut read));
+            let (mut done, len) = (0, stream.read(self.bytes, room, most));
             let source = source(
                 self.plan,
                 number / STREAMS,
@@ -566,7 +559,7 @@ impl Outputs<'_> {
             stream.kept = len.wrapping_sub(done);
             copy(self.bytes, done, stream.kept, room);
         }
-        let more = read > 0 && stream.closing;
+        let more = stream.closing;
         if sink.stalled && stream.next == 0 {
             self.pause(number, reactor);
         }
@@ -621,7 +614,7 @@ impl Outputs<'_> {
 impl Stream {
     /// Reads once, behind what is kept, at most so much, or the last that its service said, whose last line
     /// it completes. How much there is then, at the start of all `bytes`.
-    fn read(&mut self, bytes: &mut [u8], room: usize, most: usize, read: &mut usize) -> usize {
+    fn read(&mut self, bytes: &mut [u8], room: usize, most: usize) -> usize {
         copy(bytes, room, self.kept, 0);
         // It is never at its end: we hold the other end, too. A byte is left for a newline.
         let most = if self.closing {
@@ -631,9 +624,9 @@ impl Stream {
         };
         let place = bytes.get_mut(self.kept..most - 1).unwrap_or(&mut []);
         let full = place.is_empty();
-        *read = rustix::io::read(borrow(self.ends[0]), place).unwrap_or(0);
-        let len = self.kept.wrapping_add(*read);
-        if *read > 0 || !self.closing || full {
+        let read = rustix::io::read(borrow(self.ends[0]), place).unwrap_or(0);
+        let len = self.kept.wrapping_add(read);
+        if read > 0 || !self.closing || full {
             return len;
         }
         self.closing = false;
