@@ -40,6 +40,7 @@ impl<'p> Supervisor<'p> {
     pub(super) fn started(&mut self, pid: Pid) {
         let place = self.dequeue();
         self.runs(place, pid);
+        let kind = self.spec(place).kind();
         let record = self.services.of(place);
         if record.state == State::Finishing {
             record.limit = self.now.after(FINISH_PATIENCE);
@@ -49,7 +50,10 @@ impl<'p> Supervisor<'p> {
         record.state = State::Running;
         record.main = pid;
         record.since = self.now;
-        if self.plan.is_a(place, Type::Daemon) || self.plan.says(place, Key::Ready) {
+        if kind == Type::Daemon {
+            record.state = State::Launching;
+        }
+        if kind == Type::Daemon || self.plan.says(place, Key::Ready) {
             record.limit = self.now.after(self.plan.span(place, Key::ReadyTimeout));
         }
         // What was true of the run before.
@@ -57,7 +61,7 @@ impl<'p> Supervisor<'p> {
         (record.fault, record.told, record.steps) = (None, None, 0);
         record.watchdog = self.plan.span(place, Key::Watchdog);
         self.say_about(Kind::Started, place);
-        if self.plan.is_a(place, Type::Service) {
+        if kind == Type::Service {
             self.wait_until_up(place);
         }
     }
@@ -295,7 +299,7 @@ impl<'p> Supervisor<'p> {
                 self.enqueue(place);
             }
             State::Finishing => self.kill(place),
-            State::Running | State::Launched => {
+            State::Launching | State::Running => {
                 record.ending |= record.waits > 0;
                 if record.told.is_some() | record.ending {
                     self.stop(place);
@@ -303,6 +307,7 @@ impl<'p> Supervisor<'p> {
                     self.patience_ends(place);
                 }
             }
+            State::Launched => self.left_no_pid_file(place),
             State::Gone => self.down(place),
             State::Waiting => (),
         }

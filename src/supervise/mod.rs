@@ -38,7 +38,7 @@ use core::mem::{ManuallyDrop, replace, take};
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Group, NOBODY, Place, Plan, Restart, StartFault, Style, Type};
+use crate::plan::{Essential, Group, NOBODY, Place, Plan, Restart, StartFault, Style};
 use crate::words::Pid;
 use crate::words::exit::Status;
 use crate::words::list::room;
@@ -564,10 +564,10 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Whether a service's daemon is being started: which process that is has not been found out yet.
+    #[inline(never)]
     pub fn launches(&self, place: Place) -> bool {
-        let record = self.services.see(place);
-        let begins = matches!(record.state, State::Running | State::Launched);
-        begins && record.heir == 0 && self.plan.is_a(place, Type::Daemon)
+        let state = self.services.see(place).state;
+        matches!(state, State::Launching | State::Launched)
     }
 
     /// Whether a service's process starts its daemon, which is waited for if that ends well.
@@ -576,8 +576,7 @@ impl<'p> Supervisor<'p> {
         let record = self.services.see(place);
         // In the stop nobody waits for what it left behind, which is told with all that is left.
         let stops = matches!(self.phase, Phase::Stopping | Phase::Killing);
-        let waits = record.state == State::Running && record.told.is_none() && !stops;
-        waits && self.launches(place)
+        record.state == State::Launching && record.told.is_none() && !stops
     }
 
     /// The process in which a service goes on when its own ends, or 0 if it goes on in none. Its own means
@@ -607,7 +606,7 @@ impl<'p> Supervisor<'p> {
             _ => self.plan.foreground,
         };
         let record = self.services.see(place);
-        (record.state == State::Running).then_some(record.pid)
+        record.running().then_some(record.pid)
     }
 
     /// Whether there is just one service, which has its signals to itself.

@@ -39,6 +39,8 @@ impl Plan<'_> {
 pub enum State {
     /// It is to start, now or when what it waits for is up.
     Waiting,
+    /// The daemon's launcher runs.
+    Launching,
     /// It runs.
     Running,
     /// The daemon's launcher has ended well, and its pid file is waited for.
@@ -222,9 +224,9 @@ impl Record {
         self.failed = true;
     }
 
-    /// Whether something of it is there that takes time to end.
-    pub(super) fn busy(&self) -> bool {
-        matches!(self.state, State::Running | State::Finishing)
+    /// Whether a process of it runs that is not its `finish` command.
+    pub(super) fn running(&self) -> bool {
+        matches!(self.state, State::Launching | State::Running)
     }
 
     /// Whether we stopped it for a fault of its own, and said so.

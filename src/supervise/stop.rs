@@ -127,8 +127,10 @@ impl Supervisor<'_> {
             // All that somebody is after waits for him to be down.
             record.waits = dependents as u32;
             match record.state {
-                State::Running if record.told.is_none() => record.limit = last_call,
-                State::Running | State::Gone => (),
+                State::Launching | State::Running if record.told.is_none() => {
+                    record.limit = last_call
+                }
+                State::Launching | State::Running | State::Gone => (),
                 State::Finishing if record.runs => (),
                 State::Finishing => self.enqueue(place),
                 State::Waiting | State::Delayed | State::Launched => {
@@ -149,7 +151,7 @@ impl Supervisor<'_> {
     /// All that is after this service is down: it is told to stop, or it is down itself.
     fn release(&mut self, place: Place) {
         let record = self.services.of(place);
-        if record.busy() {
+        if record.running() || record.state == State::Finishing {
             // At the last call it was told.
             if !record.ending {
                 self.stop_anew(place);
@@ -373,7 +375,7 @@ impl Supervisor<'_> {
     fn give_up(&mut self) {
         self.say_that(Kind::Unkillable);
         for record in &mut *self.services.all {
-            if record.state == State::Running {
+            if record.running() {
                 record.ended(self.now, self.plan, Status::Killed(Signal::KILL));
             }
         }

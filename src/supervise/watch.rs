@@ -127,10 +127,9 @@ impl Supervisor<'_> {
     }
 
     pub(super) fn noticed(&mut self, place: Place, notice: Notice) {
-        // Of a daemon its pid file says which process it is, and what makes it up begins then.
-        let known = !self.launches(place);
         let record = self.services.of(place);
-        let runs = known && record.state == State::Running;
+        // Of a daemon its pid file says which process it is, and what makes it up begins then.
+        let runs = record.state == State::Running;
         // Not if the stop has begun and it has yet to be told: it is told in its turn, whatever it says.
         let heeded = record.waits == 0 && (!record.ending || record.told.is_some());
         // Whether it is to go on.
@@ -179,21 +178,22 @@ impl Supervisor<'_> {
     /// A service was not up in time, or has not ended as it said that it would, or its watchdog has heard
     /// nothing of it.
     pub(super) fn patience_ends(&mut self, place: Place) {
-        let launcher = self.launches(place);
         let record = self.services.of(place);
-        if record.state == State::Running {
-            let fault = if record.up && record.watchdog == Span::ZERO {
-                Kind::NotEnded
-            } else if record.up {
-                Kind::NotAlive
-            } else if launcher {
-                Kind::NotBackground
-            } else {
-                Kind::NotReady
-            };
-            return self.stop_for(place, fault);
-        }
-        // No process of its own is known: the daemon, if there is one, is an orphan.
+        let fault = if record.state == State::Launching {
+            Kind::NotBackground
+        } else if !record.up {
+            Kind::NotReady
+        } else if record.watchdog == Span::ZERO {
+            Kind::NotEnded
+        } else {
+            Kind::NotAlive
+        };
+        self.stop_for(place, fault);
+    }
+
+    /// A daemon's pid file has not named its process in time: if there is one, it is an orphan.
+    pub(super) fn left_no_pid_file(&mut self, place: Place) {
+        let record = self.services.of(place);
         record.fault = Some(if record.stranger {
             Kind::Stranger
         } else {

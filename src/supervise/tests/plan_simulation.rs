@@ -177,6 +177,10 @@ impl<'p> Simulation<'p> {
         self.supervisor.record(service as Place).state == state
     }
 
+    fn runs(&self, service: usize) -> bool {
+        self.supervisor.record(service as Place).running()
+    }
+
     fn live(&self, service: usize) -> bool {
         self.processes
             .iter()
@@ -317,7 +321,7 @@ impl<'p> Simulation<'p> {
             let process = &self.processes[place];
             let (pid, service) = (process.pid, process.service);
             let (_, status) = process.end.unwrap();
-            let ran = service.filter(|service| self.is(*service, State::Running));
+            let ran = service.filter(|service| self.runs(*service));
             self.step(Event::Ended {
                 pid,
                 status,
@@ -370,7 +374,7 @@ impl<'p> Simulation<'p> {
             let record = self.supervisor.record(place as Place);
             first_due = first_due.min(record.limit).min(record.check_at);
             self.was_up[place] |= record.up;
-            let runs = matches!(record.state, State::Running);
+            let runs = record.running();
             if runs {
                 assert!(
                     self.live(place),
@@ -450,7 +454,7 @@ impl<'p> Simulation<'p> {
         }
         for (other, entry) in self.plan.services.iter().enumerate() {
             let after = entry.after.contains(&(service as Place));
-            let running = self.is(other, State::Running) || self.is(other, State::Finishing);
+            let running = self.runs(other) || self.is(other, State::Finishing);
             assert!(
                 !(after && running),
                 "{service} is told before {other}, which is after it"

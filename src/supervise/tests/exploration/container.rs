@@ -617,7 +617,10 @@ impl<'p> Container<'p> {
             record.checking, self.around.checks[service],
             "{service}: its check"
         );
-        let busy = matches!(record.state, State::Running | State::Launched);
+        let busy = matches!(
+            record.state,
+            State::Launching | State::Running | State::Launched
+        );
         assert!(
             busy || !record.checking || over,
             "{service} is checked for nothing"
@@ -627,7 +630,7 @@ impl<'p> Container<'p> {
             "{service}: no patience"
         );
         match record.state {
-            State::Running => {
+            State::Launching | State::Running => {
                 assert!(record.runs || over, "{service} runs without a process");
                 let is_told = record.told.is_some() || record.limit != NEVER;
                 let stops = self.supervisor.phase == Phase::Stopping;
@@ -659,9 +662,9 @@ impl<'p> Container<'p> {
         let spec = self.plan.services[service].spec;
         let comes = match record.state {
             State::Delayed | State::Launched => timed,
-            State::Running if record.told.is_some() => timed || record.killed,
+            State::Launching | State::Running if record.told.is_some() => timed || record.killed,
             State::Running if spec.kind() == Type::Oneshot => true,
-            State::Running => record.up || timed || spec.notifies(),
+            State::Launching | State::Running => record.up || timed || spec.notifies(),
             State::Waiting | State::Finishing | State::Gone => true,
         };
         assert!(comes, "{service} waits for ever");

@@ -173,7 +173,10 @@ fn settled(record: Record, plan: &Plan, place: usize, now: Instant) -> Record {
     let stable = spec.span(Key::Stable);
     let within = spec.tries().map_or(Span::ZERO, |(_, within)| within);
     let counting = record.starts > 0;
-    let alive = matches!(record.state, State::Running | State::Launched);
+    let alive = matches!(
+        record.state,
+        State::Launching | State::Running | State::Launched
+    );
     let (first, longest) = spec.backoff();
     let mut doublings = 0;
     while doublings < 30 && first.0 << doublings < longest.0 {
