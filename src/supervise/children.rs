@@ -20,7 +20,7 @@ impl Supervisor<'_> {
         let slot = self.slot(pid);
         let latest = core::mem::replace(&mut self.services.of(slot).latest, place);
         let record = self.services.of(place);
-        (record.pid, record.runs, record.earlier) = (pid, true, latest);
+        (record.pid, record.earlier) = (pid, latest);
         self.running += 1;
     }
 
@@ -50,7 +50,7 @@ impl Supervisor<'_> {
             place = record.earlier;
         }
         let record = self.services.of(place);
-        record.runs = false;
+        record.pid = 0;
         let earlier = record.earlier;
         self.running -= 1;
         if later == NOBODY {

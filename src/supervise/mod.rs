@@ -543,7 +543,7 @@ impl<'p> Supervisor<'p> {
         let services = &self.services.all;
         services
             .iter()
-            .any(|record| record.pid == group && record.group_told)
+            .any(|record| record.main == group && record.group_told)
     }
 
     /// Whether it is of any interest now that a process ended which is no service's, or that every

@@ -69,7 +69,7 @@ pub enum End {
 /// What is known of one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its process, or that of its `finish` command; 0 before its start.
+    /// Its process, or that of its `finish` command, dead or alive; 0 if there is none.
     pub pid: Pid,
     /// Its own process in its last run.
     pub main: Pid,
@@ -102,8 +102,6 @@ pub struct Record {
     /// What it is `after` and that will never be up.
     pub cause: Place,
 
-    /// Its process, or that of its `finish` command, is there, dead or alive.
-    pub(super) runs: bool,
     /// The table of processes: in this slot the latest service, and before this service another.
     pub(super) latest: Place,
     pub(super) earlier: Place,
@@ -169,7 +167,6 @@ impl Record {
         ran: Span::ZERO,
         delay: Span::ZERO,
         cause: NOBODY,
-        runs: false,
         latest: NOBODY,
         earlier: NOBODY,
         first: NOBODY,
@@ -224,7 +221,12 @@ impl Record {
         self.failed = true;
     }
 
-    /// Whether a process of it runs that is not its `finish` command.
+    /// Whether a process of it is there, itself or its `finish` command.
+    pub(super) fn has_process(&self) -> bool {
+        self.pid != 0
+    }
+
+    /// Whether its process runs, which is not its `finish` command.
     pub(super) fn running(&self) -> bool {
         matches!(self.state, State::Launching | State::Running)
     }

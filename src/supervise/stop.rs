@@ -131,7 +131,7 @@ impl Supervisor<'_> {
                     record.limit = last_call
                 }
                 State::Launching | State::Running | State::Gone => (),
-                State::Finishing if record.runs => (),
+                State::Finishing if record.has_process() => (),
                 State::Finishing => self.enqueue(place),
                 State::Waiting | State::Delayed | State::Launched => {
                     // A failure for which it was to be started again is one after all.
@@ -189,7 +189,7 @@ impl Supervisor<'_> {
     pub(super) fn pass_to(&mut self, place: Place, signal: Signal, from_kernel: bool) {
         let record = self.services.see(place);
         // A `finish` command is at its end anyway, and has its own time for that.
-        if record.runs && record.state != State::Finishing {
+        if record.has_process() && record.state != State::Finishing {
             let group = from_kernel | self.by_group(self.spec(place));
             self.send(record.pid, group, signal);
         }
@@ -336,7 +336,7 @@ impl Supervisor<'_> {
         }
         let record = self.services.of(place);
         let told = core::mem::replace(&mut record.group_told, true);
-        let pid = record.pid;
+        let pid = record.main;
         if !told || signal == Signal::KILL {
             self.send(pid, true, signal);
         }
@@ -351,7 +351,7 @@ impl Supervisor<'_> {
             self.say_that(Kind::LeftOver);
         }
         for place in self.places() {
-            if self.services.see(place).runs {
+            if self.services.see(place).has_process() {
                 self.say_about(Kind::Overdue, place);
             }
         }
@@ -363,7 +363,7 @@ impl Supervisor<'_> {
         self.phase = Phase::Killing;
         self.limit = self.now.after(KILL_PATIENCE);
         for place in self.places() {
-            if self.services.see(place).runs {
+            if self.services.see(place).has_process() {
                 self.kill(place);
             }
         }
@@ -384,7 +384,7 @@ impl Supervisor<'_> {
 
     /// dumb-init tells the rest of the session when the main child is gone, and does not wait.
     fn farewell(&mut self) {
-        let pid = self.services.see(0).pid;
+        let pid = self.services.see(0).main;
         let signal = self.plan.routes.get(Signal::TERM);
         if let (Style::DumbInit, true, 1.., Some(signal)) =
             (self.plan.style, self.plan.group, pid, signal)

@@ -728,6 +728,17 @@ fn a_finish_command_runs_after_each_end_and_delays_the_next() {
 }
 
 #[test]
+fn whose_group_was_told_is_known_behind_its_finish_command() {
+    let mut world = planned(
+        &[(&[], "finish = f\nkill = group"), (&[], SERVICE)],
+        nothing,
+    );
+    world.play("start\nTERM => -a:TERM -a:CONT b:TERM b:CONT\na killed TERM");
+    world.step(Event::Started(MAIN));
+    assert!(world.supervisor.was_told(pid("a")) && !world.supervisor.was_told(MAIN));
+}
+
+#[test]
 fn essential_counts_as_the_section_says() {
     const NO: Said = "essential = no";
     let mut world = planned(&[(&[], NO), (&[], SERVICE)], nothing);

@@ -601,9 +601,13 @@ impl<'p> Container<'p> {
         let own = processes.find(|process| process.service() == Some(service));
         let over = self.supervisor.phase == Phase::Done;
         if !over {
-            assert_eq!(record.runs, own.is_some(), "{service}: is it there?");
+            assert_eq!(
+                record.has_process(),
+                own.is_some(),
+                "{service}: is it there?"
+            );
         }
-        if let (Some(process), true) = (own, record.runs) {
+        if let (Some(process), true) = (own, record.has_process()) {
             assert_eq!(process.pid, record.pid, "{service}: its process");
             assert_eq!(self.supervisor.service_of(record.pid), service as Place);
             let finishes = matches!(process.role, Role::Finish(_));
@@ -631,7 +635,10 @@ impl<'p> Container<'p> {
         );
         match record.state {
             State::Launching | State::Running => {
-                assert!(record.runs || over, "{service} runs without a process");
+                assert!(
+                    record.has_process() || over,
+                    "{service} runs without a process"
+                );
                 let is_told = record.told.is_some() || record.limit != NEVER;
                 let stops = self.supervisor.phase == Phase::Stopping;
                 assert!(is_told || !stops, "{service} is not told of the stop");
@@ -639,11 +646,14 @@ impl<'p> Container<'p> {
             State::Finishing => {
                 let killed = own.is_some_and(|process| process.killed);
                 assert!(
-                    !record.runs || record.limit != NEVER || killed || self.stop_ends(),
+                    !record.has_process() || record.limit != NEVER || killed || self.stop_ends(),
                     "{service}: a finish command without an end"
                 );
             }
-            _ => assert!(!record.runs || over, "{service}: a process of no use"),
+            _ => assert!(
+                !record.has_process() || over,
+                "{service}: a process of no use"
+            ),
         }
         if self.supervisor.phase <= Phase::LameDuck {
             self.check_wait(service);
@@ -674,7 +684,7 @@ impl<'p> Container<'p> {
         let supervisor = &self.supervisor;
         let count = self.plan.services.len();
         let records = || (0..count).map(|service| self.record(service));
-        let running = records().filter(|record| record.runs).count();
+        let running = records().filter(|record| record.has_process()).count();
         assert_eq!(supervisor.running as usize, running, "how many run");
         let awaited = |place: &usize| supervisor.is_awaited(*place as Place);
         let not_up = (0..count)
@@ -789,7 +799,7 @@ impl<'p> Container<'p> {
             let record = self.record(service);
             let to_start = match record.state {
                 State::Waiting => record.waits == 0 && supervisor.phase != Phase::Stopping,
-                State::Finishing => !record.runs,
+                State::Finishing => !record.has_process(),
                 _ => false,
             };
             assert_eq!(queued, to_start, "{service}: is it to start?");

@@ -227,7 +227,6 @@ fn numbers_of(record: &Record, out: &mut Vec<u64>) {
         record.out_of_memory,
         record.killed,
         record.group_told,
-        record.runs,
         record.was_up,
         record.checking,
         record.fed,
