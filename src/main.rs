@@ -97,8 +97,6 @@ struct Init<'p> {
     keeps_zombies: bool,
     /// We stopped ourselves with our child, and nobody has continued us by a signal that we have seen.
     asleep: bool,
-    /// A terminal has one reader, and of several it is who asks for it or none.
-    spare_stdin: bool,
     terminal: Terminal,
     checks: Checks,
     notify: Notify,
@@ -138,10 +136,10 @@ impl<'p> Init<'p> {
             memory: MemoryEvents::new(),
             start,
             supervisor: Supervisor::new(plan, surroundings),
-            outputs: Outputs::new(plan, colour),
+            // A terminal has one reader, and of several it is who asks for it or none.
+            outputs: Outputs::new(plan, colour, several && on_terminal),
             reactor: Reactor::new(&start.segments.constants),
             spawner: Spawner::new(plan, start, &own),
-            spare_stdin: several && on_terminal,
             own,
         }
     }
@@ -149,9 +147,6 @@ impl<'p> Init<'p> {
     #[inline(never)]
     fn run(&mut self) -> u8 {
         self.spawner.files = process::raise_files(self.outputs.needed());
-        if self.spare_stdin {
-            self.outputs.close_stdin();
-        }
         self.keeps_zombies = self.supervisor.needs_zombies();
         if !self.own.adopt(self.plan) {
             self.say(Message::of(Kind::NotSubreaper));
@@ -231,9 +226,8 @@ impl<'p> Init<'p> {
         };
         if what != What::Run {
             // What there is to read is for the service.
-            streams[0] = self.outputs.no_input();
+            streams[0] = self.outputs.no_input(&mut self.reactor);
         }
-        self.reactor.fault = Errno(0);
         let spec = self.plan.spec(service);
         let mut notify = c"";
         if spec.notifies() {
@@ -280,8 +274,7 @@ impl<'p> Init<'p> {
     #[inline(never)]
     fn settle(&mut self) {
         if !self.plan.filed {
-            let last = self.reactor.last().max(self.outputs.last);
-            settle::settle(last.max(self.terminal.fd()));
+            settle::settle(self.reactor.last.max(self.terminal.fd()));
         }
         if self.plan.style == Style::Pidlet {
             self.memory.grown();

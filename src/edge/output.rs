@@ -21,7 +21,7 @@ use core::mem::{replace, take};
 use linux_raw_sys::general::{CLOCK_REALTIME, O_RDONLY, O_RDWR};
 use rustix::event::epoll::EventFlags;
 
-use super::reactor::{NONE, Reactor, Token, away_from_the_three, now};
+use super::reactor::{NONE, Reactor, Token, now};
 use super::sink::{Sink, borrow};
 use super::{arena, raw, say};
 use pidlet::message::Stream as OwnStream;
@@ -115,11 +115,8 @@ pub struct Outputs<'p> {
     /// `/dev/null` once it is needed, and the file that the service to be started reads; or 0.
     null: c_int,
     file: c_int,
-    /// The highest descriptor that we hold.
-    pub last: c_int,
-    /// What went wrong with the streams of the service to be started, or 0.
-    fault: Errno,
-    /// Standard input is a terminal that belongs to none of the services.
+    /// Standard input is `/dev/null` for every service that says nothing else, as a shell has it for what
+    /// runs in the background: it is a terminal that belongs to none of them.
     close_stdin: bool,
     /// A sink has something to complain of.
     pub due: bool,
@@ -128,7 +125,7 @@ pub struct Outputs<'p> {
 impl<'p> Outputs<'p> {
     /// Takes all memory that will be needed, and opens nothing.
     #[inline(never)]
-    pub fn new(plan: &'p Plan<'p>, colour: bool) -> Outputs<'p> {
+    pub fn new(plan: &'p Plan<'p>, colour: bool, close_stdin: bool) -> Outputs<'p> {
         let mut outputs = Outputs {
             plan,
             streams: &mut [],
@@ -139,9 +136,7 @@ impl<'p> Outputs<'p> {
             errors: 2,
             null: 0,
             file: 0,
-            last: 0,
-            fault: Errno(0),
-            close_stdin: false,
+            close_stdin,
             due: false,
         };
         let mut number = 0;
@@ -260,14 +255,8 @@ impl<'p> Outputs<'p> {
         place
     }
 
-    /// From now on standard input is `/dev/null` for every service that says nothing else, as a
-    /// shell has it for what runs in the background.
-    pub fn close_stdin(&mut self) {
-        self.close_stdin = true;
-    }
-
     /// What a service's three standard streams are to be: [`NONE`] for what we have. To be asked
-    /// before each of its starts.
+    /// before each of its starts. Nothing is wrong with the reactor then.
     #[inline(never)]
     pub fn ends(
         &mut self,
@@ -275,10 +264,11 @@ impl<'p> Outputs<'p> {
         reactor: &mut Reactor,
     ) -> Result<[c_int; 3], StartFault> {
         let mut ends = [NONE; 3];
+        reactor.fault = Errno(0);
         for (which, end) in ends.iter_mut().enumerate() {
             let number = number_of(service, which);
             *end = self.end(number, reactor);
-            if let errno @ Errno(1..) = replace(&mut self.fault, Errno(0)) {
+            if let errno @ Errno(1..) = reactor.fault {
                 self.started();
                 return Err(StartFault {
                     step: Step::Key(key(number)),
@@ -301,13 +291,13 @@ impl<'p> Outputs<'p> {
                     && self.close_stdin
                     && self.plan.spec(number / STREAMS).number(Key::Tty) == 0 =>
             {
-                self.no_input()
+                self.no_input(reactor)
             }
             Way::Usual | Way::Ours => NONE,
-            Way::Null => self.null(),
+            Way::Null => self.null(reactor),
             Way::Pipe if input => {
                 let path = self.sinks.get(sink as usize).and_then(|sink| sink.path);
-                self.file = self.open(path.unwrap_or_default(), O_RDONLY);
+                self.file = reactor.own(raw::open(path.unwrap_or_default(), O_RDONLY));
                 self.file
             }
             Way::Pipe | Way::Fed => self.pipe(to as usize, usize::from(!input), reactor),
@@ -322,28 +312,18 @@ impl<'p> Outputs<'p> {
         }
     }
 
-    /// Opens what a service has as a standard stream.
-    fn open(&mut self, path: &CStr, flags: u32) -> c_int {
-        let file = raw::open(path, flags);
-        let fd = own(file, &mut self.last, &mut self.fault);
-        if file < 0 {
-            self.fault = raw::errno(file as isize);
-        }
-        fd
-    }
-
     /// A standard input with nothing in it; where there is none it stays what it is.
     #[inline(never)]
-    pub fn no_input(&mut self) -> c_int {
-        let null = self.null();
-        self.fault = Errno(0);
+    pub fn no_input(&mut self, reactor: &mut Reactor) -> c_int {
+        let null = self.null(reactor);
+        reactor.fault = Errno(0);
         null
     }
 
     #[inline(never)]
-    fn null(&mut self) -> c_int {
+    fn null(&mut self, reactor: &mut Reactor) -> c_int {
         if self.null <= 0 {
-            self.null = self.open(c"/dev/null", O_RDWR);
+            self.null = reactor.own(raw::open(c"/dev/null", O_RDWR));
         }
         self.null
     }
@@ -354,24 +334,20 @@ impl<'p> Outputs<'p> {
             return NONE;
         };
         if stream.ends[1] <= 0 {
-            if let Err(errno) = raw::pipe(&mut stream.ends) {
-                self.fault = errno;
+            if !reactor.note(raw::pipe(&mut stream.ends)) {
                 return NONE;
             }
             // A service that is another user, or becomes one, may open /dev/stdout. Nobody else comes
             // by it: in /proc another user's descriptors are hidden.
             raw::open_to_all(stream.ends[1]);
             for end in &mut stream.ends {
-                *end = own(*end, &mut self.last, &mut self.fault);
+                *end = reactor.own(*end);
             }
             if let (Some(sink), 1..) = (self.sinks.get_mut(stream.sink as usize), stream.sink) {
                 sink.look();
-                self.last = sink.fd.max(self.last);
-                if !watch(stream, number, EventFlags::IN, reactor) {
-                    self.fault = reactor.fault;
-                }
+                watch(stream, number, EventFlags::IN, reactor);
             }
-            if self.fault != Errno(0) {
+            if reactor.fault != Errno(0) {
                 shut(stream);
             }
         }
@@ -657,21 +633,10 @@ fn source<'s, 'p>(plan: &'s Plan<'p>, service: usize, error: bool, form: Form) -
     }
 }
 
-/// A descriptor of ours.
+/// Watches a stream: for bytes to read, or for nothing.
 #[inline(never)]
-fn own(fd: c_int, last: &mut c_int, fault: &mut Errno) -> c_int {
-    let fd = away_from_the_three(fd);
-    if fd == NONE {
-        *fault = Errno::MFILE;
-    }
-    *last = fd.max(*last);
-    fd
-}
-
-/// Whether it can be watched: for bytes to read, or for nothing.
-#[inline(never)]
-fn watch(stream: &Stream, number: usize, flags: EventFlags, reactor: &mut Reactor) -> bool {
-    reactor.watch(borrow(stream.ends[0]), Token::Output(number as u32), flags)
+fn watch(stream: &Stream, number: usize, flags: EventFlags, reactor: &mut Reactor) {
+    reactor.watch(borrow(stream.ends[0]), Token::Output(number as u32), flags);
 }
 
 /// Closes a stream's pipe.

@@ -33,8 +33,10 @@ pub struct Reactor {
     constants: Option<&'static [(usize, usize); 2]>,
     /// The epoll instance once somebody watches something, or [`NONE`].
     epoll: c_int,
-    /// Why nothing could be watched the last time that it could not.
+    /// Why nothing could be opened or watched the last time that it could not.
     pub fault: Errno,
+    /// The highest descriptor that was ever ours.
+    pub last: c_int,
     events: [epoll_event; BATCH],
     /// How many of the events are still to be handed out.
     ready: usize,
@@ -98,6 +100,7 @@ impl Reactor {
             constants: Some(constants),
             epoll: NONE,
             fault: Errno::MFILE,
+            last: NONE,
             events: [NO_EVENT; BATCH],
             ready: 0,
             busy: false,
@@ -108,6 +111,7 @@ impl Reactor {
     #[inline(never)]
     pub fn own(&mut self, fd: c_int) -> c_int {
         let own = away_from_the_three(fd);
+        self.last = self.last.max(own);
         if own == NONE {
             self.fault = Errno::MFILE;
             if fd < 0 {
@@ -174,11 +178,6 @@ impl Reactor {
     /// what is ready.
     pub fn interrupted(&self) -> bool {
         self.ready != 0
-    }
-
-    /// The highest descriptor that we hold.
-    pub fn last(&self) -> c_int {
-        self.epoll
     }
 
     /// Waits for what is watched. Whether a signal is there.

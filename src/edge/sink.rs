@@ -46,8 +46,6 @@ pub struct Sink<'p> {
     pub said: bool,
     /// Why it failed.
     errno: Errno,
-    /// To write to it may take a while: we have not opened it, and it is no file.
-    waits: bool,
     /// How many old files there are.
     pub keep: u32,
     /// Where its room is, and the lines in it that wait: from where on, and to where.
@@ -75,7 +73,6 @@ impl<'p> Sink<'p> {
     pub fn own(&mut self, fd: c_int, form: Form) {
         (self.fd, self.form) = (fd, form);
         self.learn(fd, c"");
-        self.waits = !self.regular;
         if form == Form::Colour && !raw::is_terminal(fd) {
             self.form = Form::Prefix;
         }
@@ -179,10 +176,11 @@ impl<'p> Sink<'p> {
             let (mut written, mut errno) = (0, self.errno);
             if self.fd != CLOSED {
                 let fd = borrow(self.fd);
-                (written, errno) = if self.waits {
-                    say::offer(fd, text, None)
-                } else {
+                // What we have opened never waits, nor does a file.
+                (written, errno) = if self.path.is_some() || self.regular {
                     say::write_to(fd, text)
+                } else {
+                    say::offer(fd, text, None)
                 };
             }
             if written > 0 {
