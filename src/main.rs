@@ -478,15 +478,10 @@ impl<'p> Init<'p> {
     }
 
     /// Whether the end of this process is of no interest to anybody. There may be thousands of them.
-    fn is_unheard(&mut self, pid: Pid) -> bool {
-        let unheard = self.checks.run_none()
+    fn is_unheard(&self, pid: Pid) -> bool {
+        self.checks.run_none()
             && !self.supervisor.heeds_orphans()
-            && self.supervisor.service_of(pid) == NOBODY;
-        if unheard {
-            // What it said was sent by a process that still is there.
-            self.hear();
-        }
-        unheard
+            && self.supervisor.service_of(pid) == NOBODY
     }
 
     /// Whether it may have been killed for memory, which matters in our own style alone.
@@ -496,8 +491,6 @@ impl<'p> Init<'p> {
 
     /// Reaps a zombie, after the supervisor has heard of it.
     fn bury(&mut self, pid: Pid, status: Status) {
-        // What it said before its end comes before its end.
-        self.hear();
         if !self.checks.ended(pid, status) {
             let place = self.ends_with(pid);
             // What it said comes before what is said of it. What a daemon is saying goes on.
@@ -544,6 +537,8 @@ impl<'p> Init<'p> {
             self.notify.ended(child.pid, &mut self.reactor);
             buried += 1;
             let status = reap::status(child);
+            // What it said before its end comes before its end, from a process that still is there.
+            self.hear();
             if self.is_unheard(child.pid) {
                 self.reap_one(child.pid);
                 killed |= self.was_killed(status);
