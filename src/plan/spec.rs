@@ -151,9 +151,9 @@ impl<'a> Spec<'a> {
     }
 
     /// At most so many starts within so long.
-    pub fn tries(self) -> Option<(u64, Span)> {
+    pub fn tries(self) -> Option<(u16, Span)> {
         let both = self.get(Key::Tries)?.number;
-        Some((both & 0xffff, Span(both >> 16)))
+        Some((both as u16, Span(both >> 16)))
     }
 
     /// The signals that ask it to end, by their order; none at all: TERM.

@@ -138,7 +138,7 @@ impl<'p> Supervisor<'p> {
                 (record.counted_from, record.starts) = (self.now, 0);
             }
             record.starts = record.starts.wrapping_add(1);
-            if u64::from(record.starts) >= most {
+            if record.starts >= most {
                 self.say_about(Kind::TooOften, place);
                 return self.gone(place);
             }
@@ -146,14 +146,15 @@ impl<'p> Supervisor<'p> {
         if record.ran >= self.plan.span(place, Key::Stable) {
             record.quick = 0;
         }
-        // It doubles with each quick death; no first one is longer than 32 bits are.
+        // It doubles with each quick death; none is longer than 32 bits are.
         let (first, longest) = spec.backoff();
-        let delay = (first.0 << record.quick).min(longest.0);
+        let delay = (first.0 << record.quick).min(longest.0) as u32;
         record.quick = (record.quick + 1).min(QUICK_MAX);
         // A little earlier or later than the others that died of the same thing.
-        let delay =
-            delay - self.now.0.wrapping_mul(31).wrapping_add(place.into()) % (delay / 4 + 1);
-        record.delay = Span(delay);
+        let mixed = (self.now.0 as u32)
+            .wrapping_mul(31)
+            .wrapping_add(place.into());
+        record.delay = Span((delay - mixed % (delay / 4 + 1)).into());
         record.state = State::Delayed;
         record.limit = self.now.after(record.delay);
         self.say_about(Kind::Again, place);
