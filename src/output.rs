@@ -140,13 +140,17 @@ impl<'a> Buffer<'a> {
         let (seconds, micros) = source.time;
         // From the last digit on; a six is one that the next one follows after a sixth.
         let mut text = *b"0000-00-00T00:60:60.000000Z";
-        let mut value = seconds % 86_400 * 1_000_000 + u64::from(micros);
+        let mut value = micros;
         for place in text.iter_mut().rev() {
             let radix = match place {
                 b'0' => 10,
                 b'6' => 6,
+                b'.' => {
+                    value = (seconds % 86_400) as u32;
+                    continue;
+                }
                 b'T' => {
-                    value = date(seconds / 86_400).into();
+                    value = date(seconds / 86_400);
                     continue;
                 }
                 _ => continue,
