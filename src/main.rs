@@ -20,7 +20,7 @@ use edge::memory_events::MemoryEvents;
 use edge::notify::{self, Notify};
 use edge::output::Outputs;
 use edge::process::{self, Own};
-use edge::raw::{self, Pending};
+use edge::raw::{self, Pending, Sender};
 use edge::reactor::{self, NONE, NOTIFY, Reactor, Token, now};
 use edge::reap;
 use edge::rest::Farewell;
@@ -359,18 +359,9 @@ impl<'p> Init<'p> {
             else {
                 return;
             };
-            let mut place = notify::owner(sender, self.plan, &self.supervisor);
-            if place == NOBODY && self.is_free(sender.pid) {
-                // An orphan may be a daemon of which nobody has asked yet which process it is.
-                let named = Finding::Main(sender.pid);
-                let mut places = 0..self.plan.services.len() as Place;
-                place = places
-                    .find(|&place| self.supervisor.launches(place) && self.pid_file(place) == named)
-                    .unwrap_or(NOBODY);
-            }
-            if place == NOBODY {
+            let Some(place) = self.speaker(sender) else {
                 continue;
-            }
+            };
             let status = pidlet::notify::parse(message, &mut |notice| {
                 let notice = match notice {
                     Notice::Main(pid) if !process::may_name(sender.user, pid) => return,
@@ -393,6 +384,18 @@ impl<'p> Init<'p> {
                 );
             }
         }
+    }
+
+    /// The service that a sender speaks for.
+    fn speaker(&self, sender: Sender) -> Option<Place> {
+        let owner = notify::owner(sender, self.plan, &self.supervisor);
+        if owner != NOBODY {
+            return Some(owner);
+        }
+        // An orphan may be a daemon of which nobody has asked yet which process it is.
+        let named = Finding::Main(sender.pid);
+        let mut places = 0..self.plan.services.len() as Place;
+        places.find(|&place| self.supervisor.launches(place) && self.pid_file(place) == named)
     }
 
     /// Which key says how a service is checked now.
