@@ -610,10 +610,14 @@ impl<'p> Init<'p> {
                     self.signal(pid, self.plan.group, Signal::CONT);
                 }
             }
-            Action::Rest { signal, spare_told } => {
-                let told = spare_told.then_some(&self.supervisor);
-                let own = self.own.pid;
-                return Farewell { own, signal, told }.send();
+            Action::Rest(signal) => {
+                let (own, supervisor) = (self.own.pid, &self.supervisor);
+                let farewell = Farewell {
+                    own,
+                    signal,
+                    supervisor,
+                };
+                return farewell.send();
             }
             Action::Look => self.look = true,
             Action::Check(place) => self.check(place),

@@ -15,10 +15,10 @@ use pidlet::words::text;
 pub struct Farewell<'s, 'p> {
     /// Our own process.
     pub own: Pid,
-    /// The signal. CONT follows TERM, since a stopped process would never see it.
+    /// TERM or KILL. CONT follows TERM, since a stopped process would never see it.
     pub signal: Signal,
-    /// Whose groups are spared that [`Supervisor::was_told`] knows, if anybody's are: they get CONT alone.
-    pub told: Option<&'s Supervisor<'p>>,
+    /// Whose groups are spared TERM that [`Supervisor::was_told`] knows: they get CONT alone.
+    pub supervisor: &'s Supervisor<'p>,
 }
 
 impl Farewell<'_, '_> {
@@ -27,7 +27,7 @@ impl Farewell<'_, '_> {
     /// KILL comes when the time is over.
     pub fn send(&self) -> bool {
         let init = self.own == 1;
-        let spares = self.told.is_some_and(Supervisor::told_any);
+        let spares = self.asks() && self.supervisor.told_any();
         if (spares || !init) && is_own_proc(self.own) {
             let seen = files::numbers(c"/proc", &mut |pid| {
                 if pid != self.own && pid != 1 {
@@ -35,7 +35,7 @@ impl Farewell<'_, '_> {
                 }
             });
             if seen || !init {
-                return seen || self.signal == Signal::TERM;
+                return seen || self.asks();
             }
         }
         if init {
@@ -52,7 +52,7 @@ impl Farewell<'_, '_> {
         let fd = raw::pidfd_open(pid);
         let (parent, group) = stat(pid);
         if is_or_descends(parent, &mut |pid| pid == self.own) {
-            let told = self.told.is_some_and(|told| told.was_told(group));
+            let told = self.asks() && self.supervisor.was_told(group);
             // Gone meanwhile, or not ours to signal any more: a program that changed its user.
             self.by(told, |signal| {
                 let sent = raw::pidfd_send_signal(fd, signal);
@@ -72,9 +72,13 @@ impl Farewell<'_, '_> {
         if !told {
             kill(self.signal);
         }
-        if self.signal == Signal::TERM {
+        if self.asks() {
             kill(Signal::CONT);
         }
+    }
+
+    fn asks(&self) -> bool {
+        self.signal == Signal::TERM
     }
 }
 

@@ -146,13 +146,9 @@ pub enum Action {
     CloseInput(Place),
     /// Send CONT to a child if it is stopped: it would never see its stop signal.
     Wake(Pid),
-    /// Send a signal to everything that is left: as PID 1 that is everybody, else our descendants.
-    Rest {
-        /// Which signal. After TERM goes CONT.
-        signal: Signal,
-        /// Spare the groups that [`Supervisor::was_told`] knows.
-        spare_told: bool,
-    },
+    /// Send TERM or KILL to everything that is left: as PID 1 that is everybody, else our descendants. After
+    /// TERM goes CONT, and the groups that [`Supervisor::was_told`] knows have had it.
+    Rest(Signal),
     /// Reap what there is, and report with [`Event::Reaped`].
     Look,
     /// Give a child's group the terminal, and CONT if that worked.

@@ -289,10 +289,7 @@ impl Supervisor<'_> {
             Phase::Look | Phase::Rest | Phase::Killing if !left => self.finish(),
             Phase::Look => {
                 self.phase = Phase::Rest;
-                self.act(Action::Rest {
-                    signal: Signal::TERM,
-                    spare_told: true,
-                });
+                self.act(Action::Rest(Signal::TERM));
             }
             // Whoever was born or came to us since the last round.
             Phase::Killing if !self.init => self.kill_rest(),
@@ -301,10 +298,7 @@ impl Supervisor<'_> {
     }
 
     fn kill_rest(&mut self) {
-        self.act(Action::Rest {
-            signal: Signal::KILL,
-            spare_told: false,
-        });
+        self.act(Action::Rest(Signal::KILL));
     }
 
     /// What is left over cannot be found, so there is nothing to wait for.

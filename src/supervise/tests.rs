@@ -213,10 +213,7 @@ impl World {
                     format!("{dash}{}:{}", who(pid), named(signal))
                 }
                 Action::Wake(pid) => format!("wake:{}", who(pid)),
-                Action::Rest { signal, spare_told } => {
-                    let spare = if spare_told { ":not-told" } else { "" };
-                    format!("rest:{}{spare}", named(signal))
-                }
+                Action::Rest(signal) => format!("rest:{}", named(signal)),
                 Action::Look => "look".to_owned(),
                 Action::Foreground(pid) => format!("foreground:{}", who(pid)),
                 Action::Suspend(pid, signal) => format!("suspend:{}:{}", who(pid), named(signal)),
@@ -576,7 +573,7 @@ fn a_second_stop_signal_kills_at_once() {
         TERM               => a:TERM a:CONT b:TERM b:CONT
         a exits 0
         b exits 0          => look
-        left               => rest:TERM:not-told
+        left               => rest:TERM
         TERM               => rest:KILL look
         gone               => exit 0
         # Nothing begins anew.
@@ -789,7 +786,7 @@ fn a_failure_is_held_until_a_stop_signal() {
         "
         a exits 3
         TERM               => look
-        left               => rest:TERM:not-told
+        left               => rest:TERM
         gone               => exit 3
     ",
     );
@@ -950,7 +947,7 @@ fn what_is_left_over_of_the_only_service_has_the_rest_of_the_budget() {
         "
         TERM               => a:TERM wake:a
         2s a exits 0       => look
-        left               => rest:TERM:not-told
+        left               => rest:TERM
         999ms
         1ms                => rest:KILL look
     ",
@@ -960,7 +957,7 @@ fn what_is_left_over_of_the_only_service_has_the_rest_of_the_budget() {
         "
         TERM               => a:TERM wake:a
         6s a exits 0       => look
-        left               => rest:TERM:not-told
+        left               => rest:TERM
         2s                 => rest:KILL look
     ",
     );
@@ -968,7 +965,7 @@ fn what_is_left_over_of_the_only_service_has_the_rest_of_the_budget() {
         "
         INT                => a:INT wake:a
         8s a exits 0       => look
-        left               => rest:TERM:not-told
+        left               => rest:TERM
         7999ms
         1ms                => rest:KILL look
     ",
@@ -1027,7 +1024,7 @@ fn orphans_are_looked_for_told_once_and_killed_at_the_deadline() {
         left
         a exits 0          => b:TERM b:CONT
         2s b killed TERM   => look
-        left               => rest:TERM:not-told
+        left               => rest:TERM
         z killed TERM
         left
         5999ms
@@ -1069,7 +1066,7 @@ fn nobody_is_blamed_before_it_was_looked_for() {
     world.play(
         "
         a exits 0          => look
-        left               => rest:TERM:not-told rest:KILL look
+        left               => rest:TERM rest:KILL look
         gone               => exit 0
     ",
     );
@@ -1103,7 +1100,7 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
         "
         TERM               => -a:TERM wake:a
         a exits 0          => look
-        left               => rest:TERM:not-told
+        left               => rest:TERM
     ",
     );
     // But killed it is: somebody in it lives on.
@@ -1124,7 +1121,7 @@ fn without_proc_nothing_is_waited_for() {
         "
         a exits 3          => b:TERM b:CONT -a:TERM
         b exits 0          => look -b:TERM
-        left               => rest:TERM:not-told
+        left               => rest:TERM
         no proc            => exit 3
         no proc            => exit 3
     ",

@@ -401,7 +401,7 @@ impl<'p> Simulation<'p> {
                 self.was_asked(place, signal);
                 self.deliver(place, signal);
             }
-            Action::Rest { signal, .. } => {
+            Action::Rest(signal) => {
                 self.killed |= signal == Signal::KILL;
                 for place in 0..self.processes.len() {
                     self.deliver(place, signal);

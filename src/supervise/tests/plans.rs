@@ -948,10 +948,10 @@ fn in_the_stop_nobody_waits_for_what_a_launcher_left_behind() {
     world.finds("a", Finding::Main(pid("c")));
     world.play("start b\nc exits 1 => -c:TERM\n1s\nstart a\nTERM => b:TERM b:CONT\na exits 0");
     // Whose number this was may be anybody's by the last call.
-    world.play("7s\nb killed TERM => look\nleft => rest:TERM:not-told\ngone => exit 0");
+    world.play("7s\nb killed TERM => look\nleft => rest:TERM\ngone => exit 0");
     // Nor has it failed.
     let mut world = planned(&[(&[], AGAIN), (&[0], SERVICE), (&[0], SERVICE)], nothing);
-    world.play("start a\nTERM\na exits 0 => look\nleft => rest:TERM:not-told\ngone => exit 0");
+    world.play("start a\nTERM\na exits 0 => look\nleft => rest:TERM\ngone => exit 0");
 }
 
 #[test]

@@ -358,13 +358,13 @@ impl<'p> Simulation<'p> {
                 self.processes[place].group_told |= group;
                 self.deliver(place, signal);
             }
-            Action::Rest { signal, spare_told } => {
+            Action::Rest(signal) => {
                 if !self.init && !self.proc {
                     return Some(Event::OutOfReach);
                 }
                 for place in 0..self.processes.len() {
                     let pid = self.processes[place].pid;
-                    if !(spare_told && self.supervisor.was_told(pid)) {
+                    if signal == Signal::KILL || !self.supervisor.was_told(pid) {
                         self.deliver(place, signal);
                     }
                 }

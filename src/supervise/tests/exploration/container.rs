@@ -416,8 +416,7 @@ impl<'p> Container<'p> {
         );
         let mut out_of_reach = false;
         for action in &actions {
-            out_of_reach |=
-                matches!(action, Action::Rest { .. }) && !self.init && self.model.no_proc;
+            out_of_reach |= matches!(action, Action::Rest(_)) && !self.init && self.model.no_proc;
             self.perform(*action, event);
         }
         for place in 0..self.plan.services.len() {
@@ -440,7 +439,7 @@ impl<'p> Container<'p> {
             Action::Wake(pid) | Action::Foreground(pid) | Action::Resume(pid) => {
                 self.signal(pid, Signal::CONT, event);
             }
-            Action::Rest { signal, .. } => {
+            Action::Rest(signal) => {
                 around.killed |= signal == Signal::KILL;
                 for process in &mut around.processes {
                     process.killed |= signal == Signal::KILL;
