@@ -113,7 +113,8 @@ pub struct Record {
     pub(super) checking: bool,
     /// Others write to its standard input: it ends when that ends.
     pub(super) fed: bool,
-    /// It has been given the time to read all of it, or the last call.
+    /// In the stop it has had the end of its input, or the last call: from then on its time tells it to stop,
+    /// and no longer those that are after it.
     pub(super) ending: bool,
     /// How many of those others are not gone.
     pub(super) feeders: u32,

@@ -98,7 +98,7 @@ impl Supervisor<'_> {
         self.limit_to(self.asked_at.min(self.now));
         self.act(Action::Announce(News::Stopping));
         self.phase = Phase::Stopping;
-        self.clear_queue();
+        self.line_up_to_stop();
         if self.all_ended() {
             return self.look();
         }
@@ -116,9 +116,10 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Nothing is started any more but `finish` commands; what has not ended will not run again.
+    /// Every service knows for how many it waits until it is told to stop, and when at the latest. Nothing is
+    /// started any more but `finish` commands; what has not ended will not run again.
     #[inline(never)]
-    fn clear_queue(&mut self) {
+    fn line_up_to_stop(&mut self) {
         self.next = NOBODY;
         let last_call = Instant(self.limit.0 - self.plan.budget().0 / LAST_CALL);
         for place in self.places() {
