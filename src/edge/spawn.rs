@@ -395,11 +395,7 @@ impl<'p> Spawner<'p> {
                 continue;
             };
             match self.attempt.make(path, execute) {
-                errno @ (Errno::ACCES
-                | Errno::NOENT
-                | Errno::NOTDIR
-                | Errno::NAMETOOLONG
-                | Errno::STALE) => {
+                errno @ (Errno::ACCES | Errno::NOENT | Errno::NOTDIR | Errno::STALE) => {
                     // One that may not be executed is remembered, whatever is missing elsewhere.
                     if last != Errno::ACCES {
                         last = errno;

@@ -190,6 +190,11 @@ pub fn path_search(options: &'static [&'static str]) -> Case {
             format!("{refused}:{found}"),
             format!("{refused}:/nowhere"),
             format!("{file}:/nowhere:{found}"),
+            format!(
+                "{temp}/{long}:{found}",
+                temp = temp.join(""),
+                long = "x".repeat(300)
+            ),
             "/nowhere:".to_owned(),
             ":/nowhere".to_owned(),
             String::new(),
