@@ -100,10 +100,14 @@ pub fn take_if(text: &mut &[u8], byte: u8) -> bool {
     }
 }
 
-/// The text without the white space at its start.
+/// The text without the white space at its start, which is that of isspace(3).
 #[inline(never)]
 pub fn trim_start(text: &[u8]) -> &[u8] {
-    text.trim_ascii_start()
+    let mut rest = text;
+    while let [b' ' | b'\t'..=b'\r', behind @ ..] = rest {
+        rest = behind;
+    }
+    rest
 }
 
 /// The text without the white space at its end.

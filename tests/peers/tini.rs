@@ -107,7 +107,7 @@ fn option_words() -> Vec<Case> {
         ),
         Case::each(
             "-e accepts",
-            &["3", "+5", " 5", "05", "", "255", "0"],
+            &["3", "+5", " 5", "\u{b}5", "05", "", "255", "0"],
             accepted_e,
         ),
         Case::ends(
