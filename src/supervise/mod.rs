@@ -668,13 +668,7 @@ impl<'p> Supervisor<'p> {
         let bit = SignalSet::NONE.with(arrived).0;
         let ignored = self.ignore_once.0 & bit != 0;
         self.ignore_once.0 &= !bit;
-        let mut route = self.plan.routes.get(arrived).filter(|_| !ignored);
-        if let Some(signal) = route.filter(|signal| *signal != arrived) {
-            self.say(Message {
-                to: signal.number(),
-                ..Message::of_signal(Kind::Rewritten, arrived)
-            });
-        }
+        let mut route = if ignored { None } else { self.route(arrived) };
         if self.alone && from_kernel {
             // Ctrl-Z: nobody could say `fg`.
             route = route.filter(|signal| *signal != Signal::TSTP);
@@ -710,6 +704,19 @@ impl<'p> Supervisor<'p> {
         if sleeps || arrived == Signal::CONT {
             self.slept = sleeps;
         }
+    }
+
+    /// What a signal is taken as, said where that is another one.
+    #[inline(never)]
+    fn route(&mut self, signal: Signal) -> Option<Signal> {
+        let route = self.plan.routes.get(signal);
+        if let Some(to) = route.filter(|to| *to != signal) {
+            self.say(Message {
+                to: to.number(),
+                ..Message::of_signal(Kind::Rewritten, signal)
+            });
+        }
+        route
     }
 
     /// Passes a signal on to every running service.

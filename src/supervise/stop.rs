@@ -380,12 +380,11 @@ impl Supervisor<'_> {
     /// dumb-init tells the rest of the session when the main child is gone, and does not wait.
     fn farewell(&mut self) {
         let pid = self.services.see(0).main;
-        let signal = self.plan.routes.get(Signal::TERM);
-        if let (Style::DumbInit, true, 1.., Some(signal)) =
-            (self.plan.style, self.plan.group, pid, signal)
-        {
-            self.say_signal(Kind::PassedOn, signal);
-            self.send(pid, true, signal);
+        if self.plan.style == Style::DumbInit && self.plan.group && pid > 0 {
+            if let Some(signal) = self.route(Signal::TERM) {
+                self.say_signal(Kind::PassedOn, signal);
+                self.send(pid, true, signal);
+            }
         }
     }
 

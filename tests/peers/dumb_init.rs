@@ -104,6 +104,12 @@ fn talk() -> Vec<Case> {
                 &side.run(["-v", "--", probe(), "die", "15"]).output().stderr,
             )
         }),
+        Case::new("a rewritten farewell told", |side| {
+            log(
+                side,
+                &side.run(["-v", "-r", "15:2", "true"]).output().stderr,
+            )
+        }),
         Case::new("a signal told", |side| {
             told_signal(side, &["-v", "--"], libc::SIGTERM)
         }),
@@ -214,10 +220,11 @@ fn under_its_name(side: &Side) -> String {
 }
 
 /// What may stand behind `-r`.
-const REWRITES: [&str; 14] = [
+const REWRITES: [&str; 15] = [
     "15:0",
     "15:2",
     " 15: 2",
+    "\t15:\u{b}2",
     "+15:+2",
     "015:02",
     "15:2foo",
