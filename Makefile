@@ -81,10 +81,11 @@ MODEL ?=
 explore: rust build-needs  ## explore what can happen to tiny plans, up to EXPLORE thousand states of each
 	EXPLORE=$(EXPLORE) MODEL='$(MODEL)' $(CARGO) test --quiet --release --lib -- --nocapture every_state
 
-# `SEED=n make random` plays one container again.
+# `SEED=n make random` plays one container again, and makes one comparison of each kind again.
 RUNS ?= 1000
-random: rust build-needs  ## run the program in RUNS containers made at random
+random: rust build-needs  ## run the program in RUNS containers made at random, and beside its peers
 	RUNS=$(RUNS) $(CARGO) test --quiet --release --test random -- --nocapture
+	RUNS=$(RUNS) $(CARGO) test --quiet --release --test peers -- --nocapture at_random
 
 # `TARGETS='conf lines'` fuzzes these alone; tests/fuzz/fuzz.sh says where what was found is, and why it needs no nightly.
 SECONDS ?= 60

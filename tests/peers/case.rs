@@ -333,7 +333,7 @@ pub fn check(peer: &Peer, cases: Vec<Case>) {
 }
 
 /// The words of a panic.
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
+pub fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let owned = panic.downcast_ref::<String>().cloned();
     let borrowed = || panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     owned.or_else(borrowed).unwrap_or_default()
@@ -344,7 +344,7 @@ fn owned(words: &[&str]) -> Vec<String> {
 }
 
 /// Puts N for the number behind whatever announces a process, and H for the commit in a version.
-fn without_numbers(text: &str) -> String {
+pub fn without_numbers(text: &str) -> String {
     const BEFORE: [&str; 8] = [
         "tini (",
         "catatonit:",

@@ -8,13 +8,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod allowed;
 mod case;
 mod catatonit;
+mod chance;
 mod common;
 mod dumb_init;
+mod invocation;
+mod life;
 mod tini;
+mod words;
 
 use case::{Case, Peer, check};
+use invocation::Kind;
 
 type Table = fn() -> Vec<Case>;
 
@@ -96,4 +102,19 @@ fn dumb_init_has_enough_cases() {
 #[test]
 fn catatonit_has_enough_cases() {
     enough(&catatonit::CATATONIT, &CATATONIT_TABLES);
+}
+
+macro_rules! chances {
+    ($($test:ident: $what:ident of $kind:ident;)*) => {
+        $(#[test] fn $test() { chance::$what(Kind::$kind); })*
+    };
+}
+
+chances! {
+    tini_at_random: invocations of Tini;
+    tini_lives_at_random: lives of Tini;
+    dumb_init_at_random: invocations of DumbInit;
+    dumb_init_lives_at_random: lives of DumbInit;
+    catatonit_at_random: invocations of Catatonit;
+    catatonit_lives_at_random: lives of Catatonit;
 }

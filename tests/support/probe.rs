@@ -25,9 +25,11 @@ type Args<'a> = &'a [&'a str];
 type Command = (&'static str, fn(Args));
 
 /// Every command with what it does. All end with 0 unless said otherwise.
-const COMMANDS: [Command; 36] = [
+const COMMANDS: [Command; 37] = [
     // [COMMAND...]: mask, dispositions, group, session, terminal: one line each; then does COMMAND.
     ("mask", mask),
+    // COMMAND...: all that it was given, and of the words those behind `args`; then does COMMAND.
+    ("report", report),
     // [--exit-on SIG=CODE]...: waits for all signals, says `ready`, then `got SIG CODE SENDER` for each.
     ("signals", signals),
     // N: ends with this code.
@@ -401,6 +403,41 @@ fn mask(args: Args) {
     if !args.is_empty() {
         run(args);
     }
+}
+
+fn report(args: Args) {
+    mask(&[]);
+    fds(&[]);
+    limits();
+    // SAFETY: asks for a mask by setting it, which nobody sees, and for a number.
+    unsafe {
+        let umask = libc::umask(0);
+        libc::umask(umask);
+        let slack = libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0);
+        let mut subreaper: c_int = 0;
+        libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut subreaper);
+        say(&format!(
+            "umask={umask:o} slack={slack} subreaper={subreaper}"
+        ));
+    }
+    say(&std::env::current_dir().map_or("none".into(), |path| path.display().to_string()));
+    env(&[]);
+    args_of(&[]);
+    run(args);
+}
+
+/// Soft and hard limits of all resources.
+fn limits() {
+    let all = (0..16).map(|resource| {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: the kernel fills one structure.
+        unsafe { libc::getrlimit(resource, &raw mut limit) };
+        format!("{}/{}", limit.rlim_cur as i64, limit.rlim_max as i64)
+    });
+    say(&format!("limits={}", all.collect::<Vec<_>>().join(" ")));
 }
 
 fn fds(_: Args) {

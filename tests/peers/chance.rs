@@ -1,0 +1,164 @@
+//! pidlet beside its peers in invocations and lives made at random.
+//!
+//! Without more being said a few are compared that are the same each time. `RUNS=N` compares N new ones of
+//! each kind; `SEED=N` compares one again.
+
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::allowed;
+use crate::case::{said, without_numbers};
+use crate::invocation::{Invocation, Kind, Place};
+use crate::life::Life;
+use crate::support::{Exit, Random, lines_of, pidlet, skipped};
+
+/// How many there are of each kind in a plain `cargo test`: the seeds are from 1 up to this one.
+const INVOCATIONS: u64 = 150;
+const LIVES: u64 = 40;
+
+/// How many run at a time. They mostly wait.
+const AT_ONCE: usize = 4;
+
+/// Nobody reads more failures at once, and each may take its time.
+const FAILURES_MAX: usize = 5;
+
+/// How long anything may take that is due: less than elsewhere, as a random case that hangs is likely a fault
+/// of its maker's.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is seen of one side.
+#[derive(PartialEq, Eq)]
+pub struct Seen {
+    pub exit: Exit,
+    pub out: Vec<String>,
+    pub err: Vec<String>,
+    /// What the child says that it was given.
+    pub report: Vec<String>,
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("SEED and RUNS are numbers"))
+}
+
+/// Command lines that end by themselves.
+pub fn invocations(kind: Kind) {
+    check(kind, INVOCATIONS, |random, place, seed| {
+        let mut invocation = Invocation::random(random, kind, place);
+        allowed::avoid(&mut invocation);
+        compare(&invocation, &invocation, &|program, real| {
+            let file = format!("{}/report-{seed}-{real}", place.path());
+            let proc = invocation.run(program, place, &file).start();
+            proc.wait(PATIENCE);
+            let end = proc.finish();
+            let clean =
+                |text: &str| clean(&text.replace(&file, "FILE").replace(place.path(), "TEMP"));
+            let seen = Seen {
+                exit: end.exit,
+                out: clean(&end.stdout),
+                err: clean(&end.stderr),
+                report: clean(&lines_of(&file).join("\n")),
+            };
+            _ = std::fs::remove_file(&file);
+            seen
+        })
+    });
+}
+
+/// Lives, in which things happen.
+pub fn lives(kind: Kind) {
+    check(kind, LIVES, |random, place, _| {
+        let mut life = Life::random(random, kind, place);
+        allowed::avoid(&mut life.invocation);
+        compare(&life, &life.invocation, &|program, _| {
+            life.live(program, place, &clean)
+        })
+    });
+}
+
+/// Text free of what may differ, as lines.
+fn clean(text: &str) -> Vec<String> {
+    without_numbers(text).lines().map(str::to_owned).collect()
+}
+
+/// Compares what seeds stand for, and reports all that differ together.
+fn check(
+    kind: Kind,
+    usual: u64,
+    fault: impl Fn(&mut Random, &Place, u64) -> Option<String> + Sync,
+) {
+    let peer = kind.peer();
+    if !Path::new(peer.path).exists() {
+        skipped(&format!("{} is not installed", peer.path));
+        return;
+    }
+    let (first, runs) = match (number("SEED"), number("RUNS")) {
+        (Some(seed), _) => (seed, 1),
+        (None, Some(runs)) => (new_seed(), runs),
+        (None, None) => (1, usual),
+    };
+    let place = Place::new();
+    let next = AtomicU64::new(first);
+    let faults = Mutex::new(Vec::new());
+    let found = || faults.lock().expect("nobody panics with it");
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while found().len() < FAILURES_MAX {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + runs {
+                        return;
+                    }
+                    let fault = fault(&mut Random::new(seed), &place, seed);
+                    found().extend(fault.map(|fault| format!("==== SEED={seed} {fault}")));
+                }
+            });
+        }
+    });
+    println!("{}: {runs} from SEED={first} on", peer.name);
+    let faults = found();
+    assert!(faults.is_empty(), "{}:\n{}", peer.name, faults.join("\n"));
+}
+
+/// The first of as many seeds as anybody may want that have not been tried before.
+fn new_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |time| time.as_nanos() as u64) % 1_000_000_000 * 1_000_000
+}
+
+/// Looks at both sides; what is wrong, if anything. The second argument of `look` is true for the real
+/// program.
+fn compare(
+    what: &dyn Debug,
+    invocation: &Invocation,
+    look: &dyn Fn(&Path, bool) -> Seen,
+) -> Option<String> {
+    let [theirs, ours] =
+        [(Path::new(invocation.real), true), (pidlet(), false)].map(|(program, real)| {
+            let seen = catch_unwind(AssertUnwindSafe(|| look(program, real)));
+            seen.map(|mut seen| {
+                allowed::level(invocation, &mut seen, real);
+                seen
+            })
+            .map_err(|panic| said(&*panic))
+        });
+    let show = |seen: &Result<Seen, String>| match seen {
+        Ok(seen) => format!(
+            "{}\nout {:#?}\nerr {:#?}\nreport {:#?}",
+            seen.exit, seen.out, seen.err, seen.report
+        ),
+        Err(failure) => format!("FAILED {failure}"),
+    };
+    match (&theirs, &ours) {
+        (Ok(one), Ok(other)) if one == other => None,
+        _ => Some(format!(
+            "{what:?}\n-- theirs: {}\n-- ours: {}\n",
+            show(&theirs),
+            show(&ours)
+        )),
+    }
+}

@@ -1,0 +1,341 @@
+//! What stands on the peers' command lines and in their environments, right and wrong.
+
+/// What a peer's command line knows.
+pub struct Grammar {
+    /// Letters without a value.
+    pub flags: &'static [u8],
+    /// Letters after which nothing is run.
+    pub ends: &'static [u8],
+    /// Letters with a value, and what that may be.
+    pub valued: &'static [(u8, &'static [&'static str], &'static [&'static str])],
+    /// Long names, and whether a value follows.
+    pub long: &'static [(&'static str, bool)],
+    /// Variables that it reads, and what they may be.
+    pub variables: &'static [(&'static str, &'static [&'static str])],
+    /// What it may be called.
+    pub names: &'static [&'static str],
+}
+
+/// Exit codes as tini's `-e` takes them, white space of every kind in front.
+pub const NUMBERS: &[&str] = &[
+    "0",
+    "1",
+    "3",
+    "143",
+    "255",
+    "+5",
+    " 5",
+    "05",
+    "",
+    "\t9",
+    "\r9",
+    "\u{b}9",
+    "\u{c}4",
+    "-0",
+    "+0",
+    "0000000000000000007",
+];
+/// What is no exit code.
+pub const NO_NUMBERS: &[&str] = &[
+    "5 ",
+    "0x10",
+    "256",
+    "-1",
+    "abc",
+    "1.5",
+    "99999999999999999999",
+    "--5",
+    "- 5",
+    "+",
+    "-",
+    " ",
+    "+-5",
+    "1e1",
+    "9223372036854775808",
+    "18446744073709551619",
+    "-18446744073709551613",
+    "4294967299",
+    "3\t",
+    "٣",
+    "%d",
+    "%s%s",
+];
+/// Signals as tini's `-p` takes them.
+pub const DEATHS: &[&str] = &[
+    "SIGHUP", "SIGTERM", "SIGKILL", "SIGUSR1", "SIGCHLD", "SIGSTOP", "SIGWINCH", "SIGSYS",
+    "SIGTTOU", "SIGCONT",
+];
+/// What is none.
+pub const NO_DEATHS: &[&str] = &[
+    "TERM",
+    "sigterm",
+    "SIGterm",
+    "15",
+    "",
+    "SIGIO",
+    "SIGPOLL",
+    "SIGPWR",
+    "SIGSTKFLT",
+    "SIGRTMIN",
+    "SIGRTMIN+1",
+    "SIG15",
+    "SIG",
+    "SIGSIGTERM",
+    " SIGTERM",
+    "SIGTERM ",
+    "SIGCLD",
+    "SIGIOT",
+    "SIGUNUSED",
+    "SIGLOST",
+    "0",
+    "64",
+    "SIGEMT",
+];
+/// Pairs of signals as dumb-init's `-r` takes them: `int`s, which wrap.
+pub const PAIRS: &[&str] = &[
+    "15:0",
+    "15:2",
+    " 15: 2",
+    "+15:+2",
+    "015:02",
+    "15:2foo",
+    "15:2:3",
+    "4294967311:2",
+    "15:9",
+    "17:2",
+    "9:1",
+    "19:15",
+    "31:31",
+    "1:19",
+    "2:-0",
+    "15:\t2",
+    "15:\r2",
+    "15:\u{b}2",
+    "\u{c}15:2",
+    "15:4294967298",
+    "15:-4294967294",
+    "20:0",
+    "15:0x2",
+    "-4294967281:2",
+    "15:2147483650",
+];
+/// What is none.
+pub const NO_PAIRS: &[&str] = &[
+    "",
+    "15",
+    "15:",
+    ":15",
+    "15::12",
+    "15 :2",
+    "0:15",
+    "-1:2",
+    "15:32",
+    "32:15",
+    "0xf:2",
+    "TERM:INT",
+    "15:TERM",
+    "15:-1",
+    "15:x",
+    ":",
+    "34:2",
+    "15,2",
+    "15:+-2",
+    "99999999999999999999:2",
+    "15:99999999999999999999",
+    "15: ",
+    "--15:2",
+    "15:- 2",
+    "15;2",
+    "%d:%d",
+];
+/// Levels as atoi(3) reads them. Greater ones than a `long` holds are left out: they are no number here.
+pub const LEVELS: &[&str] = &[
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "-1",
+    "-0",
+    "abc",
+    "",
+    " 2",
+    "2x",
+    "+2",
+    "+-2",
+    "4294967296",
+    "4294967298",
+    "-4294967295",
+    "0x3",
+    "02",
+    "\t0",
+    "\u{b}2",
+    "-99999999999999999999",
+    "2147483648",
+    "9223372036854775807",
+    "-9223372036854775808",
+];
+/// Values of switches.
+pub const SWITCHES: &[&str] = &[
+    "0", "1", "", "true", "false", "00", " 0", "0 ", "11", "-1", "no",
+];
+
+pub static TINI: Grammar = Grammar {
+    flags: b"svwg",
+    ends: b"hl",
+    valued: &[(b'e', NUMBERS, NO_NUMBERS), (b'p', DEATHS, NO_DEATHS)],
+    long: &[
+        ("version", false),
+        ("help", false),
+        ("s", false),
+        ("subreaper", false),
+    ],
+    variables: &[
+        ("TINI_SUBREAPER", SWITCHES),
+        ("TINI_KILL_PROCESS_GROUP", SWITCHES),
+        ("TINI_VERBOSITY", LEVELS),
+    ],
+    names: &[
+        "tini",
+        "tini-static",
+        "docker-init",
+        "/sbin/docker-init",
+        "./tini",
+        "//tini",
+        "a b/tini",
+    ],
+};
+pub static DUMB_INIT: Grammar = Grammar {
+    flags: b"cv",
+    ends: b"hV",
+    valued: &[(b'r', PAIRS, NO_PAIRS)],
+    long: &[
+        ("verbose", false),
+        ("single-child", false),
+        ("rewrite", true),
+        ("help", false),
+        ("version", false),
+    ],
+    variables: &[
+        ("DUMB_INIT_DEBUG", SWITCHES),
+        ("DUMB_INIT_SETSID", SWITCHES),
+    ],
+    names: &[
+        "dumb-init",
+        "/usr/bin/dumb-init",
+        "./dumb-init",
+        "%s/dumb-init",
+    ],
+};
+pub static CATATONIT: Grammar = Grammar {
+    flags: b"g",
+    ends: b"hLV",
+    valued: &[],
+    long: &[("version", false), ("help", false)],
+    variables: &[
+        ("CATATONIT_DEBUG", SWITCHES),
+        ("CATATONIT_LOG", SWITCHES),
+        ("LISTEN_PID", &["1", "2", "3", "0", "-1", "", "01", "abc"]),
+        ("LISTEN_FDS", &["1", ""]),
+    ],
+    names: &[
+        "catatonit",
+        "podman-init",
+        "/run/podman-init",
+        "./catatonit",
+    ],
+};
+
+/// Foreign variables, which must mean nothing.
+pub const OTHERS: &[(&str, &str)] = &[
+    ("TINI_VERBOSITY", "4"),
+    ("DUMB_INIT_DEBUG", "1"),
+    ("DUMB_INIT_SETSID", "0"),
+    ("CATATONIT_DEBUG", ""),
+    ("LISTEN_PID", "1"),
+    ("PIDLE", "x"),
+    ("LD_X", ""),
+    ("EMPTY", ""),
+    ("NOTIFY_SOCKET", "/nowhere"),
+    ("_", "x=y"),
+];
+
+/// Wrong options of every kind.
+pub const WRONG: &[&str] = &[
+    "-z",
+    "-:",
+    "-?",
+    "-;",
+    "-W",
+    "-Wx",
+    "--zzz",
+    "--=",
+    "--=x",
+    "---",
+    "--x=1",
+    "-é",
+    "-\u{1}",
+    "- ",
+    "-=",
+    "-1",
+    "-A",
+    "--Version",
+    "--verbose1",
+    "--h=1",
+    "-\t",
+    "--a\tb",
+    "-%",
+    "--%s",
+    "-P",
+];
+
+/// Files that invocations name in full: of those that cannot be executed one of each kind.
+pub const FILES: &[&str] = &[
+    "none",
+    "plain",
+    "folder",
+    "folder/",
+    "bare-script",
+    "empty",
+    "bad",
+    "nested",
+    "plain/program",
+    "plain/",
+    "loop",
+    "busy",
+    "good",
+    "elf",
+    "found/../good",
+    "",
+];
+
+/// Programs that are looked up, and paths from the current directory.
+pub const PROGRAMS: &[&str] = &[
+    "none",
+    "plain",
+    "folder",
+    "./good",
+    "./none",
+    "./plain",
+    "bare-script",
+    "./bare-script",
+    "good",
+    "program",
+    "bare",
+    "true",
+    "false",
+    "-",
+    "",
+    ".",
+    "..",
+    "/",
+    "./",
+    "folder2",
+    "a=b",
+    "found/",
+    "./folder/../good",
+    "loop/x",
+    "-dash",
+    "./-dash",
+];
