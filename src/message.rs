@@ -80,6 +80,8 @@ pub enum Kind {
     NoPidFile,
     /// A daemon's pid file names a process that is not ours.
     Stranger,
+    /// Nothing runs that could be the daemon.
+    NoDaemon,
     /// A service is started again after a delay.
     Again,
     /// A service was started too often, and is not started again.

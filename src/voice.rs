@@ -66,8 +66,9 @@ const PIDLET: Text = text!(
 1%s (pid %p) did not stop by itself within %b: stopped
 1%s (pid %p) is not well: stopped
 1%s (pid %p) let its watchdog wait: stopped
-1%s left no process with a pid file
+1%s left no pid file within %y
 1%s: its pid file names a process that is not its own
+1%s left no process in the background
 1%r; starts again in %d
 1%s was started too often: it is not started again
 3%s is not started: %a, which it is after, will never be up

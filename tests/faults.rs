@@ -253,7 +253,7 @@ impl Outcome {
         let said = self.stderr.to_lowercase();
         let explained = fault.is_some_and(|fault| said.contains(&fault.text().to_lowercase()));
         // Who cannot read it, or adopt it, sees no pid file, or a stranger's.
-        let blind = ["cannot read", "child subreaper", "left no process"];
+        let blind = ["cannot read", "child subreaper", "left no "];
         let explained = explained || blind.iter().any(|text| says(text));
         let killed = says("did not stop within");
         let code = match self.exit {

@@ -868,7 +868,8 @@ while not os.path.exists('said'): time.sleep(0.01)
 #[test]
 fn a_daemon_without_a_good_pid_file_is_a_failure() {
     // A shell may take a second to start, so that all of them wait side by side.
-    let nothing = "left no process with a pid file";
+    let nothing = "left no pid file within 5s";
+    let nobody = "left no process in the background";
     let stranger = "its pid file names a process that is not its own";
     let mut inits = Vec::new();
     for mode in Mode::BOTH {
@@ -893,7 +894,7 @@ fn a_daemon_without_a_good_pid_file_is_a_failure() {
             let waits = web(&format!("sleep 1000 &\n{script}"), "5s");
             let knows = web(script, "1h");
             inits.push((waits.start(mode), fault, waits));
-            inits.push((knows.start(mode), nothing, knows));
+            inits.push((knows.start(mode), nobody, knows));
         }
     }
     for (init, fault, _web) in inits {

@@ -123,8 +123,8 @@ pub struct Record {
     /// The process that its pid file or it itself named, which is its own from then on, or will be when its
     /// own ends; 0 if none was.
     pub(super) heir: Pid,
-    /// Its pid file names a process that is not ours.
-    pub(super) stranger: bool,
+    /// Why a daemon's process is not known yet.
+    pub(super) missing: Kind,
     /// When its patience ends: to be up, for the watchdog, to stop, or to wait.
     pub(super) limit: Instant,
     /// When it is checked next, or the check takes too long.
@@ -178,7 +178,7 @@ impl Record {
         feeders: 0,
         said_ready: false,
         heir: 0,
-        stranger: false,
+        missing: Kind::NoPidFile,
         limit: NEVER,
         check_at: NEVER,
         watchdog: Span::ZERO,

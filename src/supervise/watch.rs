@@ -81,11 +81,15 @@ impl Supervisor<'_> {
         match (record.state, finding) {
             (State::Launched, Finding::Main(pid)) => return self.found(place, pid),
             (State::Launched, _) => {
-                record.stranger = finding == Finding::Stranger;
-                if finding == Finding::Nobody {
-                    // There is nothing to wait for.
-                    record.limit = self.now;
-                }
+                record.missing = match finding {
+                    Finding::Stranger => Kind::Stranger,
+                    Finding::Nobody => {
+                        // There is nothing to wait for.
+                        record.limit = self.now;
+                        Kind::NoDaemon
+                    }
+                    _ => Kind::NoPidFile,
+                };
             }
             _ if record.up => {
                 record.sick = if good {
@@ -194,11 +198,7 @@ impl Supervisor<'_> {
     /// A daemon's pid file has not named its process in time: if there is one, it is an orphan.
     pub(super) fn left_no_pid_file(&mut self, place: Place) {
         let record = self.services.of(place);
-        record.fault = Some(if record.stranger {
-            Kind::Stranger
-        } else {
-            Kind::NoPidFile
-        });
+        record.fault = Some(record.missing);
         record.ended(self.now, self.plan, Status::Exited(1));
         self.uncheck(place);
         self.run_is_over(place);

@@ -217,9 +217,12 @@ impl Journal {
         if rest.starts_with(" was started too often") {
             return Some(Claim::TooOften(place));
         }
-        if rest.starts_with(" left no process with a pid file")
-            || rest.starts_with(": its pid file names")
-        {
+        let missing = [
+            " left no pid file within ",
+            " left no process in the background",
+            ": its pid file names",
+        ];
+        if missing.iter().any(|text| rest.starts_with(text)) {
             return Some(Claim::Ended(place, None, How::NoPidFile, tail));
         }
         let (pid, said) = rest.strip_prefix(" (pid ")?.split_once(") ")?;

@@ -646,7 +646,7 @@ fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
     for (finding, line) in [
         (
             Finding::Bad,
-            "a left no process with a pid file; container exits 1",
+            "a left no pid file within 60s; container exits 1",
         ),
         (
             Finding::Stranger,
@@ -683,7 +683,7 @@ fn a_daemon_is_not_waited_for_where_nothing_runs_that_could_be_it() {
         world.play("20ms => check 0");
         assert_eq!(world.finds("a", Finding::Nobody), "look");
         world.play("gone => exit 1");
-        world.last_line("a left no process with a pid file; container exits 1");
+        world.last_line("a left no process in the background; container exits 1");
     }
 }
 
@@ -898,7 +898,7 @@ fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
     world.play("a exits 0 => check 0");
     world.finds("a", Finding::Bad);
     world.play("20ms => check 0\n4980ms => uncheck 0 look\ngone => exit 1");
-    world.last_line("a left no process with a pid file; container exits 1");
+    world.last_line("a left no pid file within 5s; container exits 1");
 }
 
 #[test]

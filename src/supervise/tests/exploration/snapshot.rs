@@ -233,7 +233,6 @@ fn numbers_of(record: &Record, out: &mut Vec<u64>) {
         record.ending,
         record.said_ready,
         record.heir != 0,
-        record.stranger,
     ];
     let flags = flags
         .iter()
@@ -242,7 +241,7 @@ fn numbers_of(record: &Record, out: &mut Vec<u64>) {
     out.extend([
         u64::from(record.pid) << 32 | u64::from(record.main),
         flags << 16 | (record.state as u64) << 8 | u64::from(record.code),
-        end(record.end) << 16 | fault << 8 | signal(record.told),
+        (record.missing as u64) << 32 | end(record.end) << 16 | fault << 8 | signal(record.told),
         record.since.0,
         record.ran.0 << 32 | record.delay.0,
         u64::from(record.cause) << 16 | u64::from(record.link),
