@@ -606,10 +606,13 @@ fn an_ordinary_user_may_say_who_he_is() {
     for ended in ends(&text, 0) {
         assert_eq!(ended.stdout, format!("{uid}\n"), "{ended}");
     }
+}
+
+#[test]
+fn even_who_may_become_any_user_does_not_with_the_groups_that_he_has() {
     if !is_root() {
         skip!("only root may become an ordinary user");
     }
-    // Even who may become any user does not with the groups that he has.
     let born = ["--reuid", "1000", "--regid", "1001", "--clear-groups"];
     let born = born
         .into_iter()
