@@ -215,6 +215,7 @@ fn each_option_has_a_twin_in_the_environment_and_wins_over_it() {
     check(&ended, 3, "", "");
     for (twin, value, expected) in [
         ("PIDLET_HOLD", "perhaps", "yes or no"),
+        ("PIDLET_GROUP", "2", "yes or no"),
         ("PIDLET_QUIET", "10", "a number from 0 to 9"),
         ("PIDLET_VERBOSE", "much", "a number from 0 to 9"),
     ] {

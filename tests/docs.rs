@@ -492,7 +492,7 @@ const VARIABLES: [(&str, &[&str], &[&str]); 9] = [
     (
         "yes or no",
         &["yes", "no", "true", "off", "1", "0", ""],
-        &["maybe", "y"],
+        &["maybe", "y", "2"],
     ),
     (
         "exit codes between commas",

@@ -302,7 +302,11 @@ impl<'p, 'a> Settings<'p, 'a> {
                     }
                 }
             }
-            _ => self.switch(setting, times(text)?),
+            _ => {
+                let counts = matches!(setting, Setting::Quiet | Setting::Verbose);
+                let most = if counts { 9 } else { 1 };
+                self.switch(setting, times(text).filter(|times| *times <= most)?);
+            }
         }
         Some(())
     }
