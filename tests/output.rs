@@ -369,6 +369,55 @@ fn what_nobody_reads_until_the_end_is_counted() {
 }
 
 #[test]
+fn what_a_full_disk_took_none_of_is_counted_until_it_takes_something() {
+    const COUNT: usize = 20;
+    let temp = Temp::new();
+    let [log, count, more] = ["log", "count", "more"].map(|name| temp.join(name));
+    let script = format!(
+        "trap 'echo lost; echo >> {count}' USR1; echo >> {count}
+        until test -e {more}; do sleep 0.01; done; echo taken"
+    );
+    // We say that a signal came, each time anew.
+    let options = ["--log", "prefix", "-v", "-v"];
+    let run = shells(Mode::Child, &options, &[&script]);
+    std::fs::write(&log, [b'\n'; 64]).unwrap();
+    let file = File::options().append(true).open(&log).unwrap();
+    let out = file.try_clone().unwrap();
+    let run = run.stdout(Output::File(out)).stderr(Output::File(file));
+    // The shell has a file of its own to write.
+    let run = run.limit(libc::RLIMIT_FSIZE, 64, libc::RLIM_INFINITY);
+    let init = run.start();
+    for sent in 0..=COUNT {
+        init.until("it has written", || lines_of(&count).len() > sent);
+        if sent < COUNT {
+            init.kill(libc::SIGUSR1);
+        }
+    }
+    let limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the kernel reads the limit, and is asked for none.
+    unsafe { libc::prlimit(init.pid(), libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+    std::fs::write(&more, "").unwrap();
+    let ended = init.finish();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    let said = std::fs::read_to_string(&log).unwrap();
+    let head = "pidlet: cannot write \"standard output or error\": File too large; ";
+    let lost = said
+        .lines()
+        .find_map(|line| line.strip_prefix(head))
+        .expect(&said);
+    // The first loss is said at once, and lost as well.
+    let lost: usize = lost
+        .strip_suffix(" lines were dropped")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((COUNT / 2..COUNT).contains(&lost), "{said}");
+}
+
+#[test]
 fn a_slow_reader_gets_everything() {
     let (ended, text) = in_time(|| {
         let (mut reader, writer) = pipe();

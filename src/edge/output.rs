@@ -458,14 +458,18 @@ impl Outputs<'_> {
                 }
                 _ => sink.drop_lines(text, Errno::AGAIN),
             }
-        } else if !say::say(stream, text, patience_ms) {
-            sink.drop_lines(text, Errno::AGAIN);
-        } else {
-            sink.torn = false;
-            if sink.dropped > 0 {
-                sink.said = false;
-                self.due = true;
-            }
+            return;
+        }
+        let errno = say::say(stream, text, patience_ms);
+        if errno == Errno::AGAIN {
+            return sink.drop_lines(text, errno);
+        }
+        // A closed or broken stream takes nothing ever: that is not worth counting. But what services could
+        // not write is, and there a full disk may have room again.
+        sink.torn = false;
+        if errno == Errno(0) && sink.dropped > 0 {
+            sink.said = false;
+            self.due = true;
         }
     }
 

@@ -46,9 +46,9 @@ fn fd(stream: Stream) -> BorrowedFd<'static> {
 const PIPE_BYTES: usize = 4096;
 const TERMINAL_BYTES: usize = 128;
 
-/// Says a whole line, or not if the stream does not take it within `patience_ms`; whether it is dealt
-/// with.
-pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> bool {
+/// Says a whole line, or not: [`Errno::AGAIN`] if the stream does not take it within `patience_ms`, or
+/// what else went wrong.
+pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> Errno {
     let fd = fd(stream);
     let path = match stream {
         Stream::Out => c"/proc/self/fd/1",
@@ -63,8 +63,7 @@ pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> bool {
         match rest.get(written..) {
             // A terminal that cannot be opened takes a line in pieces.
             Some(more @ [_, ..]) if written > 0 => rest = more,
-            // A closed or broken stream takes nothing ever: that is not worth counting.
-            _ => return errno != Errno::AGAIN,
+            _ => return errno,
         }
     }
 }
