@@ -91,6 +91,8 @@ fn main(start: &'static Start) -> u8 {
 struct Init<'p> {
     plan: &'p Plan<'p>,
     own: Own,
+    /// Orphans come to us.
+    adopts: bool,
     /// The supervisor wants to know what is left.
     look: bool,
     /// Zombies are reaped after what their end leads to: see [`Supervisor::needs_zombies`].
@@ -127,6 +129,7 @@ impl<'p> Init<'p> {
         let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);
         Init {
             plan,
+            adopts: false,
             look: false,
             keeps_zombies: false,
             asleep: false,
@@ -148,7 +151,8 @@ impl<'p> Init<'p> {
     fn run(&mut self) -> u8 {
         self.spawner.files = process::raise_files(self.outputs.needed());
         self.keeps_zombies = self.supervisor.needs_zombies();
-        if !self.own.adopt(self.plan) {
+        self.adopts = self.own.adopt(self.plan);
+        if !self.adopts {
             self.say(Message::of(Kind::NotSubreaper));
         }
         if let Some(signal) = self.plan.parent_death {
@@ -416,7 +420,8 @@ impl<'p> Init<'p> {
         let state = self.supervisor.record(place).state;
         let finding = match self.probe(place) {
             _ if state == State::Launched => match self.pid_file(place) {
-                Finding::Bad | Finding::Stranger if reap::is_childless() => Finding::Nobody,
+                named @ Finding::Main(_) => named,
+                _ if self.adopts && reap::is_childless() => Finding::Nobody,
                 finding => finding,
             },
             Some(Probe::Exec(_)) => {

@@ -143,6 +143,22 @@ fn a_plan_is_carried_out_without_any_of_them() {
     }
 }
 
+#[test]
+fn where_orphans_do_not_come_to_us_a_daemon_is_not_said_to_be_gone() {
+    let temp = Temp::new();
+    let file = temp.join("pid");
+    let text = format!(
+        "[web]\ntype = daemon\npidfile = {file}\nready-timeout = 1s\n\
+        run = sh -c 'sleep 1000 >/dev/null 2>&1 & echo $! >{file}'\n"
+    );
+    let plan = temp.write("plan", text, 0o644);
+    let subreaper = Some(libc::PR_SET_CHILD_SUBREAPER);
+    let run = without(Mode::Child, libc::SYS_prctl, subreaper, libc::EPERM);
+    let ended = run.args(["-c", &plan]).output();
+    let reason = "pidlet: web: its pid file names a process that is not its own; container exits 1";
+    assert_eq!(ended.last_line(), reason, "{ended}");
+}
+
 /// What a plan may ask for and the kernel must have: the keys, the system call, what is said of it.
 const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 20] = [
     (
