@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 
-SOURCES = [*sorted(pathlib.Path("src/edge").glob("**/*.rs")), pathlib.Path("src/main.rs")]
+SOURCES = [path for room in ("edge", "init") for path in sorted(pathlib.Path("src", room).glob("**/*.rs"))]
 CRATES = {"general": "sys", "errno": "errno", "ioctl": "ioctl", "net": "net", "prctl": "prctl"}
 
 # Headers of the kernel, and of a libc for what the kernel does not publish. The two do not go together.

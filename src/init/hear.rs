@@ -1,0 +1,133 @@
+//! What is heard of services that run: their own words, what checks find, and pid files.
+
+use core::mem::MaybeUninit;
+
+use rustix::io::IoSlice;
+
+use super::Init;
+use crate::edge::raw::Sender;
+use crate::edge::reactor::NONE;
+use crate::edge::spawn::What;
+use crate::edge::{check, notify, process, reap};
+use pidlet::plan::{Key, NOBODY, Place, Probe};
+use pidlet::supervise::{Event, Finding, Notice, State};
+use pidlet::words::Pid;
+use pidlet::words::text::Line;
+
+/// How many messages are heard before everybody else has his turn again.
+const HEARD_MAX: u32 = 64;
+
+impl<'p> Init<'p> {
+    /// Hears what services say by sd_notify(3): so much of it at a time that nobody can keep us.
+    #[inline(never)]
+    pub(super) fn hear(&mut self) {
+        let mut buffer = [MaybeUninit::uninit(); notify::MESSAGE_BYTES_MAX];
+        for _ in 0..HEARD_MAX {
+            let Some((sender, message)) = self.notify.receive(&mut buffer, &mut self.reactor)
+            else {
+                return;
+            };
+            let Some(place) = self.speaker(sender) else {
+                continue;
+            };
+            let status = pidlet::notify::parse(message, &mut |notice| {
+                let notice = match notice {
+                    Notice::Main(pid) if !process::may_name(sender.user, pid) => return,
+                    Notice::Main(pid) if !self.is_free(pid) => Notice::Heir(pid),
+                    notice => notice,
+                };
+                self.step(Event::Noticed(place, notice));
+            });
+            if let Some(status) = status {
+                let mut name = Line::new();
+                name.put_service(self.plan, place.into());
+                notify::tell(
+                    self.start,
+                    &[
+                        IoSlice::new(b"STATUS="),
+                        IoSlice::new(name.text()),
+                        IoSlice::new(b": "),
+                        IoSlice::new(status),
+                    ],
+                );
+            }
+        }
+    }
+
+    /// The service that a sender speaks for.
+    fn speaker(&self, sender: Sender) -> Option<Place> {
+        let owner = notify::owner(sender, self.plan, &self.supervisor);
+        if owner != NOBODY {
+            return Some(owner);
+        }
+        // An orphan may be a daemon of which nobody has asked yet which process it is.
+        let named = Finding::Main(sender.pid);
+        let mut places = 0..self.plan.services.len() as Place;
+        places.find(|&place| self.supervisor.launches(place) && self.pid_file(place) == named)
+    }
+
+    /// Which key says how a service is checked now.
+    fn checked(&self, place: Place) -> Key {
+        if self.supervisor.record(place).up {
+            Key::Health
+        } else {
+            Key::Ready
+        }
+    }
+
+    pub(super) fn probe(&self, place: Place) -> Option<Probe<'p>> {
+        self.plan.spec(place.into()).probe(self.checked(place))
+    }
+
+    /// Checks a service once. What comes of it is fetched later: we are in the midst of a step.
+    pub(super) fn check(&mut self, place: Place) {
+        let state = self.supervisor.record(place).state;
+        let finding = match self.probe(place) {
+            _ if state == State::Launched => match self.pid_file(place) {
+                named @ Finding::Main(_) => named,
+                _ if self.adopts && reap::is_childless() => Finding::Nobody,
+                finding => finding,
+            },
+            Some(Probe::Exec(_)) => {
+                let what = What::Check(self.checked(place));
+                match self.launch(place.into(), what, NONE) {
+                    Event::Started(pid) => return self.checks.started(place, pid),
+                    _ => Finding::Bad,
+                }
+            }
+            Some(probe) => return self.checks.begin(place, &probe, &mut self.reactor),
+            None => Finding::Bad,
+        };
+        self.checks.found(place, Some(finding));
+    }
+
+    /// Tells the supervisor what checks have found.
+    #[inline(never)]
+    pub(super) fn fetch(&mut self) {
+        while let Some(event) = self.checks.fetch() {
+            self.step(event);
+        }
+    }
+
+    /// What a service's pid file says, if it has one.
+    pub(super) fn pid_file(&self, place: Place) -> Finding {
+        let spec = self.plan.spec(place.into());
+        let Some(path) = spec.word(Key::Pidfile) else {
+            return Finding::Bad;
+        };
+        match check::pid_file(path) {
+            0 => Finding::Bad,
+            pid if self.is_free(pid) && process::may_name(process::user_of(spec), pid) => {
+                Finding::Main(pid)
+            }
+            _ => Finding::Stranger,
+        }
+    }
+
+    /// Whether a process may become a service's, unless it is another's: it is our child and lives, and is
+    /// no check, of whose end nobody else hears.
+    #[inline(never)]
+    pub(super) fn is_free(&self, pid: Pid) -> bool {
+        reap::is_child(pid) && self.checks.checked_by(pid).is_none()
+    }
+}

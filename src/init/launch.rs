@@ -1,0 +1,93 @@
+//! Starts what the supervisor wants to run: services, their `finish` commands, and checks.
+
+use core::ffi::c_int;
+
+use super::Init;
+use crate::edge::reactor::NONE;
+use crate::edge::spawn::{Gift, What};
+use crate::edge::{check, reap};
+use pidlet::plan::{Key, Place, Probe, StartFault, Step};
+use pidlet::supervise::{End, Event, State};
+use pidlet::words::errno::Errno;
+use pidlet::words::exit::Status;
+
+impl Init<'_> {
+    /// Starts what is next of a service, with the terminal if that is its.
+    #[inline(never)]
+    pub(super) fn start(&mut self, service: usize) {
+        let what = self.what(service);
+        let last = self.supervisor.record(service as Place).main;
+        if last != 0 && what == What::Run {
+            // A daemon that nobody has found has not been seen to end.
+            self.outputs.ended(service, &mut self.reactor);
+            reap::clear_group(last);
+        }
+        let mut terminal = NONE;
+        if self.plan.services.len() == 1
+            || service == usize::from(self.plan.foreground) && what == What::Run
+        {
+            terminal = self.terminal.ours();
+        }
+        let event = self.launch(service, what, terminal);
+        if terminal != NONE {
+            match event {
+                Event::Started(pid) => self.terminal.given_to(pid),
+                _ => self.terminal.take(),
+            }
+        }
+        self.step(event);
+    }
+
+    /// Starts a service or what belongs to it, with what every process of a service gets.
+    #[inline(never)]
+    pub(super) fn launch(&mut self, service: usize, what: What, terminal: c_int) -> Event {
+        let mut streams = match self.outputs.ends(service, &mut self.reactor) {
+            Ok(streams) => streams,
+            Err(fault) => return Event::NotStarted(fault),
+        };
+        if what != What::Run {
+            // What there is to read is for the service.
+            streams[0] = self.outputs.no_input(&mut self.reactor);
+        }
+        let spec = self.plan.spec(service);
+        let mut notify = c"";
+        if spec.notifies() {
+            notify = self.notify.variable(&mut self.reactor);
+        }
+        let mut gift = Gift {
+            streams,
+            ready: [NONE; 2],
+            notify,
+            terminal,
+        };
+        if let (Some(Probe::Fd(to)), What::Run) = (spec.probe(Key::Ready), what) {
+            let end = self.checks.pipe(service as Place, &mut self.reactor);
+            gift.ready = [end, to.into()];
+        }
+        let event = match self.reactor.fault {
+            Errno(0) => self.spawner.start(service, what, &gift),
+            // What it is to say nobody would hear.
+            errno => {
+                let watched = spec.has(Key::Watchdog);
+                let key = if watched { Key::Watchdog } else { Key::Ready };
+                let step = Step::Key(key);
+                Event::NotStarted(StartFault { step, errno })
+            }
+        };
+        self.outputs.started();
+        // Nobody else may hold the end to write to.
+        check::close(&mut gift.ready[0]);
+        event
+    }
+
+    /// What is to be started of a service: itself, or its `finish` command with how it ended.
+    fn what(&self, service: usize) -> What {
+        let record = self.supervisor.record(service as Place);
+        match record.end {
+            _ if record.state != State::Finishing => What::Run,
+            End::Process(Status::Killed(signal)) => What::Finish(256, signal.number()),
+            End::Process(Status::Exited(code)) => What::Finish(code.into(), 0),
+            _ => What::Finish(256, 0),
+        }
+    }
+}

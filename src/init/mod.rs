@@ -1,0 +1,244 @@
+//! The loop: what has happened is told to the supervisor, and what it says is done.
+//!
+//! It sleeps in [`Init::wait`], and everything that is heard there or later goes through [`Init::step`].
+
+mod bury;
+mod hear;
+mod launch;
+mod perform;
+
+use core::ffi::CStr;
+use core::mem::take;
+
+use crate::edge::check::Checks;
+use crate::edge::entry::Start;
+use crate::edge::memory_events::MemoryEvents;
+use crate::edge::notify::Notify;
+use crate::edge::output::Outputs;
+use crate::edge::process::{self, Own};
+use crate::edge::raw::{self, Pending};
+use crate::edge::reactor::{NOTIFY, Reactor, Token, now};
+use crate::edge::spawn::Spawner;
+use crate::edge::terminal::{self, Terminal};
+use crate::edge::{arena, settle};
+use pidlet::message::{Kind, Message};
+use pidlet::plan::{self, Place, Plan, Style};
+use pidlet::supervise::{Event, Next, Notice, Supervisor, Surroundings};
+use pidlet::words::signal::{Signal, SignalSet};
+use pidlet::words::time::Instant;
+
+/// si_code of what the kernel itself sends (siginfo.h).
+const SI_KERNEL: i32 = 0x80;
+
+/// Every signal but that of a child's end.
+const NOT_CHILDREN: SignalSet = SignalSet::ALL.without(Signal::CHLD);
+
+/// A deadline for which nobody waits.
+const PAST: Instant = Instant(0);
+
+/// The init at work: the supervisor and everything that acts for it. What is small comes first, so
+/// that it is in short reach.
+#[repr(C)]
+pub struct Init<'p> {
+    plan: &'p Plan<'p>,
+    own: Own,
+    /// Orphans come to us.
+    adopts: bool,
+    /// The supervisor wants to know what is left.
+    look: bool,
+    /// Zombies are reaped after what their end leads to: see [`Supervisor::needs_zombies`].
+    keeps_zombies: bool,
+    /// We stopped ourselves with our child, and nobody has continued us by a signal that we have seen.
+    asleep: bool,
+    terminal: Terminal,
+    checks: Checks,
+    notify: Notify,
+    memory: MemoryEvents,
+    start: &'static Start,
+    supervisor: Supervisor<'p>,
+    outputs: Outputs<'p>,
+    reactor: Reactor,
+    spawner: Spawner<'p>,
+}
+
+impl<'p> Init<'p> {
+    /// Sets up all that must be right before anything runs.
+    pub fn new(plan: &'p Plan<'p>, start: &'static Start, own: Own) -> Init<'p> {
+        let mut ignore_once = SignalSet::NONE;
+        if plan.setup.terminal == plan::Terminal::Session {
+            ignore_once = terminal::detach(own.pid);
+        }
+        let terminal = Terminal::find(plan.setup.terminal);
+        let several = plan.services.len() > 1;
+        let on_terminal = terminal.is_there() || several && terminal::on_stdin();
+        let surroundings = Surroundings {
+            init: own.init(),
+            alone: own.init() || on_terminal && raw::own_session() == own.pid,
+            ignore_once,
+        };
+        // https://no-color.org
+        let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);
+        Init {
+            plan,
+            adopts: false,
+            look: false,
+            keeps_zombies: false,
+            asleep: false,
+            terminal,
+            checks: Checks::new(plan),
+            notify: Notify::new(),
+            memory: MemoryEvents::new(),
+            start,
+            supervisor: Supervisor::new(plan, surroundings),
+            // A terminal has one reader, and of several it is who asks for it or none.
+            outputs: Outputs::new(plan, colour, several && on_terminal),
+            reactor: Reactor::new(&start.segments.constants),
+            spawner: Spawner::new(plan, start, &own),
+            own,
+        }
+    }
+
+    /// Runs until the supervisor says that it is over; the exit code.
+    #[inline(never)]
+    pub fn run(&mut self) -> u8 {
+        self.spawner.files = process::raise_files(self.outputs.needed());
+        self.keeps_zombies = self.supervisor.needs_zombies();
+        self.adopts = self.own.adopt(self.plan);
+        if !self.adopts {
+            self.say(Message::of(Kind::NotSubreaper));
+        }
+        if let Some(signal) = self.plan.parent_death {
+            self.own.watch_parent(signal);
+        }
+        arena::seal();
+        self.start.segments.protect();
+        // ---- From here on nothing may end us but the supervisor's word: every fault is a message
+        // ---- and a later deadline.
+        let (mut settled, mut timed) = (false, false);
+        loop {
+            self.fetch();
+            // Who has ended, answered or spoken by now was in time, however late we are ourselves. Whoever
+            // has many children die, or says much, is no reason to be later.
+            if take(&mut timed) {
+                self.step(Event::Time);
+                continue;
+            }
+            let until = match self.supervisor.next() {
+                Next::Exit(code) => {
+                    self.terminal.take_back();
+                    return code;
+                }
+                Next::Start(service) => {
+                    self.start(service);
+                    // What has arrived meanwhile may be that nothing more is to be started.
+                    let Next::Start(_) = self.supervisor.next() else {
+                        continue;
+                    };
+                    Some(PAST)
+                }
+                Next::Wait(_) if !settled => {
+                    settled = true;
+                    self.settle();
+                    continue;
+                }
+                Next::Wait(until) => until,
+            };
+            self.wait(until);
+            timed = until.is_some() && !self.reactor.interrupted();
+        }
+    }
+
+    /// Everything runs: from now on there is time.
+    #[inline(never)]
+    fn settle(&mut self) {
+        if !self.plan.filed {
+            settle::settle(self.reactor.last.max(self.terminal.fd()));
+        }
+        if self.plan.style == Style::Pidlet {
+            self.memory.grown();
+        }
+    }
+
+    /// Waits for a signal, and takes each kind that is there once: the kernel hands out the one with the
+    /// lowest number, so that whoever sends it without end would keep all others from us.
+    fn wait(&mut self, until: Option<Instant>) {
+        if self.outputs.due {
+            self.outputs.complain(false);
+        }
+        let (mut signals, mut limit) = (SignalSet::ALL, until);
+        if self.look {
+            // That somebody has died we know already, and there is no time to wait.
+            (signals, limit) = (NOT_CHILDREN, Some(PAST));
+        }
+        loop {
+            let pending = self.reactor.wait(limit, signals);
+            let another = self.heed(pending);
+            while let Some(token) = self.reactor.woken() {
+                self.woken(token);
+            }
+            let Some(signal) = another else {
+                break;
+            };
+            // The word of an end is enough for one round, but where one comes with each start it would keep
+            // what has a higher number from us until the last.
+            if signal == Signal::CHLD && until != Some(PAST) {
+                break;
+            }
+            signals = signals.without(signal);
+            limit = Some(PAST);
+        }
+        if take(&mut self.look) {
+            self.reap();
+        }
+    }
+
+    /// Heeds a signal, if there is one; which it was.
+    #[inline(never)]
+    fn heed(&mut self, pending: Pending) -> Option<Signal> {
+        let signal = Signal::new(pending.number)?;
+        let child = signal == Signal::CHLD;
+        self.look |= child;
+        self.asleep &= signal != Signal::CONT;
+        if !child || self.plan.style == Style::DumbInit {
+            let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
+            self.step(Event::Signal {
+                signal,
+                from_kernel: pending.code == SI_KERNEL,
+                parent_died,
+            });
+        }
+        Some(signal)
+    }
+
+    /// A descriptor that we watch is ready.
+    fn woken(&mut self, token: Token) {
+        match token {
+            Token::Own(NOTIFY) => self.hear(),
+            Token::Check(number) => {
+                let place = number as Place;
+                self.checks.woken(place, self.probe(place));
+            }
+            Token::ReadyPipe(number) => {
+                let place = number as Place;
+                if self.checks.heard(place) {
+                    self.step(Event::Noticed(place, Notice::Ready));
+                }
+            }
+            _ => self.outputs.woken(token, &mut self.reactor),
+        }
+    }
+
+    /// Tells the supervisor what happened and does what it says; what comes of that is told, too.
+    fn step(&mut self, event: Event) {
+        self.supervisor.step(now(), event);
+        let mut index = 0;
+        let mut in_reach = true;
+        while let Some(&action) = self.supervisor.actions().get(index) {
+            in_reach &= self.perform(action);
+            index += 1;
+        }
+        if !in_reach {
+            self.step(Event::OutOfReach);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Does what the supervisor says: signals, the terminal, and our own lines.
+
+use core::ffi::c_int;
+
+use rustix::io::IoSlice;
+
+use super::Init;
+use crate::edge::reactor::NONE;
+use crate::edge::rest::Farewell;
+use crate::edge::{notify, raw, reap, say, terminal};
+use pidlet::message::{Kind, Message, Stream};
+use pidlet::plan::Style;
+use pidlet::supervise::{Action, News};
+use pidlet::voice;
+use pidlet::words::Pid;
+use pidlet::words::signal::Signal;
+use pidlet::words::text::Line;
+
+impl Init<'_> {
+    /// Does what the supervisor says. False if those whom it is about are out of our reach.
+    #[inline(never)]
+    pub(super) fn perform(&mut self, action: Action) -> bool {
+        match action {
+            Action::Say(message) => self.say(message),
+            Action::Signal { pid, group, signal } => self.signal(pid, group, signal),
+            Action::Wake(pid) => {
+                if reap::stopped(pid).is_some() {
+                    self.signal(pid, self.plan.group, Signal::CONT);
+                }
+            }
+            Action::Rest(signal) => {
+                let (own, supervisor) = (self.own.pid, &self.supervisor);
+                let farewell = Farewell {
+                    own,
+                    signal,
+                    supervisor,
+                };
+                return farewell.send();
+            }
+            Action::Look => self.look = true,
+            Action::Check(place) => self.check(place),
+            Action::Uncheck(place) => {
+                if let Some(pid) = self.checks.give_up(place) {
+                    _ = raw::kill_child(pid, true, Signal::KILL);
+                }
+            }
+            // Commands of a command line have that socket themselves, and say what there is to say.
+            Action::Announce(_) if !self.plan.filed => (),
+            Action::Announce(news) => {
+                let text: &[u8] = match news {
+                    News::Ready => b"READY=1",
+                    News::Stopping => b"STOPPING=1",
+                };
+                notify::tell(self.start, &[IoSlice::new(text)]);
+            }
+            Action::CloseInput(place) => self.outputs.close_input(place.into()),
+            Action::Foreground(pid) => {
+                if self.terminal.give(pid) {
+                    self.signal(pid, true, Signal::CONT);
+                }
+            }
+            Action::Suspend(pid, signal) => self.suspend(pid, signal),
+            Action::Resume(pid) => self.resume(pid),
+            Action::StopSelf(signal) => terminal::stop(self.own.pid as c_int, signal),
+        }
+        true
+    }
+
+    /// Gives a child's group the terminal if we have it, and has it go on.
+    #[inline(never)]
+    fn resume(&mut self, pid: Pid) {
+        self.terminal.give(pid);
+        self.signal(pid, true, Signal::CONT);
+    }
+
+    #[inline(never)]
+    fn signal(&mut self, pid: Pid, group: bool, signal: Signal) {
+        let mut sent = raw::kill_child(pid, group, signal);
+        if group && raw::group_of(pid) != pid {
+            // It has left its group for another one, and others may be there still.
+            sent = raw::kill_child(pid, false, signal);
+        }
+        if let Err(errno) = sent {
+            self.say(Message::not_signalled(pid, errno));
+        }
+    }
+
+    /// The terminal stopped our child: to whoever waits for us it must look as if it stopped us.
+    fn suspend(&mut self, pid: Pid, signal: Signal) {
+        let wants_it = signal == Signal::TTIN || signal == Signal::TTOU;
+        if wants_it && self.terminal.ours() != NONE {
+            // A shell says `fg` to a running job without a word: we have the terminal now.
+            return self.resume(pid);
+        }
+        self.terminal.take_back();
+        if terminal::leads_group(self.own.pid) {
+            // Our own job and nobody else's: a pipeline stops as a whole. We sleep here until CONT.
+            self.asleep = true;
+            terminal::stop(0, signal);
+        } else if !wants_it {
+            // The group is a script's, which we must not stop: Ctrl-Z has no lasting effect.
+            self.resume(pid);
+        }
+    }
+
+    pub(super) fn say(&mut self, message: Message) {
+        if !voice::may_say(message.kind, self.plan) {
+            return;
+        }
+        let mut line = Line::new();
+        let last = message.kind == Kind::End;
+        let patience = if last { say::LAST_LINE_MS } else { 0 };
+        if last {
+            self.outputs
+                .finish(self.supervisor.limit(), &mut self.reactor);
+            // The peers have no word for that.
+            if self.plan.style == Style::Pidlet {
+                self.outputs.complain(true);
+            }
+        }
+        let log = self.plan.termination_log;
+        if last && (log.is_some() || self.plan.style == Style::Pidlet) {
+            voice::describe(message, &self.supervisor, self.own.pid, &mut line);
+            if let (Err(errno), Some(path)) = (say::termination_log(log, line.end()), log) {
+                line.clear();
+                line.put_cannot_write(path.to_bytes(), errno);
+                self.outputs.say(Stream::Err, &mut line, patience);
+            }
+            line.clear();
+        }
+        // Behind everything else: why the container ends is in the last line.
+        if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
+            self.outputs.say(stream, &mut line, patience);
+        }
+    }
+}
