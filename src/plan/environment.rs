@@ -42,13 +42,10 @@ fn put_all<'a>(list: &mut List<'a, &'a CStr>, words: &[&'a CStr]) {
         let text = word.to_bytes();
         let name = take(&mut { text }, b'=');
         // Most differ at once: this is asked of each for each.
-        let same = |other: &&CStr| {
+        list.retain(|other| {
             let behind = other.to_bytes().strip_prefix(name);
-            behind.is_some_and(|behind| matches!(behind, [] | [b'=', ..]))
-        };
-        if let Some(place) = list.iter().position(same) {
-            list.remove(place);
-        }
+            !behind.is_some_and(|behind| matches!(behind, [] | [b'=', ..]))
+        });
         if name.len() < text.len() {
             list.push(word);
         }
@@ -81,6 +78,8 @@ mod tests {
             c"LISTEN_FDS=1",
             c"LISTEN_PID=1",
             c"LISTEN_FDNAMES=x",
+            // Whoever started us may have said it twice.
+            c"NOTIFY_SOCKET=@z",
         ] {
             list.push(word);
         }

@@ -82,14 +82,15 @@ impl<'a, T: Copy> List<'a, T> {
         true
     }
 
-    /// Takes the item at `place` out.
-    pub fn remove(&mut self, place: usize) {
-        if place < self.len {
-            for at in place + 1..self.len {
-                self.room[at - 1] = self.room[at];
-            }
-            self.len -= 1;
+    /// Takes out what is not to be kept.
+    pub fn retain(&mut self, keeps: impl Fn(T) -> bool) {
+        let mut kept = 0;
+        for at in 0..self.len {
+            let item = self.room[at];
+            self.room[kept] = item;
+            kept += usize::from(keeps(item));
         }
+        self.len = kept;
     }
 
     /// Takes all items out, and the room with them, for ever.
@@ -130,8 +131,7 @@ mod tests {
         assert!(list.push(1) && list.push(3) && list.insert(1, 2));
         assert!(!list.push(4) && !list.insert(0, 0));
         assert_eq!(*list, [1, 2, 3]);
-        list.remove(0);
-        list.remove(2);
+        list.retain(|item| item != 1);
         assert_eq!(*list, [2, 3]);
         assert!(!list.insert(3, 9) && list.insert(2, 4));
         assert_eq!(*list, [2, 3, 4]);
