@@ -573,11 +573,13 @@ fn a_program_that_cannot_be_loaded_holds_nobody_up_for_ever() {
     let text = "[a]\nrun = DIR/a\nready = notify\n[b]\nrun = DIR/b\nafter = a\n";
     let script = "#!/usr/bin/python3
 import fcntl, os, signal, socket, sys, time
-signal.signal(signal.SIGIO, lambda *_: print('asked', flush=True))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
 fd = os.open(sys.path[0] + '/b', os.O_WRONLY)
 fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.sendto(b'READY=1', '\\0' + os.environ['NOTIFY_SOCKET'][1:])
+signal.sigwait([signal.SIGIO])
+print('asked', flush=True)
 while True: time.sleep(1000)
 ";
     let inits = Mode::BOTH.map(|mode| {
