@@ -1,9 +1,6 @@
 //! Containers made at random, from end to end: plans, programs that act at random, and what happens to them
 //! from outside, with the real pidlet as PID 1 and as a subreaper. A judge that knows the rules and the
 //! payloads' own words, and nothing of the supervisor, decides whether each run was right.
-//!
-//! Without more being said a few runs are done that are the same each time, and so fail for a change of the
-//! program. `RUNS=N` does N new ones; `SEED=N` plays one run again.
 
 mod support;
 
@@ -22,7 +19,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,9 +30,6 @@ use support::*;
 /// The seeds of a plain `cargo test`: from 1 up to this one.
 const LAST: u64 = 48;
 
-/// Nobody reads more failures at once, and each may take minutes.
-const FAILURES_MAX: usize = 5;
-
 /// More than there are processors: most of a run is waiting.
 const AT_ONCE: usize = 6;
 
@@ -44,48 +37,12 @@ const AT_ONCE: usize = 6;
 /// one, and all the rest is for a machine that has other things to do.
 const SLACK_MS: u64 = 30_000;
 
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().expect("SEED and RUNS are numbers"))
-}
-
 #[test]
 fn containers_at_random_keep_every_promise() {
-    if let Some(seed) = number("SEED") {
-        return one_run(seed);
-    }
-    let (first, runs) = match number("RUNS") {
-        Some(runs) => (new_seed(), runs),
-        None => (1, LAST),
-    };
-    let next = AtomicU64::new(first);
-    let (done, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
-    let enough = || lock(&failed).len() >= FAILURES_MAX;
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while !enough() {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + runs {
-                        return;
-                    }
-                    if std::panic::catch_unwind(|| one_run(seed)).is_err() {
-                        lock(&failed).push(seed);
-                    }
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
+    each_seed("containers", LAST, AT_ONCE, |seed| {
+        let fault = std::panic::catch_unwind(|| one_run(seed)).err();
+        fault.map(|_| "failed: its complaints are above".to_owned())
     });
-    println!("{} runs from SEED={first} on", done.into_inner());
-    let failed = lock(&failed);
-    assert!(failed.is_empty(), "these seeds failed: {failed:?}");
-}
-
-/// The first of as many seeds as anybody may want that have not been tried before.
-fn new_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(LAST, |time| time.as_nanos() as u64) % 1_000_000_000 * 1_000_000
 }
 
 /// A run that has begun.

@@ -1,20 +1,15 @@
-//! pidlet beside its peers in invocations and lives made at random.
-//!
-//! Without more being said a few are compared that are the same each time. `RUNS=N` compares N new ones of
-//! each kind; `SEED=N` compares one again.
+//! pidlet beside its peers in invocations and lives made at random, as many of each kind as `RUNS` says.
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::allowed;
 use crate::case::{said, without_numbers};
 use crate::invocation::{Invocation, Kind, Place};
 use crate::life::Life;
-use crate::support::{Exit, Random, lines_of, pidlet, skipped};
+use crate::support::{Exit, Random, each_seed, lines_of, pidlet, skipped};
 
 /// How many there are of each kind in a plain `cargo test`: the seeds are from 1 up to this one.
 const INVOCATIONS: u64 = 150;
@@ -22,9 +17,6 @@ const LIVES: u64 = 40;
 
 /// How many run at a time. They mostly wait.
 const AT_ONCE: usize = 4;
-
-/// Nobody reads more failures at once, and each may take its time.
-const FAILURES_MAX: usize = 5;
 
 /// How long anything may take that is due: less than elsewhere, as a random case that hangs is likely a fault
 /// of its maker's.
@@ -38,11 +30,6 @@ pub struct Seen {
     pub err: Vec<String>,
     /// What the child says that it was given.
     pub report: Vec<String>,
-}
-
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().expect("SEED and RUNS are numbers"))
 }
 
 /// Command lines that end by themselves.
@@ -96,38 +83,10 @@ fn check(
         skipped(&format!("{} is not installed", peer.path));
         return;
     }
-    let (first, runs) = match (number("SEED"), number("RUNS")) {
-        (Some(seed), _) => (seed, 1),
-        (None, Some(runs)) => (new_seed(), runs),
-        (None, None) => (1, usual),
-    };
     let place = Place::new();
-    let next = AtomicU64::new(first);
-    let faults = Mutex::new(Vec::new());
-    let found = || faults.lock().expect("nobody panics with it");
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while found().len() < FAILURES_MAX {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + runs {
-                        return;
-                    }
-                    let fault = fault(&mut Random::new(seed), &place, seed);
-                    found().extend(fault.map(|fault| format!("==== SEED={seed} {fault}")));
-                }
-            });
-        }
+    each_seed(peer.name, usual, AT_ONCE, |seed| {
+        fault(&mut Random::new(seed), &place, seed)
     });
-    println!("{}: {runs} from SEED={first} on", peer.name);
-    let faults = found();
-    assert!(faults.is_empty(), "{}:\n{}", peer.name, faults.join("\n"));
-}
-
-/// The first of as many seeds as anybody may want that have not been tried before.
-fn new_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |time| time.as_nanos() as u64) % 1_000_000_000 * 1_000_000
 }
 
 /// Looks at both sides; what is wrong, if anything. The second argument of `look` is true for the real

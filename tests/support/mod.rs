@@ -49,7 +49,7 @@ pub use launch::pipe;
 pub use listen::{Call, Listener};
 pub use process::{Captured, Ended, Exit, Proc, Stream, Stream::Err as ErrOut, Stream::Out};
 pub use pty::Pty;
-pub use random::Random;
+pub use random::{Random, each_seed};
 pub use run::{Input, Mode, Output, ProcFs, Run, Session};
 pub use temp::{Temp, lines_of};
 

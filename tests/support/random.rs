@@ -1,4 +1,13 @@
 //! Chance that can be had again.
+//!
+//! Without more being said a test at random looks at a few cases that are the same each time, and so fails
+//! for a change of the program. `RUNS=N` looks at N new ones; `SEED=N` looks at one again.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Nobody reads more failures at once, and each may take minutes.
+const FAILURES_MAX: usize = 5;
 
 /// Marsaglia's xorshift64: random enough to mix events, and repeatable.
 pub struct Random(u64);
@@ -32,4 +41,51 @@ impl Random {
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("SEED and RUNS are numbers"))
+}
+
+/// Looks for the fault of each seed, `at_once` of them at a time, and reports all that have one together.
+/// Where nothing is said the seeds are those from 1 to `usual`.
+pub fn each_seed(
+    what: &str,
+    usual: u64,
+    at_once: usize,
+    fault: impl Fn(u64) -> Option<String> + Sync,
+) {
+    let (first, runs) = match (number("SEED"), number("RUNS")) {
+        (Some(seed), _) => (seed, 1),
+        (None, Some(runs)) => (new_seed(), runs),
+        (None, None) => (1, usual),
+    };
+    let next = AtomicU64::new(first);
+    let faults = Mutex::new(Vec::new());
+    let found = || faults.lock().expect("nobody panics with it");
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while found().len() < FAILURES_MAX {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + runs {
+                        return;
+                    }
+                    let fault = fault(seed);
+                    found().extend(fault.map(|fault| format!("==== SEED={seed} {fault}")));
+                }
+            });
+        }
+    });
+    let done = next.load(Ordering::Relaxed).min(first + runs) - first;
+    println!("{what}: {done} from SEED={first} on");
+    let faults = found();
+    assert!(faults.is_empty(), "{what}:\n{}", faults.join("\n"));
+}
+
+/// The first of as many seeds as anybody may want that have not been tried before.
+fn new_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |time| time.as_nanos() as u64) % 1_000_000_000 * 1_000_000
 }
