@@ -6,6 +6,7 @@ use crate::common::{
     group_members, job,
 };
 use crate::support::{Mode, Out, Run, pidlet, probe};
+use crate::words;
 
 pub const DUMB_INIT: Peer = Peer {
     name: "dumb-init",
@@ -237,34 +238,13 @@ const REWRITES: [&str; 15] = [
     "15:18",
     "15:10 ",
 ];
-const NO_REWRITES: [&str; 19] = [
-    "",
-    "15",
-    "15:",
-    ":15",
-    "15::12",
-    "15 :2",
-    "0:15",
-    "-1:2",
-    "15:32",
-    "32:15",
-    "0xf:2",
-    "TERM:INT",
-    "SIGTERM:2",
-    "15:TERM",
-    "15:-1",
-    "15:x",
-    ":",
-    "a:b",
-    "34:2",
-];
 
 pub fn rewriting() -> Vec<Case> {
     vec![
         Case::each("-r accepts", &REWRITES, |side, word| {
             effects(side, &["-r", word, "--"], &[15])
         }),
-        Case::each("-r refuses", &NO_REWRITES, |side, word| {
+        Case::each("-r refuses", words::NO_PAIRS, |side, word| {
             side.show(&side.run(["-r", word, "true"]).output())
         }),
         Case::each(

@@ -3,6 +3,7 @@
 use crate::case::{Case, Peer, Side, streams};
 use crate::common::{self, FAILURES, FAULTS, PLAIN_SIGNALS, effects, failure, group_members};
 use crate::support::{ErrOut, Mode, Out, Proc, Run, pidlet, probe};
+use crate::words;
 
 pub const TINI: Peer = Peer {
     name: "tini",
@@ -123,7 +124,7 @@ fn option_words() -> Vec<Case> {
             &["-s", "-e", "127", "--", "/none"],
         ),
         Case::each("-p accepts", &DEATH_SIGNALS, death_signal),
-        Case::each("-p refuses", &NO_DEATH_SIGNALS, death_signal),
+        Case::each("-p refuses", words::NO_DEATHS, death_signal),
         Case::new("-p dies with the parent", parent_death).only(Mode::Child),
     ]
 }
@@ -157,17 +158,6 @@ const DEATH_SIGNALS: [&str; 28] = [
     "SIGPROF",
     "SIGWINCH",
     "SIGSYS",
-];
-const NO_DEATH_SIGNALS: [&str; 9] = [
-    "TERM",
-    "sigterm",
-    "15",
-    "",
-    "SIGIO",
-    "SIGPOLL",
-    "SIGPWR",
-    "SIGSTKFLT",
-    "SIGRTMIN",
 ];
 
 const EXEC_NONE: &str = "[FATAL tini (N)] exec /none failed: No such file or directory\n";

@@ -133,6 +133,8 @@ pub const NO_PAIRS: &[&str] = &[
     "32:15",
     "0xf:2",
     "TERM:INT",
+    "SIGTERM:2",
+    "a:b",
     "15:TERM",
     "15:-1",
     "15:x",
