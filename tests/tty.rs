@@ -850,14 +850,20 @@ fn control_z_has_no_lasting_effect_on_several_commands_as_leader_of_the_session(
     control_z_has_no_lasting_effect_on_several(Mode::Child);
 }
 
+/// A command that says when it goes on, with another process in its group.
+const CONTINUE_IN_GROUP: &str = "\"$0\" sleep & exec \"$0\" continue";
+
 #[test]
 fn control_z_stops_several_commands_at_a_shell_and_fg_continues_them() {
-    let job = Job::start("--fg", &[path(), "pidlet"], &two(&["continue"]));
-    both_say(&job.shell, "ready");
+    let command = ["sh", "-c", CONTINUE_IN_GROUP, probe()];
+    let commands = [&["--"][..], &command, &["---"], &command].concat();
+    let job = Job::start("--fg", &[path(), "pidlet"], &commands);
+    job.shell
+        .until("all are ready", || count(&job.shell, "ready") == 4);
     assert_eq!(job.foreground(), "pidlet", "{}", job.shell.describe());
     job.shell.pty().type_in(CTRL_Z);
     job.hears(STOPPED);
-    wait_stopped(&job.shell, &["pidlet", "probe", "probe"]);
+    wait_stopped(&job.shell, &["pidlet", "probe", "probe", "probe", "probe"]);
     job.command("fg");
     both_say(&job.shell, "continued");
     wait_stopped(&job.shell, &[]);
@@ -871,12 +877,17 @@ fn control_z_stops_several_commands_at_a_shell_and_fg_continues_them() {
 #[test]
 fn control_z_has_no_lasting_effect_on_several_commands_of_a_script() {
     for mode in Mode::BOTH {
-        let script = "\"$0\" -- \"$1\" continue --- \"$1\" continue; echo script $?";
-        let run = Run::new("/bin/sh")
-            .mode(mode)
-            .args(["-c", script, path(), probe()]);
+        let command = "sh -c \"$2\" \"$1\"";
+        let script = format!("\"$0\" -- {command} --- {command}; echo script $?");
+        let run = Run::new("/bin/sh").mode(mode).args([
+            "-c",
+            &script,
+            path(),
+            probe(),
+            CONTINUE_IN_GROUP,
+        ]);
         let init = run.tty().start();
-        both_say(&init, "ready");
+        init.until("all are ready", || count(&init, "ready") == 4);
         for times in 1..=3 {
             init.pty().type_in(CTRL_Z);
             init.until("both go on", || count(&init, "continued") >= 2 * times);

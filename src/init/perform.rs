@@ -60,7 +60,7 @@ impl Init<'_> {
                 }
             }
             Action::Suspend(pid, signal) => self.suspend(pid, signal),
-            Action::Resume(pid) => self.resume(pid),
+            Action::Resume(pid) => _ = self.terminal.give(pid),
             Action::StopSelf(signal) => terminal::stop(self.own.pid as c_int, signal),
         }
         true

@@ -155,7 +155,7 @@ pub enum Action {
     Foreground(Pid),
     /// The terminal stopped a child: stop ourselves with it, if that is for us to do.
     Suspend(Pid, Signal),
-    /// We go on: give a child's group the terminal if we have it, and CONT.
+    /// We go on: give a child's group the terminal if we have it, before it gets CONT.
     Resume(Pid),
     /// Stop ourselves by this signal.
     StopSelf(Signal),
@@ -268,9 +268,9 @@ pub struct Supervisor<'p> {
     /// As in [`Surroundings`].
     init: bool,
     alone: bool,
-    /// We stopped ourselves together with our child.
+    /// We stopped ourselves together with our children.
     suspended: bool,
-    /// We stopped ourselves as the terminal asked us, and passed that on: our child stops as well, which
+    /// We stopped ourselves as the terminal asked us, and passed that on: our children stop as well, which
     /// we see no sooner than when somebody continues us.
     slept: bool,
     /// Somebody has asked for the stop that goes on: whoever asks again wants it at once.
@@ -702,7 +702,7 @@ impl<'p> Supervisor<'p> {
             self.act(Action::StopSelf(by));
         }
         if sleeps || arrived == Signal::CONT {
-            self.slept = sleeps;
+            (self.slept, self.suspended) = (sleeps, sleeps);
         }
     }
 
@@ -726,13 +726,16 @@ impl<'p> Supervisor<'p> {
             return;
         }
         self.say_signal(Kind::PassedOn, signal);
-        let only = self.foreground_child();
-        if let (Some(pid), Signal::CONT, true) = (only, signal, self.suspended) {
-            self.suspended = false;
-            return self.act(Action::Resume(pid));
+        let mut groups = from_kernel;
+        if signal == Signal::CONT && self.suspended {
+            // The terminal stopped whole groups.
+            groups = true;
+            if let Some(pid) = self.foreground_child() {
+                self.act(Action::Resume(pid));
+            }
         }
         for place in self.places() {
-            self.pass_to(place, signal, from_kernel);
+            self.pass_to(place, signal, groups);
         }
     }
 

@@ -648,6 +648,8 @@ fn all_other_signals_are_passed_on() {
         "
         TSTP               => a:TSTP b:TSTP
         TSTP tty           => -a:TSTP -b:TSTP stop-self:TSTP
+        CONT               => -a:CONT -b:CONT
+        CONT               => a:CONT b:CONT
     ",
     );
 }
@@ -1235,11 +1237,11 @@ fn a_child_that_the_terminal_stopped() {
         "
         CONT               => a:CONT
         a stopped TSTP     => suspend:a:TSTP
-        CONT               => resume:a
+        CONT               => resume:a -a:CONT
         CONT               => a:CONT
         a stopped TTIN     => suspend:a:TTIN
         TERM               => a:TERM wake:a
-        CONT               => resume:a
+        CONT               => resume:a -a:CONT
     ",
     );
     // Where the terminal asks us first we sleep at once, and learn later that the child stopped, too.
@@ -1249,12 +1251,21 @@ fn a_child_that_the_terminal_stopped() {
         TSTP tty           => -a:TSTP stop-self:TSTP
         HUP                => a:HUP
         a stopped TSTP     =>
-        CONT               => resume:a
+        CONT               => resume:a -a:CONT
         a stopped TSTP     => suspend:a:TSTP
-        CONT               => resume:a
+        CONT               => resume:a -a:CONT
         TSTP tty           => -a:TSTP stop-self:TSTP
-        CONT               => a:CONT
+        CONT               => resume:a -a:CONT
         a stopped TSTP     => suspend:a:TSTP
+    ",
+    );
+    // Whom we stopped as well goes on as well.
+    running_below(2, |plan| plan.foreground = 0).play(
+        "
+        TSTP tty           => -a:TSTP -b:TSTP stop-self:TSTP
+        a stopped TSTP     =>
+        CONT               => resume:a -a:CONT -b:CONT
+        CONT               => a:CONT b:CONT
     ",
     );
     // dumb-init stops itself for anybody, but not as PID 1.
