@@ -159,7 +159,7 @@ fn why_a_service_starts_again_is_said_at_once_and_once() {
 
 #[test]
 fn each_part_is_set_up_as_its_section_says() {
-    let text = "[a]\ntype = oneshot\ndir = /tmp\numask = 027\nnice = 3\nnofile = 50:60\ncore = 0\n\
+    let text = "[a]\ntype = oneshot\ndir = /tmp\numask = 027\nnice = 19\nnofile = 50:60\ncore = 0\n\
         no-new-privs = yes\nclear-env = yes\nenv = A=1 'B=x y'\n\
         run = /bin/sh -c 'pwd; umask; /usr/bin/nice; ulimit -n; ulimit -Hn; /usr/bin/env; \
         /bin/grep NoNewPrivs /proc/self/status; exec PROBE fds'";
@@ -173,7 +173,7 @@ fn each_part_is_set_up_as_its_section_says() {
         let expected = [
             "/tmp",
             "0027",
-            "3",
+            "19",
             "50",
             "60",
             "A=1",
