@@ -670,8 +670,8 @@ impl<'p> Supervisor<'p> {
         self.ignore_once.0 &= !bit;
         let mut route = if ignored { None } else { self.route(arrived) };
         if self.alone && from_kernel {
-            // Ctrl-Z: nobody could say `fg`.
-            route = route.filter(|signal| *signal != Signal::TSTP);
+            // Ctrl-Z: nobody could say `fg`. dumb-init takes it as STOP.
+            route = route.filter(|signal| *signal != Signal::TSTP && *signal != Signal::STOP);
         }
         match route {
             None => {

@@ -1271,6 +1271,12 @@ fn a_child_that_the_terminal_stopped() {
     // dumb-init stops itself for anybody, but not as PID 1.
     running_below(1, persona(Style::DumbInit)).play("TSTP => -a:TSTP stop-self:STOP");
     running(1, persona(Style::DumbInit)).play("TSTP => -a:TSTP");
+    // Which it takes as STOP: as PID 1 nobody goes on from that either.
+    let preset = |plan: &mut Plan| {
+        persona(Style::DumbInit)(plan);
+        plan.routes.preset(Signal::TSTP, Signal::STOP);
+    };
+    running(1, preset).play("TSTP => -a:STOP\nTSTP tty");
     running_below(1, persona(Style::Tini)).play("TSTP => a:TSTP");
 }
 
