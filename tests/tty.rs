@@ -533,6 +533,30 @@ fn a_background_job_that_reads_is_stopped_until_fg() {
     job.hears("job exited 0; the terminal was the job's");
 }
 
+/// As `x | pidlet less` does, and whoever asks for a password.
+#[test]
+fn who_reads_the_terminal_has_it_where_standard_input_is_none() {
+    let script = "exec \"$0\" -- sh -c 'exec \"$0\" tty-read </dev/tty' \"$1\" </dev/null";
+    for place in ["--fg", "--bg"] {
+        let args = ["sh", "-c", script, path(), probe()];
+        let job = Job::start(place, &["/bin/sh"], &args);
+        job.shell.wait_says("ready");
+        if place == "--bg" {
+            job.hears(STOPPED_BEHIND);
+            job.command("fg");
+        }
+        job.wait_foreground("child");
+        job.shell.pty().type_in(CTRL_Z);
+        job.hears(STOPPED);
+        wait_stopped(&job.shell, &["pidlet", "probe"]);
+        job.command("fg");
+        job.wait_foreground("child");
+        job.shell.pty().type_in(b"typed\n");
+        job.shell.wait_says("read typed");
+        job.hears("job exited 0; the terminal was the job's");
+    }
+}
+
 #[test]
 fn the_terminal_is_given_back_however_the_command_ended() {
     for (end, code) in [

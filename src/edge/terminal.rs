@@ -52,6 +52,15 @@ impl Terminal {
         self.fd != NONE
     }
 
+    /// Whether there is one, for a child that the terminal has stopped: where standard input is none,
+    /// as in `x | pidlet less`, it is our controlling one.
+    pub fn seek(&mut self, kind: plan::Terminal) -> bool {
+        if self.fd == NONE && kind == plan::Terminal::Stdin {
+            *self = Terminal::find(plan::Terminal::Controlling);
+        }
+        self.fd != NONE
+    }
+
     /// Its descriptor, if we are in its foreground: to give it away from the background would be
     /// to steal it from the shell that we were started from. Else [`NONE`].
     pub fn ours(&self) -> c_int {

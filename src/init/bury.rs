@@ -133,12 +133,13 @@ impl Init<'_> {
             let pending = reactor::rest(if idle { REST_MS } else { 0 }, NOT_CHILDREN);
             self.heed(pending);
         }
-        if let (Some(pid), true) = (self.supervisor.foreground_child(), self.terminal.is_there()) {
+        if let Some(pid) = self.supervisor.foreground_child() {
             // Whoever sends STOP itself is no terminal, and knows how to send CONT.
             if let Some(signal) = reap::stopped(pid) {
                 // A child that we woke says so, and may have stopped again by then: a word of its stop may
                 // be left when we are continued ourselves.
-                if SignalSet::TERMINAL_STOPS.has(signal) && !self.asleep {
+                let stops = SignalSet::TERMINAL_STOPS.has(signal) && !self.asleep;
+                if stops && self.terminal.seek(self.plan.setup.terminal) {
                     self.step(Event::Stopped(pid, signal));
                 }
             }
