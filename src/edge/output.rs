@@ -333,7 +333,7 @@ impl<'p> Outputs<'p> {
         let Some(stream) = self.streams.get_mut(number) else {
             return NONE;
         };
-        if stream.ends[1] <= 0 {
+        if stream.ends[0] <= 0 {
             if !reactor.note(raw::pipe(&mut stream.ends)) {
                 return NONE;
             }
@@ -348,7 +348,7 @@ impl<'p> Outputs<'p> {
                 watch(stream, number, EventFlags::IN, reactor);
             }
             if reactor.fault != Errno(0) {
-                shut(stream);
+                stream.ends.iter_mut().for_each(shut);
             }
         }
         // Whoever has it from now on ends his lines himself.
@@ -362,10 +362,10 @@ impl<'p> Outputs<'p> {
     }
 
     /// Nobody feeds a service any more: it reads the end of its input once those who write have
-    /// ended, and those who write have nobody to write to once it has.
+    /// ended. The other end is kept: one that is started again reads what is left, and comes to its end, too.
     pub fn close_input(&mut self, service: usize) {
         if let Some(feed) = self.streams.get_mut(number_of(service, 0)) {
-            shut(feed);
+            shut(&mut feed.ends[1]);
         }
     }
 }
@@ -643,13 +643,12 @@ fn watch(stream: &Stream, number: usize, flags: EventFlags, reactor: &mut Reacto
     reactor.watch(borrow(stream.ends[0]), Token::Output(number as u32), flags);
 }
 
-/// Closes a stream's pipe.
+/// Closes an end of a stream's pipe, if it is open.
 #[inline(never)]
-fn shut(stream: &mut Stream) {
-    for fd in take(&mut stream.ends) {
-        if fd > 0 {
-            raw::close(fd as usize);
-        }
+fn shut(end: &mut c_int) {
+    let fd = take(end);
+    if fd > 0 {
+        raw::close(fd as usize);
     }
 }
 
