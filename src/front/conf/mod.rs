@@ -343,11 +343,16 @@ impl<'a> Reader<'_, '_, 'a> {
             self.run = &[c""];
         }
         let words = self.split(value)?;
-        let Some(last) = words.last() else {
+        if words.is_empty() {
             return self.all_wrong(Fault::NoValue);
-        };
+        }
         let Some(number) = values::read(kind, choices, words) else {
-            self.begin_with(last.to_bytes(), values::expected(kind));
+            // The first word that is wrong by itself, else the last one.
+            let mut rest = words;
+            while rest.len() > 1 && values::read(kind, choices, &rest[..1]).is_some() {
+                rest = &rest[1..];
+            }
+            self.begin_with(rest[0].to_bytes(), values::expected(kind));
             self.wrong.put_bytes(choices);
             self.end();
             return None;

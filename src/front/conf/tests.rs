@@ -328,6 +328,26 @@ fn every_fault_is_said_with_its_place() {
 }
 
 #[test]
+fn of_several_words_the_wrong_one_is_named() {
+    for (said, word) in [
+        ("stop = QUITE INT 20s", "QUITE"),
+        ("stop = TERM 5s INT", "5s"),
+        ("caps = chwon kill", "chwon"),
+        ("caps = kill none", "none"),
+        ("env = =x B=c", "=x"),
+        ("tries = many in 60s", "many"),
+        ("type = oneshoot now", "oneshoot"),
+        ("type = oneshot now", "now"),
+        ("ready = tcp:80 tcp:81", "tcp:81"),
+    ] {
+        let (_, said) = plan(&format!("[a]\nrun = x\n{said}"));
+        let named = said[0].split(": ").nth(3);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert_eq!(named, Some(&*format!("\"{word}\"")), "{said:?}");
+    }
+}
+
+#[test]
 fn settings_that_do_not_go_together() {
     for (said, fault) in [
         ("type = daemon", "type = daemon and pidfile go together"),
