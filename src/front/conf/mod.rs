@@ -49,6 +49,8 @@ struct Reader<'r, 'p, 'a> {
     quiet: bool,
     /// The section that was read last has `%i` in it.
     differ: bool,
+    /// A variable in the value that is being read is not set.
+    unset: bool,
     /// The words of the value that is being read.
     words: Words<'a>,
     settings: &'r mut Settings<'p, 'a>,
@@ -77,6 +79,7 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
         given: 0,
         quiet: false,
         differ: false,
+        unset: false,
         words: Words::new(),
         run: &[],
         said: List::none(),

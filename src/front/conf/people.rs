@@ -101,8 +101,9 @@ impl<'a> Reader<'_, '_, 'a> {
 
     fn groups(&mut self, names: Command<'a>) -> Option<()> {
         for name in names {
-            let id = self.group(name.to_bytes())?;
-            self.words.id(id);
+            if let Some(id) = self.group(name.to_bytes()) {
+                self.words.id(id);
+            }
         }
         Some(())
     }
@@ -140,9 +141,8 @@ impl<'a> Reader<'_, '_, 'a> {
             let name = take(&mut { line }, b'=');
             let broken = name.iter().any(u8::is_ascii_whitespace);
             if name.is_empty() || broken || take(&mut { line }, 0).len() < line.len() {
-                return self.wrong(line, Fault::NoName);
-            }
-            if name.len() < line.len() {
+                self.fault_with(line, Fault::NoName);
+            } else if name.len() < line.len() {
                 self.words.put(line).end();
             } else if let Some(value) = self.settings.question.variable(name) {
                 // It is there anyway, unless clear-env took it.

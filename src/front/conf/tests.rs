@@ -16,7 +16,7 @@ use crate::words::signal::Signal;
 use crate::words::time::Span;
 
 /// The files of the image that the tests know.
-const FILES: [(&CStr, &[u8]); 9] = [
+const FILES: [(&CStr, &[u8]); 10] = [
     (
         c"/etc/passwd",
         b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\nnul:x:9:10::/a\0b:/c\n",
@@ -30,6 +30,7 @@ const FILES: [(&CStr, &[u8]); 9] = [
         b"# one\nA=1\nB='x y' $HOME\r\n\nNAME\nNONE\n  C=3\n",
     ),
     (c"/wrong", b"=x\n"),
+    (c"/three", b"a b=1\nA=1\n=x\n"),
     (c"/shell", b"B=2\n export A=1\n"),
     (c"/tab", b"A\t=1\n"),
     (c"/nul", b"A=1\0B=2\n"),
@@ -345,6 +346,22 @@ fn of_several_words_the_wrong_one_is_named() {
         assert_eq!(said.len(), 1, "{said:?}");
         assert_eq!(named, Some(&*format!("\"{word}\"")), "{said:?}");
     }
+}
+
+#[test]
+fn all_faults_of_one_value_are_said() {
+    faults(
+        "[a]\nrun = x $NONE ${NO} $NAME\ngroups = no web nor\nenv-file = /three\n[pidlet]\ngrace = $G",
+        &[
+            ":2: [a] run: \"NONE\": this variable is not set",
+            ":2: [a] run: \"NO\": this variable is not set",
+            ":3: [a] groups: \"no\": not in /etc/group",
+            ":3: [a] groups: \"nor\": not in /etc/group",
+            ":4: [a] env-file: \"a b=1\": neither NAME nor NAME=VALUE",
+            ":4: [a] env-file: \"=x\": neither NAME nor NAME=VALUE",
+            ":6: [pidlet] grace: \"G\": this variable is not set",
+        ],
+    );
 }
 
 #[test]

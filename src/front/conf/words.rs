@@ -116,6 +116,7 @@ impl<'a> Reader<'_, '_, 'a> {
     fn scan(&mut self, value: &'a [u8]) -> Option<()> {
         let mut rest = value;
         let mut quoted = false;
+        self.unset = false;
         while let [byte, behind @ ..] = rest {
             let byte = *byte;
             let (next, after) = match behind {
@@ -166,7 +167,7 @@ impl<'a> Reader<'_, '_, 'a> {
         if quoted {
             return self.all_wrong(Fault::DoubleQuote);
         }
-        Some(())
+        (!self.unset).then_some(())
     }
 
     /// Expands what stands behind a `$`; what is behind that is returned.
@@ -205,10 +206,13 @@ impl<'a> Reader<'_, '_, 'a> {
                 return self.wrong(inner, Fault::Braces);
             }
         };
-        let Some(value) = value else {
-            return self.wrong(name, Fault::Unset);
-        };
-        self.words.put(value);
+        match value {
+            Some(value) => _ = self.words.put(value),
+            None => {
+                self.fault_with(name, Fault::Unset);
+                self.unset = true;
+            }
+        }
         Some(behind)
     }
 }
