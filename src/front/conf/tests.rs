@@ -139,12 +139,20 @@ fn words_are_split_as_a_shell_does() {
         ("\"it's\" \" # |\"", &[c"it's", c" # |"]),
         ("date +%F 5% %%i", &[c"date", c"+%F", c"5%", c"%i"]),
         ("a \\", &[c"a", c"\\"]),
+        ("a \\\r", &[c"a", c"\\"]),
+        (
+            "'a\n b' \"c\\\n d\n\te\" \\\n f",
+            &[c"a\n b", c"c d\n\te", c"f"],
+        ),
+        ("'a\rb'", &[c"a\rb"]),
         (
             "a '|' \\; \"&&\" b|c ?d&e;f=<g>",
             &[c"a", c"|", c";", c"&&", c"b|c", c"?d&e;f=<g>"],
         ),
     ] {
         assert_eq!(run(value), expected, "{value:?}");
+        let value = value.replace('\n', "\r\n");
+        assert_eq!(run(&value), expected, "{value:?}");
     }
     for value in ["a && b", "a | b", "a ;", "a >b", "a <b", "a &"] {
         faults(

@@ -115,35 +115,32 @@ impl<'a> Reader<'_, '_, 'a> {
 
     fn scan(&mut self, value: &'a [u8]) -> Option<()> {
         let mut rest = value;
-        let mut quoted = false;
+        let mut quote = 0;
         self.unset = false;
         while let [byte, behind @ ..] = rest {
             let byte = *byte;
             let (next, after) = match behind {
+                [] | [b'\r'] => (0, behind),
+                [b'\r', b'\n', after @ ..] => (b'\n', after),
                 [next, after @ ..] => (*next, after),
-                [] => (0, behind),
             };
             rest = behind;
             match byte {
+                // The end of a line is one character in all files.
+                b'\r' if next == b'\n' => (),
+                b'"' | b'\'' if quote == 0 || quote == byte => {
+                    quote ^= byte;
+                    self.words.inside = true;
+                }
+                _ if quote == b'\'' => self.words.push(byte),
                 b'\\' if next != 0 => {
                     rest = after;
-                    if quoted && !matches!(next, b'"' | b'\\' | b'$' | b'`' | b'\n') {
+                    if quote != 0 && !matches!(next, b'"' | b'\\' | b'$' | b'`' | b'\n') {
                         self.words.push(byte);
                     }
                     if next != b'\n' {
                         self.words.push(next);
                     }
-                }
-                b'"' => {
-                    quoted = !quoted;
-                    self.words.inside = true;
-                }
-                b'\'' if !quoted => {
-                    let text = take(&mut rest, byte);
-                    if text.len() == behind.len() {
-                        return self.all_wrong(Fault::Quote);
-                    }
-                    self.words.put(text);
                 }
                 // Inside of words, and quotes begin one, they are harmless: addresses have `&` and `;`.
                 b'|' | b'&' | b';' | b'<' | b'>' if !self.words.inside => {
@@ -159,15 +156,16 @@ impl<'a> Reader<'_, '_, 'a> {
                         self.words.push(byte);
                     }
                 }
-                b' ' | b'\t' | b'\r' | b'\n' if !quoted => self.words.end(),
+                b' ' | b'\t' | b'\r' | b'\n' if quote == 0 => self.words.end(),
                 b'#' if !self.words.inside => _ = take(&mut rest, b'\n'),
                 other => self.words.push(other),
             }
         }
-        if quoted {
-            return self.all_wrong(Fault::DoubleQuote);
+        match quote {
+            0 => (!self.unset).then_some(()),
+            b'"' => self.all_wrong(Fault::DoubleQuote),
+            _ => self.all_wrong(Fault::Quote),
         }
-        (!self.unset).then_some(())
     }
 
     /// Expands what stands behind a `$`; what is behind that is returned.
