@@ -113,11 +113,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         // What has instances needs more, and takes it then.
         self.services = List::with_room(Service::NONE, sections);
-        let mut lines = Lines::new(match text {
-            // A byte order mark.
-            [0xef, 0xbb, 0xbf, text @ ..] => text,
-            _ => text,
-        });
+        let mut lines = Lines::new(unmarked(text));
         loop {
             match lines.read(&mut self.at) {
                 Kind::End => break,
@@ -413,6 +409,15 @@ impl<'a> Reader<'_, '_, 'a> {
         if parts && (!oneshot || says(bit(Key::Instances))) {
             self.fault(Fault::Parts);
         }
+    }
+}
+
+/// A text without its byte order mark.
+#[inline(never)]
+fn unmarked(text: &[u8]) -> &[u8] {
+    match text {
+        [0xef, 0xbb, 0xbf, text @ ..] => text,
+        _ => text,
     }
 }
 

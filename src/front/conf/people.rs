@@ -3,9 +3,9 @@
 
 use core::ffi::CStr;
 
-use super::Reader;
 use super::accounts::{self, id};
 use super::faults::Fault;
+use super::{Reader, unmarked};
 use crate::front::commands::last_component;
 use crate::plan::{Command, Key};
 use crate::words::text::{take, trim_end, trim_start};
@@ -128,7 +128,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// Docker's dialect: `NAME=value` as it stands, `NAME` alone as we have it, `#` for comments.
     fn env_file(&mut self, path: &'a CStr) -> Option<()> {
-        let mut rest = self.read(path)?;
+        let mut rest = unmarked(self.read(path)?);
         while !rest.is_empty() {
             let line = trim_start(take(&mut rest, b'\n'));
             let line = match line {

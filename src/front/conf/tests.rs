@@ -27,7 +27,7 @@ const FILES: [(&CStr, &[u8]); 10] = [
     ),
     (
         c"/env",
-        b"# one\nA=1\nB='x y' $HOME\r\n\nNAME\nNONE\n  C=3\n",
+        b"\xef\xbb\xbf# one\nA=1\nB='x y' $HOME\r\n\nNAME\nNONE\n  C=3\n",
     ),
     (c"/wrong", b"=x\n"),
     (c"/three", b"a b=1\nA=1\n=x\n"),
