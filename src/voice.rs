@@ -225,10 +225,13 @@ impl Facts<'_, '_> {
         }
     }
 
-    /// How long the service may take to stop.
+    /// How long the service may take to stop, or the whole stop, which says KILL, where that is over.
     fn budget(&self) -> Span {
         let spec = self.plan.spec(self.message.service.into());
-        spec.stop_timeout().unwrap_or(self.plan.budget())
+        match spec.stop_timeout() {
+            Some(timeout) if self.message.signal == 0 => timeout,
+            _ => self.plan.budget(),
+        }
     }
 
     /// What a process ended with: its code, or the signal's number.

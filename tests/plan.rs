@@ -824,6 +824,20 @@ fn a_finish_command_changes_nothing_in_why_the_service_was_killed() {
 }
 
 #[test]
+fn of_its_own_time_and_the_budget_the_one_that_was_over_is_said() {
+    for (time, over) in [("50ms", "50ms"), ("1h", "300ms")] {
+        let text =
+            format!("[pidlet]\ngrace = 300ms\n[a]\nrun = PROBE ignore 15\nstop-timeout = {time}\n");
+        let plan = Plan::new(&text);
+        for mode in Mode::BOTH {
+            let ended = plan.killed(mode);
+            let said = format!(") did not stop within {over}: killed");
+            assert!(ended.stderr.contains(&said), "{ended}");
+        }
+    }
+}
+
+#[test]
 fn the_only_service_has_a_stop_time_of_its_own() {
     // Long enough to say what it got, also where all is emulated.
     let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 3s\n");

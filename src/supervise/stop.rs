@@ -347,7 +347,7 @@ impl Supervisor<'_> {
         }
         for place in self.places() {
             if self.services.see(place).has_process() {
-                self.say_about(Kind::Overdue, place);
+                self.say_of(Kind::Overdue, Signal::KILL.number(), place);
             }
         }
         self.kill_all();
