@@ -248,6 +248,42 @@ time.sleep(1000)
     }
 }
 
+/// For each message of a stranger we look at all his ancestors.
+#[test]
+fn whoever_speaks_without_end_does_not_hold_up_the_stop() {
+    let script = "#!/bin/sh
+if [ \"$1\" = 0 ]; then exec TEMP/speak; fi
+if [ \"$1\" ]; then sh \"$0\" $(($1 - 1)); else setsid sh \"$0\" 800 & fi
+wait
+";
+    let speak = format!(
+        "{PRELUDE}
+channel = channel()
+for _ in range(8):
+    if os.fork() == 0:
+        while True: channel.send(b'X=1')
+if os.fork() == 0:
+    for _ in range(400):
+        if os.fork() == 0: os._exit(0)
+    os._exit(0)
+os.wait()
+say('speaking')
+time.sleep(1000)
+"
+    );
+    for mode in Mode::BOTH {
+        let web = Web::shell("").keys("ready = notify\n[pidlet]\ngrace = 2s");
+        let script = script.replace("TEMP/", &web.temp.join(""));
+        web.temp.write("web", script, 0o755);
+        web.temp.write("speak", &speak, 0o755);
+        let init = web.run(mode).stderr(Output::Null).start();
+        init.wait_says("speaking");
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(143), "{ended}");
+    }
+}
+
 #[test]
 fn descriptors_that_come_with_a_message_are_closed() {
     let script = "

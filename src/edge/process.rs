@@ -13,8 +13,9 @@ use pidlet::words::packed::Text;
 use pidlet::words::signal::Signal;
 use pidlet::words::text::{self, Line, take};
 
-/// How deep a family tree is followed: a loop of numbers that change hands must end.
-const DEPTH_MAX: u32 = 1024;
+/// How deep a family tree is followed: a loop of numbers that change hands must end, and whoever makes a
+/// deep one on purpose must not keep us.
+const DEPTH_MAX: u32 = 100;
 
 /// Our own process.
 pub struct Own {

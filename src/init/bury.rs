@@ -98,10 +98,10 @@ impl Init<'_> {
                 break;
             }
             self.notify.ended(child.pid, &mut self.reactor);
-            buried += 1;
             let status = reap::status(child);
-            // What it said before its end comes before its end, from a process that still is there.
-            self.hear();
+            // What it said before its end comes before its end, from a process that still is there. To hear
+            // takes as long as to reap, and others speak as well.
+            buried += 1 + self.hear();
             if self.is_unheard(child.pid) {
                 self.reap_one(child.pid);
                 killed |= self.was_killed(status);

@@ -18,14 +18,15 @@ use pidlet::words::text::Line;
 const HEARD_MAX: u32 = 64;
 
 impl<'p> Init<'p> {
-    /// Hears what services say by sd_notify(3): so much of it at a time that nobody can keep us.
+    /// Hears what services say by sd_notify(3): so much of it at a time that nobody can keep us. How many
+    /// messages that was.
     #[inline(never)]
-    pub(super) fn hear(&mut self) {
+    pub(super) fn hear(&mut self) -> u32 {
         let mut buffer = [MaybeUninit::uninit(); notify::MESSAGE_BYTES_MAX];
-        for _ in 0..HEARD_MAX {
+        for heard in 0..HEARD_MAX {
             let Some((sender, message)) = self.notify.receive(&mut buffer, &mut self.reactor)
             else {
-                return;
+                return heard;
             };
             let Some(place) = self.speaker(sender) else {
                 continue;
@@ -52,6 +53,7 @@ impl<'p> Init<'p> {
                 );
             }
         }
+        HEARD_MAX
     }
 
     /// The service that a sender speaks for.

@@ -213,7 +213,7 @@ impl<'p> Init<'p> {
     /// A descriptor that we watch is ready.
     fn woken(&mut self, token: Token) {
         match token {
-            Token::Own(NOTIFY) => self.hear(),
+            Token::Own(NOTIFY) => _ = self.hear(),
             Token::Check(number) => {
                 let place = number as Place;
                 self.checks.woken(place, self.probe(place));
