@@ -26,6 +26,9 @@ pub const MESSAGE_BYTES_MAX: usize = 4096;
 /// How long whoever takes descriptors may live, in seconds, if somebody stops it.
 const CLOSING_MAX: usize = 10;
 
+/// In the place of a process that takes descriptors: there can be none just now.
+pub const NOBODY_YET: Pid = Pid::MAX;
+
 /// What is in front of the name that the kernel chooses.
 const VARIABLE: &[u8; 15] = b"NOTIFY_SOCKET=@";
 
@@ -33,7 +36,7 @@ const VARIABLE: &[u8; 15] = b"NOTIFY_SOCKET=@";
 pub struct Notify {
     /// Our socket, or [`NONE`].
     fd: c_int,
-    /// The process that closes the descriptors of a message, or 0.
+    /// The process that closes the descriptors of a message, [`NOBODY_YET`], or 0.
     taker: Pid,
     /// The variable for those who shall speak to us: five hexadecimal digits and a NUL are its end.
     variable: [u8; VARIABLE.len() + 6],
@@ -80,7 +83,8 @@ impl Notify {
     /// Descriptors that came with it are closed by a process of their own: to close a socket may take as
     /// long as whoever made it wants (socket(7): SO_LINGER), and we might be the last who has it. That
     /// they are closed is all that `BARRIER=1` waits for, since every message before it has been handled.
-    /// There is one such process at a time: until it has ended nothing is heard, and who speaks waits.
+    /// There is one such process at a time: until it has ended nothing is heard, and who speaks waits. So it
+    /// is where no process can be made: the message stays where it is.
     pub fn receive<'b>(
         &mut self,
         buffer: &'b mut [MaybeUninit<u8>; MESSAGE_BYTES_MAX],
@@ -93,17 +97,24 @@ impl Notify {
         if received.more {
             let place = (&raw mut self.fd).cast();
             // SAFETY: `take_all` does not return, and changes nothing of what it shares.
-            self.taker = unsafe { raw::vfork(take_all, place) }.max(0) as Pid;
+            let pid = unsafe { raw::vfork(take_all, place) };
+            self.taker = if pid < 0 { NOBODY_YET } else { pid as Pid };
         }
         if self.taker == 0 {
             raw::read(self.fd, &mut [0]);
         } else {
             reactor.watch(self.fd, Token::Own(NOTIFY), EventFlags::empty());
         }
-        Some((received.sender, received.text))
+        (!self.is_held_up()).then_some((received.sender, received.text))
     }
 
-    /// A child has ended: if it is the one that closed descriptors, messages are heard again.
+    /// Whether a message waits until a process can be made for its descriptors.
+    pub fn is_held_up(&self) -> bool {
+        self.taker == NOBODY_YET
+    }
+
+    /// A child has ended, or [`NOBODY_YET`] is to be tried again: if it is the one that closed descriptors,
+    /// messages are heard again.
     pub fn ended(&mut self, pid: Pid, reactor: &mut Reactor) {
         if self.taker == pid {
             self.taker = 0;

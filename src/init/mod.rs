@@ -13,7 +13,7 @@ use core::mem::take;
 use crate::edge::check::Checks;
 use crate::edge::entry::Start;
 use crate::edge::memory_events::MemoryEvents;
-use crate::edge::notify::Notify;
+use crate::edge::notify::{NOBODY_YET, Notify};
 use crate::edge::output::Outputs;
 use crate::edge::process::{self, Own};
 use crate::edge::raw::{self, Pending};
@@ -25,13 +25,16 @@ use pidlet::message::{Kind, Message};
 use pidlet::plan::{self, Place, Plan, Style};
 use pidlet::supervise::{Event, Next, Notice, Supervisor, Surroundings};
 use pidlet::words::signal::{Signal, SignalSet};
-use pidlet::words::time::Instant;
+use pidlet::words::time::{Instant, Span};
 
 /// si_code of what the kernel itself sends (siginfo.h).
 const SI_KERNEL: i32 = 0x80;
 
 /// Every signal but that of a child's end.
 const NOT_CHILDREN: SignalSet = SignalSet::ALL.without(Signal::CHLD);
+
+/// How long we wait for whatever comes before we try again to make a process that takes descriptors.
+const TRY_AGAIN: Span = Span(200);
 
 /// A deadline for which nobody waits.
 const PAST: Instant = Instant(0);
@@ -166,6 +169,10 @@ impl<'p> Init<'p> {
             self.outputs.complain(false);
         }
         let (mut signals, mut limit) = (SignalSet::ALL, until);
+        let held_up = self.notify.is_held_up();
+        if held_up {
+            limit = Some(now().after(TRY_AGAIN));
+        }
         if self.look {
             // That somebody has died we know already, and there is no time to wait.
             (signals, limit) = (NOT_CHILDREN, Some(PAST));
@@ -186,6 +193,9 @@ impl<'p> Init<'p> {
             }
             signals = signals.without(signal);
             limit = Some(PAST);
+        }
+        if held_up {
+            self.notify.ended(NOBODY_YET, &mut self.reactor);
         }
         if take(&mut self.look) {
             self.reap();
