@@ -901,7 +901,7 @@ fn another_user_may_open_its_standard_streams() {
             "[pidlet]\nlog = prefix\nuntil = all\n\
             [a]\nrun = {shell} -c '{write}'\n{drop}\n\
             [b]\nrun = {shell} -c '{write}'\n{drop}\nstdout = file:{log}\nstderr = service:c\n\
-            [c]\nrun = {shell} -c 'read line </dev/stdin; echo read $line'\n{drop}\n"
+            [c]\nrun = sh -c 'read line </dev/stdin; echo read $line'\nuser = 65534\n"
         );
         let ended = described(&temp, &text).output();
         let mut lines: Vec<&str> = ended.stdout.lines().collect();
@@ -911,6 +911,21 @@ fn another_user_may_open_its_standard_streams() {
         assert_eq!(lines_of(&log), ["out", "both"], "{ended}");
         std::fs::remove_file(&log).unwrap();
     }
+}
+
+#[test]
+fn who_writes_to_a_service_cannot_read_what_others_write() {
+    if !is_root() {
+        skip!("only root may start a service as another user");
+    }
+    let temp = Temp::new();
+    let text = "[pidlet]\nlog = prefix\nuntil = all\n\
+        [reader]\nrun = sh -c 'read line </dev/stdin; echo $line'\nuser = 65534\n\
+        [writer]\nrun = sh -c '(: </dev/stdout) 2>/dev/null && echo reads >&2; echo line >/dev/stdout'\n\
+        user = 65533\nstdout = service:reader\n";
+    let ended = described(&temp, text).output();
+    assert_eq!(ended.stdout, "reader | line\n", "{ended}");
+    assert!(!ended.stderr.contains("reads"), "{ended}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use rustix::event::epoll::EventFlags;
 
 use super::reactor::{NONE, Reactor, Token, now};
 use super::sink::{Sink, borrow};
-use super::{arena, raw, say};
+use super::{arena, process, raw, say};
 use pidlet::message::Stream as OwnStream;
 use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source, put_lines};
 use pidlet::plan::{Key, Log, Plan, Spec, StartFault, Step, behind};
@@ -338,8 +338,11 @@ impl<'p> Outputs<'p> {
                 return NONE;
             }
             // A service that is another user, or becomes one, may open /dev/stdout. Nobody else comes
-            // by it: in /proc another user's descriptors are hidden.
-            raw::open_to_all(stream.ends[1]);
+            // by it: in /proc another user's descriptors are hidden. But of those who write to one
+            // service none may read what the others say.
+            let reader = self.plan.spec(number / STREAMS);
+            let reader = (stream.way == Way::Fed).then(|| process::user_of(reader));
+            raw::open_to_all(stream.ends[1], reader);
             for end in &mut stream.ends {
                 *end = reactor.own(*end);
             }

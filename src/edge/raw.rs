@@ -467,10 +467,19 @@ pub fn pipe(ends: &mut [c_int; 2]) -> Result<(), Errno> {
     done(unsafe { syscall(sys::__NR_pipe2, [ends.as_mut_ptr() as usize, flags]) })
 }
 
-/// Lets every user open the file that this descriptor is, in /proc.
-pub fn open_to_all(fd: c_int) {
+/// Lets every user open the file that this descriptor is, in /proc; or only this one, and all others to
+/// write.
+#[inline(never)]
+pub fn open_to_all(fd: c_int, reader: Option<u32>) {
+    let mut mode = 0o666;
     // SAFETY: no pointers.
-    _ = unsafe { syscall(sys::__NR_fchmod, [fd as usize, 0o666]) };
+    unsafe {
+        if let Some(user) = reader {
+            syscall(FCHOWN, [fd as usize, user as usize, usize::MAX]);
+            mode = 0o622;
+        }
+        syscall(sys::__NR_fchmod, [fd as usize, mode]);
+    }
 }
 
 /// Sets the flags of an open file, of which fcntl(2) changes those that it can: O_NONBLOCK.
@@ -1018,13 +1027,13 @@ pub fn chdir(path: &CStr) -> Result<(), Errno> {
 // The first calls of 32-bit x86 and arm had 16 bits for a user.
 #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
 use sys::{
-    __NR_getgid as GETGID, __NR_getuid as GETUID, __NR_setgroups as SETGROUPS,
-    __NR_setresgid as SETRESGID, __NR_setresuid as SETRESUID,
+    __NR_fchown as FCHOWN, __NR_getgid as GETGID, __NR_getuid as GETUID,
+    __NR_setgroups as SETGROUPS, __NR_setresgid as SETRESGID, __NR_setresuid as SETRESUID,
 };
 #[cfg(any(target_arch = "x86", target_arch = "arm"))]
 use sys::{
-    __NR_getgid32 as GETGID, __NR_getuid32 as GETUID, __NR_setgroups32 as SETGROUPS,
-    __NR_setresgid32 as SETRESGID, __NR_setresuid32 as SETRESUID,
+    __NR_fchown32 as FCHOWN, __NR_getgid32 as GETGID, __NR_getuid32 as GETUID,
+    __NR_setgroups32 as SETGROUPS, __NR_setresgid32 as SETRESGID, __NR_setresuid32 as SETRESUID,
 };
 
 /// setgroups(2).
