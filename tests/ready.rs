@@ -1034,6 +1034,27 @@ time.sleep(1000)
 }
 
 #[test]
+fn an_answer_of_http_without_end_is_not_read_for_ever() {
+    let script = "
+s = socket.create_server(('127.0.0.1', 8080))
+c, _ = s.accept()
+c.send(b'HTTP/1.1 200 OK\\r\\n\\r\\n')
+try:
+    while True:
+        c.send(b'x')
+        time.sleep(0.001)
+except ConnectionError: say('closed')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = http://127.0.0.1:8080/");
+        let init = web.start_apart(mode);
+        init.wait_says("closed");
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
 fn what_instances_say_of_themselves_is_told_with_their_numbers() {
     let script = "notify('STATUS=works'); go()";
     for mode in Mode::BOTH {

@@ -50,7 +50,7 @@ struct Check {
 /// In the place of a length: the connection is not there yet.
 const CONNECTING: u8 = u8::MAX;
 
-/// In the place of a length: all that is to be known is.
+/// In the place of a length: all that is to be known is. From here on it counts how often more has come.
 const ANSWERED: u8 = http::STATUS_BYTES as u8;
 
 /// How much of the rest of an answer is read at once: 32 KiB, then we lose patience.
@@ -121,7 +121,7 @@ impl Checks {
     /// The connection of a service's [`Token::Check`] is ready. It may be an old one's.
     pub fn woken(&mut self, place: Place, probe: Option<Probe>) {
         let check = self.at(place);
-        if check.seen == ANSWERED {
+        if (ANSWERED..CONNECTING).contains(&check.seen) {
             check.drain();
         } else if let (Some(probe), true) = (probe, check.fd != NONE) {
             let finding = check.advance(&probe);
@@ -301,14 +301,17 @@ impl Check {
     }
 
     /// Reads the rest of an answer: a connection that is closed before that is reset, and many a
-    /// server complains. One that never ends it keeps its connection until the next check.
+    /// server complains. One that never ends it, and is silent, keeps its connection until the next check.
     #[inline(never)]
     fn drain(&mut self) {
         let mut buffer = [0; 512];
         for _ in 0..DRAIN_READS {
             match raw::read(self.fd, &mut buffer) {
                 1.. => (),
-                error if raw::errno(error) == Errno::AGAIN => return,
+                error if raw::errno(error) == Errno::AGAIN && self.seen < CONNECTING - 1 => {
+                    self.seen += 1;
+                    return;
+                }
                 _ => break,
             }
         }
