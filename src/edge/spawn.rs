@@ -236,7 +236,12 @@ impl<'p> Spawner<'p> {
         if self.plan.filed {
             raw::expire(LOADING_MAX);
         }
+        let several = self.plan.filed && self.plan.services.len() > 1;
         let group = match setup.group {
+            // In our session any user could take the terminal from whoever has it, and type for him.
+            Group::Own if several && service != usize::from(self.plan.foreground) => {
+                raw::lead_session()
+            }
             Group::Own => raw::lead_group(),
             Group::Session => raw::lead_session(),
             Group::Ours => Ok(()),
