@@ -118,7 +118,7 @@ pub fn describe(message: Message, supervisor: &Supervisor, own: Pid, line: &mut 
 
 fn write_in(
     style: Style,
-    verbosity: u32,
+    mut verbosity: u32,
     message: Message,
     supervisor: &Supervisor,
     own: Pid,
@@ -130,7 +130,7 @@ fn write_in(
         message,
         own,
     };
-    let (ours, tini) = (style == Style::Pidlet, style == Style::Tini);
+    let (mut ours, tini) = (style == Style::Pidlet, style == Style::Tini);
     let fault = matches!(facts.record.end, End::NotStarted(_));
     let text = match style {
         Style::Pidlet => PIDLET,
@@ -154,7 +154,14 @@ fn write_in(
         kind = Kind::Killed;
     }
     let mut template = text.line(kind as usize).read();
-    let mut level = template.next()? & 0xf;
+    let mut first = template.next();
+    if first.is_none() {
+        // What a peer has no words for is said in ours, unless it is about what goes as it should.
+        template = PIDLET.line(kind as usize).read();
+        first = template.next().filter(|level| *level < b'2');
+        (ours, verbosity) = (true, verbosity.max(1));
+    }
+    let mut level = first? & 0xf;
     if ours && fault {
         level = 0;
     } else if ours && message.code != 0 && kind != Kind::OrphanExited {

@@ -65,13 +65,13 @@ pub const WORDS: Text = text!(
 1DEBUG (catatonit:%o): reaped %p
 
 
-0WARN (catatonit:%o): %g did not stop within %b: killed
-0WARN (catatonit:%o): processes left over did not stop within %b: killed
 
 
 
-0WARN (catatonit:%o): cannot become a child subreaper
-1DEBUG (catatonit:%o): cannot signal process %p: %e
+
+
+
+
 
 "
 );

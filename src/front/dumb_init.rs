@@ -69,13 +69,13 @@ pub const WORDS: Text = text!(
 1[dumb-init] A child with PID %p was terminated by signal %c.
 
 
-0[dumb-init] %g did not stop within %b: killed
-0[dumb-init] Processes left over did not stop within %b: killed
 
 
 
 
-1[dumb-init] Cannot signal process %p: %e
+
+
+
 1[dumb-init] Child exited with status %x. Goodbye.
 "
 );

@@ -72,8 +72,8 @@ pub const WORDS: Text = text!(
 1[WARN  tini (%o)] Reaped zombie process with pid=%p
 
 
-1[WARN  tini (%o)] %g did not stop within %b: killed
-1[WARN  tini (%o)] Processes left over did not stop within %b: killed
+
+
 
 
 

@@ -390,6 +390,24 @@ fn the_peers_words() {
 }
 
 #[test]
+fn warnings_that_the_peers_have_no_words_for_are_ours() {
+    for (style, verbosity) in [
+        (Style::Tini, 1),
+        (Style::DumbInit, 0),
+        (Style::Catatonit, 0),
+    ] {
+        let set = |plan: &mut Plan| {
+            persona(style)(plan);
+            plan.verbosity = verbosity;
+            plan.grace = Some(Span::seconds(8));
+            plan.graceful = true;
+        };
+        let late = "pidlet: a (pid 100) did not stop within 8s: killed";
+        assert_eq!(said(1, set, "start, TERM, 8s"), [late], "{style:?}");
+    }
+}
+
+#[test]
 fn only_tinis_reports_go_to_standard_output() {
     let stream = |style, verbosity, message| {
         let plan = plan(1, |plan| {
@@ -418,6 +436,6 @@ fn only_tinis_reports_go_to_standard_output() {
     );
     assert_eq!(stream(Style::Pidlet, 4, passed_on), Some(Stream::Err));
     assert_eq!(stream(Style::Catatonit, 1, passed_on), Some(Stream::Err));
-    // What a style has no line for is not said.
+    // What a style has no line for is not said where all goes as it should.
     assert_eq!(stream(Style::Tini, 9, Message::of(Kind::Stopping)), None);
 }

@@ -281,7 +281,8 @@ pub fn ends() -> Vec<Case> {
             "a sandbox is no reason not to run",
             "exit 1\nout \"\"\nerr \"ERROR (catatonit:N): failed to set child-reaper as non-pid1: \
              Operation not permitted\\n\"",
-            "exit 3\nout \"\"\nerr \"WARN (catatonit:N): cannot become a child subreaper\\n\"",
+            "exit 3\nout \"\"\nerr \"pidlet: cannot become a child subreaper: \
+             orphans will not be reaped here\\n\"",
         ),
         Case::new("SIGCHLD ignored at the start", |side| {
             common::ignored_children(side, PLAIN)
