@@ -123,7 +123,7 @@ fn values(key: &str, kind: u8, choices: &str) -> (Vec<String>, Vec<String>) {
     let (taken, refused) = match kind {
         b'b' => ("yes no true on 1 false off 0 Yes OFF", "2 9 y maybe ''"),
         b'c' => (choices, "maybe 1 ''"),
-        b'd' => ("1ms 1 1s 2m 1h", "0 0s 1.5s 1d 5S -1 ''"),
+        b'D' if !choices.is_empty() => ("1ms 1 1s 2m 1h", "0 0s 1.5s 1d 5S -1 ''"),
         b'D' => ("0 0s 1ms 1 1s 2m 1h", "1.5s 1d 5S -1 ''"),
         b's' => ("0 1 1K 1k 10M 1G", "1T 1MB 1.5M -1 unlimited ''"),
         b'r' => (
@@ -172,7 +172,7 @@ fn values_are_those_that_the_manual_page_names() {
         let form = match kind {
             b'b' => "Ar boolean".to_owned(),
             b'c' => format!("Cm {}", choices.replace(' ', " | ")),
-            b'd' | b'D' => "Ar duration".to_owned(),
+            b'D' => "Ar duration".to_owned(),
             b'n' => "Ar number".to_owned(),
             b'o' => "Ar mode".to_owned(),
             b'r' => "Ar limit".to_owned(),
@@ -184,7 +184,7 @@ fn values_are_those_that_the_manual_page_names() {
         if kind == b'n' {
             assert!(text.contains(&choices.replacen(' ', " to ", 1)), "{text}");
         }
-        if kind == b'd' {
+        if kind == b'D' && !choices.is_empty() {
             more_than_nothing.push(name);
         }
         let default = Spec::DEFAULT.number(key);

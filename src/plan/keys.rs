@@ -23,12 +23,13 @@ macro_rules! keys {
     };
 }
 
-// The kinds: `w` words, `p` a path or another single word, `c` a choice, `b` yes or no, `d` a
-// duration of more than nothing, `D` a duration, `n` an integer in a range, `s` a size, `r` a
-// resource limit, `o` an octal mode, `x` stop signals, `t` tries, `k` backoff, `y` readiness, `h`
-// health, `v` capabilities, `I` standard input, `O` an output, `N` names of services, `e`
-// variables; `u` user, `g` groups, `f` env-file, `F` env-dir and `R` run-parts need files of the
-// image. A user's variables and groups have no name, since nobody can say them.
+// The kinds: `w` words, `p` a path or another single word, `c` a choice, `b` yes or no, `D` a
+// duration, `n` an integer in a range, `s` a size, `r` a resource limit, `o` an octal mode, `x` stop
+// signals, `t` tries, `k` backoff, `y` a check, `v` capabilities, `O` a standard stream, `N` names of
+// services, `e` variables; `u` user, `g` groups, `f` env-file, `F` env-dir and `R` run-parts need
+// files of the image. What follows is what may be chosen; of the kinds `D`, `y` and `O` it is how far
+// this key differs from others of its kind, in the words with which that is said.
+// A user's variables and groups have no name, since nobody can say them.
 keys! {
     Run "run w"
     RunParts "run-parts R"
@@ -36,12 +37,12 @@ keys! {
     Essential "essential c yes no on-failure"
     After "after N"
     Before "before N"
-    Ready "ready y"
-    ReadyTimeout "ready-timeout d"
-    Health "health h"
-    HealthEvery "health-every d"
+    Ready "ready y , fd:N, notify"
+    ReadyTimeout "ready-timeout D ; not 0"
+    Health "health y"
+    HealthEvery "health-every D ; not 0"
     HealthTries "health-tries n 1 1000"
-    Watchdog "watchdog d"
+    Watchdog "watchdog D ; not 0"
     Restart "restart c no on-failure always"
     Backoff "backoff k"
     Tries "tries t"
@@ -63,9 +64,9 @@ keys! {
     NoNewPrivs "no-new-privs b"
     Caps "caps v"
     Tty "tty b"
-    Stdin "stdin I"
-    Stdout "stdout O"
-    Stderr "stderr O"
+    Stdin "stdin O"
+    Stdout "stdout O , service:NAME"
+    Stderr "stderr O , service:NAME"
     LogSize "log-size s"
     LogKeep "log-keep n 0 999"
     Pidfile "pidfile p"
@@ -162,8 +163,8 @@ mod tests {
                 continue;
             };
             assert_eq!(found, *key);
-            assert!(b"wpcbdDnsroxtkyhvIONeugfFR".contains(&kind), "{key:?}");
-            assert_eq!(choices.is_empty(), !b"cn".contains(&kind), "{key:?}");
+            assert!(b"wpcbDnsroxtkyvONeugfFR".contains(&kind), "{key:?}");
+            assert!(choices.is_empty() || b"cnDyO".contains(&kind), "{key:?}");
         }
         assert_eq!(ORDER.len(), Key::None as usize);
         assert_eq!((Key::find(b""), Key::find(b"ru")), (None, None));

@@ -8,16 +8,15 @@ use crate::words::packed::Text;
 use crate::words::text::{is, leading_integer, place};
 use crate::words::time::Span;
 
-/// The kinds that expect something, and what, a line each; what may be chosen comes behind it. All
-/// others expect a path.
+/// The kinds that expect something, and what, a line each; what the key's own line has comes behind
+/// it. All others expect a path.
 /// The last seven are kinds of options.
-const KINDS: &[u8] = b"pbcdDnsroxtkyhvIOeugULSWCXQ";
+const KINDS: &[u8] = b"pbcDnsroxtkyvOeugULSWCXQ";
 const EXPECTED: Text = text!(
     "\
 expected a path
 expected yes or no
 expected one of: 
-expected a duration of more than nothing, such as 500ms, 8s, 2m or 1h
 expected a duration, such as 500ms, 8s, 2m or 1h
 expected a number in the range 
 expected a size, such as 64K, 10M or 1G
@@ -26,11 +25,9 @@ expected an octal number from 0 to 777
 expected a signal, such as TERM or 15, and perhaps a duration
 expected N in DURATION, such as 5 in 60s
 expected FIRST..LONGEST, two durations
-expected fd:N, notify, tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, file:PATH or exec:COMMAND
-expected tcp:[HOST:]PORT, http://HOST:PORT/PATH, unix:PATH, file:PATH or exec:COMMAND
+expected one of: exec:COMMAND, file:PATH, unix:PATH, tcp:[HOST:]PORT, http://HOST:PORT/PATH
 expected capabilities, or none
-expected inherit, null or file:PATH
-expected inherit, null, file:PATH or service:NAME
+expected one of: inherit, null, file:PATH
 expected NAME=VALUE, or NAME to unset it
 expected NAME, UID, NAME:GROUP or UID:GID
 expected at most 256 groups
@@ -52,9 +49,9 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
         b'g' => return (words.len() <= GROUPS_MAX).then_some(0),
         b'x' => return spec::stop(words),
         b't' => return spec::tries(words),
-        b'y' | b'h' => {
+        b'y' => {
             let number = Probe::parse(words)?.number();
-            return (number == Probe::REPEATABLE || kind == b'y').then_some(number);
+            return (number == Probe::REPEATABLE || !choices.is_empty()).then_some(number);
         }
         b'e' => {
             let named = |text: &[u8]| !matches!(text, [] | [b'=', ..]);
@@ -80,9 +77,9 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
     match kind {
         b'c' => place(Text::packed(choices), text).map(|place| place as u64),
         b'b' => times(text).filter(|times| *times < 2).map(u64::from),
-        b'd' | b'D' => Span::parse(text)
+        b'D' => Span::parse(text)
             .map(|span| span.0)
-            .filter(|ms| *ms > 0 || kind == b'D'),
+            .filter(|ms| *ms > 0 || choices.is_empty()),
         b'n' => {
             let mut rest = text;
             let number = leading_integer(&mut rest)?;
@@ -105,10 +102,12 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
             }
             Some(mode)
         }
-        b'I' | b'O' => match place(text!("inherit null"), text) {
+        b'O' => match place(text!("inherit null"), text) {
             Some(place) => Some(place as u64),
             None if behind(said, "file:").is_some() => Some(2),
-            None => behind(said, "service:").filter(|_| kind == b'O').map(|_| 3),
+            None => behind(said, "service:")
+                .filter(|_| !choices.is_empty())
+                .map(|_| 3),
         },
         // A path, or what is looked up elsewhere.
         _ => Some(0),
@@ -132,7 +131,7 @@ mod tests {
             let Some(name) = Key::nth_name(n) else {
                 break;
             };
-            let Some((key, kind, _)) = Key::find(name) else {
+            let Some((key, kind, choices)) = Key::find(name) else {
                 continue;
             };
             if b"wN".contains(&kind) {
@@ -141,6 +140,9 @@ mod tests {
             assert!(KINDS.contains(&kind) || b"fFR".contains(&kind), "{key:?}");
             let chosen = expected(kind).read().last() == Some(b' ');
             assert_eq!(chosen, b"cn".contains(&kind));
+            // What comes behind the end of a sentence goes on with it.
+            let on = choices.first().is_some_and(|byte| b",;".contains(byte));
+            assert_eq!(chosen || on, !choices.is_empty(), "{key:?}");
         }
     }
 
