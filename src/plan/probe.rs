@@ -168,6 +168,9 @@ fn ip(host: &[u8]) -> Option<[u8; 16]> {
     (rest.is_empty() && host.last() != Some(&b'.')).then_some(ip)
 }
 
+/// Behind every address.
+const NO_GAP: usize = usize::MAX;
+
 /// Groups of hexadecimal digits, with one `::` at most.
 fn ip_six(text: &[u8]) -> Option<[u8; 16]> {
     let mut rest = text;
@@ -178,28 +181,34 @@ fn ip_six(text: &[u8]) -> Option<[u8; 16]> {
         [b':', ..] => return None,
         _ => (),
     }
-    // What is in front of the gap, and what follows.
-    let (mut front, mut back) = (0_u128, 0_u128);
-    let (mut count, mut gap) = (0, false);
+    let mut ip = [0; 16];
+    let (mut len, mut gap) = (0, NO_GAP);
     while !rest.is_empty() {
         let group = take(&mut rest, b':');
-        if group.is_empty() && !gap {
-            gap = true;
-            front = back.rotate_right(16 * count);
-            back = 0;
+        if group.is_empty() && gap == NO_GAP {
+            gap = len;
             continue;
         }
         let mut value = 0;
         for digit in group {
             value = value << 4 | char::from(*digit).to_digit(16)?;
         }
-        if !(1..=4).contains(&group.len()) || count > 7 {
+        if !(1..=4).contains(&group.len()) {
             return None;
         }
-        back = back << 16 | u128::from(value);
-        count += 1;
+        *ip.get_mut(len..)?.first_chunk_mut()? = (value as u16).to_be_bytes();
+        len += 2;
     }
-    (gap == (count < 8)).then_some((front | back).to_be_bytes())
+    if (gap == NO_GAP) != (len == 16) {
+        return None;
+    }
+    // What follows the gap moves to the end, and leaves zeroes.
+    let mut end = ip.len();
+    while len > gap {
+        (len, end) = (len - 1, end - 1);
+        ip.swap(len, end);
+    }
+    Some(ip)
 }
 
 #[cfg(test)]
