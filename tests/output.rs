@@ -41,6 +41,27 @@ fn ordinary(pty: &Pty) -> File {
     terminal
 }
 
+/// A named pipe, and the end to read from, which never waits.
+fn named_pipe(temp: &Temp) -> (String, File) {
+    let path = temp.join("pipe");
+    let name = std::ffi::CString::new(path.as_str()).unwrap();
+    // SAFETY: makes a pipe of this name.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let mut open = File::options();
+    let reader = open.read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+    (path, reader.unwrap())
+}
+
+/// Has files of the program grow as they like from now on.
+fn lift_file_size(init: &Proc) {
+    let limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the kernel reads the limit, and is asked for none.
+    unsafe { libc::prlimit(init.pid(), libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+}
+
 /// What stands behind `name | ` on lines that begin so.
 fn of<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     let head = format!("{name} | ");
@@ -352,20 +373,30 @@ fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
 
 #[test]
 fn what_nobody_reads_until_the_end_is_counted() {
+    let temp = Temp::new();
     let (mut reader, writer) = pipe();
     // More than our standard output and we hold, and no more than the shell's holds as well.
-    let init = shells(Mode::Pid1, &["--log", "prefix"], &["seq 15000"]);
-    let ended = init.stdout(Output::File(writer)).start().finish();
-    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    let read = text.matches('\n').count();
-    let said = format!(
-        "pidlet: cannot write \"standard output or error\": \
-         Resource temporarily unavailable; {} lines were dropped",
-        15_000 - read
-    );
-    assert!(ended.stderr.lines().any(|line| line == said), "{ended}");
+    let run = shells(Mode::Pid1, &["--log", "prefix"], &["seq 15000"]);
+    let run = run.stdin(Input::Pipe).stdout(Output::File(writer));
+    let own = run.start();
+    let (path, mut fifo) = named_pipe(&temp);
+    let text = format!("[a]\nrun = seq 30000\nstdout = file:{path}\n");
+    let other = described(&temp, &text).stdin(Input::Pipe).start();
+    for (init, reader, name, all) in [
+        (own, &mut reader, "standard output or error", 15_000),
+        (other, &mut fifo, &*path, 30_000),
+    ] {
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        let lost = all - text.matches('\n').count();
+        let said = format!(
+            "pidlet: cannot write \"{name}\": \
+             Resource temporarily unavailable; {lost} lines were dropped"
+        );
+        assert!(ended.stderr.lines().any(|line| line == said), "{ended}");
+    }
 }
 
 #[test]
@@ -375,11 +406,11 @@ fn what_a_full_disk_took_none_of_is_counted_until_it_takes_something() {
     let [log, count, more] = ["log", "count", "more"].map(|name| temp.join(name));
     let script = format!(
         "trap 'echo lost; echo >> {count}' USR1; echo >> {count}
-        until test -e {more}; do sleep 0.01; done; echo taken"
+        until test -e {more}; do sleep 0.01; done; echo taken; read x"
     );
     // We say that a signal came, each time anew.
     let options = ["--log", "prefix", "-v", "-v"];
-    let run = shells(Mode::Child, &options, &[&script]);
+    let run = shells(Mode::Child, &options, &[&script]).stdin(Input::Pipe);
     std::fs::write(&log, [b'\n'; 64]).unwrap();
     let file = File::options().append(true).open(&log).unwrap();
     let out = file.try_clone().unwrap();
@@ -393,13 +424,15 @@ fn what_a_full_disk_took_none_of_is_counted_until_it_takes_something() {
             init.kill(libc::SIGUSR1);
         }
     }
-    let limit = libc::rlimit {
-        rlim_cur: libc::RLIM_INFINITY,
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    // SAFETY: the kernel reads the limit, and is asked for none.
-    unsafe { libc::prlimit(init.pid(), libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+    lift_file_size(&init);
     std::fs::write(&more, "").unwrap();
+    // That is over, and not only at the end.
+    init.until("it is said", || {
+        lines_of(&log)
+            .iter()
+            .any(|line| line.ends_with(" lines were dropped"))
+    });
+    init.send("\n");
     let ended = init.finish();
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     let said = std::fs::read_to_string(&log).unwrap();
@@ -552,7 +585,8 @@ fn our_own_last_lines_do_not_go_on_with_a_line_that_was_given_up() {
     let both = [writer.try_clone().unwrap(), writer].map(Output::File);
     let [out, error] = both;
     let script = "exec yes $(printf '%05000d' 0)";
-    let run = shells(Mode::Pid1, &["--log", "prefix"], &[script]);
+    let options = ["--log", "prefix", "--grace", "1s"];
+    let run = shells(Mode::Pid1, &options, &[script]);
     let init = run.stdout(out).stderr(error).start();
     init.until("yes waits for the reader", || {
         init.find("yes").is_some_and(|info| info.state == 'S')
@@ -727,6 +761,133 @@ fn files_are_rotated_by_size_at_ends_of_lines() {
 }
 
 #[test]
+fn what_is_in_a_file_stays_there_and_counts() {
+    let temp = Temp::new();
+    let (log, old) = (temp.join("log"), temp.join("log.1"));
+    let before = "old\n".repeat(150);
+    std::fs::write(&log, &before).unwrap();
+    let text =
+        format!("[a]\nrun = seq 100 299\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 1\n");
+    let ended = described(&temp, &text).output();
+    let whole = std::fs::read_to_string(&old).unwrap_or_default();
+    assert!(whole.starts_with(&before), "{ended}");
+    assert_eq!(whole.len(), 1000, "{ended}");
+    assert_eq!(lines_of(&log).first().map(String::as_str), Some("200"));
+    // Without a limit there is none.
+    let text = text.replace("log-size = 1000\nlog-keep = 1\n", "");
+    described(&temp, &text).output();
+    assert_eq!(lines_of(&log).len(), 300);
+}
+
+#[test]
+fn a_line_longer_than_a_file_has_one_to_itself() {
+    let temp = Temp::new();
+    let files = ["log.2", "log.1", "log"].map(|name| temp.join(name));
+    let [long, longer] = ["x", "y"].map(|word| word.repeat(200));
+    let text = format!(
+        "[a]\nrun = printf '%s\\n' {long} {longer} short\nstdout = file:{}\n\
+        log-size = 100\nlog-keep = 5\n",
+        files[2]
+    );
+    let ended = described(&temp, &text).output();
+    for (path, line) in files.iter().zip([&*long, &*longer, "short"]) {
+        assert_eq!(lines_of(path), [line], "{ended}");
+    }
+    assert!(!temp.path().join("log.3").exists(), "an empty file is kept");
+}
+
+#[test]
+fn an_old_file_that_cannot_make_room_stays() {
+    let temp = Temp::new();
+    let log = temp.join("log");
+    let old = |number: u32| format!("{log}.{number}");
+    std::fs::create_dir(old(2)).unwrap();
+    let text =
+        format!("[a]\nrun = seq 100 999\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 2\n");
+    let ended = described(&temp, &text).output();
+    let mut lines = lines_of(old(1));
+    assert_eq!(lines.len(), 250, "{ended}");
+    lines.extend(lines_of(&log));
+    let all = (100..1000).map(|number| number.to_string());
+    assert!(lines.into_iter().eq(all), "lines are lost");
+}
+
+#[test]
+fn a_file_is_open_once_however_often_it_is_rotated() {
+    let temp = Temp::new();
+    let log = temp.join("log");
+    let text = format!(
+        "[a]\nrun = sh -c 'seq 1000 2999; exec sleep 1000'\nstdout = file:{log}\n\
+        log-size = 1000\nlog-keep = 1\n"
+    );
+    // The first descriptor that a program opens is 0 where it was closed.
+    for input in [Input::Null, Input::Closed] {
+        let init = described(&temp, &text).stdin(input).start();
+        init.until("all is written", || {
+            lines_of(&log).last().is_some_and(|line| line == "2999")
+        });
+        let mut files = init.fds();
+        files.retain(|(_, to)| to.starts_with(&log));
+        assert!(matches!(files[..], [(3.., _)]), "{files:?}");
+        std::fs::remove_file(&log).unwrap();
+    }
+}
+
+#[test]
+fn a_new_file_does_not_begin_with_the_end_of_a_line_that_was_torn() {
+    let temp = Temp::new();
+    let (log, old) = (temp.join("log"), temp.join("log.1"));
+    // No file of ours grows beyond ten bytes: the first line is torn there, the second one finds no room,
+    // and the third one is too much for the file.
+    let text = format!(
+        "[a]\nrun = printf '123456789012345\\nx\\nabc\\n'\nstdout = file:{log}\n\
+        log-size = 12\nlog-keep = 1\n"
+    );
+    let run = described(&temp, &text).limit(libc::RLIMIT_FSIZE, 10, libc::RLIM_INFINITY);
+    let ended = run.output();
+    let contents = [&old, &log].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    assert_eq!(contents, ["1234567890", "abc\n"], "{ended}");
+    let line = format!("pidlet: cannot write \"{log}\": File too large; 2 lines were dropped");
+    assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
+}
+
+#[test]
+fn a_line_that_was_torn_ends_before_the_next_one() {
+    let temp = Temp::new();
+    let log = temp.join("log");
+    let text =
+        format!("[a]\nrun = sh -c 'echo 123456789012345; read x; echo abc'\nstdout = file:{log}\n");
+    let run = described(&temp, &text).stdin(Input::Pipe);
+    let init = run
+        .limit(libc::RLIMIT_FSIZE, 10, libc::RLIM_INFINITY)
+        .start();
+    let line = format!("pidlet: cannot write \"{log}\": File too large; 1 lines were dropped");
+    init.wait_line(ErrOut, |said| said == line);
+    lift_file_size(&init);
+    init.send("\n");
+    let ended = init.finish();
+    let content = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(content, "1234567890\nabc\n", "{ended}");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_anew_is_let_go() {
+    let temp = Temp::new();
+    let (here, gone) = (temp.join("here"), temp.join("gone"));
+    std::fs::create_dir(&here).unwrap();
+    let text = format!(
+        "[a]\nrun = sh -c 'echo 123; until test -s {here}/log; do sleep 0.01; done; mv {here} {gone}; \
+        echo lost'\nstdout = file:{here}/log\nlog-size = 4\nlog-keep = 1\n"
+    );
+    let ended = described(&temp, &text).output();
+    let line = format!(
+        "pidlet: cannot write \"{here}/log\": No such file or directory; 1 lines were dropped"
+    );
+    assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
+    assert_eq!(lines_of(format!("{gone}/log")), ["123"], "{ended}");
+}
+
+#[test]
 fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
     let temp = Temp::new();
     let (log, sub) = (temp.join("log"), temp.join("missing/log"));
@@ -758,14 +919,22 @@ fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
 }
 
 #[test]
-fn what_is_dropped_at_the_end_of_a_run_is_said_at_once() {
+fn what_is_dropped_is_said_at_once_the_first_time_and_then_at_the_end() {
     let temp = Temp::new();
     // Nothing else happens for an hour.
     let text = "[a]\nrun = sh -c 'printf half; exit 1'\nstdout = file:/dev/full\n\
-        restart = always\nbackoff = 1h..1h\n[b]\nrun = sleep 1000\n";
-    let init = described(&temp, text).start();
-    let line = "pidlet: cannot write \"/dev/full\": No space left on device; 1 lines were dropped";
-    init.wait_line(Stream::Err, |said| said == line);
+        restart = always\nbackoff = 1h..1h\n\
+        [b]\nrun = sh -c 'read x; echo more; echo and more'\nstdout = file:/dev/full\n";
+    let init = described(&temp, text).stdin(Input::Pipe).start();
+    let line = |count: u32| {
+        let why = "No space left on device";
+        format!("pidlet: cannot write \"/dev/full\": {why}; {count} lines were dropped")
+    };
+    init.wait_line(Stream::Err, |said| said == line(1));
+    init.send("\n");
+    let ended = init.finish();
+    let said = ended.stderr.lines().filter(|said| *said == line(2));
+    assert_eq!(said.count(), 1, "{ended}");
 }
 
 #[test]
@@ -773,24 +942,47 @@ fn a_link_is_followed_if_it_is_roots_or_ours() {
     if !is_root() {
         skip!("only root has files of others");
     }
-    let temp = Temp::new();
-    let [ours, theirs, secret] = ["ours", "theirs", "secret"].map(|name| temp.join(name));
-    for (link, owner) in [(&ours, 0), (&theirs, 1)] {
-        std::os::unix::fs::symlink(&secret, link).unwrap();
-        std::os::unix::fs::lchown(link, Some(owner), None).unwrap();
+    for user in ["0", "1"] {
+        let temp = Temp::new();
+        let [roots, ones, theirs, secret] =
+            ["roots", "ones", "theirs", "secret"].map(|name| temp.join(name));
+        temp.write("secret", "", 0o666);
+        std::os::unix::fs::chown(temp.path(), Some(1), None).unwrap();
+        for (link, owner) in [(&roots, 0), (&ones, 1), (&theirs, 2)] {
+            std::os::unix::fs::symlink(&secret, link).unwrap();
+            std::os::unix::fs::lchown(link, Some(owner), None).unwrap();
+        }
+        // Nor is it moved away, as a file of ours would be.
+        let mut text = "[pidlet]\nuntil = all\n".to_owned();
+        for path in [&roots, &ones, &theirs] {
+            let name = path.rsplit('/').next().unwrap();
+            text += &format!("[{name}]\nrun = echo {name}\nstdout = file:{path}\n");
+            text += "log-size = 1K\nlog-keep = 1\n";
+        }
+        let plan = temp.write("pidlet.conf", &text, 0o644);
+        let run = Run::new("/usr/bin/setpriv").args(["--clear-groups", "--reuid", user]);
+        let ended = run.arg(pidlet()).args(["-c", &plan]).output();
+        let mut followed = lines_of(&secret);
+        followed.sort_unstable();
+        let (all, refused) = match user {
+            "0" => (&["roots"][..], &[&ones, &theirs][..]),
+            _ => (&["ones", "roots"][..], &[&theirs][..]),
+        };
+        assert_eq!(followed, all, "{ended}");
+        for path in refused {
+            let why = "Too many levels of symbolic links; 1 lines were dropped";
+            let line = format!("pidlet: cannot write \"{path}\": {why}");
+            assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
+            assert!(Path::new(path).is_symlink(), "{ended}");
+        }
     }
-    let text = format!(
-        "[pidlet]\nuntil = all\n[a]\nrun = echo ours\nstdout = file:{ours}\n\
-        [b]\nrun = echo theirs\nstdout = file:{theirs}\n\
-        [c]\nrun = echo standard\nstdout = file:/dev/stdout\n"
-    );
-    let ended = described(&temp, &text).output();
-    assert_eq!(lines_of(&secret), ["ours"], "{ended}");
+    let temp = Temp::new();
+    let ended = described(
+        &temp,
+        "[c]\nrun = echo standard\nstdout = file:/dev/stdout\n",
+    )
+    .output();
     assert_eq!(ended.stdout, "standard\n", "{ended}");
-    let line = format!(
-        "pidlet: cannot write \"{theirs}\": Too many levels of symbolic links; 1 lines were dropped"
-    );
-    assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
 }
 
 #[test]
@@ -811,16 +1003,8 @@ fn a_file_that_somebody_moves_away_is_opened_anew() {
 #[test]
 fn a_full_pipe_that_somebody_moves_away_is_emptied_first() {
     let temp = Temp::new();
-    let (log, go) = (temp.join("log"), temp.join("go"));
-    let path = std::ffi::CString::new(log.as_str()).unwrap();
-    // SAFETY: makes a pipe of this name.
-    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
-    let mut open = File::options();
-    let mut reader = open
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(&log)
-        .unwrap();
+    let go = temp.join("go");
+    let (log, mut reader) = named_pipe(&temp);
     let text = format!(
         "[a]\nrun = sh -c 'exec yes'\nstdout = file:{log}\n\
         [gate]\ntype = oneshot\nrun = sh -c 'until test -e {go}; do sleep 0.01; done'\n\

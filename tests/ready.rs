@@ -158,6 +158,29 @@ fn an_end_without_a_newline_is_no_readiness() {
 }
 
 #[test]
+fn the_descriptor_waits_for_who_writes_and_is_closed_when_all_is_said() {
+    let script = "import fcntl
+say(fcntl.fcntl(3, fcntl.F_GETFL) & os.O_NONBLOCK)
+os.write(3, TEXT)
+THEN
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        for (text, then) in [("b'no line'", "os.close(3)"), ("b'\\n\\n'", "")] {
+            let script = script.replace("TEXT", text).replace("THEN", then);
+            let web = Web::python(&script).keys("ready = fd:3");
+            let init = web.start(mode);
+            init.wait_says("0");
+            init.until("nobody listens any more", || {
+                let fds = init.fds();
+                let is_own = |(fd, to): &(i32, String)| *fd > 2 && to.starts_with("pipe:");
+                !fds.iter().any(is_own)
+            });
+        }
+    }
+}
+
+#[test]
 fn the_descriptor_is_made_anew_for_each_start() {
     let script = "os.write(200, b'\\n'); go(); os._exit(1)";
     let keys = "ready = fd:200\nrestart = always\nbackoff = 1ms..1ms";
@@ -446,6 +469,40 @@ fn a_connection_is_readiness() {
             init.send("\n");
             is_up_and_stops(init);
         }
+    }
+}
+
+#[test]
+fn a_connection_that_was_made_is_closed_at_once() {
+    let script = "
+s = socket.create_server(('127.0.0.1', 8080))
+c, _ = s.accept()
+say(c.recv(1))
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = tcp:8080");
+        let init = web.start_apart(mode);
+        init.wait_says("b''");
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn a_connection_to_ourselves_is_no_readiness() {
+    if !is_root() {
+        skip!("only root may say which ports clients have");
+    }
+    // Where nobody listens, and the kernel has no other port for who connects to it.
+    let script = "echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range; exec \"$@\"";
+    for mode in Mode::BOTH {
+        let web = Web::shell("exec sleep 1000\n").keys("ready = tcp:40000\nready-timeout = 300ms");
+        let run = Run::new("/bin/sh").own_network();
+        let run = run.args(["-c", script, "sh"]).arg(pidlet());
+        ends_for(
+            web.run_by(run, mode).start(),
+            "was not ready within 300ms: stopped",
+        );
     }
 }
 
@@ -943,7 +1000,7 @@ fn a_daemon_without_a_good_pid_file_is_a_failure() {
             ("printf 12x >pid", nothing),
             ("printf 0 >pid", nothing),
             ("printf %s -1 >pid", nothing),
-            ("printf 4294967296 >pid", nothing),
+            ("printf 2147483648 >pid", nothing),
             ("printf 1 >pid", stranger),
             ("printf $PPID >pid", stranger),
             ("printf 999999 >pid", stranger),
@@ -1052,6 +1109,29 @@ time.sleep(1000)
         let web = Web::python(script).keys("ready = http://127.0.0.1:8080/");
         let init = web.start_apart(mode);
         init.wait_says("closed");
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn an_answer_of_http_that_never_ends_is_left_for_the_next_check() {
+    let script = "
+s = socket.create_server(('127.0.0.1', 8080))
+kept = []
+for status in (503, 503, 200):
+    c, _ = s.accept()
+    c.recv(1000)
+    c.sendall(f'HTTP/1.1 {status} well\\r\\n\\r\\n'.encode())
+    if kept: say(kept[-1].recv(1))
+    kept.append(c)
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = http://127.0.0.1:8080/");
+        let init = web.start_apart(mode);
+        init.until("both have ended by then", || {
+            init.lines(Out).iter().filter(|line| *line == "b''").count() == 2
+        });
         is_up_and_stops(init);
     }
 }
