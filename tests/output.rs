@@ -479,6 +479,28 @@ fn a_slow_reader_gets_everything() {
 }
 
 #[test]
+fn who_has_read_all_does_not_wake_us_any_more() {
+    let (mut reader, writer) = pipe();
+    let run = shells(
+        Mode::Pid1,
+        &["--log", "prefix"],
+        &["seq 15000; exec sleep 1000"],
+    );
+    let init = run.stdout(Output::File(writer)).start();
+    init.until("our standard output is full", || {
+        init.find("sleep").is_some() && init.info().is_some_and(|info| info.state == 'S')
+    });
+    let (mut text, mut buffer) = (Vec::new(), [0; 65536]);
+    while !text.ends_with(b"sh | 15000\n") {
+        let read = reader.read(&mut buffer).unwrap();
+        text.extend_from_slice(&buffer[..read]);
+    }
+    init.until("we sleep", || {
+        init.info().is_some_and(|info| info.state == 'S')
+    });
+}
+
+#[test]
 fn a_slow_reader_gets_something_of_everybody() {
     let (mut reader, writer) = pipe();
     let names = ["sh", "sh-2", "sh-3", "sh-4", "sh-5"];
@@ -1165,6 +1187,9 @@ fn both_outputs_in_one_pipe_or_file_do_not_tear_each_other() {
         assert_eq!(text.lines().count(), 80_000);
     };
     let (mut reader, writer) = pipe();
+    // So little that it takes hardly any write as a whole.
+    // SAFETY: changes the size of a pipe that we hold.
+    unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
     let both = writer.try_clone().unwrap();
     let init = run()
         .stdout(Output::File(writer))
