@@ -881,19 +881,28 @@ const CONTINUE_IN_GROUP: &str = "\"$0\" sleep & exec \"$0\" continue";
 fn control_z_stops_several_commands_at_a_shell_and_fg_continues_them() {
     let command = ["sh", "-c", CONTINUE_IN_GROUP, probe()];
     let commands = [&["--"][..], &command, &["---"], &command].concat();
-    let job = Job::start("--fg", &[path(), "pidlet"], &commands);
-    job.shell
-        .until("all are ready", || count(&job.shell, "ready") == 4);
-    assert_eq!(job.foreground(), "pidlet", "{}", job.shell.describe());
-    job.shell.pty().type_in(CTRL_Z);
-    job.hears(STOPPED);
-    wait_stopped(&job.shell, &["pidlet", "probe", "probe", "probe", "probe"]);
-    job.command("fg");
-    both_say(&job.shell, "continued");
-    wait_stopped(&job.shell, &[]);
-    job.wait_foreground("pidlet");
-    job.shell.pty().type_in(CTRL_C);
-    job.hears("job exited 143; the terminal was the job's");
+    let temp = Temp::new();
+    let text = format!(
+        "[a]\ninstances = 2\nrun = sh -c '{CONTINUE_IN_GROUP}' {}\n",
+        probe()
+    );
+    let file = temp.write("plan", text, 0o644);
+    let filed = ["-c", &file];
+    for args in [&commands[..], &filed] {
+        let job = Job::start("--fg", &[path(), "pidlet"], args);
+        job.shell
+            .until("all are ready", || count(&job.shell, "ready") == 4);
+        assert_eq!(job.foreground(), "pidlet", "{}", job.shell.describe());
+        job.shell.pty().type_in(CTRL_Z);
+        job.hears(STOPPED);
+        wait_stopped(&job.shell, &["pidlet", "probe", "probe", "probe", "probe"]);
+        job.command("fg");
+        both_say(&job.shell, "continued");
+        wait_stopped(&job.shell, &[]);
+        job.wait_foreground("pidlet");
+        job.shell.pty().type_in(CTRL_C);
+        job.hears("job exited 143; the terminal was the job's");
+    }
 }
 
 /// A container's script: the kernel does not stop its group, which nobody could continue, and the commands

@@ -92,6 +92,8 @@ pub struct Spawner<'p> {
     start: &'p Start,
     /// SIGCHLD was ignored when we were started.
     chld_ignored: bool,
+    /// Services without the terminal are in sessions of their own.
+    apart: bool,
 }
 
 /// What a child is told, and what it leaves behind if it fails.
@@ -106,7 +108,7 @@ struct Birth<'s, 'p> {
 impl<'p> Spawner<'p> {
     /// Takes all memory that starting will need.
     #[inline(never)]
-    pub fn new(plan: &'p Plan<'p>, start: &'p Start, own: &Own) -> Spawner<'p> {
+    pub fn new(plan: &'p Plan<'p>, start: &'p Start, own: &Own, apart: bool) -> Spawner<'p> {
         // More than any command or any service's environment has: room costs nothing.
         let mut words = EXTRA_WORDS;
         for service in &*plan.services {
@@ -131,6 +133,7 @@ impl<'p> Spawner<'p> {
             files: [0; 2],
             sockets: 0,
             chld_ignored: own.chld_ignored,
+            apart,
         };
         let listens = start.number(b"LISTEN_PID") == own.pid.into();
         if plan.filed {
@@ -236,10 +239,9 @@ impl<'p> Spawner<'p> {
         if self.plan.filed {
             raw::expire(LOADING_MAX);
         }
-        let several = self.plan.filed && self.plan.services.len() > 1;
         let group = match setup.group {
             // In our session any user could take the terminal from whoever has it, and type for him.
-            Group::Own if several && service != usize::from(self.plan.foreground) => {
+            Group::Own if self.apart && service != usize::from(self.plan.foreground) => {
                 raw::lead_session()
             }
             Group::Own => raw::lead_group(),

@@ -79,6 +79,9 @@ impl<'p> Init<'p> {
             alone: own.init() || on_terminal && raw::own_session() == own.pid,
             ignore_once,
         };
+        // Where a key stops us together with our services they are in our session, as jobs are in their shell's:
+        // a group whose parent is in another one is not stopped by it (setpgid(2): orphaned).
+        let apart = surroundings.alone && plan.filed && several;
         // https://no-color.org
         let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);
         Init {
@@ -96,7 +99,7 @@ impl<'p> Init<'p> {
             // A terminal has one reader, and of several it is who asks for it or none.
             outputs: Outputs::new(plan, colour, several && on_terminal),
             reactor: Reactor::new(&start.segments.constants),
-            spawner: Spawner::new(plan, start, &own),
+            spawner: Spawner::new(plan, start, &own, apart),
             own,
         }
     }
@@ -171,7 +174,8 @@ impl<'p> Init<'p> {
         let (mut signals, mut limit) = (SignalSet::ALL, until);
         let held_up = self.notify.is_held_up();
         if held_up {
-            limit = Some(now().after(TRY_AGAIN));
+            let again = now().after(TRY_AGAIN);
+            limit = Some(until.unwrap_or(again).min(again));
         }
         if self.look {
             // That somebody has died we know already, and there is no time to wait.
