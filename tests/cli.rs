@@ -431,7 +431,7 @@ fn a_limit_of_descriptors_is_no_obstacle() {
     }
 }
 
-/// The most that this machine allows: a billion here and there.
+/// The most that this machine allows: a billion in those of `tests/kernels`.
 fn most_descriptors() -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
