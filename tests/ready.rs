@@ -149,6 +149,23 @@ fn a_newline_on_a_descriptor_is_readiness() {
 }
 
 #[test]
+fn whoever_says_much_before_it_is_ready_costs_little() {
+    let script = "os.write(9, b'x' * 50000 + b'\\n')\ntime.sleep(1000)\n";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = fd:9");
+        let listened = Run::new(probe()).arg("listened").arg(pidlet());
+        let init = web.run_by(listened.arg("pidlet"), mode).start();
+        let Some(listener) = Listener::to(&init, pidlet(), |_| None) else {
+            skip!("this kernel has nobody answer system calls");
+        };
+        init.wait_says("next");
+        let calls = listener.calls().len();
+        assert!(calls < 5000, "{calls} system calls");
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
 fn an_end_without_a_newline_is_no_readiness() {
     let script = "printf 'no line' >&3\nexec 3>&-\nexec sleep 1000\n";
     let web = Web::shell(script).keys("ready = fd:3\nready-timeout = 300ms");

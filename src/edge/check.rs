@@ -232,13 +232,14 @@ impl Checks {
     #[inline(never)]
     pub fn heard(&mut self, place: Place) -> bool {
         let check = self.at(place);
-        // One byte at a time: those who say that they are ready do so in a few.
-        let mut byte = [0];
-        let len = read(check.pipe, &mut byte);
-        if byte == *b"\n" || len == END {
+        // Those who say that they are ready do so in a few bytes; who says more must not keep us long.
+        let mut bytes = [0; 512];
+        let len = read(check.pipe, &mut bytes);
+        let ready = !bytes.iter().all(|byte| *byte != b'\n');
+        if ready || len == END {
             close(&mut check.pipe);
         }
-        byte == *b"\n"
+        ready
     }
 }
 
