@@ -151,7 +151,11 @@ fn the_last_words_of_a_daemons_launcher_and_of_its_finish_command_wait_for_nobod
     let told = "trap \"printf last; exit 0\" TERM; echo ready; while :; do sleep 0.01; done";
     let finish = "ready-timeout = 20ms\nfinish = printf last\nessential = no";
     for mode in Mode::BOTH {
-        for (run, more, stops) in [("true", finish, false), (told, "", true)] {
+        for (run, more, stops) in [
+            ("true", finish, false),
+            ("printf last; exit 3", "essential = no", false),
+            (told, "", true),
+        ] {
             let text = format!(
                 "[pidlet]\nlog = prefix\n[a]\ntype = daemon\nrun = sh -c '{run}'\npidfile = {pidfile}\n\
                 {more}\n[b]\nrun = sh -c 'trap \"\" TERM; echo ready; read line'\n"
@@ -1059,6 +1063,21 @@ fn a_service_reads_what_others_write() {
 }
 
 #[test]
+fn a_stream_of_its_own_is_what_was_said_of_it() {
+    let temp = Temp::new();
+    let text = "[pidlet]\nlog = prefix\n\
+        [a]\nrun = sh -c 'echo out; echo err >&2; read x; echo $x'\n\
+        stdin = inherit\nstdout = inherit\nstderr = null\n";
+    for mode in Mode::BOTH {
+        let init = described(&temp, text).mode(mode).stdin(Input::Pipe).start();
+        init.send("in\n");
+        let ended = init.finish();
+        assert_eq!(ended.stdout, "out\nin\n", "{ended}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended}");
+    }
+}
+
+#[test]
 fn commands_beside_a_service_take_nothing_from_it() {
     let temp = Temp::new();
     let checked = temp.join("checked");
@@ -1168,6 +1187,11 @@ fn many_services_need_many_descriptors_and_have_their_own_limit() {
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     let right = ended.stdout.lines().filter(|line| line.ends_with(" | 100"));
     assert_eq!(right.count(), 60, "{ended}");
+    // Or the most that they may have, where that is less than what we would take.
+    let run = shells(Mode::Pid1, &["--log", "prefix"], &scripts[..3]);
+    let ended = run.limit(libc::RLIMIT_NOFILE, 8, 60).output();
+    let right = ended.stdout.lines().filter(|line| line.ends_with(" | 8"));
+    assert_eq!(right.count(), 3, "{ended}");
     // Where there are not enough the start says so.
     let run = shells(Mode::Pid1, &["--log", "prefix"], &scripts);
     let ended = run.limit(libc::RLIMIT_NOFILE, 100, 100).output();

@@ -900,6 +900,20 @@ fn the_only_service_has_the_terminal_whatever_is_said_of_it() {
 }
 
 #[test]
+fn the_terminal_is_ours_between_two_runs() {
+    let plan = Plan::new("[a]\ntty = yes\nrun = false\nrestart = always\nbackoff = 1h..1h\n");
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).tty().start();
+        init.wait_line(ErrOut, |line| line.contains("; starts again in "));
+        init.until("we are in the foreground", || {
+            init.pty().foreground() == Some(init.pid())
+        });
+        init.pty().type_in(b"\x03");
+        init.wait_exit();
+    }
+}
+
+#[test]
 fn without_a_command_it_is_the_plan_in_etc() {
     let plan = Plan::new("[a]\nrun = echo it is\n");
     let etc = plan.directory.path().to_str().unwrap();

@@ -248,12 +248,20 @@ if os.fork() == 0:
         ] {
             let script = format!("say('begin')\ngo()\n{script}\ntime.sleep(1000)\n");
             let web = Web::python(&script).keys("ready = notify");
-            let init = web.start(mode);
-            init.wait_says("begin");
-            is_not_up(&init);
-            init.send("\n");
-            eprintln!("{who}");
-            is_up_and_stops(init);
+            let ordinary = ["--reuid", "1", "--regid", "1", "--clear-groups"];
+            let ordinary = Run::new("/usr/bin/setpriv").args(ordinary);
+            let mut runs = vec![Run::pidlet()];
+            if is_root() {
+                runs.push(ordinary.arg(pidlet()));
+            }
+            for run in runs {
+                let init = web.run_by(run, mode).start();
+                init.wait_says("begin");
+                is_not_up(&init);
+                init.send("\n");
+                eprintln!("{who}");
+                is_up_and_stops(init);
+            }
         }
     }
 }
@@ -265,7 +273,14 @@ go()
 barrier()
 say('handled')
 go()
-orphan(lambda: (notify('READY=1'), barrier(), say('orphan')))
+def stranger():
+    # Whatever it calls itself, and so `/proc/PID/stat` has it.
+    with open('/proc/self/comm', 'w') as f: f.write(f') S {main} {main} ')
+    notify('READY=1')
+    barrier()
+    say('orphan')
+main = os.getpid()
+orphan(stranger)
 go()
 notify('READY=1')
 time.sleep(1000)
@@ -744,7 +759,12 @@ fn the_environment_has_what_is_the_services_own() {
 #[test]
 fn a_process_that_is_named_is_the_services_own() {
     let script = "
-pid = orphan(lambda: (go(), os._exit(7)))
+def main():
+    # Root's service may go on as anybody.
+    if os.getuid() == 0: os.setuid(1)
+    go()
+    os._exit(7)
+pid = orphan(main)
 notify(f'MAINPID={pid}\\nREADY=1')
 ";
     // Not its own, not a child of pidlet's: not believed. An ordinary user may name nobody else's and

@@ -535,6 +535,31 @@ fn when_the_parent_dies_the_container_stops_with_that_signal() {
 }
 
 #[test]
+fn only_a_parent_that_has_died_has_sent_its_signal() {
+    let command = [probe(), "signals", "--exit-on", "15=3"];
+    let both = [&command[..], &["---"], &command[..]].concat();
+    for mode in Mode::BOTH {
+        // Of one outside of our namespace nothing is known: the signal is believed.
+        let run = Run::pidlet()
+            .mode(mode)
+            .args(["--grace", "50ms", "-p", "USR2", "--"]);
+        let init = run.args(&both).start();
+        init.wait_ready(2);
+        init.kill(libc::SIGUSR2);
+        assert_eq!(init.wait_exit(), Exit::Code(137), "{}", init.describe());
+    }
+    let script = "\"$@\" & read x; kill -USR2 $!; read x; kill -TERM $!; wait $!";
+    let run = Run::new("/bin/sh").stdin(Input::Pipe);
+    let run = run.args(["-c", script, "sh", pidlet().to_str().unwrap()]);
+    let parent = run.args(["-p", "USR2", "--"]).args(both).start();
+    parent.wait_ready(2);
+    parent.send("\n");
+    wait_count(&parent, "got 12", 2);
+    parent.send("\n");
+    assert_eq!(parent.wait_exit(), Exit::Code(3), "{}", parent.describe());
+}
+
+#[test]
 fn a_continued_pidlet_goes_on_as_before() {
     for mode in Mode::BOTH {
         let init = start(mode, &[], 2, &GOOD);
