@@ -1078,6 +1078,59 @@ fn a_stream_of_its_own_is_what_was_said_of_it() {
 }
 
 #[test]
+fn our_own_lines_that_nobody_takes_are_counted_until_somebody_does() {
+    for mode in Mode::BOTH {
+        let (mut reader, writer) = pipe();
+        // SAFETY: changes the size of a pipe that we hold.
+        unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
+        (&writer).write_all(&[b'#'; 4096]).unwrap();
+        let run = Run::pidlet()
+            .mode(mode)
+            .args(["-vv", "--", probe(), "signals"]);
+        let init = run.stderr(Output::File(writer)).start();
+        init.wait_ready(1);
+        for count in 1..=3 {
+            if count == 3 {
+                reader.read_exact(&mut [0; 4096]).unwrap();
+            }
+            init.kill(libc::SIGUSR1);
+            init.until("the signal is passed on", || {
+                let lines = init.lines(Out);
+                lines
+                    .iter()
+                    .filter(|line| line.starts_with("got 10"))
+                    .count()
+                    == count
+            });
+        }
+        // That it runs, and twice that a signal came and that it was passed on.
+        let said = Captured::follow(reader, false);
+        let lost = "pidlet: cannot write \"standard output or error\": \
+            Resource temporarily unavailable; 5 lines were dropped\n";
+        init.until("it is said", || said.text().contains(lost));
+    }
+}
+
+#[test]
+fn many_starts_leave_no_descriptor_behind() {
+    let temp = Temp::new();
+    let text = "[pidlet]\nuntil = all\n[a]\nrun = true\nstdin = file:/etc/passwd\nstdout = null\n\
+        restart = always\nbackoff = 1ms..1ms\ntries = 5 in 60s\nessential = no\n\
+        [b]\nrun = sleep 1000\n";
+    for mode in Mode::BOTH {
+        let init = described(&temp, text).mode(mode).start();
+        init.wait_line(ErrOut, |line| line.contains("was started too often"));
+        let fds = init.fds();
+        let count = |path: &str| {
+            let own = |(fd, to): &&(i32, String)| *fd > 2 && to == path;
+            fds.iter().filter(own).count()
+        };
+        assert_eq!(count("/etc/passwd"), 0, "{fds:?}");
+        assert_eq!(count("/dev/null"), 1, "{fds:?}");
+    }
+}
+
+#[test]
 fn commands_beside_a_service_take_nothing_from_it() {
     let temp = Temp::new();
     let checked = temp.join("checked");
