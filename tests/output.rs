@@ -145,6 +145,27 @@ fn a_line_of_a_daemon_goes_on_when_its_launcher_ends() {
 }
 
 #[test]
+fn who_is_left_over_ends_his_lines_himself() {
+    let temp = Temp::new();
+    let script =
+        "exec 3<&0; { read x <&3; printf \"one \"; echo half >&2; read x <&3; echo two; } &";
+    let text = format!(
+        "[pidlet]\nlog = prefix\n[a]\nrun = sh -c '{script}'\nessential = no\n\
+        [b]\nrun = sleep 1000\nstdin = null\n"
+    );
+    for mode in Mode::BOTH {
+        let run = described(&temp, &text).mode(mode).arg("-v");
+        let init = run.stdin(Input::Pipe).start();
+        init.wait_line(ErrOut, |line| line.contains(") exited with code 0 after "));
+        init.send("\n");
+        init.wait_line(ErrOut, |line| line == "a | half");
+        init.send("\n");
+        init.wait_line(Out, |line| line.ends_with("two"));
+        assert_eq!(init.stdout(), "a | one two\n");
+    }
+}
+
+#[test]
 fn the_last_words_of_a_daemons_launcher_and_of_its_finish_command_wait_for_nobody() {
     let temp = Temp::new();
     let pidfile = temp.join("pid");
@@ -1134,7 +1155,8 @@ fn many_starts_leave_no_descriptor_behind() {
 fn commands_beside_a_service_take_nothing_from_it() {
     let temp = Temp::new();
     let checked = temp.join("checked");
-    // Its outputs do not wait, and its input is still whole, after a check that would read it.
+    // Its outputs do not wait, and its input is still whole, after a check that would read it for as long as
+    // somebody may write to it.
     let script = format!(
         "import fcntl, os, time\n\
         fcntl.fcntl(1, fcntl.F_SETFL, os.O_NONBLOCK)\n\
@@ -1148,7 +1170,7 @@ fn commands_beside_a_service_take_nothing_from_it() {
     let script = temp.write("script", script, 0o644);
     let text = format!(
         "[pidlet]\nlog = prefix\n\
-        [feed]\ntype = oneshot\nrun = printf '%s\\n' first second\nstdout = service:a\n\
+        [feed]\nrun = sh -c \"echo first; echo second; exec sleep 1000\"\nstdout = service:a\n\
         [a]\nrun = python3 {script}\nfinish = sh -c 'cat; echo finished'\n\
         health = exec:sh -c 'cat; touch {checked}'\nhealth-every = 2s\nhealth-tries = 15\n"
     );
