@@ -4,6 +4,7 @@
 
 mod support;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::DirBuilderExt;
 use support::*;
 
 /// A plan's file in a directory of its own.
@@ -558,6 +559,16 @@ fn what_cannot_be_set_up_is_not_run() {
             "{ended}"
         );
         assert!(ended.stderr.contains("Operation not permitted"), "{ended}");
+        // Nor does anybody come by root's privileges to a directory that is closed to him.
+        let plan = Plan::new("[a]\nuser = daemon\ndir = DIR/closed\nrun = echo no\n");
+        let closed = plan.directory.join("closed");
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(closed)
+            .unwrap();
+        let ended = plan.run(Mode::Pid1).output();
+        assert_eq!(ended.exit, Exit::Code(125), "{ended}");
+        last_line_has(&ended, "closed\": Permission denied");
     }
 }
 

@@ -1104,6 +1104,23 @@ fn whoever_watches_the_container_is_told() {
 }
 
 #[test]
+fn commands_of_a_command_line_say_themselves_that_they_are_ready() {
+    let temp = Temp::new();
+    let path = temp.join("upward");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    for mode in Mode::BOTH {
+        for command in [&["true"][..], &["true", "---", "true"]] {
+            let run = Run::pidlet().mode(mode).args(["-u", "all", "--"]);
+            let ended = run.args(command).env("NOTIFY_SOCKET", &path).output();
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+            let heard = socket.recv(&mut [0; 100]).is_ok();
+            assert!(!heard, "we have said something for them");
+        }
+    }
+}
+
+#[test]
 fn an_answer_of_http_is_read_to_its_end_whatever_it_says() {
     let script = "
 s = socket.create_server(('127.0.0.1', 8080))
