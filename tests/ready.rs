@@ -1096,6 +1096,11 @@ fn whoever_watches_the_container_is_told() {
             let mut both = [heard(), heard()];
             both.sort();
             assert_eq!(both, ["READY=1", "STATUS=web: works"]);
+            init.until("only the socket for services is open", || {
+                let fds = init.fds();
+                let sockets = fds.iter().filter(|(_, to)| to.starts_with("socket:"));
+                sockets.count() == 1
+            });
             init.kill(libc::SIGTERM);
             assert_eq!(heard(), "STOPPING=1");
             init.wait_exit();
