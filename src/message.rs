@@ -90,6 +90,8 @@ pub enum Kind {
     Skipped,
     /// A service's `finish` command could not be run.
     NotFinished,
+    /// A command that is to check a service could not be run.
+    NotChecked,
     /// What a key of its section says could not be done for a service.
     NotSet,
 }

@@ -73,6 +73,7 @@ const PIDLET: Text = text!(
 1%s was started too often: it is not started again
 3%s is not started: %a, which it is after, will never be up
 1%s: cannot run its finish command: %e
+3%s: cannot run its check: %e
 0%s: %j: %e
 "
 );

@@ -646,6 +646,11 @@ fn a_command_that_is_not_there_is_no_readiness() {
     let web = Web::shell("exec sleep 1000\n").keys("ready = exec:/no/such\nready-timeout = 200ms");
     for mode in Mode::BOTH {
         ends_for(web.start(mode), "was not ready within 200ms: stopped");
+        // Who asks is told why.
+        let init = web.run(mode).arg("-v").start();
+        init.wait_line(ErrOut, |line| {
+            line == "pidlet: web: cannot run its check: No such file or directory"
+        });
     }
 }
 
