@@ -317,7 +317,9 @@ fn a_directory_that_cannot_be_read_is_a_fault_of_the_plan() {
             let run = without(mode, libc::SYS_getdents64, None, errno).args(["-c", &plan]);
             let ended = run.output();
             assert_eq!(ended.exit, Exit::Code(1), "{ended}");
-            let fault = format!("pidlet: {plan}:3: [a] {key}: cannot read it: {why}\n");
+            let directory = temp.join("");
+            let fault =
+                format!("pidlet: {plan}:3: [a] {key}: \"{directory}\": cannot read it: {why}\n");
             assert!(ended.stderr.starts_with(&fault), "{ended}");
         }
     }

@@ -287,6 +287,12 @@ fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
             .contains("\nenv = 'B=\"2 $A\"  ' C=2 D=2 OURS=5\n"),
         "{ended}"
     );
+    // Who has no file names one with nothing in it.
+    let text =
+        "[a]\nrun = env -0\nclear-env = yes\nenv = PATH=/usr/bin:/bin\nenv-file = /dev/null\n";
+    for ended in ends(text, 0) {
+        assert_eq!(ended.stdout, "PATH=/usr/bin:/bin\0", "{ended}");
+    }
     // A name with white space is refused there, too.
     directory.write("vars", "A=1\nexport B=2\n", 0o644);
     let ended = plan.run(Mode::Child).output();

@@ -2,7 +2,7 @@
 
 use core::ffi::{CStr, c_int};
 
-use linux_raw_sys::general::{O_DIRECTORY, S_IFDIR, S_IFMT, S_IFREG};
+use linux_raw_sys::general::{O_DIRECTORY, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG};
 
 use super::{arena, raw};
 use pidlet::words::errno::Errno;
@@ -24,7 +24,7 @@ pub fn words_errno(error: rustix::io::Errno) -> Errno {
 }
 
 /// A whole file, for as long as we live. What is no file (a directory, a pipe, a device) is refused,
-/// and never waited for.
+/// and never waited for; but `/dev/null` is one with nothing in it.
 pub fn whole(path: &CStr) -> Result<&'static [u8], Errno> {
     let file = raw::open(path, 0);
     if file < 0 {
@@ -39,6 +39,7 @@ fn read_whole(file: c_int) -> Result<&'static [u8], Errno> {
     let about = raw::status(file, c"", 0);
     match about.st_mode & S_IFMT {
         S_IFREG => (),
+        S_IFCHR if about.st_rdev == DEV_NULL => (),
         S_IFDIR => return Err(Errno::ISDIR),
         _ => return Err(Errno::INVAL),
     }
@@ -62,6 +63,9 @@ fn read_whole(file: c_int) -> Result<&'static [u8], Errno> {
     }
     Ok(text.get(..len).unwrap_or(&[]))
 }
+
+/// The number of `/dev/null` (null(4)).
+const DEV_NULL: u64 = 0x103;
 
 /// Room for a file whose size nobody knows.
 const UNKNOWN_SIZE: usize = 4096;

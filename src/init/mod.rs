@@ -79,8 +79,8 @@ impl<'p> Init<'p> {
             alone: own.init() || on_terminal && raw::own_session() == own.pid,
             ignore_once,
         };
-        // Where a key stops us together with our services they are in our session, as jobs are in their shell's:
-        // a group whose parent is in another one is not stopped by it (setpgid(2): orphaned).
+        // Where a key stops us together with our services they are in our session, as jobs are in their
+        // shell's: a group whose parent is in another one is not stopped by it (setpgid(2): orphaned).
         let apart = surroundings.alone && plan.filed && several;
         // https://no-color.org
         let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);

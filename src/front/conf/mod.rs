@@ -376,8 +376,8 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// A file that cannot be read.
     #[inline(never)]
-    fn unreadable<T>(&mut self, errno: Errno) -> Option<T> {
-        self.begin(b"", Fault::Unreadable);
+    fn unreadable<T>(&mut self, path: &CStr, errno: Errno) -> Option<T> {
+        self.begin(path.to_bytes(), Fault::Unreadable);
         self.wrong.put_errno(errno);
         self.end();
         None

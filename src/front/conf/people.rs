@@ -122,7 +122,7 @@ impl<'a> Reader<'_, '_, 'a> {
     fn read(&mut self, path: &CStr) -> Option<&'a [u8]> {
         match (self.settings.question.read)(path) {
             Ok(text) => Some(text),
-            Err(errno) => self.unreadable(errno),
+            Err(errno) => self.unreadable(path, errno),
         }
     }
 
@@ -179,7 +179,7 @@ impl<'a> Reader<'_, '_, 'a> {
         let listed = (self.settings.question.list)(path, programs, each);
         let names = words.finish();
         if let Err(errno) = listed {
-            return self.unreadable(errno);
+            return self.unreadable(path, errno);
         }
         if programs && names.len() > PARTS_MAX {
             return self.all_wrong(Fault::Programs);

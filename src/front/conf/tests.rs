@@ -409,7 +409,7 @@ fn settings_that_do_not_go_together() {
     );
     faults(
         "[a]\ntype = oneshot\nrun-parts = /none",
-        &[":3: [a] run-parts: cannot read it: No such file or directory"],
+        &[":3: [a] run-parts: \"/none\": cannot read it: No such file or directory"],
     );
     faults(
         "[a]\ntype = oneshot\nrun-parts = /d\ninstances = 2",
@@ -454,7 +454,7 @@ fn users_and_files_that_are_not_there() {
         ("groups = web none", "groups: \"none\": not in /etc/group"),
         (
             "env-file = /none",
-            "env-file: cannot read it: No such file or directory",
+            "env-file: \"/none\": cannot read it: No such file or directory",
         ),
         (
             "env-file = /wrong",
@@ -475,11 +475,11 @@ fn users_and_files_that_are_not_there() {
         // Of variables there may be more than of programs.
         (
             "env-dir = /1001",
-            "env-dir: cannot read it: No such file or directory",
+            "env-dir: \"/1001/0000\": cannot read it: No such file or directory",
         ),
         (
             "env-dir = /none",
-            "env-dir: cannot read it: No such file or directory",
+            "env-dir: \"/none\": cannot read it: No such file or directory",
         ),
     ] {
         faults(
