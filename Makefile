@@ -34,7 +34,7 @@ ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catato
 SIZE_BUDGET ?= 82088
 SIZE_LIMIT := 100000
 
-.PHONY: help demo test bench simulate explore random fuzz build size cross test-kernels test-engines man dictionary fmt lint install uninstall clean rust build-needs
+.PHONY: help demo test bench simulate explore random fuzz build size cross test-ordinary test-kernels test-engines man dictionary fmt lint install uninstall clean rust build-needs
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -52,6 +52,11 @@ test: rust  ## install what they need and run all tests, in both profiles
 	@.ci/packages 'The test suite' $(BUILD_NEEDS) $(TEST_NEEDS)
 	$(CARGO) test
 	$(CARGO) test --release
+
+# Who is no root has done it with `make test`.
+test-ordinary: rust  ## install what they need and, as root, run the tests as an ordinary user
+	@.ci/packages 'The test suite' $(BUILD_NEEDS) $(TEST_NEEDS)
+	tests/ordinary.sh
 
 # Needs Debian's packages of a kernel and of what runs on it, which are fetched once and not installed.
 test-kernels: rust  ## run the tests on Debian's kernels for amd64 and arm64, as PID 1 of emulated machines

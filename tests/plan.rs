@@ -768,7 +768,8 @@ fn a_file_that_is_none() {
     for (file, reason) in [
         ("/none", "cannot read \"/none\": No such file or directory"),
         ("/etc", "cannot read \"/etc\": Is a directory"),
-        ("/dev/null", "cannot read \"/dev/null\": Invalid argument"),
+        ("/dev/zero", "cannot read \"/dev/zero\": Invalid argument"),
+        ("/dev/null", "/dev/null: there is no service to run"),
     ] {
         let ended = Run::pidlet().args(["-c", file]).output();
         assert_eq!(ended.exit, Exit::Code(1), "{ended}");
