@@ -1223,9 +1223,13 @@ fn who_writes_to_a_service_cannot_read_what_others_write() {
         [reader]\nrun = sh -c 'read line </dev/stdin; echo $line'\nuser = 65534\n\
         [writer]\nrun = sh -c '(: </dev/stdout) 2>/dev/null && echo reads >&2; echo line >/dev/stdout'\n\
         user = 65533\nstdout = service:reader\n";
-    let ended = described(&temp, text).output();
-    assert_eq!(ended.stdout, "reader | line\n", "{ended}");
-    assert!(!ended.stderr.contains("reads"), "{ended}");
+    let file = temp.write("pidlet.conf", text, 0o644);
+    for lacking in ["-sys_ptrace", "-fowner"] {
+        let run = Run::new("/usr/bin/setpriv").args(["--bounding-set", lacking]);
+        let ended = run.arg(pidlet()).args(["-c", &file]).output();
+        assert_eq!(ended.stdout, "reader | line\n", "{lacking}: {ended}");
+        assert!(!ended.stderr.contains("reads"), "{lacking}: {ended}");
+    }
 }
 
 #[test]

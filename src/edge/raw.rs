@@ -469,16 +469,18 @@ pub fn pipe(ends: &mut [c_int; 2]) -> Result<(), Errno> {
 
 /// Lets every user open the file that this descriptor is, in /proc; or only this one, and all others to
 /// write.
-#[inline(never)]
 pub fn open_to_all(fd: c_int, reader: Option<u32>) {
     let mut mode = 0o666;
+    if reader.is_some() {
+        mode = 0o622;
+    }
     // SAFETY: no pointers.
     unsafe {
+        syscall(sys::__NR_fchmod, [fd as usize, mode]);
+        // Once it is another user's we may not change it any more, unless we have CAP_FOWNER.
         if let Some(user) = reader {
             syscall(FCHOWN, [fd as usize, user as usize, usize::MAX]);
-            mode = 0o622;
         }
-        syscall(sys::__NR_fchmod, [fd as usize, mode]);
     }
 }
 
