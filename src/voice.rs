@@ -157,10 +157,11 @@ fn write_in(
     let mut template = text.line(kind as usize).read();
     let mut first = template.next();
     if first.is_none() {
-        // What a peer has no words for is said in ours, unless it is about what goes as it should.
+        // What a peer has no words for is said in ours, unless it is about what goes as it should. Those
+        // other than tini have no verbosity below that of a warning.
         template = PIDLET.line(kind as usize).read();
         first = template.next().filter(|level| *level < b'2');
-        (ours, verbosity) = (true, verbosity.max(1));
+        (ours, verbosity) = (true, if tini { verbosity } else { 1 });
     }
     let mut level = first? & 0xf;
     if ours && fault {
