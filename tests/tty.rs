@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
 
-use libc::{SIGSTOP, SIGTERM, SIGUSR1};
+use libc::{SIGCONT, SIGSTOP, SIGTERM, SIGTSTP, SIGUSR1};
 
 const CTRL_C: &[u8] = b"\x03";
 const CTRL_Z: &[u8] = b"\x1a";
@@ -555,6 +555,20 @@ fn who_reads_the_terminal_has_it_where_standard_input_is_none() {
         job.shell.wait_says("read typed");
         job.hears("job exited 0; the terminal was the job's");
     }
+}
+
+#[test]
+fn who_is_stopped_and_has_not_read_the_terminal_does_not_stop_us() {
+    let script = "exec \"$0\" -- \"$1\" sleep </dev/null";
+    let job = Job::start("--bg", &["/bin/sh"], &["sh", "-c", script, path(), probe()]);
+    job.shell.wait_says("ready");
+    let child = the(&job.shell, "probe");
+    kill(&child, SIGTSTP);
+    wait_stopped(&job.shell, &["probe"]);
+    // Whoever does that knows how to send CONT; its end must be heard.
+    kill(&child, SIGCONT);
+    kill(&child, SIGTERM);
+    job.hears("job exited 143; the terminal was the shell's");
 }
 
 #[test]

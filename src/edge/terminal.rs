@@ -52,10 +52,11 @@ impl Terminal {
         self.fd != NONE
     }
 
-    /// Whether there is one, for a child that the terminal has stopped: where standard input is none,
-    /// as in `x | pidlet less`, it is our controlling one.
-    pub fn seek(&mut self, kind: plan::Terminal) -> bool {
-        if self.fd == NONE && kind == plan::Terminal::Stdin {
+    /// Whether there is one, for a child that the terminal has stopped by this signal: where standard
+    /// input is none, as in `x | pidlet less`, it is our controlling one. Ctrl-Z stops only whom we have
+    /// given it to; who has not wanted to read there yet was stopped by somebody else.
+    pub fn seek(&mut self, kind: plan::Terminal, signal: Signal) -> bool {
+        if self.fd == NONE && kind == plan::Terminal::Stdin && signal != Signal::TSTP {
             *self = Terminal::find(plan::Terminal::Controlling);
         }
         self.fd != NONE

@@ -139,7 +139,7 @@ impl Init<'_> {
                 // A child that we woke says so, and may have stopped again by then: a word of its stop may
                 // be left when we are continued ourselves.
                 let stops = SignalSet::TERMINAL_STOPS.has(signal) && !self.asleep;
-                if stops && self.terminal.seek(self.plan.setup.terminal) {
+                if stops && self.terminal.seek(self.plan.setup.terminal, signal) {
                     self.step(Event::Stopped(pid, signal));
                 }
             }
