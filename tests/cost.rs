@@ -535,6 +535,32 @@ fn no_memory_is_asked_of_the_kernel_after_the_first_start() {
     assert!(asked.is_empty(), "{asked:#?}");
 }
 
+/// What the kernel does by itself there depends on how the machine is set up: with `fs.suid_dumpable = 2` and
+/// before Linux 5.16 whoever is who a child has become could end us, by a signal that has a core written.
+#[test]
+fn memory_that_a_child_shares_with_us_is_closed_as_soon_as_he_is_somebody_else() {
+    let strace = strace_or_skip!();
+    if !is_root() {
+        skip!("only root may become somebody else");
+    }
+    let (temp, plan) = (Temp::new(), Temp::new());
+    let plan = plan.write("plan", "[a]\nuser = 1000:1000\nrun = /bin/true\n", 0o644);
+    let own = pidlet()
+        .to_str()
+        .expect("the target directory's name is UTF-8");
+    let run = traced(&strace, &temp, &["-ff", own, "-c", &plan]);
+    let ended = run.output();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    let traces = traces(&temp);
+    let mut behind = traces.iter().flat_map(|calls| {
+        let becomes = |call: &&String| call.starts_with("setresuid") && call.ends_with("= 0");
+        calls.iter().skip_while(move |call| !becomes(call)).skip(1)
+    });
+    let next = behind.next().map_or("", String::as_str);
+    assert!(next.starts_with("prctl(PR_SET_DUMPABLE, "), "{traces:#?}");
+    assert!(next.contains("DISABLE"), "{next}");
+}
+
 // ---- many commands -----------------------------------------------------------------------------
 
 /// The words of `count` commands that end well on TERM.

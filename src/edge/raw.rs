@@ -1046,7 +1046,9 @@ pub fn set_groups(groups: &[u32]) -> Result<(), Errno> {
 
 /// setresgid(2) and setresuid(2): real, effective and saved ones. Whoever becomes somebody else has no
 /// capability left when a program is executed: the kernel sees to that only where root does
-/// (capabilities(7)).
+/// (capabilities(7)). And our memory, which is shared with him until then, is not dumped where he sends a
+/// signal that has a core written: by itself that depends on /proc/sys/fs/suid_dumpable, and before Linux
+/// 5.16 a dump ended whoever shares the memory.
 pub fn set_user(user: u32, group: u32) -> Result<(), Errno> {
     let before = own_user().0;
     let (id, group) = (user as usize, group as usize);
@@ -1055,6 +1057,7 @@ pub fn set_user(user: u32, group: u32) -> Result<(), Errno> {
         done(syscall(SETRESGID, [group, group, group]))?;
         done(syscall(SETRESUID, [id, id, id]))?;
         if before != user {
+            _ = control(prctl::PR_SET_DUMPABLE, 0, 0);
             _ = control(
                 prctl::PR_CAP_AMBIENT,
                 prctl::PR_CAP_AMBIENT_CLEAR_ALL as usize,
