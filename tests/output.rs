@@ -940,7 +940,7 @@ fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
     let (log, sub) = (temp.join("log"), temp.join("missing/log"));
     let text = format!(
         "[pidlet]\nuntil = all\n\
-        [a]\nrun = seq 20000\nstdout = file:{log}\nstderr = file:{log}\n\
+        [a]\nrun = seq 30000\nstdout = file:{log}\nstderr = file:{log}\n\
         [b]\nrun = sh -c \"seq 20000; seq 20000 >&2\"\nstdout = file:{log}\nstderr = file:{log}\n\
         [c]\nrun = seq 7\nstdout = file:/dev/full\n\
         [d]\nrun = seq 8\nstdout = file:{sub}\n\
@@ -1094,7 +1094,8 @@ fn a_stream_of_its_own_is_what_was_said_of_it() {
         init.send("in\n");
         let ended = init.finish();
         assert_eq!(ended.stdout, "out\nin\n", "{ended}");
-        assert_eq!(ended.stderr.lines().count(), 1, "{ended}");
+        let err = ended.stderr.lines().any(|line| line.ends_with("err"));
+        assert!(!err, "{ended}");
     }
 }
 
