@@ -546,6 +546,8 @@ fn who_reads_the_terminal_has_it_where_standard_input_is_none() {
             job.command("fg");
         }
         job.wait_foreground("child");
+        // It is continued after that, and who is continued is not stopped any more by what came before.
+        wait_stopped(&job.shell, &[]);
         job.shell.pty().type_in(CTRL_Z);
         job.hears(STOPPED);
         wait_stopped(&job.shell, &["pidlet", "probe"]);
