@@ -400,16 +400,17 @@ fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
 fn what_nobody_reads_until_the_end_is_counted() {
     let temp = Temp::new();
     let (mut reader, writer) = pipe();
-    // More than our standard output and we hold, and no more than the shell's holds as well.
+    // More than what it leads to holds, and no more than the pipe to us holds as well, however little of it
+    // we have read by then.
     let run = shells(Mode::Pid1, &["--log", "prefix"], &["seq 15000"]);
     let run = run.stdin(Input::Pipe).stdout(Output::File(writer));
     let own = run.start();
     let (path, mut fifo) = named_pipe(&temp);
-    let text = format!("[a]\nrun = seq 30000\nstdout = file:{path}\n");
+    let text = format!("[a]\nrun = seq 20000\nstdout = file:{path}\n");
     let other = described(&temp, &text).stdin(Input::Pipe).start();
     for (init, reader, name, all) in [
         (own, &mut reader, "standard output or error", 15_000),
-        (other, &mut fifo, &*path, 30_000),
+        (other, &mut fifo, &*path, 20_000),
     ] {
         let ended = init.finish();
         assert_eq!(ended.exit, Exit::Code(0), "{ended}");
@@ -940,7 +941,7 @@ fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
     let (log, sub) = (temp.join("log"), temp.join("missing/log"));
     let text = format!(
         "[pidlet]\nuntil = all\n\
-        [a]\nrun = seq 30000\nstdout = file:{log}\nstderr = file:{log}\n\
+        [a]\nrun = seq 20000\nstdout = file:{log}\nstderr = file:{log}\n\
         [b]\nrun = sh -c \"seq 20000; seq 20000 >&2\"\nstdout = file:{log}\nstderr = file:{log}\n\
         [c]\nrun = seq 7\nstdout = file:/dev/full\n\
         [d]\nrun = seq 8\nstdout = file:{sub}\n\
