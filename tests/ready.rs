@@ -877,6 +877,110 @@ os._exit(0)
     }
 }
 
+/// Whether processes may be given numbers that have been used before, which the kernel lets only root.
+fn has_numbers_to_choose() -> bool {
+    is_root() && std::fs::exists("/proc/sys/kernel/ns_last_pid").unwrap_or(false)
+}
+
+/// A process that has a certain number.
+const NUMBERED: &str = "
+def numbered(number, code):
+    with open('/proc/sys/kernel/ns_last_pid', 'w') as f: f.write(str(number - 1))
+    pid = os.fork()
+    if pid == 0: code(); os._exit(0)
+    assert pid == number, (pid, number)
+";
+
+#[test]
+fn nobody_is_heard_for_who_has_his_number_now() {
+    if !has_numbers_to_choose() {
+        skip!("only root may choose the number of a process");
+    }
+    let script = format!(
+        "{NUMBERED}
+say('begin')
+go()
+pid = os.fork()
+if pid == 0: os.setuid(1); notify('READY=1'); os._exit(0)
+os.waitpid(pid, 0)
+numbered(pid, lambda: time.sleep(1000))
+say('numbered')
+go()
+barrier()
+say('handled')
+go()
+notify('READY=1')
+time.sleep(1000)
+"
+    );
+    for mode in Mode::BOTH {
+        let web = Web::python(&script).keys("ready = notify");
+        let init = web.start(mode);
+        init.wait_says("begin");
+        // Nobody hears the message before its sender is gone.
+        init.kill(libc::SIGSTOP);
+        init.until("it is stopped", || {
+            init.info().is_some_and(|info| info.is_stopped())
+        });
+        init.send("\n");
+        init.wait_says("numbered");
+        init.kill(libc::SIGCONT);
+        init.send("\n");
+        init.wait_says("handled");
+        is_not_up(&init);
+        init.send("\n");
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn a_service_goes_on_in_no_process_of_another_that_has_the_number_of_its_own() {
+    if !has_numbers_to_choose() {
+        skip!("only root may choose the number of a process");
+    }
+    let root = format!(
+        "{NUMBERED}
+while not os.path.exists('named'): time.sleep(0.01)
+number = int(open('named').read())
+def stranger():
+    while os.getppid() == parent: time.sleep(0.01)
+    say('orphan')
+    time.sleep(1000)
+if os.fork() == 0:
+    parent = os.getpid()
+    numbered(number, stranger)
+    os._exit(0)
+os.wait()
+time.sleep(1000)
+"
+    );
+    let other = format!(
+        "{PRELUDE}
+pid = os.fork()
+if pid == 0: time.sleep(1000)
+notify(f'MAINPID={{pid}}')
+barrier()
+os.kill(pid, signal.SIGKILL)
+os.wait()
+with open('new', 'w') as f: f.write(str(pid))
+os.rename('new', 'named')
+go()
+os._exit(7)
+"
+    );
+    for mode in Mode::BOTH {
+        let web = Web::python(&root)
+            .keys("[other]\nuser = daemon\nrun = TEMP/other\nwatchdog = 1h\nstdin = inherit");
+        web.temp.write("other", &other, 0o755);
+        std::os::unix::fs::chown(web.temp.path(), Some(1), None).unwrap();
+        let init = web.start(mode);
+        init.wait_says("orphan");
+        init.send("\n");
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+    }
+}
+
 #[test]
 fn a_pid_file_of_a_user_names_no_process_of_another() {
     if !is_root() {

@@ -121,11 +121,14 @@ pub fn user_of(spec: Spec) -> u32 {
 }
 
 /// Whether a user may say of a process that it is a service: root, and whose process it is. With our
-/// privileges it is told to stop, which is nothing that others could do.
-pub fn may_name(user: u32, pid: Pid) -> bool {
+/// privileges it is told to stop, which is nothing that others could do. Where nothing is known of it, it is
+/// `unknown`.
+#[inline(never)]
+pub fn may_name(user: u32, pid: Pid, unknown: bool) -> bool {
     let mut path = Line::new();
     path.put(text!("/proc/")).put_number(pid.into()).push(0);
-    user == 0 || raw::status(raw::HERE, text::string(path.text()), 0).st_uid == user
+    let about = raw::status(raw::HERE, text::string(path.text()), 0);
+    user == 0 || about.st_uid == user || unknown && about.st_mode == 0
 }
 
 /// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)); zeroes if

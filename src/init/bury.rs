@@ -32,7 +32,8 @@ impl Init<'_> {
             if let Finding::Main(named) = self.pid_file(place) {
                 heir = named;
             }
-            if self.is_free(heir) {
+            // It may have ended since then, and its number be somebody else's.
+            if self.may_become(place, heir) {
                 self.step(Event::Noticed(place, Notice::Main(heir)));
                 return self.supervisor.service_of(pid);
             }

@@ -34,7 +34,7 @@ impl<'p> Init<'p> {
             };
             let status = pidlet::notify::parse(message, &mut |notice| {
                 let notice = match notice {
-                    Notice::Main(pid) if !process::may_name(sender.user, pid) => return,
+                    Notice::Main(pid) if !process::may_name(sender.user, pid, false) => return,
                     Notice::Main(pid) if !self.is_free(pid) => Notice::Heir(pid),
                     notice => notice,
                 };
@@ -59,6 +59,10 @@ impl<'p> Init<'p> {
 
     /// The service that a sender speaks for.
     fn speaker(&self, sender: Sender) -> Option<Place> {
+        // Who has sent it may have ended before we hear it, and his number may be somebody else's by now.
+        if !process::may_name(sender.user, sender.pid, true) {
+            return None;
+        }
         let owner = notify::owner(sender, self.plan, &self.supervisor);
         if owner != NOBODY {
             return Some(owner);
@@ -128,17 +132,21 @@ impl<'p> Init<'p> {
         };
         match check::pid_file(path) {
             0 => Finding::Bad,
-            pid if self.is_free(pid) && process::may_name(process::user_of(spec), pid) => {
-                Finding::Main(pid)
-            }
+            pid if self.may_become(place, pid) => Finding::Main(pid),
             _ => Finding::Stranger,
         }
     }
 
+    /// Whether a process may become this service's: one that its user may name.
+    #[inline(never)]
+    pub(super) fn may_become(&self, place: Place, pid: Pid) -> bool {
+        let user = process::user_of(self.plan.spec(place.into()));
+        self.is_free(pid) && process::may_name(user, pid, false)
+    }
+
     /// Whether a process may become a service's, unless it is another's: it is our child and lives, and is
     /// no check, of whose end nobody else hears.
-    #[inline(never)]
-    pub(super) fn is_free(&self, pid: Pid) -> bool {
+    fn is_free(&self, pid: Pid) -> bool {
         reap::is_child(pid) && self.checks.checked_by(pid).is_none()
     }
 }
