@@ -642,6 +642,35 @@ fn a_command_that_takes_too_long_is_killed_with_its_group() {
 }
 
 #[test]
+fn a_command_that_takes_too_long_is_killed_where_it_has_left_its_group() {
+    let check = format!(
+        "{PRELUDE}
+pid = os.fork()
+if pid == 0: time.sleep(1000)
+os.setpgid(pid, pid)
+os.setpgid(0, pid)
+os.kill(pid, signal.SIGKILL)
+os.wait()
+say('left')
+time.sleep(1000)
+"
+    );
+    let web = Web::shell("exec sleep 1000\n");
+    web.temp.write("check", check, 0o755);
+    let web = web.keys("health = exec:TEMP/check\nhealth-every = 1s\nhealth-tries = 1000");
+    // Under PID 1 it would lead a session, whose leader cannot leave its group.
+    let init = web.start(Mode::Child);
+    let left = |line: &&String| *line == "left";
+    init.until("two have left", || {
+        init.lines(Out).iter().filter(left).count() >= 2
+    });
+    init.until("one of them is left at most", || {
+        let others = init.others();
+        others.iter().filter(|info| info.comm == "check").count() <= 1
+    });
+}
+
+#[test]
 fn a_command_that_is_not_there_is_no_readiness() {
     let web = Web::shell("exec sleep 1000\n").keys("ready = exec:/no/such\nready-timeout = 200ms");
     for mode in Mode::BOTH {

@@ -41,7 +41,7 @@ impl Init<'_> {
             Action::Check(place) => self.check(place),
             Action::Uncheck(place) => {
                 if let Some(pid) = self.checks.give_up(place) {
-                    _ = raw::kill_child(pid, true, Signal::KILL);
+                    self.signal(pid, true, Signal::KILL);
                 }
             }
             // Commands of a command line have that socket themselves, and say what there is to say.
