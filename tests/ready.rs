@@ -963,6 +963,19 @@ time.sleep(1000)
 }
 
 #[test]
+fn who_speaks_is_heard_where_proc_shows_other_processes() {
+    if !is_root() {
+        skip!("only root may start a service as another user");
+    }
+    let script = "notify('READY=1')\ntime.sleep(1000)\n";
+    let web = Web::python(script).keys("ready = notify\nuser = 1");
+    // Its PID 1, in which /proc is that of the namespace around it.
+    let unshare = Run::new("/usr/bin/unshare").args(["--fork", "--pid", "--kill-child"]);
+    let init = web.run_by(unshare.arg(pidlet()), Mode::Child).start();
+    init.wait_says("next");
+}
+
+#[test]
 fn a_service_goes_on_in_no_process_of_another_that_has_the_number_of_its_own() {
     if !has_numbers_to_choose() {
         skip!("only root may choose the number of a process");

@@ -120,6 +120,12 @@ pub fn user_of(spec: Spec) -> u32 {
     }
 }
 
+/// Whether `/proc` shows our own PID namespace, and not the one that it was mounted in.
+#[inline(never)]
+pub fn is_own_proc(own: Pid) -> bool {
+    text::number(raw::read_link(c"/proc/self", &mut [0; 32])) == Some(own.into())
+}
+
 /// Whether a user may say of a process that it is a service: root, and whose process it is. With our
 /// privileges it is told to stop, which is nothing that others could do. Where nothing is known of it, it is
 /// `unknown`.
@@ -128,7 +134,9 @@ pub fn may_name(user: u32, pid: Pid, unknown: bool) -> bool {
     let mut path = Line::new();
     path.put(text!("/proc/")).put_number(pid.into()).push(0);
     let about = raw::status(raw::HERE, text::string(path.text()), 0);
-    user == 0 || about.st_uid == user || unknown && about.st_mode == 0
+    user == 0
+        || about.st_uid == user
+        || unknown && (about.st_mode == 0 || !is_own_proc(raw::own_pid()))
 }
 
 /// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)); zeroes if

@@ -3,13 +3,12 @@
 //! from each process up to us, and signalled through a descriptor where the kernel has them, so
 //! that a number that changed hands meanwhile hits nobody.
 
-use super::process::{is_or_descends, stat};
+use super::process::{is_or_descends, is_own_proc, stat};
 use super::{files, raw};
 use pidlet::supervise::Supervisor;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::Signal;
-use pidlet::words::text;
 
 /// What is sent, by whom, and who is spared.
 pub struct Farewell<'s, 'p> {
@@ -80,9 +79,4 @@ impl Farewell<'_, '_> {
     fn asks(&self) -> bool {
         self.signal == Signal::TERM
     }
-}
-
-/// Whether `/proc` shows our own PID namespace, and not the one that it was mounted in.
-fn is_own_proc(own: Pid) -> bool {
-    text::number(raw::read_link(c"/proc/self", &mut [0; 32])) == Some(own.into())
 }
