@@ -675,7 +675,13 @@ fn a_command_that_is_not_there_is_no_readiness() {
     let web = Web::shell("exec sleep 1000\n").keys("ready = exec:/no/such\nready-timeout = 200ms");
     for mode in Mode::BOTH {
         ends_for(web.start(mode), "was not ready within 200ms: stopped");
-        // Who asks is told why.
+    }
+}
+
+#[test]
+fn why_a_command_that_checks_cannot_be_run_is_said_to_who_asks() {
+    let web = Web::shell("exec sleep 1000\n").keys("ready = exec:/no/such");
+    for mode in Mode::BOTH {
         let init = web.run(mode).arg("-v").start();
         init.wait_line(ErrOut, |line| {
             line == "pidlet: web: cannot run its check: No such file or directory"
