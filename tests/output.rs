@@ -1104,9 +1104,12 @@ fn a_stream_of_its_own_is_what_was_said_of_it() {
 fn our_own_lines_that_nobody_takes_are_counted_until_somebody_does() {
     for mode in Mode::BOTH {
         let (mut reader, writer) = pipe();
+        // Where a write cannot be told not to wait (before Linux 6.4) each line may need a page of its own.
+        const SIZE: usize = 4 * 4096;
         // SAFETY: changes the size of a pipe that we hold.
-        unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
-        (&writer).write_all(&[b'#'; 4096]).unwrap();
+        let size = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, SIZE) };
+        assert_eq!(size as usize, SIZE);
+        (&writer).write_all(&[b'#'; SIZE]).unwrap();
         let run = Run::pidlet()
             .mode(mode)
             .args(["-vv", "--", probe(), "signals"]);
@@ -1114,7 +1117,7 @@ fn our_own_lines_that_nobody_takes_are_counted_until_somebody_does() {
         init.wait_ready(1);
         for count in 1..=3 {
             if count == 3 {
-                reader.read_exact(&mut [0; 4096]).unwrap();
+                reader.read_exact(&mut [0; SIZE]).unwrap();
             }
             init.kill(libc::SIGUSR1);
             init.until("the signal is passed on", || {
