@@ -834,7 +834,7 @@ fn a_service_goes_on_in_the_process_that_it_has_named_before_it_ends() {
     let script = "
 old, new = os.getpid(), os.fork()
 if new == 0:
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     notify(f'MAINPID={os.getpid()}\\nREADY=1')
     barrier()
     go()
@@ -842,6 +842,8 @@ if new == 0:
     while os.getppid() == old: time.sleep(0.01)
     barrier()
     say('moved')
+    signal.sigwait([signal.SIGTERM])
+    os._exit(7)
 time.sleep(1000)
 ";
     for mode in Mode::BOTH {
@@ -1136,11 +1138,12 @@ fn a_daemon_is_found_by_its_pid_file() {
 fn a_daemon_that_has_moved_to_another_process_has_not_ended() {
     let script = "
 def second(old):
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     named()
     while os.path.exists(f'/proc/{old}'): time.sleep(0.01)
     print('moved', flush=True)
-    time.sleep(1000)
+    signal.sigwait([signal.SIGTERM])
+    os._exit(7)
 def first():
     named()
     go()
