@@ -526,6 +526,11 @@ fn a_background_job_that_reads_is_stopped_until_fg() {
     wait_stopped(&job.shell, &["pidlet", "probe"]);
     job.command("bg");
     job.hears(STOPPED_BEHIND);
+    reads_with_fg(&job);
+}
+
+/// A job that was stopped goes on with the terminal, reads what is typed there, and ends well.
+fn reads_with_fg(job: &Job) {
     job.command("fg");
     job.wait_foreground("child");
     job.shell.pty().type_in(b"typed\n");
@@ -551,11 +556,7 @@ fn who_reads_the_terminal_has_it_where_standard_input_is_none() {
         job.shell.pty().type_in(CTRL_Z);
         job.hears(STOPPED);
         wait_stopped(&job.shell, &["pidlet", "probe"]);
-        job.command("fg");
-        job.wait_foreground("child");
-        job.shell.pty().type_in(b"typed\n");
-        job.shell.wait_says("read typed");
-        job.hears("job exited 0; the terminal was the job's");
+        reads_with_fg(&job);
     }
 }
 
