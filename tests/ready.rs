@@ -1204,6 +1204,7 @@ fn a_daemon_without_a_good_pid_file_is_a_failure() {
             ("printf 0 >pid", nothing),
             ("printf %s -1 >pid", nothing),
             ("printf 2147483648 >pid", nothing),
+            ("printf 4294967296 >pid", nothing),
             ("printf 1 >pid", stranger),
             ("printf $PPID >pid", stranger),
             ("printf 999999 >pid", stranger),
