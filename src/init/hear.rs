@@ -10,7 +10,7 @@ use crate::edge::reactor::NONE;
 use crate::edge::spawn::What;
 use crate::edge::{check, notify, process, reap};
 use pidlet::message::{Kind, Message};
-use pidlet::plan::{Key, NOBODY, Place, Probe};
+use pidlet::plan::{Key, NOBODY, Place, Probe, StartFault};
 use pidlet::supervise::{Event, Finding, Notice, State};
 use pidlet::words::Pid;
 use pidlet::words::text::Line;
@@ -99,16 +99,13 @@ impl<'p> Init<'p> {
                 let what = What::Check(self.checked(place));
                 match self.launch(place.into(), what, NONE) {
                     Event::Started(pid) => return self.checks.started(place, pid),
-                    Event::NotStarted(fault) => {
-                        let errno = fault.errno;
-                        self.say(Message {
-                            errno,
-                            ..Message::about(Kind::NotChecked, place)
-                        });
-                        Finding::Bad
-                    }
-                    _ => Finding::Bad,
+                    Event::NotStarted(StartFault { errno, .. }) => self.say(Message {
+                        errno,
+                        ..Message::about(Kind::NotChecked, place)
+                    }),
+                    _ => (),
                 }
+                Finding::Bad
             }
             Some(probe) => return self.checks.begin(place, &probe, &mut self.reactor),
             None => Finding::Bad,
