@@ -277,6 +277,46 @@ fn a_service_that_was_killed_for_memory_is_started_again() {
     }
 }
 
+/// The counter cannot be read while no descriptor is to be had.
+#[test]
+fn a_kill_for_memory_of_long_ago_is_no_reason() {
+    for mode in Mode::BOTH {
+        let (cgroup, temp) = (memory!(), Temp::new());
+        let eat = temp.write("eat", EAT, 0o644);
+        let mut plan = format!("[eat]\nrun = sh {eat}\nessential = no\n");
+        for service in ["first", "second", "web"] {
+            let program = temp.symlink(Path::new(probe()), service);
+            plan += &format!("[{service}]\nrun = {program} sleep\nessential = no\n");
+        }
+        let plan = temp.write("plan", plan, 0o644);
+        let init = cgroup.pidlet(mode).args(["-c", &plan]).start();
+        init.wait_ready(3);
+        init.wait_line(ErrOut, |line| line.contains("out of memory"));
+        for (service, descriptors) in [("first", 0), ("second", 1024)] {
+            let limit = libc::rlimit {
+                rlim_cur: descriptors,
+                rlim_max: 1024,
+            };
+            let service = init.find(service).expect("the service runs");
+            // SAFETY: processes of this test that nobody but pidlet reaps, and they are not dead.
+            unsafe {
+                libc::prlimit(
+                    init.pid(),
+                    libc::RLIMIT_NOFILE,
+                    &limit,
+                    std::ptr::null_mut(),
+                );
+                libc::kill(service.pid, libc::SIGKILL);
+            }
+            let killed = format!("{} (pid {})", service.comm, service.inner);
+            let line = init.wait_line(ErrOut, |line| line.contains(&killed));
+            assert!(line.contains("killed by signal 9"), "{}", init.describe());
+        }
+        init.kill(libc::SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(137), "{}", init.describe());
+    }
+}
+
 // ---- processes ---------------------------------------------------------------------------------
 
 #[test]

@@ -25,14 +25,14 @@ impl MemoryEvents {
     }
 
     /// Whether the kernel killed something since the last time; the first time begins to count.
+    /// While the counter cannot be read, for want of a descriptor, it has not grown.
     pub fn grown(&mut self) -> bool {
-        let before = core::mem::replace(&mut self.seen, kills());
+        let before = self.seen;
+        if let Some(kills) = count(EVENTS).or_else(|| count(CONTROL)) {
+            self.seen = kills;
+        }
         self.seen > before
     }
-}
-
-fn kills() -> u64 {
-    count(EVENTS).or_else(|| count(CONTROL)).unwrap_or(0)
 }
 
 #[inline(never)]
