@@ -1,4 +1,4 @@
-//! What services write, as whole lines: behind a name, as JSON, or as they are (DESIGN §11).
+//! What services write, as whole lines: behind a name, as JSON, or as they are (pidlet(8), Output).
 //!
 //! | form | a line |
 //! |---|---|

@@ -1,5 +1,5 @@
 //! The command line, its environment twins, and bad input: each is refused with a line that a
-//! person can act on before anything runs, or it just works (DESIGN §4).
+//! person can act on before anything runs, or it just works.
 
 mod support;
 use support::*;

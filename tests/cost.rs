@@ -1,4 +1,4 @@
-//! What pidlet costs (DESIGN §14): system calls, wake-ups, memory, processes. Counted, not timed.
+//! What pidlet costs: system calls, wake-ups, memory, processes. Counted, not timed.
 //!
 //! System calls are counted with strace. What is promised for the release program alone is
 //! asserted there alone; a debug build runs the same and prints its numbers.

@@ -1,4 +1,4 @@
-//! What the linked program is, and what the kernel makes of it (DESIGN §13, the binary): a static
+//! What the linked program is, and what the kernel makes of it: a static
 //! PIE that needs nothing beside it and gives up none of the hardening that a dynamic linker would
 //! have given it.
 //!

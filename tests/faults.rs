@@ -1,5 +1,5 @@
 //! Whatever one system call of pidlet's answers, it comes to its end, tells its services to stop, leaves
-//! nobody behind and says what was wrong (DESIGN P9).
+//! nobody behind and says what was wrong.
 //!
 //! A plan is carried out once to see which calls there are, and then again for each of them and each error
 //! that the kernel may answer: see [`FAULTS`]. As PID 1 and not, with the calls of children that have not

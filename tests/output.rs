@@ -1,4 +1,4 @@
-//! What services write, on its way through us (DESIGN §11): whole lines, none lost, torn or out of
+//! What services write, on its way through us (pidlet(8), Output): whole lines, none lost, torn or out of
 //! order; and whoever does not read holds nobody up but those who write.
 
 mod support;

@@ -1,5 +1,5 @@
 //! Plans from a file: as whom services run and where, in which order they start and stop, and when
-//! they start again (DESIGN §5 to §9). What the file may say at all is tested without processes, in
+//! they start again. What the file may say at all is tested without processes, in
 //! `src/front/conf/tests.rs`.
 
 mod support;

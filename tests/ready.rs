@@ -1,4 +1,4 @@
-//! When a service is up, and whether it stays well (DESIGN §8): every kind of check, what services
+//! When a service is up, and whether it stays well (pidlet.conf(5)): every kind of check, what services
 //! say by sd_notify(3), daemons with pid files, and what is said to whoever watches the container.
 
 mod support;

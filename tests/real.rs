@@ -1,5 +1,5 @@
 //! Real programs as people put them into one container: databases, web servers and applications from Debian's
-//! packages, started, asked and stopped by a plan (DESIGN §5 to §9), and the plan of DESIGN §9 itself.
+//! packages, started, asked and stopped by a plan, and the plan of the design, of all of them together.
 //!
 //! Each container has a network of its own, so that ports are fixed. What pidlet says and what the services
 //! log is in one stream, standard error, so that its lines show what came after what.
@@ -734,7 +734,7 @@ fn etcd_is_healthy_asked_and_stopped() {
     }
 }
 
-/// The plan of DESIGN §9, to the letter.
+/// The plan with which the design of plan files began, to the letter.
 const PLAN: &str = "\
 [pidlet]                     # container-wide; the options of §4 by their long names
 grace = 25s
@@ -860,7 +860,7 @@ shift
 exec \"$@\"
 ";
 
-/// The container of DESIGN §9 in a root file system of its own.
+/// The container of that plan in a root file system of its own.
 struct Example {
     directory: Temp,
     /// An ordinary user runs all, in a user namespace where he is the only one; else root.
@@ -937,7 +937,7 @@ fn page(init: &Proc) -> String {
     answer.lines().last().unwrap_or_default().to_owned()
 }
 
-/// Runs the container of DESIGN §9 from its start to its stop.
+/// Runs that container from its start to its stop.
 #[track_caller]
 fn the_plan_of_the_design_works(ordinary: bool) {
     for mode in Mode::BOTH {

@@ -1,4 +1,4 @@
-//! What ends a container, and with what code and reason (DESIGN §6): with one, two and twenty
+//! What ends a container, and with what code and reason (pidlet(8), EXIT STATUS): with one, two and twenty
 //! commands, as PID 1 and as a subreaper that is not PID 1.
 
 mod support;

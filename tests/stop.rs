@@ -1,4 +1,4 @@
-//! The stop, step by step (DESIGN §7): with one, two and twenty commands, as PID 1 and as a
+//! The stop, step by step (pidlet(8), Stopping): with one, two and twenty commands, as PID 1 and as a
 //! subreaper that is not PID 1.
 
 mod support;

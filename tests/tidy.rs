@@ -1,4 +1,4 @@
-//! What the source promises about itself (DESIGN §13, the house): who may use whom, where a system
+//! What the source promises about itself: who may use whom, where a system
 //! call and `unsafe` may stand, and how long a line or a function may be.
 //!
 //! The text is read as it is. Comments and strings are blanked where only code counts, so that
@@ -11,7 +11,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// How far above an `unsafe` its reason may begin, other comment lines not counted.
 const REASON_LINES: usize = 4;
 
-/// Everything that may lie at the top level (DESIGN §13), and what tools put there.
+/// Everything that may lie at the top level, and what tools put there.
 const TOP_LEVEL: [&str; 18] = [
     "Cargo.toml",
     "Cargo.toml.orig",

@@ -1,4 +1,4 @@
-//! The terminal and job control (DESIGN §5.5), on real pseudo-terminals: in a container with `-t`,
+//! The terminal and job control (pidlet(8), Terminal), on real pseudo-terminals: in a container with `-t`,
 //! as a job of an interactive shell, in scripts and pipelines, with several commands, and where
 //! there is no terminal at all.
 //!

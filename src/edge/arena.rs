@@ -1,7 +1,7 @@
 //! Memory: a bump allocator that is sealed once everything has been started.
 //!
 //! All that pidlet ever needs follows from its plan, so it is taken before the first start and
-//! never given back (DESIGN §13). After that an allocation is a fault of ours: an assertion in
+//! never given back. After that an allocation is a fault of ours: an assertion in
 //! debug builds, and served all the same in release builds, since PID 1 must not die of it.
 //!
 //! What the allocator itself knows is never changed after that, so it stands with the data that are

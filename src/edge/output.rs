@@ -1,4 +1,4 @@
-//! The pipes that services write to, and the way of their lines from there (DESIGN §11).
+//! The pipes that services write to, and the way of their lines from there (pidlet(8), Output).
 //!
 //! ```text
 //! service ──► pipe ──► input ──► whole lines ──► the sink's room ──► sink

@@ -1,5 +1,5 @@
 //! What a section says of its process, done in the child between its birth and its program: as whom
-//! it runs and where (DESIGN §9). The first thing that fails ends the start: it fails closed.
+//! it runs and where (pidlet.conf(5)). The first thing that fails ends the start: it fails closed.
 
 use linux_raw_sys::general::O_WRONLY;
 

@@ -1,4 +1,4 @@
-//! catatonit 0.2.1 and podman-init: `peers.md` §1.3 of the design has the contract.
+//! catatonit 0.2.1 and podman-init. What it is held to is what the real one does beside it: `tests/peers`.
 
 use super::getopt::Names;
 use super::settings::Setting;

@@ -1,4 +1,4 @@
-//! dumb-init 1.2.5: `peers.md` §1.2 of the design has the contract.
+//! dumb-init 1.2.5. What it is held to is what the real one does beside it: `tests/peers`.
 
 use super::getopt::Names;
 use super::settings::Setting;

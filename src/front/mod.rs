@@ -1,7 +1,7 @@
 //! The front doors: what was asked for on the command line and in the environment, as a [`Plan`].
 //!
 //! `argv[0]` says who is asked: under the name of tini, dumb-init or catatonit pidlet *is* that
-//! program (DESIGN §4). A [`Door`] is a table, and all are read by the same loop. It reads and
+//! program (pidlet(8), Other names). A [`Door`] is a table, and all are read by the same loop. It reads and
 //! answers; it never does anything.
 
 pub mod catatonit;

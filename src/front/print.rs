@@ -1,4 +1,4 @@
-//! What `--dry-run` prints: the checked plan in the words of the plan file (DESIGN §9), the services
+//! What `--dry-run` prints: the checked plan in the words of the plan file (pidlet.conf(5)), the services
 //! in the order of their start.
 
 use crate::plan::{Command, Key, Log, Plan};

@@ -1,7 +1,7 @@
 //! The settings that every door shares: each option of pidlet and its environment twin.
 //!
 //! `docker run --init` can pass no options, so `PIDLET_GRACE=20s` and the like work under every
-//! name (DESIGN §4). An option wins over its twin.
+//! name (pidlet(8), ENVIRONMENT). An option wins over its twin.
 
 use core::ffi::CStr;
 

@@ -1,4 +1,5 @@
-//! tini 0.19.0, tini-static and docker-init: `peers.md` §1.1 of the design has the contract.
+//! tini 0.19.0, tini-static and docker-init. What they are held to is what the real one does beside them:
+//! `tests/peers`.
 
 use super::getopt::Names;
 use super::settings::Setting;

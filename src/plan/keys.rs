@@ -1,4 +1,4 @@
-//! The keys of a service's section (DESIGN §9): one table that the reader, the suggestions and the
+//! The keys of a service's section (pidlet.conf(5)): one table that the reader, the suggestions and the
 //! tests go by.
 
 use crate::words::packed::Text;

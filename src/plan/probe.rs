@@ -1,4 +1,4 @@
-//! How a service is checked: `ready` and `health` (DESIGN §8).
+//! How a service is checked: `ready` and `health` (pidlet.conf(5)).
 
 use core::ffi::CStr;
 

@@ -1,4 +1,4 @@
-//! What a plan's file says of a service beside its command (DESIGN §8 and §9): a list of what was
+//! What a plan's file says of a service beside its command (pidlet.conf(5)): a list of what was
 //! said, read key by key. What was not said takes no room; the services of a command line have
 //! nothing said of them, and the instances of one section share one list.
 //!

@@ -1,4 +1,4 @@
-//! The stop: from its cause to the last process and the exit code (DESIGN §6 and §7).
+//! The stop: from its cause to the last process and the exit code (pidlet(8), Stopping and EXIT STATUS).
 
 use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
@@ -388,7 +388,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whose end gives the container its exit code, and which (DESIGN §6): of those that count
+    /// Whose end gives the container its exit code, and which (pidlet(8), EXIT STATUS): of those that count
     /// the first that failed, else the first that is gone.
     pub(super) fn judge(&mut self) {
         let mut failure = false;

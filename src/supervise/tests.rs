@@ -1,4 +1,5 @@
-//! The supervisor against its contract: the rows of DESIGN §6 and the steps of §7 as tables.
+//! The supervisor against its contract: the rows of EXIT STATUS and the steps of Stopping in pidlet(8) as
+//! tables.
 //!
 //! A row says what happens and what the supervisor wants done about it, both as a person would
 //! jot them down; [`World`] knows the words.

@@ -1,4 +1,4 @@
-//! Lists with a fixed room: taken once, before anything runs, and never given back (DESIGN §13).
+//! Lists with a fixed room: taken once, before anything runs, and never given back.
 //!
 //! There is nothing to drop and nothing to grow, which is a third of what `Vec` would cost here.
 

@@ -134,7 +134,7 @@ impl SignalSet {
         .with(Signal::TSTP)
         .with(Signal::TTIN)
         .with(Signal::TTOU);
-    /// What asks a container to stop (DESIGN §7).
+    /// What asks a container to stop (pidlet(8), Signals).
     pub const STOP: SignalSet = SignalSet::NONE
         .with(Signal::TERM)
         .with(Signal::INT)

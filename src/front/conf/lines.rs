@@ -1,4 +1,4 @@
-//! The lines of a plan's file: sections, and keys with their values (DESIGN §9).
+//! The lines of a plan's file: sections, and keys with their values (pidlet.conf(5), Lines).
 
 use crate::words::text::{take, trim};
 

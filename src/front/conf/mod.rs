@@ -1,4 +1,4 @@
-//! The plan's file: sections of keys and values → services (DESIGN §9).
+//! The plan's file: sections of keys and values → services (pidlet.conf(5)).
 //!
 //! Every fault of the file is said in one run, each with its line, section and key. Names are
 //! looked up when all sections are known, so the order of sections is the reader's.

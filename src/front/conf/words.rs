@@ -1,4 +1,4 @@
-//! Values split into words as a shell splits them, and variables in them expanded (DESIGN §9).
+//! Values split into words as a shell splits them, and variables in them expanded (pidlet.conf(5), Words).
 //!
 //! What a variable holds is never split again: it stays in the word that it stands in.
 

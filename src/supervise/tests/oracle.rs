@@ -1,4 +1,4 @@
-//! What DESIGN §6 says of a container's exit code, said once more and without looking at how the
+//! What pidlet(8) says of a container's exit code, said once more and without looking at how the
 //! supervisor comes to it: from how each service ended, and from what began the stop.
 
 use core::hash::{Hash, Hasher};

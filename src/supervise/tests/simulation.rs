@@ -1,5 +1,5 @@
 //! Thousands of containers at random, against what must hold in each of them, and against a naive
-//! reading of DESIGN §6 that only looks at what happened.
+//! reading of EXIT STATUS in pidlet(8) that only looks at what happened.
 
 use std::boxed::Box;
 use std::vec::Vec;
@@ -421,7 +421,7 @@ impl<'p> Simulation<'p> {
     }
 }
 
-/// DESIGN §6, read naively: the exit code, if what happened so far ends the container.
+/// EXIT STATUS of pidlet(8), read naively: the exit code, if what happened so far ends the container.
 fn expected_code(plan: &Plan, facts: &[Fact]) -> Option<u8> {
     let mut gone: Vec<(usize, u8, bool)> = Vec::new();
     let mut first_failure = None;

@@ -1,4 +1,4 @@
-//! What must hold of a run (DESIGN §5 to §8 and §11), found out from the journal alone: not from what the
+//! What must hold of a run, found out from the journal alone: not from what the
 //! supervisor would say, but from what each payload said of itself.
 //!
 //! pidlet's own lines are taken as claims in the order in which they were said. Each is held against what
