@@ -276,19 +276,6 @@ impl Facts<'_, '_> {
 }
 
 impl Line {
-    /// A service's name, `web` or `web-2`; for a place that none has, ours.
-    pub fn put_service(&mut self, plan: &Plan, service: usize) -> &mut Line {
-        let Some(service) = plan.services.get(service) else {
-            return self.put_bytes(b"pidlet");
-        };
-        self.put_bytes(service.name);
-        if service.copy > 1 {
-            self.push(b'-');
-            self.put_number(service.copy.into());
-        }
-        self
-    }
-
     fn put_maybe_signal(&mut self, number: u8) {
         if let Some(signal) = Signal::new(number.into()) {
             self.put_signal(signal);

@@ -1,6 +1,7 @@
 //! Services by their names.
 
-use super::{NOBODY, Place, Service};
+use super::{NOBODY, Place, Plan, Service};
+use crate::words::text::Line;
 
 /// Numbers services of the same name 1, 2, 3 in the order given.
 ///
@@ -53,6 +54,21 @@ pub fn hash(name: &[u8]) -> u32 {
         hash = (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     }
     hash
+}
+
+impl Line {
+    /// A service's name, `web` or `web-2`; for a place that none has, ours.
+    pub fn put_service(&mut self, plan: &Plan, service: usize) -> &mut Line {
+        let Some(service) = plan.services.get(service) else {
+            return self.put_bytes(b"pidlet");
+        };
+        self.put_bytes(service.name);
+        if service.copy > 1 {
+            self.push(b'-');
+            self.put_number(service.copy.into());
+        }
+        self
+    }
 }
 
 #[cfg(test)]
