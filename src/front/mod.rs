@@ -13,6 +13,7 @@ pub mod pidlet;
 pub mod print;
 pub mod settings;
 pub mod tini;
+mod values;
 
 use core::ffi::CStr;
 

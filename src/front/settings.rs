@@ -5,8 +5,8 @@
 
 use core::ffi::CStr;
 
-use super::conf::expected;
 use super::getopt::{Options, Table};
+use super::values::{expected, times};
 use super::{Question, commands, dumb_init, print, tini};
 use crate::message::Stream;
 use crate::plan::{Essential, Group, Key, Log, Place, Plan, Routes, Service, Style, Terminal};
@@ -330,13 +330,6 @@ impl<'p, 'a> Settings<'p, 'a> {
     }
 }
 
-/// How often a switch is thrown: none or one time, or up to nine.
-pub fn times(text: &[u8]) -> Option<u32> {
-    // After the ten digits, every other word is a no; the empty one is, too.
-    let place = place(text!("0 1 2 3 4 5 6 7 8 9  yes no true false on off"), text)? as u32;
-    Some(if place < 10 { place } else { place % 2 })
-}
-
 #[inline(never)]
 fn rewrite(routes: &mut Routes, item: &[u8]) -> Option<()> {
     let mut to = item;
@@ -366,31 +359,6 @@ impl Setting {
                 Text::plain("")
             }
             _ => expected(KINDS[(self as usize).min(Setting::Timestamps as usize)]),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn switches() {
-        let words = [
-            ("", 0),
-            ("yes", 1),
-            ("no", 0),
-            ("true", 1),
-            ("false", 0),
-            ("on", 1),
-            ("OFF", 0),
-        ];
-        let digits = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-        for (text, count) in words.into_iter().chain(digits.into_iter().zip(0..)) {
-            assert_eq!(times(text.as_bytes()), Some(count), "{text:?}");
-        }
-        for text in ["10", "-1", "y", "perhaps"] {
-            assert_eq!(times(text.as_bytes()), None, "{text:?}");
         }
     }
 }

@@ -9,13 +9,13 @@ mod graph;
 mod lines;
 mod nearest;
 mod people;
-mod values;
 mod words;
 
 use core::ffi::CStr;
 
 use super::getopt::Table;
 use super::settings::{Setting, Settings};
+use super::values;
 use crate::plan::names::number_copies;
 use crate::plan::{Command, Key, Probe, SERVICES_MAX, Said, Service, Spec, Type};
 use crate::words::errno::Errno;
@@ -25,7 +25,6 @@ use crate::words::text::{Line, is};
 use faults::Fault;
 use lines::{Entry, Kind, Lines};
 use nearest::nearest;
-pub use values::expected;
 use words::Words;
 
 /// Where the plan's file is if nobody says it.

@@ -1,6 +1,5 @@
-//! The values of a section's keys, and what else was expected.
+//! The values of a section's keys, and what else was expected of those and of options.
 
-use crate::front::settings::times;
 #[cfg(test)]
 use crate::plan::Key;
 use crate::plan::{Command, GROUPS_MAX, Probe, behind, capability, spec};
@@ -8,38 +7,42 @@ use crate::words::packed::Text;
 use crate::words::text::{is, leading_integer, place};
 use crate::words::time::Span;
 
-/// The kinds that expect something, and what, a line each; what the key's own line has comes behind
-/// it. All others expect a path.
-/// The last seven are kinds of options.
-const KINDS: &[u8] = b"pbcDnsroxtkyvOeugULSWCXQ";
-const EXPECTED: Text = text!(
-    "\
-expected a path
-expected yes or no
-expected one of: 
-expected a duration, such as 500ms, 8s, 2m or 1h
-expected a number in the range 
-expected a size, such as 64K, 10M or 1G
-expected a number, unlimited, or two of them as soft:hard
-expected an octal number from 0 to 777
-expected a signal, such as TERM or 15, and perhaps a duration
-expected N in DURATION, such as 5 in 60s
-expected FIRST..LONGEST, two durations
-expected one of: exec:COMMAND, file:PATH, unix:PATH, tcp:[HOST:]PORT, http://HOST:PORT/PATH
-expected capabilities, or none
-expected one of: inherit, null, file:PATH
-expected NAME=VALUE, or NAME to unset it
-expected NAME, UID, NAME:GROUP or UID:GID
-expected at most 256 groups
-expected any, all or failure
-expected inherit, prefix or json
-expected a signal, such as TERM or 15
-expected FROM:TO, two signals, or FROM:0 to drop one
-expected an exit code from 0 to 255
-expected a word
-expected a number from 0 to 9
-"
-);
+/// Declares each kind of value that expects something: its letter, and what.
+macro_rules! kinds {
+    ($($letter:literal $line:literal)*) => {
+        const LETTERS: &[u8] = &[$($letter),*];
+        const EXPECTED: Text = text!(concat!($($line, "\n"),*));
+    };
+}
+
+// What the key's own line has comes behind it: see `src/plan/keys.rs`. What is not here expects a path.
+kinds! {
+    b'p' "expected a path"
+    b'b' "expected yes or no"
+    b'c' "expected one of: "
+    b'D' "expected a duration, such as 500ms, 8s, 2m or 1h"
+    b'n' "expected a number in the range "
+    b's' "expected a size, such as 64K, 10M or 1G"
+    b'r' "expected a number, unlimited, or two of them as soft:hard"
+    b'o' "expected an octal number from 0 to 777"
+    b'x' "expected a signal, such as TERM or 15, and perhaps a duration"
+    b't' "expected N in DURATION, such as 5 in 60s"
+    b'k' "expected FIRST..LONGEST, two durations"
+    b'y' "expected one of: exec:COMMAND, file:PATH, unix:PATH, tcp:[HOST:]PORT, http://HOST:PORT/PATH"
+    b'v' "expected capabilities, or none"
+    b'O' "expected one of: inherit, null, file:PATH"
+    b'e' "expected NAME=VALUE, or NAME to unset it"
+    b'u' "expected NAME, UID, NAME:GROUP or UID:GID"
+    b'g' "expected at most 256 groups"
+    // The rest are of options alone: see `Setting::expected`.
+    b'U' "expected any, all or failure"
+    b'L' "expected inherit, prefix or json"
+    b'S' "expected a signal, such as TERM or 15"
+    b'W' "expected FROM:TO, two signals, or FROM:0 to drop one"
+    b'C' "expected an exit code from 0 to 255"
+    b'X' "expected a word"
+    b'Q' "expected a number from 0 to 9"
+}
 
 /// The number of a value that [`crate::plan::Said`] keeps.
 #[inline(never)]
@@ -117,8 +120,15 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
 /// What is expected of a value of this kind.
 #[inline(never)]
 pub fn expected(kind: u8) -> Text {
-    let place = KINDS.iter().position(|known| *known == kind);
+    let place = LETTERS.iter().position(|known| *known == kind);
     EXPECTED.line(place.unwrap_or(0))
+}
+
+/// How often a switch is thrown: none or one time, or up to nine.
+pub fn times(text: &[u8]) -> Option<u32> {
+    // After the ten digits, every other word is a no; the empty one is, too.
+    let place = place(text!("0 1 2 3 4 5 6 7 8 9  yes no true false on off"), text)? as u32;
+    Some(if place < 10 { place } else { place % 2 })
 }
 
 #[cfg(test)]
@@ -137,7 +147,7 @@ mod tests {
             if b"wN".contains(&kind) {
                 continue;
             }
-            assert!(KINDS.contains(&kind) || b"fFR".contains(&kind), "{key:?}");
+            assert!(LETTERS.contains(&kind) || b"fFR".contains(&kind), "{key:?}");
             let chosen = expected(kind).read().last() == Some(b' ');
             assert_eq!(chosen, b"cn".contains(&kind));
             // What comes behind the end of a sentence goes on with it.
@@ -208,6 +218,26 @@ mod tests {
         ] {
             let (_, kind, choices) = Key::find(key.name()).unwrap();
             assert_eq!(read(kind, choices, words), expected, "{key:?} {words:?}");
+        }
+    }
+
+    #[test]
+    fn switches() {
+        let words = [
+            ("", 0),
+            ("yes", 1),
+            ("no", 0),
+            ("true", 1),
+            ("false", 0),
+            ("on", 1),
+            ("OFF", 0),
+        ];
+        let digits = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        for (text, count) in words.into_iter().chain(digits.into_iter().zip(0..)) {
+            assert_eq!(times(text.as_bytes()), Some(count), "{text:?}");
+        }
+        for text in ["10", "-1", "y", "perhaps"] {
+            assert_eq!(times(text.as_bytes()), None, "{text:?}");
         }
     }
 }
