@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Makes the dictionary that packs the program's texts, src/words/dictionary.rs, from the texts.
 
-The texts are what stands in `text!(...)` in the source, tests apart. Pairs are chosen one by one, the
-most frequent first, each being a symbol of its own from then on (byte pair encoding); of equally
-frequent ones the smallest comes first, so the same texts always make the same dictionary. A dictionary
-that does not fit the texts packs them less well, and that is all: run this when many have changed.
+The texts are what stands in `text!(...)` in the source, tests apart, and the lines of the tables that
+become such a text (TABLES). Pairs are chosen one by one, the most frequent first, each being a symbol of
+its own from then on (byte pair encoding); of equally frequent ones the smallest comes first, so the same
+texts always make the same dictionary. A dictionary that does not fit the texts packs them less well, and
+that is all: run this when many have changed.
 """
 
 import collections
@@ -14,6 +15,7 @@ import sys
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 DICTIONARY = "src/words/dictionary.rs"
+TABLES = ("faults!", "kinds!")
 # Bytes that are no character of a text, in the order of the dictionary's places; NUL and the newline
 # have places, but are no symbols.
 SYMBOLS = [*range(0x80, 0x100), *range(0x20)]
@@ -47,12 +49,13 @@ def texts_of(path):
     at = 0
     while at < len(tokens):
         at += 1
-        if tokens[at - 1]["name"] != "text!":
+        name = tokens[at - 1]["name"]
+        if name != "text!" and name not in TABLES:
             continue
-        depth, text, macro = 0, "", None
+        depth, text, macro, end = 0, "", None, "\n" if name in TABLES else ""
         while at < len(tokens):
             token = tokens[at]
-            depth += {"(": 1, ")": -1}.get(token[0], 0)
+            depth += {"(": 1, "{": 1, ")": -1, "}": -1}.get(token[0], 0)
             literal = token["bare"] if token["raw"] else token["text"]
             if depth == 0:
                 break
@@ -62,7 +65,7 @@ def texts_of(path):
                 with open(os.path.join(os.path.dirname(path), literal), encoding="ascii") as file:
                     text += file.read()
             elif literal is not None and macro != "env!":
-                text += literal if token["raw"] else unescaped(literal)
+                text += (literal if token["raw"] else unescaped(literal)) + end
             elif token[0] == ")":
                 macro = None
             at += 1
