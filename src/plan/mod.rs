@@ -193,7 +193,7 @@ pub struct Service<'a> {
     /// The latest service whose name's hash is this one's index: see [`names`].
     pub latest: Place,
     /// The latest one of this one's hash before it.
-    pub before: Place,
+    pub earlier: Place,
 }
 
 impl Service<'_> {
@@ -206,7 +206,7 @@ impl Service<'_> {
         after: &[],
         spec: Spec::DEFAULT,
         latest: NOBODY,
-        before: NOBODY,
+        earlier: NOBODY,
     };
 }
 

@@ -12,7 +12,7 @@ pub fn number_copies(services: &mut [Service]) {
         let name = services[index].name;
         let slot = hash(name) as usize % services.len();
         let latest = core::mem::replace(&mut services[slot].latest, index as Place);
-        services[index].before = latest;
+        services[index].earlier = latest;
         let earlier = of_name(services, latest, name);
         if let Some(service) = services.get(usize::from(earlier)) {
             services[index].copy = service.copy + 1;
@@ -31,7 +31,7 @@ pub fn find(services: &[Service], name: &[u8]) -> Place {
 pub fn earlier(services: &[Service], place: Place) -> Place {
     let service = services.get(usize::from(place));
     service.map_or(NOBODY, |service| {
-        of_name(services, service.before, service.name)
+        of_name(services, service.earlier, service.name)
     })
 }
 
@@ -41,7 +41,7 @@ fn of_name(services: &[Service], mut place: Place, name: &[u8]) -> Place {
         if service.name == name {
             break;
         }
-        place = service.before;
+        place = service.earlier;
     }
     place
 }

@@ -233,7 +233,7 @@ impl<'p> Supervisor<'p> {
 
     /// What waits for this service waits in vain.
     fn skip_dependents(&mut self, place: Place, code: u8) {
-        for &dependent in self.after(place) {
+        for &dependent in self.dependents_of(place) {
             let record = self.services.of(dependent);
             if record.state == State::Waiting {
                 record.end = End::Skipped;
@@ -269,7 +269,7 @@ impl<'p> Supervisor<'p> {
         if was_up {
             return;
         }
-        for &dependent in self.after(place) {
+        for &dependent in self.dependents_of(place) {
             let record = self.services.of(dependent);
             if record.state == State::Waiting {
                 record.waits -= 1;

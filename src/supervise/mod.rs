@@ -308,7 +308,7 @@ pub struct Supervisor<'p> {
     counts_from: Place,
     counts_to: Place,
     to_do: ToDo,
-    /// Who is after each service: see [`Supervisor::after`].
+    /// Who is after each service: see [`Supervisor::dependents_of`].
     dependents: &'p [Place],
     ignore_once: SignalSet,
 }
@@ -370,12 +370,12 @@ impl<'p> Supervisor<'p> {
     #[inline(never)]
     fn line_up(&mut self) {
         for place in self.places() {
-            let before = self.before(place);
-            for before in before {
-                self.services.of(*before).dependents += 1;
+            let dependencies = self.dependencies_of(place);
+            for dependency in dependencies {
+                self.services.of(*dependency).dependents += 1;
             }
-            self.services.of(place).waits = before.len() as u32;
-            if before.is_empty() {
+            self.services.of(place).waits = dependencies.len() as u32;
+            if dependencies.is_empty() {
                 self.enqueue(place);
             }
             self.not_up += u32::from(self.is_awaited(place));
@@ -396,8 +396,8 @@ impl<'p> Supervisor<'p> {
         self.services.nobody.dependents = end;
         let dependents = room(NOBODY, end as usize);
         for place in self.places().rev() {
-            for before in self.before(place) {
-                let record = self.services.of(*before);
+            for dependency in self.dependencies_of(place) {
+                let record = self.services.of(*dependency);
                 record.dependents -= 1;
                 if let Some(slot) = dependents.get_mut(record.dependents as usize) {
                     *slot = place;
@@ -413,14 +413,14 @@ impl<'p> Supervisor<'p> {
     }
 
     /// The services that a service is after.
-    fn before(&self, place: Place) -> &'p [Place] {
+    fn dependencies_of(&self, place: Place) -> &'p [Place] {
         let service = self.plan.services.get(usize::from(place));
         service.map_or(&[], |service| service.after)
     }
 
     /// The services that are after it: theirs begin where its record says, and end where those of
     /// the next one begin.
-    fn after(&self, place: Place) -> &'p [Place] {
+    fn dependents_of(&self, place: Place) -> &'p [Place] {
         let begin = self.services.see(place).dependents;
         let end = self.services.see(place.saturating_add(1)).dependents;
         let range = begin as usize..end as usize;

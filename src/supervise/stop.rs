@@ -110,7 +110,7 @@ impl Supervisor<'_> {
             self.plan.routes.get(Signal::TERM).unwrap_or(Signal::TERM)
         };
         for place in self.places() {
-            if self.after(place).is_empty() {
+            if self.dependents_of(place).is_empty() {
                 self.release(place);
             }
         }
@@ -123,7 +123,7 @@ impl Supervisor<'_> {
         self.next = NOBODY;
         let last_call = Instant(self.limit.0 - self.plan.budget().0 / LAST_CALL);
         for place in self.places() {
-            let dependents = self.after(place).len();
+            let dependents = self.dependents_of(place).len();
             let record = self.services.of(place);
             // All that somebody is after waits for him to be down.
             record.waits = dependents as u32;
@@ -159,7 +159,7 @@ impl Supervisor<'_> {
             }
             return;
         }
-        if !self.before(place).is_empty() {
+        if !self.dependencies_of(place).is_empty() {
             // What that leads to comes when this step is over: a chain may be long.
             self.services.of(place).limit = self.now;
         }
@@ -168,11 +168,11 @@ impl Supervisor<'_> {
     /// A service is down, in the stop: those that it is after may be, if nobody else is after them.
     pub(super) fn down(&mut self, place: Place) {
         if self.services.see(place).waits == 0 {
-            for &before in self.before(place) {
-                let record = self.services.of(before);
+            for &dependency in self.dependencies_of(place) {
+                let record = self.services.of(dependency);
                 record.waits = record.waits.saturating_sub(1);
                 if record.waits == 0 {
-                    self.release(before);
+                    self.release(dependency);
                 }
             }
         }
