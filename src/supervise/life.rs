@@ -22,9 +22,9 @@ impl<'p> Supervisor<'p> {
     /// Puts a service at the end of the queue of those to start.
     pub(super) fn enqueue(&mut self, place: Place) {
         self.services.of(place).link = NOBODY;
-        let last = core::mem::replace(&mut self.last, place);
-        if self.next == NOBODY {
-            self.next = place;
+        let last = core::mem::replace(&mut self.last_to_start, place);
+        if self.first_to_start == NOBODY {
+            self.first_to_start = place;
         } else {
             self.services.of(last).link = place;
         }
@@ -32,8 +32,8 @@ impl<'p> Supervisor<'p> {
 
     /// Takes the first one off that queue.
     fn dequeue(&mut self) -> Place {
-        let place = self.next;
-        self.next = self.services.see(place).link;
+        let place = self.first_to_start;
+        self.first_to_start = self.services.see(place).link;
         place
     }
 
@@ -221,7 +221,7 @@ impl<'p> Supervisor<'p> {
         self.judge();
         if self.limit == NEVER && self.now >= self.budget_from(self.asked_at) {
             // A stop signal that the service outlived by more than the budget asked for no stop.
-            (self.asked, self.asked_at, self.wanted) = (None, NEVER, false);
+            (self.asked, self.asked_at, self.asked_once) = (None, NEVER, false);
         }
         if self.plan.hold && self.asked.is_none() && self.code != 0 {
             self.phase = Phase::Held;

@@ -274,7 +274,7 @@ pub struct Supervisor<'p> {
     /// we see no sooner than when somebody continues us.
     slept: bool,
     /// Somebody has asked for the stop that goes on: whoever asks again wants it at once.
-    wanted: bool,
+    asked_once: bool,
     /// What has been judged so far: the exit code, and whose end it is.
     code: u8,
     culprit: Place,
@@ -286,7 +286,7 @@ pub struct Supervisor<'p> {
     /// When this step is.
     now: Instant,
     /// Before that no service is due: see [`AWAY`].
-    back: Instant,
+    lenient_until: Instant,
     /// When the stop budget runs out, or, when all is killed, our patience.
     limit: Instant,
     /// When the lame-duck delay ends.
@@ -299,8 +299,8 @@ pub struct Supervisor<'p> {
     /// How many services that it takes to be ready have not been up yet.
     not_up: u32,
     /// The first and the last service in the queue of those to start.
-    next: Place,
-    last: Place,
+    first_to_start: Place,
+    last_to_start: Place,
     /// The service that failed first in time, or [`NOBODY`].
     first_failure: Place,
     /// The services whose ends count for the exit code: from this one up to that one. All of them
@@ -334,22 +334,22 @@ impl<'p> Supervisor<'p> {
             alone: surroundings.alone,
             suspended: false,
             slept: false,
-            wanted: false,
+            asked_once: false,
             code: 0,
             culprit: NOBODY,
             stop_signal: Signal::TERM,
             asked: None,
             asked_at: NEVER,
             now: NEVER,
-            back: Instant(0),
+            lenient_until: Instant(0),
             limit: NEVER,
             lame_until: NEVER,
             plan,
             running: 0,
             left: count.into(),
             not_up: 0,
-            next: NOBODY,
-            last: NOBODY,
+            first_to_start: NOBODY,
+            last_to_start: NOBODY,
             first_failure: NOBODY,
             counts_from: 0,
             counts_to: count,
@@ -453,7 +453,9 @@ impl<'p> Supervisor<'p> {
     pub fn next(&self) -> Next {
         match self.phase {
             Phase::Done => Next::Exit(self.code),
-            Phase::Run | Phase::Stopping if self.next != NOBODY => Next::Start(self.next.into()),
+            Phase::Run | Phase::Stopping if self.first_to_start != NOBODY => {
+                Next::Start(self.first_to_start.into())
+            }
             _ => Next::Wait(Some(self.deadline()).filter(|deadline| *deadline != NEVER)),
         }
     }
@@ -473,7 +475,7 @@ impl<'p> Supervisor<'p> {
     fn first_due(&self) -> Instant {
         let due = self.services.first_due();
         if self.phase < Phase::Stopping {
-            due.max(self.back)
+            due.max(self.lenient_until)
         } else {
             due
         }
@@ -487,9 +489,9 @@ impl<'p> Supervisor<'p> {
         self.to_do.actions.clear();
         let before = replace(&mut self.now, now);
         // Not twice in a row: whoever is late each time gets there all the same.
-        let again = before.after(AWAY) == self.back;
+        let again = before.after(AWAY) == self.lenient_until;
         if !again && now.since(before.max(self.first_due())) >= AWAY {
-            self.back = now.after(AWAY);
+            self.lenient_until = now.after(AWAY);
         }
         if self.phase == Phase::Done {
             if let Event::Ended { pid, status, .. } = event {

@@ -19,7 +19,7 @@ const FOREVER: Span = Span(u64::MAX);
 impl Supervisor<'_> {
     /// A stop signal came.
     pub(super) fn stop_asked(&mut self, signal: Signal, from_kernel: bool) {
-        let again = core::mem::replace(&mut self.wanted, true);
+        let again = core::mem::replace(&mut self.asked_once, true);
         match self.phase {
             Phase::Run => self.ask(signal, from_kernel),
             Phase::LameDuck => self.end_lame_duck(),
@@ -120,7 +120,7 @@ impl Supervisor<'_> {
     /// started any more but `finish` commands; what has not ended will not run again.
     #[inline(never)]
     fn line_up_to_stop(&mut self) {
-        self.next = NOBODY;
+        self.first_to_start = NOBODY;
         let last_call = Instant(self.limit.0 - self.plan.budget().0 / LAST_CALL);
         for place in self.places() {
             let dependents = self.dependents_of(place).len();
@@ -183,7 +183,7 @@ impl Supervisor<'_> {
 
     /// Whether no service runs, and no `finish` command is to run.
     fn all_ended(&self) -> bool {
-        self.running == 0 && self.next == NOBODY
+        self.running == 0 && self.first_to_start == NOBODY
     }
 
     /// Sends a service a signal that came to us. A key is pressed for a whole group.

@@ -779,7 +779,7 @@ impl<'p> Container<'p> {
         let supervisor = &self.supervisor;
         let count = self.plan.services.len();
         let mut queued = std::vec![false; count];
-        let (mut place, mut last) = (supervisor.next, supervisor.next);
+        let (mut place, mut last) = (supervisor.first_to_start, supervisor.first_to_start);
         while let Some(queued) = queued.get_mut(usize::from(place)) {
             assert!(
                 !core::mem::replace(queued, true),
@@ -788,8 +788,8 @@ impl<'p> Container<'p> {
             last = place;
             place = self.record(usize::from(place)).link;
         }
-        if supervisor.next != crate::plan::NOBODY {
-            assert_eq!(last, supervisor.last, "the end of the queue");
+        if supervisor.first_to_start != crate::plan::NOBODY {
+            assert_eq!(last, supervisor.last_to_start, "the end of the queue");
         }
         if supervisor.phase > Phase::Held {
             return;

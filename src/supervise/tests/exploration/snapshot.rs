@@ -28,20 +28,20 @@ struct Rest {
     phase: Phase,
     suspended: bool,
     slept: bool,
-    wanted: bool,
+    asked_once: bool,
     code: u8,
     culprit: Place,
     stop_signal: Signal,
     asked: Option<Signal>,
     asked_at: Instant,
-    back: Instant,
+    lenient_until: Instant,
     limit: Instant,
     lame_until: Instant,
     running: u32,
     left: u32,
     not_up: u32,
-    next: Place,
-    last: Place,
+    first_to_start: Place,
+    last_to_start: Place,
     first_failure: Place,
     counts_from: Place,
     counts_to: Place,
@@ -67,22 +67,22 @@ impl Snapshot {
             alone: _,
             suspended,
             slept,
-            wanted,
+            asked_once,
             code,
             culprit,
             stop_signal,
             asked,
             asked_at,
             now: _,
-            back,
+            lenient_until,
             limit,
             lame_until,
             plan,
             running,
             left,
             not_up,
-            next,
-            last,
+            first_to_start,
+            last_to_start,
             first_failure,
             counts_from,
             counts_to,
@@ -100,20 +100,20 @@ impl Snapshot {
             phase: *phase,
             suspended: *suspended,
             slept: *slept,
-            wanted: *wanted,
+            asked_once: *asked_once,
             code: *code,
             culprit: *culprit,
             stop_signal: *stop_signal,
             asked: *asked,
             asked_at: moved(*asked_at, now, plan.budget()),
-            back: moved(*back, now, Span::ZERO),
+            lenient_until: moved(*lenient_until, now, Span::ZERO),
             limit: moved(*limit, now, Span::ZERO),
             lame_until: moved(if lame { *lame_until } else { NEVER }, now, Span::ZERO),
             running: *running,
             left: *left,
             not_up: *not_up,
-            next: *next,
-            last: *last,
+            first_to_start: *first_to_start,
+            last_to_start: *last_to_start,
             first_failure: *first_failure,
             counts_from: *counts_from,
             counts_to: *counts_to,
@@ -131,14 +131,15 @@ impl Snapshot {
         supervisor.now = NOW;
         supervisor.phase = rest.phase;
         (supervisor.suspended, supervisor.slept) = (rest.suspended, rest.slept);
-        (supervisor.wanted, supervisor.code) = (rest.wanted, rest.code);
+        (supervisor.asked_once, supervisor.code) = (rest.asked_once, rest.code);
         (supervisor.culprit, supervisor.stop_signal) = (rest.culprit, rest.stop_signal);
         (supervisor.asked, supervisor.asked_at) = (rest.asked, rest.asked_at);
-        supervisor.back = rest.back;
+        supervisor.lenient_until = rest.lenient_until;
         (supervisor.limit, supervisor.lame_until) = (rest.limit, rest.lame_until);
         (supervisor.running, supervisor.left) = (rest.running, rest.left);
         (supervisor.not_up, supervisor.first_failure) = (rest.not_up, rest.first_failure);
-        (supervisor.next, supervisor.last) = (rest.next, rest.last);
+        (supervisor.first_to_start, supervisor.last_to_start) =
+            (rest.first_to_start, rest.last_to_start);
         (supervisor.counts_from, supervisor.counts_to) = (rest.counts_from, rest.counts_to);
         supervisor.ignore_once.0 = rest.ignore_once;
     }
@@ -151,16 +152,18 @@ impl Snapshot {
         let rest = self.rest;
         out.extend([
             rest.phase as u64 | u64::from(rest.code) << 8,
-            u64::from(rest.suspended) | u64::from(rest.slept) << 1 | u64::from(rest.wanted) << 2,
+            u64::from(rest.suspended)
+                | u64::from(rest.slept) << 1
+                | u64::from(rest.asked_once) << 2,
             u64::from(rest.culprit) << 16 | u64::from(rest.first_failure),
             signal(Some(rest.stop_signal)) << 8 | signal(rest.asked),
             rest.asked_at.0,
-            rest.back.0,
+            rest.lenient_until.0,
             rest.limit.0,
             rest.lame_until.0,
             u64::from(rest.running) << 32 | u64::from(rest.left),
             u64::from(rest.not_up),
-            u64::from(rest.next) << 16 | u64::from(rest.last),
+            u64::from(rest.first_to_start) << 16 | u64::from(rest.last_to_start),
             u64::from(rest.counts_from) << 16 | u64::from(rest.counts_to),
             rest.ignore_once,
         ]);
