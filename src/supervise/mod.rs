@@ -34,7 +34,7 @@ mod timers;
 mod watch;
 
 use alloc::vec::Vec;
-use core::mem::{ManuallyDrop, replace, take};
+use core::mem::{ManuallyDrop, replace};
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
@@ -215,6 +215,18 @@ enum Phase {
     Done,
 }
 
+/// Whether the terminal, or whoever does as it does, has stopped our children, and us with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suspension {
+    /// No, or somebody has continued us since.
+    None,
+    /// We stopped ourselves as we were asked, and passed that on: our children stop as well, which we see
+    /// no sooner than when somebody continues us.
+    PassedOn,
+    /// We have seen that a child was stopped.
+    Seen,
+}
+
 /// What is known of each service.
 struct Records<'p> {
     all: &'p mut [Record],
@@ -268,11 +280,7 @@ pub struct Supervisor<'p> {
     /// As in [`Surroundings`].
     init: bool,
     alone: bool,
-    /// We stopped ourselves together with our children.
-    suspended: bool,
-    /// We stopped ourselves as the terminal asked us, and passed that on: our children stop as well, which
-    /// we see no sooner than when somebody continues us.
-    slept: bool,
+    suspension: Suspension,
     /// Somebody has asked for the stop that goes on: whoever asks again wants it at once.
     asked_once: bool,
     /// What has been judged so far: the exit code, and whose end it is.
@@ -332,8 +340,7 @@ impl<'p> Supervisor<'p> {
             phase: Phase::Run,
             init: surroundings.init,
             alone: surroundings.alone,
-            suspended: false,
-            slept: false,
+            suspension: Suspension::None,
             asked_once: false,
             code: 0,
             culprit: NOBODY,
@@ -646,8 +653,8 @@ impl<'p> Supervisor<'p> {
 
     fn stopped(&mut self, pid: Pid, signal: Signal) {
         if !self.alone {
-            self.suspended = true;
-            if !take(&mut self.slept) {
+            let before = replace(&mut self.suspension, Suspension::Seen);
+            if before != Suspension::PassedOn {
                 self.act(Action::Suspend(pid, signal));
             }
             return;
@@ -703,8 +710,10 @@ impl<'p> Supervisor<'p> {
             let by = if from_kernel { arrived } else { Signal::STOP };
             self.act(Action::StopSelf(by));
         }
-        if sleeps || arrived == Signal::CONT {
-            (self.slept, self.suspended) = (sleeps, sleeps);
+        if sleeps {
+            self.suspension = Suspension::PassedOn;
+        } else if arrived == Signal::CONT {
+            self.suspension = Suspension::None;
         }
     }
 
@@ -729,7 +738,7 @@ impl<'p> Supervisor<'p> {
         }
         self.say_signal(Kind::PassedOn, signal);
         let mut groups = from_kernel;
-        if signal == Signal::CONT && self.suspended {
+        if signal == Signal::CONT && self.suspension != Suspension::None {
             // The terminal stopped whole groups.
             groups = true;
             if let Some(pid) = self.foreground_child() {

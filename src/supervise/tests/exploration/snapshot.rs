@@ -6,7 +6,7 @@
 
 use std::vec::Vec;
 
-use super::super::super::{End, Phase, Record, State, Supervisor};
+use super::super::super::{End, Phase, Record, State, Supervisor, Suspension};
 use crate::plan::{Key, Place, Plan, Style};
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
@@ -26,8 +26,7 @@ pub struct Snapshot {
 #[derive(Clone, Copy)]
 struct Rest {
     phase: Phase,
-    suspended: bool,
-    slept: bool,
+    suspension: Suspension,
     asked_once: bool,
     code: u8,
     culprit: Place,
@@ -65,8 +64,7 @@ impl Snapshot {
             phase,
             init: _,
             alone: _,
-            suspended,
-            slept,
+            suspension,
             asked_once,
             code,
             culprit,
@@ -98,8 +96,7 @@ impl Snapshot {
         let lame = *phase == Phase::LameDuck;
         let rest = Rest {
             phase: *phase,
-            suspended: *suspended,
-            slept: *slept,
+            suspension: *suspension,
             asked_once: *asked_once,
             code: *code,
             culprit: *culprit,
@@ -130,7 +127,7 @@ impl Snapshot {
         let rest = self.rest;
         supervisor.now = NOW;
         supervisor.phase = rest.phase;
-        (supervisor.suspended, supervisor.slept) = (rest.suspended, rest.slept);
+        supervisor.suspension = rest.suspension;
         (supervisor.asked_once, supervisor.code) = (rest.asked_once, rest.code);
         (supervisor.culprit, supervisor.stop_signal) = (rest.culprit, rest.stop_signal);
         (supervisor.asked, supervisor.asked_at) = (rest.asked, rest.asked_at);
@@ -152,9 +149,7 @@ impl Snapshot {
         let rest = self.rest;
         out.extend([
             rest.phase as u64 | u64::from(rest.code) << 8,
-            u64::from(rest.suspended)
-                | u64::from(rest.slept) << 1
-                | u64::from(rest.asked_once) << 2,
+            rest.suspension as u64 | u64::from(rest.asked_once) << 2,
             u64::from(rest.culprit) << 16 | u64::from(rest.first_failure),
             signal(Some(rest.stop_signal)) << 8 | signal(rest.asked),
             rest.asked_at.0,
