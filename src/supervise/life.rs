@@ -93,7 +93,7 @@ impl<'p> Supervisor<'p> {
         }
         let finished = record.state == State::Finishing;
         if !finished {
-            record.heir = 0;
+            record.named = 0;
             record.out_of_memory = out_of_memory;
             record.ended(self.now, self.plan, status);
         }

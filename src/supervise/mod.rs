@@ -440,7 +440,7 @@ impl<'p> Supervisor<'p> {
     }
 
     fn essential(&self, place: Place) -> Essential {
-        if self.is_only() {
+        if self.plan.pass_through() {
             return Essential::Yes;
         }
         self.spec(place).essential().unwrap_or(self.plan.until)
@@ -584,12 +584,12 @@ impl<'p> Supervisor<'p> {
         record.state == State::Launching && record.told.is_none() && !stops
     }
 
-    /// The process in which a service goes on when its own ends, or 0 if it goes on in none. Its own means
-    /// that its pid file may have another.
+    /// The process in which a service may go on when its own ends, which it or its pid file has named; 0 if
+    /// it has named none, or is to end. Where that is its own, its pid file may have another by now.
     pub fn heir(&self, place: Place) -> Pid {
         let record = self.services.see(place);
         match record.told {
-            None => record.heir,
+            None => record.named,
             Some(_) => 0,
         }
     }
@@ -612,11 +612,6 @@ impl<'p> Supervisor<'p> {
         };
         let record = self.services.see(place);
         record.running().then_some(record.pid)
-    }
-
-    /// Whether there is just one service, which has its signals to itself.
-    fn is_only(&self) -> bool {
-        self.plan.pass_through()
     }
 
     fn act(&mut self, action: Action) {

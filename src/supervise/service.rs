@@ -120,9 +120,9 @@ pub struct Record {
     pub(super) feeders: u32,
     /// It said that it is ready before we know its process.
     pub(super) said_ready: bool,
-    /// The process that its pid file or it itself named, which is its own from then on, or will be when its
-    /// own ends; 0 if none was.
-    pub(super) heir: Pid,
+    /// The last process that its pid file or it itself named: its own, or the one in which it goes on when
+    /// that ends; 0 if none was named.
+    pub(super) named: Pid,
     /// Why a daemon's process is not known yet.
     pub(super) missing: Kind,
     /// When its patience ends: to be up, for the watchdog, to stop, or to wait.
@@ -135,8 +135,9 @@ pub struct Record {
     pub(super) counted_from: Instant,
     /// How many these are.
     pub(super) starts: u16,
-    /// How often in a row it died quickly; while it is up, how many checks failed in a row.
+    /// How often in a row it died quickly.
     pub(super) quick: u8,
+    /// While it is up, how many checks of its health failed in a row.
     pub(super) sick: u16,
     /// How many stop signals of its own it has had.
     pub(super) steps: u8,
@@ -177,7 +178,7 @@ impl Record {
         ending: false,
         feeders: 0,
         said_ready: false,
-        heir: 0,
+        named: 0,
         missing: Kind::NoPidFile,
         limit: NEVER,
         check_at: NEVER,

@@ -65,7 +65,7 @@ impl Supervisor<'_> {
     }
 
     fn obey(&mut self, signal: Signal, from_kernel: bool) {
-        let Some(pid) = self.foreground_child().filter(|_| self.is_only()) else {
+        let Some(pid) = self.foreground_child().filter(|_| self.plan.pass_through()) else {
             return self.begin_stop(signal);
         };
         // The only service: its signals are its own business, and its end is the end.

@@ -126,7 +126,7 @@ impl Supervisor<'_> {
     fn main_is(&mut self, place: Place, pid: Pid) {
         let record = self.services.of(place);
         record.main = pid;
-        record.heir = pid;
+        record.named = pid;
         self.runs(place, pid);
     }
 
@@ -168,7 +168,7 @@ impl Supervisor<'_> {
             Notice::Extend(span) if heeded => {
                 record.limit = record.limit.max(self.now.after(span));
             }
-            Notice::Heir(pid) if runs => record.heir = pid,
+            Notice::Heir(pid) if runs => record.named = pid,
             // Its own process, or another service's, stays what it is.
             Notice::Main(pid) if runs && self.service_of(pid) == NOBODY => {
                 let before = self.services.see(place).pid;

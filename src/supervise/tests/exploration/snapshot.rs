@@ -230,7 +230,7 @@ fn numbers_of(record: &Record, out: &mut Vec<u64>) {
         record.fed,
         record.ending,
         record.said_ready,
-        record.heir != 0,
+        record.named != 0,
     ];
     let flags = flags
         .iter()
