@@ -25,8 +25,10 @@
 //! while its number is still its own: see [`Supervisor::needs_zombies`]).
 
 mod children;
+mod event;
 mod life;
 mod service;
+mod signals;
 mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -38,154 +40,14 @@ use core::mem::{ManuallyDrop, replace};
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Group, NOBODY, Place, Plan, Restart, StartFault, Style};
+use crate::plan::{Essential, NOBODY, Place, Plan, Restart, Style};
 use crate::words::Pid;
-use crate::words::exit::Status;
 use crate::words::list::room;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::{Instant, NEVER, Span};
+pub use event::{Action, Event, Finding, News, Next, Notice};
 pub use service::{End, Record, State};
-
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The service that [`Supervisor::next`] named runs.
-    Started(Pid),
-    /// The service that [`Supervisor::next`] named could not be started.
-    NotStarted(StartFault),
-    /// A child ended. If [`Supervisor::needs_zombies`], it is reaped after this step.
-    Ended {
-        /// Which.
-        pid: Pid,
-        /// How.
-        status: Status,
-        /// The kernel has killed something for memory since the last time.
-        out_of_memory: bool,
-    },
-    /// The process of the service that has the terminal was stopped by a signal of the terminal.
-    Stopped(Pid, Signal),
-    /// Every zombie there was has been reaped.
-    Reaped {
-        /// Whether we have a child left.
-        left: bool,
-    },
-    /// A signal arrived.
-    Signal {
-        /// Which.
-        signal: Signal,
-        /// The kernel sent it: a key was pressed, a terminal was resized or hung up.
-        from_kernel: bool,
-        /// It is `--parent-death`'s, and the parent is gone.
-        parent_died: bool,
-    },
-    /// What [`Action::Rest`] means cannot be found: there is no `/proc`.
-    OutOfReach,
-    /// What [`Action::Check`] asked for has been found out.
-    Checked(Place, Finding),
-    /// A service said something on its readiness pipe or its notify socket.
-    Noticed(Place, Notice),
-    /// Time passed. Only this has a deadline come: all that happened before it must be told first, however
-    /// late that is.
-    Time,
-}
-
-/// What a check found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
-    /// It is as it should be.
-    Good,
-    /// It is not; of a pid file: it is not there, or not a number.
-    Bad,
-    /// The pid file names a process that is not our child.
-    Stranger,
-    /// We have no child that the pid file could come to name.
-    Nobody,
-    /// The pid file names this child of ours, which may be another service's process.
-    Main(Pid),
-}
-
-/// What a service says of itself (s6's notification-fd, sd_notify(3)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// It is ready: a newline on its descriptor, or `READY=1`.
-    Ready,
-    /// `STOPPING=1`: it ends of its own accord.
-    Stopping,
-    /// `WATCHDOG=1`: it is alive.
-    Alive,
-    /// `WATCHDOG=trigger`: it is not.
-    Trigger,
-    /// `EXTEND_TIMEOUT_USEC=`: what it does now may take this long from now on.
-    Extend(Span),
-    /// `WATCHDOG_USEC=`: from now on the watchdog waits this long.
-    Watchdog(Span),
-    /// `MAINPID=`: this child of ours is its process, unless it is another service's.
-    Main(Pid),
-    /// The same of a process that is not our child yet.
-    Heir(Pid),
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Check a service once, and report with [`Event::Checked`]: its pid file while it is
-    /// [`State::Launched`], its readiness before it is up, else its health.
-    Check(Place),
-    /// Give that check up: what it finds is of no interest any more.
-    Uncheck(Place),
-    /// Send a signal to a child that has not been reaped.
-    Signal {
-        /// Its process.
-        pid: Pid,
-        /// To its whole process group.
-        group: bool,
-        /// Which signal.
-        signal: Signal,
-    },
-    /// Close the standard input that other services had: whoever reads it comes to its end.
-    CloseInput(Place),
-    /// Send CONT to a child if it is stopped: it would never see its stop signal.
-    Wake(Pid),
-    /// Send TERM or KILL to everything that is left: as PID 1 that is everybody, else our descendants. After
-    /// TERM goes CONT, and the groups that [`Supervisor::was_told`] knows have had it.
-    Rest(Signal),
-    /// Reap what there is, and report with [`Event::Reaped`].
-    Look,
-    /// Give a child's group the terminal, and CONT if that worked.
-    Foreground(Pid),
-    /// The terminal stopped a child: stop ourselves with it, if that is for us to do.
-    Suspend(Pid, Signal),
-    /// We go on: give a child's group the terminal if we have it, before it gets CONT.
-    Resume(Pid),
-    /// Stop ourselves by this signal.
-    StopSelf(Signal),
-    /// Say something.
-    Say(Message),
-    /// Tell whoever watches us, at our own `NOTIFY_SOCKET`.
-    Announce(News),
-}
-
-/// What is told upward (sd_notify(3)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// All essential services are up.
-    Ready,
-    /// The stop has begun.
-    Stopping,
-}
-
-/// What the edge is to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Next {
-    /// Start this service, or its `finish` command while it is [`State::Finishing`], and report
-    /// with [`Event::Started`] or [`Event::NotStarted`].
-    Start(usize),
-    /// Wait for an event, at the longest until then.
-    Wait(Option<Instant>),
-    /// Leave with this exit code.
-    Exit(u8),
-}
+use signals::Suspension;
 
 /// What the supervisor must know of its surroundings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,18 +75,6 @@ enum Phase {
     Rest,
     Killing,
     Done,
-}
-
-/// Whether the terminal, or whoever does as it does, has stopped our children, and us with them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Suspension {
-    /// No, or somebody has continued us since.
-    None,
-    /// We stopped ourselves as we were asked, and passed that on: our children stop as well, which we see
-    /// no sooner than when somebody continues us.
-    PassedOn,
-    /// We have seen that a child was stopped.
-    Seen,
 }
 
 /// What is known of each service.
@@ -644,105 +494,6 @@ impl<'p> Supervisor<'p> {
             service,
             ..Message::of(kind)
         });
-    }
-
-    fn stopped(&mut self, pid: Pid, signal: Signal) {
-        if !self.alone {
-            let before = replace(&mut self.suspension, Suspension::Seen);
-            if before != Suspension::PassedOn {
-                self.act(Action::Suspend(pid, signal));
-            }
-            return;
-        }
-        if signal == Signal::TSTP {
-            // Nobody is there to say `fg`: Ctrl-Z has no lasting effect.
-            self.send(pid, true, Signal::CONT);
-        } else {
-            // It wants the terminal that is meant for it, and somebody else has it.
-            self.act(Action::Foreground(pid));
-        }
-    }
-
-    fn signal(&mut self, arrived: Signal, from_kernel: bool, parent_died: bool) {
-        self.say_signal(Kind::Received, arrived);
-        if arrived == Signal::CHLD {
-            // Our own business; only dumb-init says it.
-            return;
-        }
-        let bit = SignalSet::NONE.with(arrived).0;
-        let ignored = self.ignore_once.0 & bit != 0;
-        self.ignore_once.0 &= !bit;
-        let mut route = if ignored { None } else { self.route(arrived) };
-        if self.alone && from_kernel {
-            // Ctrl-Z: nobody could say `fg`. dumb-init takes it as STOP.
-            route = route.filter(|signal| *signal != Signal::TSTP && *signal != Signal::STOP);
-        }
-        match route {
-            None => {
-                self.say_signal(Kind::Dropped, arrived);
-                if self.plan.style != Style::DumbInit {
-                    return;
-                }
-            }
-            Some(signal) if self.services.all.is_empty() => {
-                // Pause (catatonit -P, the pause container).
-                if signal == Signal::TERM || signal == Signal::INT {
-                    self.phase = Phase::Done;
-                }
-                return;
-            }
-            Some(signal) if parent_died || SignalSet::STOP.has(signal) => {
-                self.stop_asked(signal, from_kernel);
-            }
-            Some(signal) => self.pass_on(signal, from_kernel),
-        }
-        // Whoever presses Ctrl-Z means us too, where the child cannot stop us by stopping itself;
-        // dumb-init stops itself for anybody, whatever becomes of the signal.
-        let sleeps = SignalSet::TERMINAL_STOPS.has(arrived)
-            && !self.alone
-            && (from_kernel || self.plan.style == Style::DumbInit);
-        if sleeps {
-            let by = if from_kernel { arrived } else { Signal::STOP };
-            self.act(Action::StopSelf(by));
-        }
-        if sleeps {
-            self.suspension = Suspension::PassedOn;
-        } else if arrived == Signal::CONT {
-            self.suspension = Suspension::None;
-        }
-    }
-
-    /// What a signal is taken as, said where that is another one.
-    #[inline(never)]
-    fn route(&mut self, signal: Signal) -> Option<Signal> {
-        let route = self.plan.routes.get(signal);
-        if let Some(to) = route.filter(|to| *to != signal) {
-            self.say(Message {
-                to: to.number(),
-                ..Message::of_signal(Kind::Rewritten, signal)
-            });
-        }
-        route
-    }
-
-    /// Passes a signal on to every running service.
-    fn pass_on(&mut self, signal: Signal, from_kernel: bool) {
-        if from_kernel && self.plan.setup.group == Group::Ours {
-            // The child is in our group: the terminal has told it already.
-            return;
-        }
-        self.say_signal(Kind::PassedOn, signal);
-        let mut groups = from_kernel;
-        if signal == Signal::CONT && self.suspension != Suspension::None {
-            // The terminal stopped whole groups.
-            groups = true;
-            if let Some(pid) = self.foreground_child() {
-                self.act(Action::Resume(pid));
-            }
-        }
-        for place in self.places() {
-            self.pass_to(place, signal, groups);
-        }
     }
 
     /// Acts on the deadlines that have come. One service at a time, which bounds what one step does:

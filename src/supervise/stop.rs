@@ -186,16 +186,6 @@ impl Supervisor<'_> {
         self.running == 0 && self.first_to_start == NOBODY
     }
 
-    /// Sends a service a signal that came to us. A key is pressed for a whole group.
-    pub(super) fn pass_to(&mut self, place: Place, signal: Signal, from_kernel: bool) {
-        let record = self.services.see(place);
-        // A `finish` command is at its end anyway, and has its own time for that.
-        if record.has_process() && record.state != State::Finishing {
-            let group = from_kernel | self.by_group(self.spec(place));
-            self.send(record.pid, group, signal);
-        }
-    }
-
     /// Kills a service.
     pub(super) fn kill(&mut self, place: Place) {
         let record = self.services.of(place);
@@ -265,7 +255,7 @@ impl Supervisor<'_> {
     }
 
     /// Whether a service's signals go to its process group.
-    fn by_group(&self, spec: Spec) -> bool {
+    pub(super) fn by_group(&self, spec: Spec) -> bool {
         match spec.get(Key::Kill) {
             Some(said) => said.number > 0,
             None => self.plan.group,
