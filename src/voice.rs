@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `%s` `%g` | the service's name, its program as it was given |
 //! | `%j` | what could not be done: a key of its section with its value |
+//! | `%0` … | other keys with their values: see [`KEYS`] |
+//! | `%w` | what the last check found |
 //! | `%p` `%o` | the process concerned, our own |
 //! | `%c` | the exit code of a process, or the signal's number that killed it |
 //! | `%S` `%N` | a signal, its number |
@@ -61,22 +63,35 @@ const PIDLET: Text = text!(
 1cannot signal process %p: %e
 2%i%r; container exits %x
 3%s (pid %p) is up after %t
-1%s (pid %p) was not ready within %y: stopped
+1%s (pid %p) was not ready within %y: stopped (%0: %w)
 1%s (pid %p) was not in the background within %y: stopped
 1%s (pid %p) did not stop by itself within %b: stopped
-1%s (pid %p) is not well: stopped
-1%s (pid %p) let its watchdog wait: stopped
-1%s left no pid file within %y
-1%s: its pid file names a process that is not its own
+1%s (pid %p) is not well: stopped (%1: %w)
+1%s (pid %p) let its watchdog wait: stopped (%2)
+1%s left no %3 within %y
+1%s: %3 names a process that is not its own
 1%s left no process in the background
 1%r; starts again in %d
-1%s was started too often: it is not started again
+1%s was started too often (%4): it is not started again
 3%s is not started: %a, which it is after, will never be up
-1%s: cannot run its finish command: %e
+1%s: cannot run %5: %e
 3%s: cannot run its check: %e
 0%s: %j: %e
 "
 );
+
+/// How much is said of a word of a key's value: a script must not push out what comes behind it.
+const WORD_BYTES_MAX: usize = 200;
+
+/// The keys that stand in a template as `%0`, `%1` and so on.
+const KEYS: [Key; 6] = [
+    Key::Ready,
+    Key::Health,
+    Key::Watchdog,
+    Key::Pidfile,
+    Key::Tries,
+    Key::Finish,
+];
 
 /// What a template may speak of.
 struct Facts<'s, 'p> {
@@ -214,6 +229,12 @@ impl Facts<'_, '_> {
             b'a' => _ = line.put_service(plan, record.cause.into()),
             b'g' => line.put_program(plan, service),
             b'j' => self.put_key(line),
+            b'0'..=b'5' => {
+                if let Some(key) = KEYS.get(usize::from(code - b'0')) {
+                    self.put_said(line, *key);
+                }
+            }
+            b'w' => _ = line.put_errno(record.why),
             b'p' => _ = line.put_number((record.main | message.pid).into()),
             b'o' => _ = line.put_number(self.own.into()),
             b'c' | b'N' => _ = line.put_number(self.number().into()),
@@ -266,11 +287,19 @@ impl Facts<'_, '_> {
             ..
         }) = self.record.end
         {
-            line.put_bytes(key.name());
-            for word in self.plan.spec(self.message.service.into()).words(key) {
-                line.put(text!(" \"")).put_bytes(word.to_bytes());
-                line.push(b'"');
-            }
+            self.put_said(line, key);
+        }
+    }
+
+    /// Writes a key of the service's section with what it says.
+    #[inline(never)]
+    fn put_said(&self, line: &mut Line, key: Key) {
+        line.put_bytes(key.name());
+        for word in self.plan.spec(self.message.service.into()).words(key) {
+            let word = word.to_bytes();
+            line.put(text!(" \""));
+            line.put_bytes(word.get(..WORD_BYTES_MAX).unwrap_or(word));
+            line.push(b'"');
         }
     }
 }

@@ -155,7 +155,9 @@ fn where_orphans_do_not_come_to_us_a_daemon_is_not_said_to_be_gone() {
     let subreaper = Some(libc::PR_SET_CHILD_SUBREAPER);
     let run = without(Mode::Child, libc::SYS_prctl, subreaper, libc::EPERM);
     let ended = run.args(["-c", &plan]).output();
-    let reason = "pidlet: web: its pid file names a process that is not its own; container exits 1";
+    let reason = format!(
+        "pidlet: web: pidfile \"{file}\" names a process that is not its own; container exits 1"
+    );
     assert_eq!(ended.last_line(), reason, "{ended}");
 }
 

@@ -146,7 +146,7 @@ fn why_a_service_starts_again_is_said_at_once_and_once() {
         (
             "run = sleep 1000\nready = tcp:1\nready-timeout = 20ms",
             143,
-            "was not ready within 20ms: stopped;",
+            "was not ready within 20ms: stopped (ready \"tcp:1\": ",
         ),
     ] {
         let restart = "restart = always\nbackoff = 1ms\ntries = 2 in 60s";

@@ -670,11 +670,63 @@ time.sleep(1000)
     });
 }
 
+/// What a server answers, how it is asked, and what is said of that.
+const FOUND: [(&str, &str, &str); 9] = [
+    (
+        "HTTP/1.1 503 No\\r\\n\\r\\n",
+        "http://127.0.0.1:8080/",
+        "error 503",
+    ),
+    ("", "http://127.0.0.1:8080/", "Protocol error"),
+    (
+        "SSH-2.0-OpenSSH_9.2p1",
+        "http://127.0.0.1:8080/",
+        "Protocol error",
+    ),
+    ("", "tcp:8081", "Connection refused"),
+    ("", "unix:TEMP/none", "No such file or directory"),
+    ("", "file:TEMP/web/none", "Not a directory"),
+    ("", "exec:/no/such", "No such file or directory"),
+    ("", "exec:TEMP/fails", "error 7"),
+    ("", "notify", "Timer expired"),
+];
+
 #[test]
-fn a_command_that_is_not_there_is_no_readiness() {
-    let web = Web::shell("exec sleep 1000\n").keys("ready = exec:/no/such\nready-timeout = 200ms");
+fn what_the_last_check_found_is_said() {
+    // A server may take long to start, so that all of them wait side by side.
+    let mut inits = Vec::new();
     for mode in Mode::BOTH {
-        ends_for(web.start(mode), "was not ready within 200ms: stopped");
+        for (answer, ready, found) in FOUND {
+            let server = format!(
+                "
+s = socket.create_server(('127.0.0.1', 8080))
+while True:
+    c, _ = s.accept()
+    c.recv(1000)
+    c.send(b'{answer}')
+    c.close()
+"
+            );
+            let web = Web::python(&server).keys(&format!("ready = {ready}\nready-timeout = 5s"));
+            web.temp.write("fails", "#!/bin/sh\nexit 7\n", 0o755);
+            let ready = ready.replace("TEMP/", &web.temp.join(""));
+            let fault = format!("was not ready within 5s: stopped (ready \"{ready}\": {found})");
+            inits.push((web.start_apart(mode), fault, web));
+        }
+    }
+    for (init, fault, _web) in inits {
+        let ended = ends_for(init, &fault);
+        assert!(ended.last_line().contains(&fault), "{ended}");
+    }
+}
+
+#[test]
+fn a_command_that_does_not_end_is_no_readiness() {
+    let web = Web::shell("exec sleep 1000\n");
+    let web = web.keys("ready = exec:sleep 1000\nready-timeout = 200ms");
+    for mode in Mode::BOTH {
+        let fault = "stopped (ready \"exec:sleep\" \"1000\": Timer expired)";
+        ends_for(web.start(mode), fault);
     }
 }
 
@@ -708,11 +760,16 @@ fn who_is_not_well_any_more_is_stopped() {
             let init = web.start(mode);
             init.wait_says("next");
             init.send("\n");
-            inits.push((init, web, listener));
+            inits.push((init, health, web, listener));
         }
     }
-    for (init, _web, _listener) in inits {
-        ends_for(init, "is not well: stopped");
+    for (init, health, _web, _listener) in inits {
+        let found = match health {
+            "exec:test -e TEMP/well" => "\": error 1)",
+            _ => "/well\": No such file or directory)",
+        };
+        let ended = ends_for(init, "is not well: stopped (health \"");
+        assert!(ended.last_line().contains(found), "{ended}");
     }
 }
 
@@ -737,7 +794,7 @@ time.sleep(1000)
     });
     for (init, _web) in inits {
         init.wait_says("silent");
-        ends_for(init, "let its watchdog wait: stopped");
+        ends_for(init, "let its watchdog wait: stopped (watchdog \"3s\")");
     }
     for mode in Mode::BOTH {
         let web = Web::python(trigger).keys("watchdog = 1h");
@@ -1050,7 +1107,7 @@ time.sleep(1000)
         (web.start(mode), web)
     });
     for (init, _web) in inits {
-        let fault = "other: its pid file names a process that is not its own";
+        let fault = "/pid\" names a process that is not its own";
         ends_for(init, fault);
     }
 }
@@ -1090,7 +1147,7 @@ fn a_pid_file_names_no_check() {
             "ready = exec:TEMP/check\n[other]\ntype = daemon\nrun = sh -c '{wait}'\n\
             pidfile = TEMP/pid\nready-timeout = 4s"
         ));
-        let fault = "other: its pid file names a process that is not its own";
+        let fault = "/pid\" names a process that is not its own";
         ends_for(web.start(mode), fault);
     }
 }
@@ -1190,9 +1247,9 @@ while not os.path.exists('said'): time.sleep(0.01)
 #[test]
 fn a_daemon_without_a_good_pid_file_is_a_failure() {
     // A shell may take a second to start, so that all of them wait side by side.
-    let nothing = "left no pid file within 5s";
+    let nothing = "/pid\" within 5s";
     let nobody = "left no process in the background";
-    let stranger = "its pid file names a process that is not its own";
+    let stranger = "/pid\" names a process that is not its own";
     let mut inits = Vec::new();
     for mode in Mode::BOTH {
         for (script, fault) in [

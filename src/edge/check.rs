@@ -98,7 +98,7 @@ impl Checks {
     /// connection is watched with [`Token::Check`].
     pub fn begin(&mut self, place: Place, probe: &Probe, reactor: &mut Reactor) {
         let finding = match probe {
-            Probe::File(path) => Some(good(raw::exists(path))),
+            Probe::File(path) => Some(good(raw::find(path))),
             _ => self.connect(place, probe, reactor),
         };
         self.found(place, finding);
@@ -115,7 +115,7 @@ impl Checks {
         // Each change is told once, so that the room to write does not wake us for ever.
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
         let watched = reactor.watch(check.fd, Token::Check(place.into()), flags);
-        (!watched).then_some(Finding::Bad)
+        (!watched).then_some(Finding::Bad(Errno::NOMEM))
     }
 
     /// The connection of a service's [`Token::Check`] is ready. It may be an old one's.
@@ -157,7 +157,13 @@ impl Checks {
             return false;
         };
         self.give_up(place);
-        self.found(place, Some(good(status == Status::Exited(0))));
+        self.found(
+            place,
+            Some(match status.code() {
+                0 => Finding::Good,
+                code => Finding::Bad(Errno::foreign(code.into())),
+            }),
+        );
         true
     }
 
@@ -277,11 +283,13 @@ impl Check {
             match raw::connect(self.fd, &name).map_err(|errno| u32::from(errno.0)) {
                 Ok(()) | Err(EISCONN) => (),
                 Err(EINPROGRESS | EALREADY) => return None,
-                Err(_) => return Some(Finding::Bad),
+                Err(errno) => return Some(Finding::Bad(Errno(errno as u16))),
             }
             match *probe {
                 Probe::Http { host, path, .. } => self.ask(host, path),
-                Probe::Tcp(address) => return Some(good(!is_own_port(self.fd, address.port))),
+                Probe::Tcp(address) if is_own_port(self.fd, address.port) => {
+                    return Some(Finding::Bad(Errno::CONNREFUSED));
+                }
                 _ => return Some(Finding::Good),
             }
         }
@@ -294,7 +302,7 @@ impl Check {
             let begin = usize::from(self.seen);
             let good = |at| answer.get(at).is_some_and(|byte| http::is_good(at, *byte));
             if len == END || !(begin..begin + len as usize).all(good) {
-                return Some(Finding::Bad);
+                return Some(Finding::Bad(http::fault(&answer)));
             }
             self.seen += len as u8;
         }
@@ -358,8 +366,11 @@ pub fn close(fd: &mut c_int) {
     }
 }
 
-fn good(is: bool) -> Finding {
-    if is { Finding::Good } else { Finding::Bad }
+fn good(errno: Errno) -> Finding {
+    match errno {
+        Errno(0) => Finding::Good,
+        errno => Finding::Bad(errno),
+    }
 }
 
 /// Whether a connection comes from this port, too: where nobody listens on a port that the kernel

@@ -398,21 +398,21 @@ pub fn write(fd: c_int, text: &[u8]) -> Result<(), Errno> {
     done(unsafe { syscall(sys::__NR_write, [fd as usize, place, size]) })
 }
 
-/// Whether a file is there.
-pub fn exists(path: &CStr) -> bool {
+/// What keeps a file from being there: nothing if it is.
+pub fn find(path: &CStr) -> Errno {
     may(HERE, path, sys::F_OK)
 }
 
 /// Whether a file is there that we may execute; a relative path begins in a directory.
 pub fn may_execute(directory: c_int, path: &CStr) -> bool {
-    may(directory, path, sys::X_OK)
+    may(directory, path, sys::X_OK) == Errno(0)
 }
 
 #[inline(never)]
-fn may(directory: c_int, path: &CStr, what: u32) -> bool {
+fn may(directory: c_int, path: &CStr, what: u32) -> Errno {
     let (path, what) = (path.as_ptr() as usize, what as usize);
     // SAFETY: the path is a C string.
-    unsafe { syscall(sys::__NR_faccessat, [directory as usize, path, what]) == 0 }
+    errno(unsafe { syscall(sys::__NR_faccessat, [directory as usize, path, what]) })
 }
 
 // On 32-bit architectures the first calls had 32 bits for a size.

@@ -442,7 +442,7 @@ impl Attempt<'_> {
     /// Executes a file, or only looks whether it is there.
     fn make(&mut self, path: &CStr, execute: bool) -> Errno {
         if !execute {
-            return if raw::exists(path) {
+            return if raw::find(path) == Errno(0) {
                 FOUND
             } else {
                 Errno::NOENT

@@ -10,9 +10,10 @@ use crate::edge::reactor::NONE;
 use crate::edge::spawn::What;
 use crate::edge::{check, notify, process, reap};
 use pidlet::message::{Kind, Message};
-use pidlet::plan::{Key, NOBODY, Place, Probe, StartFault};
+use pidlet::plan::{Key, NOBODY, Place, Probe};
 use pidlet::supervise::{Event, Finding, Notice, State};
 use pidlet::words::Pid;
+use pidlet::words::errno::Errno;
 use pidlet::words::text::Line;
 
 /// How many messages are heard before everybody else has his turn again.
@@ -97,18 +98,20 @@ impl<'p> Init<'p> {
             },
             Some(Probe::Exec(_)) => {
                 let what = What::Check(self.checked(place));
+                let mut errno = Errno(0);
                 match self.launch(place.into(), what, NONE) {
                     Event::Started(pid) => return self.checks.started(place, pid),
-                    Event::NotStarted(StartFault { errno, .. }) => self.say(Message {
-                        errno,
-                        ..Message::about(Kind::NotChecked, place)
-                    }),
+                    Event::NotStarted(fault) => errno = fault.errno,
                     _ => (),
                 }
-                Finding::Bad
+                self.say(Message {
+                    errno,
+                    ..Message::about(Kind::NotChecked, place)
+                });
+                Finding::Bad(errno)
             }
             Some(probe) => return self.checks.begin(place, &probe, &mut self.reactor),
-            None => Finding::Bad,
+            None => Finding::Bad(Errno(0)),
         };
         self.checks.found(place, Some(finding));
     }
@@ -125,10 +128,10 @@ impl<'p> Init<'p> {
     pub(super) fn pid_file(&self, place: Place) -> Finding {
         let spec = self.plan.spec(place.into());
         let Some(path) = spec.word(Key::Pidfile) else {
-            return Finding::Bad;
+            return Finding::MISSING;
         };
         match check::pid_file(path) {
-            0 => Finding::Bad,
+            0 => Finding::MISSING,
             pid if self.may_become(place, pid) => Finding::Main(pid),
             _ => Finding::Stranger,
         }

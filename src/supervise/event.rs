@@ -5,6 +5,7 @@ use super::{State, Supervisor};
 use crate::message::Message;
 use crate::plan::{Place, StartFault};
 use crate::words::Pid;
+use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{Instant, Span};
@@ -57,14 +58,19 @@ pub enum Event {
 pub enum Finding {
     /// It is as it should be.
     Good,
-    /// It is not; of a pid file: it is not there, or not a number.
-    Bad,
+    /// It is not, and why; of a pid file: it is not there, or not a number.
+    Bad(Errno),
     /// The pid file names a process that is not our child.
     Stranger,
     /// We have no child that the pid file could come to name.
     Nobody,
     /// The pid file names this child of ours, which may be another service's process.
     Main(Pid),
+}
+
+impl Finding {
+    /// A file is not there.
+    pub const MISSING: Finding = Finding::Bad(Errno::NOENT);
 }
 
 /// What a service says of itself (s6's notification-fd, sd_notify(3)).

@@ -4,6 +4,7 @@ use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
 use crate::plan::{Essential, Key, NOBODY, Place, Restart, Spec, StartFault, Type};
 use crate::words::Pid;
+use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{NEVER, Span};
@@ -60,6 +61,7 @@ impl<'p> Supervisor<'p> {
         (record.up, record.said_ready, record.group_told) = (false, false, false);
         (record.fault, record.told, record.steps) = (None, None, 0);
         record.watchdog = self.plan.span(place, Key::Watchdog);
+        record.why = Errno::TIME;
         self.say_about(Kind::Started, place);
         if kind == Type::Service {
             self.wait_until_up(place);

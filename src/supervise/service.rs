@@ -3,6 +3,7 @@
 use crate::message::Kind;
 use crate::plan::{Key, NOBODY, Place, Plan, StartFault, Step, Style, Type};
 use crate::words::Pid;
+use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{Instant, NEVER, Span};
@@ -85,6 +86,8 @@ pub struct Record {
     pub up: bool,
     /// What is wrong with it, so that we stopped it.
     pub fault: Option<Kind>,
+    /// What the last check that failed found; as long as there is none, that time passed.
+    pub why: Errno,
     /// The kernel killed something for memory just when it ended.
     pub out_of_memory: bool,
     /// We killed it, because it did not stop within its time or was told twice.
@@ -161,6 +164,7 @@ impl Record {
         failed: false,
         up: false,
         fault: None,
+        why: Errno::TIME,
         out_of_memory: false,
         killed: false,
         group_told: false,

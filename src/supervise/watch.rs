@@ -7,6 +7,7 @@ use super::{Action, Finding, Notice, Phase, State, Supervisor};
 use crate::message::Kind;
 use crate::plan::{Key, NOBODY, Place};
 use crate::words::Pid;
+use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::time::{NEVER, Span};
 
@@ -49,7 +50,7 @@ impl Supervisor<'_> {
     pub(super) fn check_due(&mut self, place: Place) {
         if self.services.see(place).checking {
             self.act(Action::Uncheck(place));
-            self.checked(place, Finding::Bad);
+            self.checked(place, Finding::Bad(Errno::TIME));
         } else {
             self.check_once(place);
         }
@@ -76,6 +77,9 @@ impl Supervisor<'_> {
             return;
         }
         let good = finding == Finding::Good;
+        if let Finding::Bad(why) = finding {
+            record.why = why;
+        }
         let mut wait = record.delay;
         record.delay = Span(wait.0.min(LAST_INTERVAL.0 / 2) * 2);
         match (record.state, finding) {

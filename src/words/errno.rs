@@ -7,8 +7,8 @@ use super::packed::Text;
 pub struct Errno(pub u16);
 
 /// The texts of strerror(3) in the order of the numbers, a line each; a number without a text is
-/// shown as a number. Behind 40 come 80, 116 and 122. One text, because a table of them would cost
-/// 16 bytes of pointers and lengths and a relocation a row.
+/// shown as a number. Behind 40 come 62, 71, 80, 111, 116 and 122. One text, because a table of them
+/// would cost 16 bytes of pointers and lengths and a relocation a row.
 const TEXTS: Text = text!(
     "\
 Operation not permitted
@@ -51,10 +51,16 @@ File name too long
 Function not implemented
 
 Too many levels of symbolic links
+Timer expired
+Protocol error
 Accessing a corrupted shared library
+Connection refused
 Stale file handle
 Disk quota exceeded"
 );
+
+/// The bit of what is no error of the kernel's: it has no text.
+const FOREIGN: u16 = 1 << 12;
 
 impl Errno {
     /// Operation not permitted.
@@ -75,6 +81,8 @@ impl Errno {
     pub const EXIST: Errno = Errno(17);
     /// Too many open files.
     pub const MFILE: Errno = Errno(24);
+    /// Cannot allocate memory.
+    pub const NOMEM: Errno = Errno(12);
     /// Permission denied.
     pub const ACCES: Errno = Errno(13);
     /// Invalid argument.
@@ -85,6 +93,12 @@ impl Errno {
     pub const NOSYS: Errno = Errno(38);
     /// Too many levels of symbolic links.
     pub const LOOP: Errno = Errno(40);
+    /// Timer expired.
+    pub const TIME: Errno = Errno(62);
+    /// Protocol error.
+    pub const PROTO: Errno = Errno(71);
+    /// Connection refused.
+    pub const CONNREFUSED: Errno = Errno(111);
     /// Stale file handle.
     pub const STALE: Errno = Errno(116);
     /// Not a directory.
@@ -94,13 +108,26 @@ impl Errno {
     /// File too large.
     pub const FBIG: Errno = Errno(27);
 
+    /// An error that the kernel has no number for: what a program exited with, or a server answered.
+    pub const fn foreign(number: u16) -> Errno {
+        Errno(number | FOREIGN)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u16 {
+        self.0 & !FOREIGN
+    }
+
     /// What strerror(3) says of it, where we have the text.
     pub fn text(self) -> Option<Text> {
         let place = match self.0 {
             number @ 1..=40 => number - 1,
-            80 => 40,
-            116 => 41,
-            122 => 42,
+            62 => 40,
+            71 => 41,
+            80 => 42,
+            111 => 43,
+            116 => 44,
+            122 => 45,
             _ => return None,
         };
         Some(TEXTS.line(place.into())).filter(|text| !text.is_empty())
@@ -130,6 +157,6 @@ mod tests {
             );
             seen += 1;
         }
-        assert_eq!(seen, 28);
+        assert_eq!(seen, 31);
     }
 }

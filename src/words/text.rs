@@ -201,7 +201,9 @@ impl Line {
     pub fn put_errno(&mut self, errno: Errno) -> &mut Line {
         match errno.text() {
             Some(text) => self.put(text),
-            None => self.put(text!("error ")).put_number(u64::from(errno.0)),
+            None => self
+                .put(text!("error "))
+                .put_number(u64::from(errno.number())),
         }
     }
 
@@ -311,6 +313,7 @@ mod tests {
             "No such file or directory\n",
         );
         check(|line| _ = line.put_errno(Errno(999)), "error 999\n");
+        check(|line| _ = line.put_errno(Errno::foreign(2)), "error 2\n");
     }
 
     #[test]

@@ -218,9 +218,9 @@ impl Journal {
             return Some(Claim::TooOften(place));
         }
         let missing = [
-            " left no pid file within ",
+            " left no pidfile ",
             " left no process in the background",
-            ": its pid file names",
+            ": pidfile ",
         ];
         if missing.iter().any(|text| rest.starts_with(text)) {
             return Some(Claim::Ended(place, None, How::NoPidFile, tail));
@@ -304,7 +304,7 @@ fn how(said: &str) -> Option<How> {
         "was not in the background within ",
         "did not stop by itself within ",
     ];
-    let fault = faults.iter().any(|fault| said.starts_with(fault)) && said.ends_with(": stopped");
+    let fault = faults.iter().any(|fault| said.starts_with(fault)) && said.contains(": stopped");
     fault.then_some(How::Fault)
 }
 

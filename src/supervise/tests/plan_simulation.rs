@@ -293,7 +293,7 @@ impl<'p> Simulation<'p> {
 
     fn finding(&mut self, service: usize) -> Finding {
         if !self.is(service, State::Launched) {
-            return [Finding::Good, Finding::Good, Finding::Bad][self.random.below(3) as usize];
+            return [Finding::Good, Finding::Good, Finding::MISSING][self.random.below(3) as usize];
         }
         let main = self.mains[service];
         let alive = |pid: Pid| self.processes.iter().any(|process| process.pid == pid);
@@ -305,7 +305,7 @@ impl<'p> Simulation<'p> {
             }
             // Where others run it is not known that nothing is left of it.
             None if self.processes.is_empty() && self.random.one_in(2) => Finding::Nobody,
-            _ => [Finding::Bad, Finding::Stranger][self.random.below(2) as usize],
+            _ => [Finding::MISSING, Finding::Stranger][self.random.below(2) as usize],
         }
     }
 

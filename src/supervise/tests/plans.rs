@@ -406,7 +406,8 @@ fn tries_bound_the_starts() {
 fn not_ready_in_time_is_a_failure() {
     let mut world = planned(&[(&[], NOTIFY), (&[0], SERVICE)], nothing);
     world.play("start a\n59999ms\n1ms => a:TERM a:CONT\na exits 0 => look\ngone => exit 1");
-    world.last_line("a (pid 100) was not ready within 60s: stopped; container exits 1");
+    let reason = "a (pid 100) was not ready within 60s: stopped (ready \"notify\": Timer expired)";
+    world.last_line(&std::format!("{reason}; container exits 1"));
     assert_eq!(world.lines.len(), 2, "it is said once, and at the end");
     // What starts a daemon, and does not end.
     let mut world = planned(&[(&[], DAEMON)], nothing);
@@ -428,10 +429,10 @@ fn not_ready_in_time_is_a_failure() {
 fn checks_are_repeated_only_until_it_is_up() {
     let mut world = planned(&[(&[], TCP), (&[0], SERVICE)], nothing);
     world.play("start a => check 0");
-    assert_eq!(world.finds("a", Finding::Bad), "");
+    assert_eq!(world.finds("a", Finding::MISSING), "");
     for interval in [20, 40, 80, 160, 320, 640, 1000, 1000] {
         world.play(&format!("{}ms\n1ms => check 0", interval - 1));
-        world.finds("a", Finding::Bad);
+        world.finds("a", Finding::MISSING);
     }
     world.play("1s => check 0\n4999ms");
     // One that takes too long is a bad one.
@@ -455,16 +456,16 @@ fn an_unhealthy_service_is_stopped_and_has_failed() {
         "health = tcp:1\nhealth-every = 10s\nhealth-tries = 2\nrestart = on-failure";
     let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\n10s => check 0");
-    world.finds("a", Finding::Bad);
+    world.finds("a", Finding::MISSING);
     world.play("10s => check 0");
     world.finds("a", Finding::Good);
     world.play("10s => check 0");
-    world.finds("a", Finding::Bad);
+    world.finds("a", Finding::MISSING);
     world.play("10s => check 0");
-    assert_eq!(world.finds("a", Finding::Bad), "a:TERM a:CONT");
+    assert_eq!(world.finds("a", Finding::MISSING), "a:TERM a:CONT");
     // It has all its tries again.
     world.play("a exits 0 => -a:TERM\n1s\nstart a\n10s => check 0");
-    assert_eq!(world.finds("a", Finding::Bad), "");
+    assert_eq!(world.finds("a", Finding::MISSING), "");
     // To take too long is to be bad.
     let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\n10s => check 0\n9999ms\n1ms => uncheck 0\n10s => check 0");
@@ -486,7 +487,9 @@ fn a_watchdog_must_be_fed() {
     world.play("4s");
     world.says("a", Notice::Alive);
     world.play("4999ms\n1ms => a:TERM a:CONT\na killed TERM => look\ngone => exit 143");
-    world.last_line("a (pid 100) let its watchdog wait: stopped; container exits 143");
+    world.last_line(
+        "a (pid 100) let its watchdog wait: stopped (watchdog \"5s\"); container exits 143",
+    );
     let mut world = planned(&[(&[], WATCHED)], nothing);
     world.play("start a");
     assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
@@ -523,7 +526,7 @@ const MAIN: Pid = 777;
 fn a_daemon_is_the_process_that_its_pid_file_names() {
     let mut world = planned(&[(&[], DAEMON), (&[0], SERVICE)], nothing);
     world.play("start a\na exits 0 => check 0");
-    world.finds("a", Finding::Bad);
+    world.finds("a", Finding::MISSING);
     world.play("20ms => check 0");
     world.finds("a", Finding::Main(MAIN));
     world.play("start b");
@@ -562,7 +565,9 @@ fn a_daemon_may_say_that_it_is_ready_before_it_is_known_and_is_up_then() {
     world.play("start a\na exits 0 => check 0");
     world.finds("a", Finding::Main(pid("c")));
     world.play("60s => c:TERM c:CONT");
-    world.last_line("a (pid 102) was not ready within 60s: stopped");
+    world.last_line(
+        "a (pid 102) was not ready within 60s: stopped (ready \"notify\": Timer expired)",
+    );
 }
 
 #[test]
@@ -645,12 +650,12 @@ fn a_service_has_the_heir_that_it_has_named_until_it_is_told_to_end() {
 fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
     for (finding, line) in [
         (
-            Finding::Bad,
-            "a left no pid file within 60s; container exits 1",
+            Finding::MISSING,
+            "a left no pidfile \"/run/a.pid\" within 60s; container exits 1",
         ),
         (
             Finding::Stranger,
-            "a: its pid file names a process that is not its own; container exits 1",
+            "a: pidfile \"/run/a.pid\" names a process that is not its own; container exits 1",
         ),
     ] {
         let mut world = planned(&[(&[], DAEMON)], nothing);
@@ -676,7 +681,7 @@ fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
 
 #[test]
 fn a_daemon_is_not_waited_for_where_nothing_runs_that_could_be_it() {
-    for before in [Finding::Bad, Finding::Stranger] {
+    for before in [Finding::MISSING, Finding::Stranger] {
         let mut world = planned(&[(&[], DAEMON)], nothing);
         world.play("start a\na exits 0 => check 0");
         world.finds("a", before);
@@ -888,7 +893,9 @@ fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
         world.play("start a\nstart b\n1s");
         assert_eq!(world.says("a", Notice::Stopping), "");
         world.play("3999ms\n1ms => a:TERM a:CONT");
-        world.last_line("a (pid 100) was not ready within 5s: stopped");
+        world.last_line(
+            "a (pid 100) was not ready within 5s: stopped (ready \"notify\": Timer expired)",
+        );
     }
     // Nor does what starts a daemon wait for it without end.
     let text = "[a]\nrun = a\ntype = daemon\npidfile = /run/a.pid\nready-timeout = 5s";
@@ -896,9 +903,9 @@ fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
     world.play("start a");
     world.says("a", Notice::Stopping);
     world.play("a exits 0 => check 0");
-    world.finds("a", Finding::Bad);
+    world.finds("a", Finding::MISSING);
     world.play("20ms => check 0\n4980ms => uncheck 0 look\ngone => exit 1");
-    world.last_line("a left no pid file within 5s; container exits 1");
+    world.last_line("a left no pidfile \"/run/a.pid\" within 5s; container exits 1");
 }
 
 #[test]

@@ -280,7 +280,7 @@ impl<'p> Life<'p> {
     fn finding(&mut self, input: &mut Unstructured) -> Result<Finding> {
         Ok(match input.int_in_range(0..=5)? {
             0 | 1 => Finding::Good,
-            2 => Finding::Bad,
+            2 => Finding::MISSING,
             3 => Finding::Stranger,
             _ => Finding::Main(self.main(input, true)?),
         })

@@ -237,7 +237,7 @@ impl<'p> Container<'p> {
             let state = self.record(service).state;
             let mut happens = |event| moves.push(Move::Happens(event));
             if self.around.checks[service] {
-                happens(Event::Checked(place, Finding::Bad));
+                happens(Event::Checked(place, Finding::MISSING));
                 if state == State::Launched {
                     happens(Event::Checked(place, Finding::Stranger));
                     if self.around.processes.is_empty() {
