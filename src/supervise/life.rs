@@ -235,12 +235,17 @@ impl<'p> Supervisor<'p> {
 
     /// What waits for this service waits in vain.
     fn skip_dependents(&mut self, place: Place, code: u8) {
+        let record = self.services.see(place);
+        let root = match record.end {
+            End::Skipped => record.cause,
+            _ => place,
+        };
         for &dependent in self.dependents_of(place) {
             let record = self.services.of(dependent);
             if record.state == State::Waiting {
                 record.end = End::Skipped;
                 (record.code, record.failed) = (code.max(1), true);
-                record.cause = place;
+                record.cause = root;
                 // What it leads to comes when this step is over: a chain may be long.
                 record.state = State::Delayed;
                 record.limit = self.now;

@@ -102,7 +102,7 @@ pub struct Record {
     pub ran: Span,
     /// The delay before it is started again; while it runs, between two checks.
     pub delay: Span,
-    /// What it is `after` and that will never be up.
+    /// The service that will never be up, because of which it is not started.
     pub cause: Place,
 
     /// The table of processes: in this slot the latest service, and before this service another.

@@ -108,6 +108,8 @@ fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so
     let mut world = planned(&chain, nothing);
     world.play("start a\nstart d\na exits 7\n0s\n0s\n0s");
     world.waits();
+    // All of them name the one with which it began.
+    world.last_line("c is not started: a, which it is after, will never be up");
     world.play("d exits 0 => look\ngone => exit 0");
     // Whoever was up has been: what waits for another one as well goes on to wait.
     let both: [(&[Place], Said); 3] = [(&[], "essential = no"), (&[], NOTIFY), (&[0, 1], SERVICE)];
