@@ -179,12 +179,14 @@ impl<'p> Supervisor<'p> {
             Essential::OnFailure => failed,
         };
         let goes_on = self.phase == Phase::Run && !essential;
+        // A failure in the stop matters, too: somebody may have lost what he had in hand.
+        let lost = failed && !record.killed && self.phase == Phase::Stopping;
         let started = !matches!(record.end, End::NotStarted(_));
         // A fault with which it all ends is for the last line to say, and one for which we stopped
         // it has been said.
         if (started || self.running > 0 || !essential) && !record.stopped_for() {
             self.to_do.add(Action::Say(Message {
-                code: if goes_on { code } else { 0 },
+                code: if goes_on || lost { code } else { 0 },
                 ..Message::about(record.reason(), place)
             }));
         }

@@ -214,6 +214,22 @@ fn a_fault_with_which_the_container_goes_on_is_said_at_once() {
     );
 }
 
+/// Nobody but this line says so, unless it is for the last one.
+#[test]
+fn a_failure_in_the_stop_is_said_at_once() {
+    let failed = "pidlet: a (pid 100) exited with code 3 after 1.0s";
+    let end = "pidlet: b (pid 101) exited with code 0 after 0.0s; container exits 0";
+    for (how, lines) in [
+        ("a exits 3", &[failed, end][..]),
+        ("a exits 0", &[end]),
+        ("a exits 143", &[end]),
+        ("a killed TERM", &[end]),
+    ] {
+        let rows = std::format!("start, b exits 0, 1s {how}, gone");
+        assert_eq!(said(2, |_| (), &rows), lines, "{how}");
+    }
+}
+
 #[test]
 fn a_hold_says_why() {
     let hold = |plan: &mut Plan| plan.hold = true;
