@@ -76,7 +76,7 @@ fn in_time<T>(play: impl Fn() -> (Ended, T)) -> (Ended, T) {
     let mut seen = None;
     until("the reader comes in time", TIMEOUT, || {
         let (ended, more) = play();
-        let late = |text: &str| text.contains("lines were dropped");
+        let late = |text: &str| text.contains("lines dropped: ");
         if !late(&ended.stdout) && !late(&ended.stderr) {
             seen = Some((ended, more));
         }
@@ -419,7 +419,7 @@ fn what_nobody_reads_until_the_end_is_counted() {
         let lost = all - text.matches('\n').count();
         let said = format!(
             "pidlet: cannot write \"{name}\": \
-             Resource temporarily unavailable; {lost} lines were dropped"
+             Resource temporarily unavailable; lines dropped: {lost}"
         );
         assert!(ended.stderr.lines().any(|line| line == said), "{ended}");
     }
@@ -456,23 +456,19 @@ fn what_a_full_disk_took_none_of_is_counted_until_it_takes_something() {
     init.until("it is said", || {
         lines_of(&log)
             .iter()
-            .any(|line| line.ends_with(" lines were dropped"))
+            .any(|line| line.contains("; lines dropped: "))
     });
     init.send("\n");
     let ended = init.finish();
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     let said = std::fs::read_to_string(&log).unwrap();
-    let head = "pidlet: cannot write \"standard output or error\": File too large; ";
+    let head = "pidlet: cannot write \"standard output or error\": File too large; lines dropped: ";
     let lost = said
         .lines()
         .find_map(|line| line.strip_prefix(head))
         .expect(&said);
     // The first loss is said at once, and lost as well.
-    let lost: usize = lost
-        .strip_suffix(" lines were dropped")
-        .unwrap()
-        .parse()
-        .unwrap();
+    let lost: usize = lost.parse().unwrap();
     assert!((COUNT / 2..COUNT).contains(&lost), "{said}");
 }
 
@@ -895,7 +891,7 @@ fn a_new_file_does_not_begin_with_the_end_of_a_line_that_was_torn() {
     let ended = run.output();
     let contents = [&old, &log].map(|path| std::fs::read_to_string(path).unwrap_or_default());
     assert_eq!(contents, ["1234567890", "abc\n"], "{ended}");
-    let line = format!("pidlet: cannot write \"{log}\": File too large; 2 lines were dropped");
+    let line = format!("pidlet: cannot write \"{log}\": File too large; lines dropped: 2");
     assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
 }
 
@@ -909,7 +905,7 @@ fn a_line_that_was_torn_ends_before_the_next_one() {
     let init = run
         .limit(libc::RLIMIT_FSIZE, 10, libc::RLIM_INFINITY)
         .start();
-    let line = format!("pidlet: cannot write \"{log}\": File too large; 1 lines were dropped");
+    let line = format!("pidlet: cannot write \"{log}\": File too large; lines dropped: 1");
     init.wait_line(ErrOut, |said| said == line);
     lift_file_size(&init);
     init.send("\n");
@@ -928,9 +924,8 @@ fn a_file_that_cannot_be_opened_anew_is_let_go() {
         echo lost'\nstdout = file:{here}/log\nlog-size = 4\nlog-keep = 1\n"
     );
     let ended = described(&temp, &text).output();
-    let line = format!(
-        "pidlet: cannot write \"{here}/log\": No such file or directory; 1 lines were dropped"
-    );
+    let line =
+        format!("pidlet: cannot write \"{here}/log\": No such file or directory; lines dropped: 1");
     assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
     assert_eq!(lines_of(format!("{gone}/log")), ["123"], "{ended}");
 }
@@ -956,9 +951,9 @@ fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
     numbers.sort_unstable();
     let expected: Vec<u32> = (1..=20_000).flat_map(|number| [number; 3]).collect();
     assert!(numbers == expected);
-    let full = "pidlet: cannot write \"/dev/full\": No space left on device; 7 lines were dropped";
+    let full = "pidlet: cannot write \"/dev/full\": No space left on device; lines dropped: 7";
     let missing =
-        format!("pidlet: cannot write \"{sub}\": No such file or directory; 8 lines were dropped");
+        format!("pidlet: cannot write \"{sub}\": No such file or directory; lines dropped: 8");
     for line in [full, &missing] {
         assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
     }
@@ -976,7 +971,7 @@ fn what_is_dropped_is_said_at_once_the_first_time_and_then_at_the_end() {
     let init = described(&temp, text).stdin(Input::Pipe).start();
     let line = |count: u32| {
         let why = "No space left on device";
-        format!("pidlet: cannot write \"/dev/full\": {why}; {count} lines were dropped")
+        format!("pidlet: cannot write \"/dev/full\": {why}; lines dropped: {count}")
     };
     init.wait_line(Stream::Err, |said| said == line(1));
     init.send("\n");
@@ -1018,7 +1013,7 @@ fn a_link_is_followed_if_it_is_roots_or_ours() {
         };
         assert_eq!(followed, all, "{ended}");
         for path in refused {
-            let why = "Too many levels of symbolic links; 1 lines were dropped";
+            let why = "Too many levels of symbolic links; lines dropped: 1";
             let line = format!("pidlet: cannot write \"{path}\": {why}");
             assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
             assert!(Path::new(path).is_symlink(), "{ended}");
@@ -1132,7 +1127,7 @@ fn our_own_lines_that_nobody_takes_are_counted_until_somebody_does() {
         // That it runs, and twice that a signal came and that it was passed on.
         let said = Captured::follow(reader, false);
         let lost = "pidlet: cannot write \"standard output or error\": \
-            Resource temporarily unavailable; 5 lines were dropped\n";
+            Resource temporarily unavailable; lines dropped: 5\n";
         init.until("it is said", || said.text().contains(lost));
     }
 }

@@ -223,8 +223,8 @@ impl<'p> Sink<'p> {
         }
         let path = self.path.unwrap_or(c"standard output or error");
         line.put_cannot_write(path.to_bytes(), self.errno);
-        line.put(text!("; ")).put_number(take(&mut self.dropped));
-        line.put(text!(" lines were dropped"));
+        line.put(text!("; lines dropped: "));
+        line.put_number(take(&mut self.dropped));
         true
     }
 }
