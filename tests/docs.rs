@@ -132,7 +132,7 @@ fn values(key: &str, kind: u8, choices: &str) -> (Vec<String>, Vec<String>) {
         ),
         b'o' => ("0 022 777", "8 1000 u=rwx ''"),
         b'n' => {
-            let bounds = choices.split(' ').map(|bound| bound.parse::<i64>());
+            let bounds = choices.split(" to ").map(|bound| bound.parse::<i64>());
             let bounds: Vec<i64> = bounds.map(|bound| bound.expect("a bound")).collect();
             let (least, most) = (bounds[0], bounds[1]);
             let taken = vec![least.to_string(), most.to_string()];
@@ -182,7 +182,7 @@ fn values_are_those_that_the_manual_page_names() {
         let (value, text) = item(&page, name);
         assert_eq!(value, form, "{FILE}: {name}");
         if kind == b'n' {
-            assert!(text.contains(&choices.replacen(' ', " to ", 1)), "{text}");
+            assert!(text.contains(choices), "{text}");
         }
         if kind == b'D' && !choices.is_empty() {
             more_than_nothing.push(name);

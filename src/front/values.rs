@@ -21,7 +21,7 @@ kinds! {
     b'b' "expected yes or no"
     b'c' "expected one of: "
     b'D' "expected a duration, such as 500ms, 8s, 2m or 1h"
-    b'n' "expected a number in the range "
+    b'n' "expected a number from "
     b's' "expected a size, such as 64K, 10M or 1G"
     b'r' "expected a number, unlimited, or two of them as soft:hard"
     b'o' "expected an octal number from 0 to 777"
@@ -43,6 +43,9 @@ kinds! {
     b'X' "expected a word"
     b'Q' "expected a number from 0 to 9"
 }
+
+/// What stands between the bounds of a number.
+const TO: &str = " to ";
 
 /// The number of a value that [`crate::plan::Said`] keeps.
 #[inline(never)]
@@ -88,7 +91,7 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
             let number = leading_integer(&mut rest)?;
             let mut bounds = choices;
             let least = leading_integer(&mut bounds)?;
-            let most = leading_integer(&mut bounds)?;
+            let most = leading_integer(&mut bounds.get(TO.len()..)?)?;
             let fits = rest.is_empty() && (least..=most).contains(&number);
             fits.then_some(number as u64)
         }

@@ -319,7 +319,7 @@ fn every_fault_is_said_with_its_place() {
             ":9: [a b] run: it was said before in this section",
             ":11: [c] redy: there is no such key; is it \"ready\"?",
             ":12: [c] run: it has no value",
-            ":13: [c] nice: \"-21\": expected a number in the range -20 19",
+            ":13: [c] nice: \"-21\": expected a number from -20 to 19",
             ":14: [c] stop: \"x\": expected a signal, such as TERM or 15, and perhaps a duration",
             ":16: [c] \"nonsense\": neither a [section] nor an unindented key = value",
             ":23: [c] \"[e\": neither a [section] nor an unindented key = value",
@@ -565,14 +565,14 @@ fn instances_and_directories_are_several_services() {
     faults(
         "[a]\nrun = x %i\ninstances = 3\nnice = 99\n[pidlet]\nrewrite = %i\n[b]\nrun = x\nnice = 1\nnice = 2",
         &[
-            ":4: [a] nice: \"99\": expected a number in the range -20 19",
+            ":4: [a] nice: \"99\": expected a number from -20 to 19",
             ":6: [pidlet] rewrite: \"%i\": expected FROM:TO, two signals, or FROM:0 to drop one",
             ":10: [b] nice: it was said before in this section",
         ],
     );
     faults(
         "[a]\nrun = x\ninstances = 1001",
-        &[":3: [a] instances: \"1001\": expected a number in the range 1 1000"],
+        &[":3: [a] instances: \"1001\": expected a number from 1 to 1000"],
     );
 }
 
