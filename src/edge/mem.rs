@@ -4,7 +4,11 @@
 //! compiler cannot turn one into a call of the very function that it is in.
 
 use core::ffi::{c_char, c_int, c_void};
+use core::mem::MaybeUninit;
 use core::ptr::{read_volatile, write_volatile};
+
+/// What is copied: it may be padding, or a part of a pointer, and no number.
+type Byte = MaybeUninit<u8>;
 
 /// memcpy(3).
 ///
@@ -26,7 +30,7 @@ unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, count: usize) 
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        let (bytes, from) = (to.cast::<u8>(), from.cast::<u8>());
+        let (bytes, from) = (to.cast::<Byte>(), from.cast::<Byte>());
         let mut index = 0;
         while index < count {
             // SAFETY: the caller's: both ranges are valid.
@@ -48,7 +52,7 @@ unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, count: usize)
         // SAFETY: copying upwards never overwrites what is still to be read.
         return unsafe { memcpy(to, from, count) };
     }
-    let (bytes, from) = (to.cast::<u8>(), from.cast::<u8>());
+    let (bytes, from) = (to.cast::<Byte>(), from.cast::<Byte>());
     let mut index = count;
     while index > 0 {
         index -= 1;
