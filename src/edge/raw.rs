@@ -674,10 +674,11 @@ pub fn poll(fd: c_int, events: u32, timeout_ms: u64) -> Result<bool, Errno> {
         events: events as _,
         revents: 0,
     };
-    let time = timespec(timeout_ms);
-    // SAFETY: both structures are the kernel's; no signal mask is set.
+    let mut time = timespec(timeout_ms);
+    // SAFETY: both structures are the kernel's, which writes to both: into the time what is left of it. No
+    // signal mask is set.
     let result = unsafe {
-        let (place, time) = (&raw mut descriptor as usize, &raw const time as usize);
+        let (place, time) = (&raw mut descriptor as usize, &raw mut time as usize);
         timed(sys::__NR_ppoll, PPOLL, [place, 1, time, 0])
     };
     Ok(answer(result)? > 0)
