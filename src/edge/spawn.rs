@@ -6,7 +6,7 @@
 //! changed when its exec succeeds stays changed for us.
 
 use core::ffi::{CStr, c_char, c_int};
-use core::mem::{replace, transmute};
+use core::mem::transmute;
 use core::ptr::{null, null_mut};
 
 use super::entry::{Start, variable};
@@ -448,24 +448,22 @@ impl Attempt<'_> {
                 Errno::NOENT
             };
         }
-        let whole = self.argv.as_ptr();
-        let [shell, words @ ..] = &mut *self.argv else {
-            return Errno::NOENT;
-        };
-        // SAFETY: strings of the plan and our own, arrays with a null pointer at their end.
-        let errno = unsafe { raw::execve(path.as_ptr(), words.as_ptr(), self.envp) };
-        let [name, ..] = words else {
-            return errno;
-        };
-        if errno != Errno::NOEXEC || !self.shell_fallback {
-            return errno;
+        // The kernel reads what is changed here, so that all of it goes through one pointer.
+        let whole = self.argv.as_mut_ptr();
+        // SAFETY: strings of the plan and our own, arrays with a null pointer at their end. There is room for
+        // more than the shell and a name in every one.
+        unsafe {
+            let words = whole.add(1);
+            let errno = raw::execve(path.as_ptr(), words, self.envp);
+            if errno != Errno::NOEXEC || !self.shell_fallback {
+                return errno;
+            }
+            whole.write(SHELL.as_ptr());
+            let name = words.replace(path.as_ptr());
+            let errno = raw::execve(SHELL.as_ptr(), whole, self.envp);
+            words.write(name);
+            errno
         }
-        *shell = SHELL.as_ptr();
-        let name_given = replace(name, path.as_ptr());
-        // SAFETY: as above.
-        let errno = unsafe { raw::execve(SHELL.as_ptr(), whole, self.envp) };
-        *name = name_given;
-        errno
     }
 }
 
