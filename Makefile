@@ -29,9 +29,10 @@ ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catato
 	tini-static=tini busybox=busybox-static /usr/bin/python3=python3 /usr/lib/python3/dist-packages/yaml=python3-yaml \
 	unshare=util-linux setpriv=util-linux mount=mount ip=iproute2
 
-# The binary's size on x86-64 in bytes: what it may have with what exists today, a ratchet on the way down to 64 KiB, and
-# what it may never exceed on any architecture.
-SIZE_BUDGET ?= 82576
+# The size of the binary in bytes: what it may have with what exists today, a ratchet on the way down to 64 KiB, and what it
+# may never exceed. Each compiler makes another size of the same source, so the budget is one for one compiler and target.
+SIZE_BUDGET ?= 82520
+SIZE_BUDGET_FOR := 1.95.0 x86_64-unknown-linux-gnu
 SIZE_LIMIT := 100000
 
 .PHONY: help demo test bench simulate explore random fuzz build size cross test-ordinary test-kernels test-engines man dictionary fmt lint install uninstall clean rust build-needs
@@ -109,12 +110,15 @@ build: rust build-needs  ## build target/release/pidlet
 	$(CARGO) build --release
 
 # A promise that nobody measures is soon broken.
-size: build  ## print the binary's size and its sections'; fail over the budget
+size: build  ## print the binary's size and its sections'; fail over the budget, if it is one for this compiler
 	@.ci/packages 'The size check' size=binutils
 	@size -A -d '$(BIN)'
 	@bytes=$$(stat -c %s '$(BIN)'); \
-	echo "$(BIN): $$bytes bytes; budget $(SIZE_BUDGET), limit $(SIZE_LIMIT)"; \
+	set -- $$($(CARGO) -vV | sed -n 's/^release: //p; s/^host: //p'); \
+	with="$$1 $(or $(CARGO_BUILD_TARGET),$$2)"; \
+	echo "$(BIN): $$bytes bytes, limit $(SIZE_LIMIT); budget $(SIZE_BUDGET) with Rust $(SIZE_BUDGET_FOR)"; \
 	test $$bytes -le $(SIZE_LIMIT) || { echo "size: over the limit, which may not be raised" >&2; exit 1; }; \
+	test "$$with" = '$(SIZE_BUDGET_FOR)' || { echo "size: no budget for Rust $$with: only the limit counts"; exit 0; }; \
 	test $$bytes -le $(SIZE_BUDGET) || { echo "size: over the budget" >&2; exit 1; }
 
 # With rustup `cargo build --release --target T` is all that is needed; tests/cross/toolchain.sh says what this does.
