@@ -68,13 +68,14 @@ impl Notify {
                 && reactor.watch(fd, Token::Own(NOTIFY), EventFlags::IN)
             {
                 self.fd = fd;
-                raw::own_address(fd, &mut self.variable[VARIABLE.len() - 3..]);
+                let (place, end) = (VARIABLE.len() - 3, self.variable.len() - 1);
+                raw::own_address(fd, &mut self.variable[place..end]);
                 self.variable[..VARIABLE.len()].copy_from_slice(VARIABLE);
             } else {
                 raw::close(fd as usize);
             }
         }
-        // SAFETY: nobody has written to the last byte, which is a NUL.
+        // SAFETY: nobody writes to the last byte, which is a NUL.
         unsafe { CStr::from_ptr(self.variable.as_ptr().cast()) }
     }
 
