@@ -544,6 +544,9 @@ fn programs_are_found_as_execvp_finds_them() {
     for (path, code) in [
         (here.to_owned(), 7),
         (format!("/no/such:{here}"), 7),
+        // What is below no directory, or too long for the kernel, is passed over.
+        (format!("{here}/tool:{here}"), 7),
+        (format!("/{}:{here}", "x".repeat(4095)), 7),
         // What may not be executed is remembered, and what comes later is found.
         (format!("{here}/denied:{here}"), 7),
         (format!("{here}/denied:/no/such"), 126),

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+use std::time::Duration;
 
 /// What every Python service begins with. It goes on line by line of standard input.
 const PRELUDE: &str = "#!/usr/bin/python3
@@ -832,6 +833,36 @@ while True: time.sleep(1000)
         init.wait_says("hup");
         let late = |line: &String| line.contains("watchdog");
         assert!(!init.lines(ErrOut).iter().any(late), "{}", init.describe());
+    }
+}
+
+/// Whoever freezes or traces us interrupts a wait, and no signal tells of it.
+#[test]
+fn what_was_said_in_time_counts_where_the_wait_was_interrupted() {
+    let inits = Mode::BOTH.map(|mode| {
+        let web = Web::shell("echo >&9\n: >said\nexec sleep 1000\n");
+        let web = web.keys("ready = fd:9\nready-timeout = 5s");
+        let listened = Run::new(probe()).arg("listened").arg(pidlet());
+        let init = web.run_by(listened.arg("pidlet"), mode).start();
+        let (said, mut late) = (web.temp.path().join("said"), false);
+        let interrupt = move |call: &Call| {
+            if late || call.number != libc::SYS_epoll_pwait {
+                return None;
+            }
+            late = said.exists();
+            if late {
+                // Until it is over: whoever is later by far is given time anew.
+                std::thread::sleep(Duration::from_millis(call.args[3] + 300));
+            }
+            Some(libc::EINTR)
+        };
+        Listener::to(&init, pidlet(), interrupt).map(|_| (init, web))
+    });
+    for init in inits {
+        let Some((init, _web)) = init else {
+            skip!("this kernel has nobody answer system calls");
+        };
+        is_up_and_stops(init);
     }
 }
 
