@@ -264,12 +264,12 @@ pub fn kill_child(pid: Pid, group: bool, signal: Signal) -> Result<(), Errno> {
     }
 }
 
-/// Whether there is a process in this group. Of 0 and 1 we always believe it.
+/// Whether there is a process in this group: for 0 in our own, for 1 any that is not ourselves or an init.
 pub fn is_group(group: Pid) -> bool {
-    let target = c_int::try_from(group).map_or(0, |group| -group);
+    let target = (group as c_int).wrapping_neg();
     // SAFETY: no pointers; signal 0 is only a question.
     let result = unsafe { syscall(sys::__NR_kill, [target as usize, 0]) };
-    group < 2 || errno(result) != Errno::SRCH
+    errno(result) != Errno::SRCH
 }
 
 /// Our own process.
