@@ -273,7 +273,7 @@ impl Check {
             if self.fd == NONE {
                 // Without a socket the connection fails.
                 let fd = raw::socket(name.family.into(), net::SOCK_STREAM);
-                self.fd = away_from_the_three(fd);
+                self.fd = away_from_the_three(fd).max(NONE);
                 if let Probe::Unix(_) = probe {
                     // A server could send us descriptors, which may take long to close.
                     raw::take_nothing(self.fd);

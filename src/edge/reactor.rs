@@ -99,7 +99,7 @@ impl Reactor {
         Reactor {
             constants: Some(constants),
             epoll: NONE,
-            fault: Errno::MFILE,
+            fault: Errno(0),
             last: NONE,
             events: [NO_EVENT; BATCH],
             ready: 0,
@@ -112,11 +112,9 @@ impl Reactor {
     pub fn own(&mut self, fd: c_int) -> c_int {
         let own = away_from_the_three(fd);
         self.last = self.last.max(own);
-        if own == NONE {
-            self.fault = Errno::MFILE;
-            if fd < 0 {
-                self.fault = raw::errno(fd as isize);
-            }
+        if own < 0 {
+            self.fault = raw::errno(own as isize);
+            return NONE;
         }
         own
     }
@@ -230,17 +228,14 @@ pub fn rest(ms: u64, signals: SignalSet) -> Pending {
 const NO_EVENT: epoll_event = epoll_event { events: 0, data: 0 };
 
 /// A descriptor of ours, moved if it is one of the three that every program knows, which was closed
-/// then: what is written to standard error must not come here. An error is [`NONE`].
+/// then: what is written to standard error must not come here. An error's number stays negated.
 pub fn away_from_the_three(fd: c_int) -> c_int {
-    if fd >= FIRST_OWN {
+    if !(0..FIRST_OWN).contains(&fd) {
         return fd;
-    }
-    if fd < 0 {
-        return NONE;
     }
     let copy = raw::duplicate(fd, FIRST_OWN);
     raw::close(fd as usize);
-    copy.max(NONE)
+    copy
 }
 
 /// The time.
