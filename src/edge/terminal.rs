@@ -3,8 +3,6 @@
 use core::ffi::c_int;
 use core::mem::take;
 
-use linux_raw_sys::general::O_RDWR;
-
 use super::raw;
 use super::reactor::NONE;
 use pidlet::plan;
@@ -31,7 +29,7 @@ impl Terminal {
         let mut fd = match kind {
             plan::Terminal::None | plan::Terminal::Session => NONE,
             plan::Terminal::Stdin => STDIN,
-            plan::Terminal::Controlling => raw::open(c"/dev/tty", O_RDWR).max(STDIN),
+            plan::Terminal::Controlling => raw::open(c"/dev/tty", 0).max(STDIN),
         };
         let mut own_group = 0;
         if fd != NONE {
