@@ -162,7 +162,7 @@ fn where_orphans_do_not_come_to_us_a_daemon_is_not_said_to_be_gone() {
 }
 
 /// What a plan may ask for and the kernel must have: the keys, the system call, what is said of it.
-const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 20] = [
+const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 22] = [
     (
         "",
         libc::SYS_clone,
@@ -186,6 +186,13 @@ const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 20] = [
         libc::SYS_dup3,
         None,
         "a: stdout \"null\": ",
+    ),
+    ("stdin = null", libc::SYS_dup3, None, "a: stdin \"null\": "),
+    (
+        "stderr = null",
+        libc::SYS_dup3,
+        None,
+        "a: stderr \"null\": ",
     ),
     ("ready = fd:9", libc::SYS_dup3, None, "a: ready \"fd:9\": "),
     ("ready = fd:9", libc::SYS_pipe2, None, "a: ready \"fd:9\": "),

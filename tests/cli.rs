@@ -541,8 +541,12 @@ fn programs_are_found_as_execvp_finds_them() {
     std::fs::create_dir(temp.join("denied")).unwrap();
     temp.write("denied/tool", "#!/bin/sh\nexit 8\n", 0o644);
     let here = temp.path().to_str().unwrap();
+    let deep = format!("{here}/{0}/{0}", "x".repeat(200));
+    std::fs::create_dir_all(&deep).unwrap();
+    std::fs::copy(temp.join("tool"), format!("{deep}/tool")).unwrap();
     for (path, code) in [
         (here.to_owned(), 7),
+        (deep, 7),
         (format!("/no/such:{here}"), 7),
         // What is below no directory, or too long for the kernel, is passed over.
         (format!("{here}/tool:{here}"), 7),
@@ -564,6 +568,11 @@ fn programs_are_found_as_execvp_finds_them() {
                 .cwd(here);
             assert_eq!(run.output().exit, Exit::Code(code), "PATH={path}");
         }
+    }
+    // What has a slash is a path, wherever that is.
+    for program in ["./tool", "denied/../tool"] {
+        let run = Run::pidlet().args(["-qq", program]).cwd(here);
+        assert_eq!(run.output().exit, Exit::Code(7), "{program}");
     }
     let ended = Run::pidlet()
         .args(["-qq", "true"])

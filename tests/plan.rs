@@ -293,6 +293,10 @@ fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
     for ended in ends(text, 0) {
         assert_eq!(ended.stdout, "PATH=/usr/bin:/bin\0", "{ended}");
     }
+    // Its own PATH says where its program is looked for.
+    directory.write("tool", "#!/bin/sh\nexit 7\n", 0o755);
+    let text = format!("[a]\nrun = tool\nenv = PATH={}\n", directory.join(""));
+    ends(&text, 7);
     // A name with white space is refused there, too.
     directory.write("vars", "A=1\nexport B=2\n", 0o644);
     let ended = plan.run(Mode::Child).output();

@@ -156,6 +156,9 @@ fn control_z_has_no_lasting_effect(mode: Mode) {
             init.describe()
         );
     }
+    // Nor has somebody else's word that it must not read, as long as the terminal is its own.
+    kill(&child, libc::SIGTTIN);
+    init.until("the child goes on", || count(&init, "continued") == 4);
     init.kill(SIGTERM);
     assert_eq!(init.wait_exit(), Exit::Code(143), "{}", init.describe());
 }
@@ -488,6 +491,18 @@ fn a_stopped_job_runs_on_in_the_background() {
     wait_stopped(&job.shell, &[]);
     assert_eq!(job.foreground(), "shell", "{}", job.shell.describe());
     kill(&the(&job.shell, "pidlet"), SIGTERM);
+    job.hears("job exited 143; the terminal was the shell's");
+}
+
+/// Then the child still has the terminal from us as far as we know.
+#[test]
+fn a_job_that_somebody_stopped_and_continued_takes_the_terminal_from_nobody() {
+    let job = Job::pidlet("--fg", &["sleep"]);
+    kill(&the(&job.shell, "pidlet"), SIGSTOP);
+    job.hears("job stopped; the terminal was the other's");
+    job.command("bg");
+    wait_stopped(&job.shell, &[]);
+    kill(&the(&job.shell, "probe"), SIGTERM);
     job.hears("job exited 143; the terminal was the shell's");
 }
 
@@ -989,6 +1004,30 @@ fn without_a_terminal_everything_works_and_nothing_is_said() {
             };
             assert!(reason.ends_with("; container exits 0"), "{what}: {ended}");
         }
+    }
+}
+
+/// Whoever leads a session without a terminal would get the first one that he opens to read.
+#[test]
+fn a_terminal_that_a_service_reads_does_not_become_ours() {
+    let temp = Temp::new();
+    for mode in Mode::BOTH {
+        let pty = Pty::open();
+        pty.type_in(b"typed\n");
+        let slave = pty.slave();
+        let path = format!("/proc/self/fd/{}", slave.as_raw_fd());
+        let path = std::fs::read_link(path).expect("an open file has a name");
+        let text = format!(
+            "[a]\nrun = {} tty-read\nstdin = file:{}\n[b]\nrun = {0} sleep\n",
+            probe(),
+            path.display()
+        );
+        let plan = temp.write("plan", text, 0o644);
+        let run = Run::pidlet().mode(mode).args(["-u", "all", "-c", &plan]);
+        let init = run.start();
+        init.wait_says("read typed");
+        let info = init.info().expect("it runs");
+        assert_eq!((info.sid, info.tpgid), (info.pid, -1), "{info:?}");
     }
 }
 
