@@ -165,8 +165,9 @@ pub fn owner(sender: Sender, plan: &Plan, supervisor: &Supervisor) -> Place {
         owner != NOBODY
     };
     let pid = sender.pid;
-    // Of 0 all of them would tell about ourselves.
-    if pid == 0 || process::is_or_descends(pid, &mut is) {
+    // Of 0, a process outside of our PID namespace, all of them tell about ourselves: we are no service, nor is
+    // whoever leads our group or our session.
+    if process::is_or_descends(pid, &mut is) {
         return owner;
     }
     let joined = is(raw::group_of(pid)) || is(raw::session_of(pid));
