@@ -246,7 +246,23 @@ if os.fork() == 0:
     if os.fork() == 0: time.sleep(0.05); notify('READY=1'); barrier(); os._exit(0)
     os._exit(0)",
             ),
+            (
+                "an orphan in its session",
+                "
+if os.fork() == 0:
+    parent = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == parent: time.sleep(0.01)
+        os.setpgid(0, 0)
+        notify('READY=1')
+        barrier()
+    os._exit(0)",
+            ),
         ] {
+            if who.ends_with("session") && mode == Mode::Child {
+                // Where nobody is to be stopped together with us it is ours.
+                continue;
+            }
             let script = format!("say('begin')\ngo()\n{script}\ntime.sleep(1000)\n");
             let web = Web::python(&script).keys("ready = notify");
             let ordinary = ["--reuid", "1", "--regid", "1", "--clear-groups"];
