@@ -961,6 +961,26 @@ fn small_files_of_a_plan_take_little_memory() {
 
 // ---- doing nothing -----------------------------------------------------------------------------
 
+#[test]
+fn a_part_of_a_second_is_waited_for_at_once() {
+    for mode in Mode::BOTH {
+        let run = Run::new(probe()).mode(mode).arg("listened").arg(pidlet());
+        let run = run.args(["pidlet", "--grace", "900ms", "--"]);
+        let init = run
+            .args([probe(), "ignore", "15", "---", probe(), "ignore", "15"])
+            .start();
+        let Some(listener) = Listener::to(&init, pidlet(), |_| None) else {
+            skip!("this kernel has nobody answer system calls");
+        };
+        init.wait_ready(2);
+        init.kill(libc::SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(137), "{}", init.describe());
+        let waits = |call: &&Call| call.number == libc::SYS_rt_sigtimedwait;
+        let count = listener.calls().iter().filter(waits).count();
+        assert!(count < 50, "{count} waits");
+    }
+}
+
 /// How often a process was woken up or lost the processor.
 fn switches(init: &Proc) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", init.pid())).expect("status");

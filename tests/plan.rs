@@ -634,6 +634,30 @@ while True: time.sleep(1000)
 }
 
 #[test]
+fn a_child_that_is_stopped_before_its_program_runs_holds_nobody_up_for_ever() {
+    let inits = Mode::BOTH.map(|mode| {
+        let plan = Plan::new("[a]\nrun = sleep 1000\n");
+        let run = Run::new(probe()).mode(mode).arg("listened").arg(pidlet());
+        let init = run.args(["pidlet", "-c", &plan.file]).start();
+        let stop = |call: &Call| {
+            if call.child && call.number == libc::SYS_execve {
+                // SAFETY: a process of this test's own namespace, which waits for our answer.
+                unsafe { libc::kill(call.pid, libc::SIGSTOP) };
+            }
+            None
+        };
+        let listener = Listener::to(&init, pidlet(), stop);
+        (init, plan, listener.is_some())
+    });
+    for (init, _plan, listened) in inits {
+        if !listened {
+            skip!("this kernel has nobody answer system calls");
+        }
+        assert_eq!(init.wait_exit(), Exit::Code(137), "{}", init.describe());
+    }
+}
+
+#[test]
 fn an_ordinary_user_may_say_who_he_is() {
     // SAFETY: no arguments.
     let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
