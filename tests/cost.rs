@@ -382,6 +382,36 @@ fn orphans_by_the_thousand_do_not_keep_a_stop_from_killing() {
     assert!(killed.is_some_and(|before| before < 2000), "{killed:?}");
 }
 
+/// To find out of each whether it descends from us by going all the way up takes as many looks as there are
+/// processes, times how deep they are.
+#[test]
+fn a_deep_family_of_many_does_not_keep_a_stop() {
+    let strace = strace_or_skip!();
+    let temp = Temp::new();
+    let (depth, leaves) = (80, 100);
+    let family = format!(
+        "trap '' TERM
+        if [ $1 -gt 0 ]; then sh $0 $(($1 - 1))
+        else for leaf in $(seq {leaves}); do sleep 1000 & done; echo ready; wait; fi
+        :"
+    );
+    let family = temp.write("family", family, 0o644);
+    let script = format!("sh {family} {depth} & exec \"$0\" sleep");
+    for mode in Mode::BOTH {
+        let run = Run::pidlet().mode(mode).args(["-g", "--grace", "300ms"]);
+        let init = run.args(["--", "sh", "-c", &script, probe()]).start();
+        init.wait_ready(2);
+        let attached = Attached::with(&["-e", "trace=openat"], &init, &strace, &temp);
+        init.kill(libc::SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(143), "{}", init.describe());
+        let calls = attached.calls();
+        let looks = calls.iter().filter(|call| call.contains("/stat\"")).count();
+        println!("{mode:?}: {looks} looks at {depth} generations and {leaves} more");
+        // Each all the way up: more than 11 000, once for TERM alone.
+        assert!(looks < 20 * (depth + leaves), "{looks} looks");
+    }
+}
+
 /// It dies as soon as its launcher has been reaped, and each look at the children comes late enough to find
 /// it dead: the next one already, after that which found it alive.
 #[test]

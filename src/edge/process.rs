@@ -15,7 +15,7 @@ use pidlet::words::text::{self, Line, take};
 
 /// How deep a family tree is followed: a loop of numbers that change hands must end, and whoever makes a
 /// deep one on purpose must not keep us.
-const DEPTH_MAX: u32 = 100;
+pub const DEPTH_MAX: u32 = 100;
 
 /// Our own process.
 pub struct Own {
@@ -104,7 +104,7 @@ pub fn is_or_descends(pid: Pid, is: &mut dyn FnMut(Pid) -> bool) -> bool {
         if is(pid) {
             return true;
         }
-        pid = stat(pid).0;
+        pid = parent_of(pid);
         if pid == 0 {
             break;
         }
@@ -139,9 +139,9 @@ pub fn may_name(user: u32, pid: Pid, unknown: bool) -> bool {
         || unknown && (about.st_mode == 0 || !is_own_proc(raw::own_pid()))
 }
 
-/// The parent and the process group of a process, from `/proc/PID/stat` (proc_pid_stat(5)); zeroes if
-/// there is none of this number.
-pub fn stat(pid: Pid) -> (Pid, Pid) {
+/// The parent of a process, from `/proc/PID/stat` (proc_pid_stat(5)); 0 if there is none of this number.
+#[inline(never)]
+pub fn parent_of(pid: Pid) -> Pid {
     let mut path = Line::new();
     path.put(text!("/proc/"))
         .put_number(pid.into())
@@ -161,6 +161,5 @@ pub fn stat(pid: Pid) -> (Pid, Pid) {
     }
     take(&mut behind, b' ');
     take(&mut behind, b' ');
-    let mut next = || text::number(take(&mut behind, b' ')).unwrap_or(0) as Pid;
-    (next(), next())
+    text::number(take(&mut behind, b' ')).unwrap_or(0) as Pid
 }

@@ -3,12 +3,18 @@
 //! from each process up to us, and signalled through a descriptor where the kernel has them, so
 //! that a number that changed hands meanwhile hits nobody.
 
-use super::process::{is_or_descends, is_own_proc, stat};
+use super::process::{DEPTH_MAX, is_own_proc, parent_of};
 use super::{files, raw};
 use pidlet::supervise::Supervisor;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::Signal;
+
+/// How many processes we know something of: that of each number's remainder which was looked at last.
+const KNOWN: usize = 1024;
+
+/// Processes that descend from us by their numbers, and others by their numbers' complements; 0 is nobody.
+type Known = [Pid; KNOWN];
 
 /// What is sent, by whom, and who is spared.
 pub struct Farewell<'s, 'p> {
@@ -28,9 +34,11 @@ impl Farewell<'_, '_> {
         let init = self.own == 1;
         let spares = self.asks() && self.supervisor.told_any();
         if (spares || !init) && is_own_proc(self.own) {
+            // Kept for one walk only, since numbers change hands.
+            let mut known = [0; KNOWN];
             let seen = files::numbers(c"/proc", &mut |pid| {
                 if pid != self.own && pid != 1 {
-                    self.send_to(pid);
+                    self.send_to(pid, &mut known);
                 }
             });
             if seen || !init {
@@ -45,13 +53,13 @@ impl Farewell<'_, '_> {
         init
     }
 
-    fn send_to(&self, pid: Pid) {
+    fn send_to(&self, pid: Pid, known: &mut Known) {
         // Opened first: from now on the descriptor and what we read of it are of one process, or
         // the signal goes nowhere.
         let fd = raw::pidfd_open(pid);
-        let (parent, group) = stat(pid);
-        if is_or_descends(parent, &mut |pid| pid == self.own) {
-            let told = self.asks() && self.supervisor.was_told(group);
+        // As PID 1 we are everybody's, as kill(-1) has it.
+        if self.own == 1 || self.is_ours(pid, known) {
+            let told = self.asks() && self.supervisor.was_told(raw::group_of(pid));
             // Gone meanwhile, or not ours to signal any more: a program that changed its user.
             self.by(told, |signal| {
                 let sent = raw::pidfd_send_signal(fd, signal);
@@ -64,6 +72,30 @@ impl Farewell<'_, '_> {
         if fd >= 0 {
             raw::close(fd as usize);
         }
+    }
+
+    /// Whether a process descends from us. Its parent is looked at, too, whatever is known of those above.
+    fn is_ours(&self, pid: Pid, known: &mut Known) -> bool {
+        let parent = parent_of(pid);
+        parent == self.own || self.descends(parent, DEPTH_MAX, known)
+    }
+
+    /// Whether a process descends from a child of ours. Of its parent that is known mostly: each way up is
+    /// gone once, however many are at its lower end. What is found to be too deep to say is nobody's
+    /// until the next walk, when it may have come up: those above it have been told.
+    #[inline(never)]
+    fn descends(&self, pid: Pid, depth: u32, known: &mut Known) -> bool {
+        let parent = parent_of(pid);
+        let place = parent as usize % KNOWN;
+        if parent == 0 || depth == 0 || parent == !known[place] {
+            return false;
+        }
+        if parent == self.own || parent == known[place] {
+            return true;
+        }
+        let is = self.descends(parent, depth - 1, known);
+        known[place] = if is { parent } else { !parent };
+        is
     }
 
     /// Who was told has the signal already, unless it is stopped: then it has it now.
