@@ -1381,6 +1381,40 @@ fn whoever_watches_the_container_is_told() {
     }
 }
 
+/// Whether a container whose service says much of itself is heard to be ready by who reads slowly.
+fn is_heard_to_be_ready(web: &Web, mode: Mode) -> bool {
+    let path = web.temp.join("upward");
+    _ = std::fs::remove_file(&path);
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let init = web.run(mode).env("NOTIFY_SOCKET", path).start();
+    loop {
+        std::thread::sleep(Duration::from_millis(20));
+        match heard(&socket).as_str() {
+            "READY=1" => return true,
+            // The last thing that is said.
+            "STATUS=web: over" => return false,
+            _ => init.send("\n"),
+        }
+    }
+}
+
+#[test]
+fn whoever_says_much_does_not_drown_that_the_container_is_ready() {
+    let script = "
+for n in range(500): notify(f'STATUS={n}')
+notify('READY=1')
+while True:
+    go()
+    notify('STATUS=over')
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        // We wait a tenth of a second for a reader, who may be kept from it that long on a loaded machine.
+        let heard = (0..5).any(|_| is_heard_to_be_ready(&web, mode));
+        assert!(heard, "{mode:?}");
+    }
+}
+
 #[test]
 fn commands_of_a_command_line_say_themselves_that_they_are_ready() {
     let temp = Temp::new();

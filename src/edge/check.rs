@@ -332,7 +332,6 @@ impl Check {
         // A socket that has sent nothing yet has room; who resets the connection gives no answer.
         raw::send(
             self.fd,
-            None,
             &[
                 IoSlice::new(b"GET "),
                 IoSlice::new(path),

@@ -6,7 +6,7 @@
 use core::ffi::{CStr, c_int};
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::RLIMIT_NOFILE;
+use linux_raw_sys::general::{POLLOUT, RLIMIT_NOFILE};
 use linux_raw_sys::net;
 use rustix::event::epoll::EventFlags;
 use rustix::io::IoSlice;
@@ -141,16 +141,20 @@ unsafe extern "C" fn take_all(fd: *mut u8) -> ! {
     raw::exit(0)
 }
 
-/// Tells whoever watches us, at our own `NOTIFY_SOCKET`; if he does not listen, he does not hear it.
+/// Tells whoever watches us, at our own `NOTIFY_SOCKET`; if he does not listen, or has no room for it within
+/// `patience_ms`, he does not hear it.
 #[inline(never)]
-pub fn tell(start: &Start, parts: &[IoSlice]) {
+pub fn tell(start: &Start, parts: &[IoSlice], patience_ms: u64) {
     let path = start.getenv(b"NOTIFY_SOCKET").unwrap_or(c"").to_bytes();
     if let [b'/' | b'@', ..] = path {
         let fd = raw::socket(net::AF_UNIX, net::SOCK_DGRAM);
         let mut name = Name::new();
         name.unix(path);
-        // Without a socket both fail, and that is all.
-        raw::send(fd, Some(&name), parts);
+        // Without a socket all of this fails, and that is all. Whether there is room is known of one that is
+        // connected.
+        _ = raw::connect(fd, &name);
+        _ = raw::poll(fd, POLLOUT, patience_ms);
+        raw::send(fd, parts);
         raw::close(fd as usize);
     }
 }

@@ -855,12 +855,12 @@ pub fn pass_credentials(fd: c_int) {
     }
 }
 
-/// sendmsg(2) to `address`, or over a connection if there is none; as much as there is room for. It
-/// never waits, and nobody who listens no more sends us SIGPIPE.
-pub fn send(fd: c_int, address: Option<&Name>, parts: &[IoSlice]) {
+/// sendmsg(2) over a connection; as much as there is room for. It never waits, and nobody who listens no
+/// more sends us SIGPIPE.
+pub fn send(fd: c_int, parts: &[IoSlice]) {
     let message = net::msghdr {
-        msg_name: address.map_or(null_mut(), |name| (&raw const *name).cast_mut().cast()),
-        msg_namelen: address.map_or(0, |name| name.len as c_int),
+        msg_name: null_mut(),
+        msg_namelen: 0,
         msg_iov: parts.as_ptr().cast_mut().cast(),
         msg_iovlen: parts.len(),
         msg_control: null_mut(),

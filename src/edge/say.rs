@@ -13,7 +13,7 @@ use pidlet::message::Stream;
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::Signal;
 
-/// How long the last line waits for a reader that is only slow.
+/// How long the last line, and what is told upward once, waits for a reader that is only slow.
 pub const LAST_LINE_MS: u64 = 100;
 
 /// Where Kubernetes looks for the reason of a container's end

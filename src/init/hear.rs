@@ -52,6 +52,7 @@ impl<'p> Init<'p> {
                         IoSlice::new(b": "),
                         IoSlice::new(status),
                     ],
+                    0,
                 );
             }
         }

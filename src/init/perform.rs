@@ -51,7 +51,8 @@ impl Init<'_> {
                     News::Ready => b"READY=1",
                     News::Stopping => b"STOPPING=1",
                 };
-                notify::tell(self.start, &[IoSlice::new(text)]);
+                // What services have said of themselves may have filled what is read there.
+                notify::tell(self.start, &[IoSlice::new(text)], say::LAST_LINE_MS);
             }
             Action::CloseInput(place) => self.outputs.close_input(place.into()),
             Action::Foreground(pid) => {
