@@ -58,6 +58,22 @@ fn every_style_has_a_line_for_every_kind() {
     );
 }
 
+/// Whoever reads a log finds each line in the manual page, by the longest part that is always the same.
+#[test]
+fn every_line_but_those_of_vv_is_in_the_manual_page() {
+    let page = include_str!("../../docs/pidlet.8").replace("\\(dq", "\"");
+    let (_, page) = page.split_once(".Sh DIAGNOSTICS").unwrap();
+    let words = String::from_utf8(PIDLET.read().collect()).unwrap();
+    for line in words.lines().filter(|line| !line.starts_with('4')) {
+        // The level in front and the code behind each `%` are one byte.
+        let parts = line.split('%').filter_map(|part| part.get(1..));
+        let parts = parts.map(|part| part.trim_matches([' ', ':', ';', '(', ')', '"']));
+        let parts = parts.map(|part| part.trim_end_matches(" after").trim_end_matches(','));
+        let longest = parts.max_by_key(|part| part.len()).unwrap();
+        assert!(page.contains(longest), "{longest:?} of {line:?}");
+    }
+}
+
 /// What is not said without a look at the words has no words that would be said.
 #[test]
 fn the_chatter_is_nobodys_loss() {
