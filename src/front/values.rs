@@ -28,7 +28,7 @@ kinds! {
     b'x' "expected a signal, such as TERM or 15, and perhaps a duration"
     b't' "expected N in DURATION, such as 5 in 60s"
     b'k' "expected FIRST..LONGEST, two durations"
-    b'y' "expected one of: exec:COMMAND, file:PATH, unix:PATH, tcp:[HOST:]PORT, http://HOST:PORT/PATH"
+    b'y' "expected one of: exec:COMMAND, file:PATH, unix:PATH, tcp:[IP:]PORT, http://IP:PORT/PATH"
     b'v' "expected capabilities, or none"
     b'O' "expected one of: inherit, null, file:PATH"
     b'e' "expected NAME=VALUE, or NAME to unset it"
