@@ -465,6 +465,25 @@ fn control_z_stops_the_job_and_fg_continues_it() {
     job.hears("job exited 130; the terminal was the job's");
 }
 
+/// We hear of that before we hear that we go on, and our child is stopped still.
+#[test]
+fn a_job_whose_orphan_dies_while_it_is_stopped_goes_on_with_fg() {
+    let job = Job::pidlet("--fg", &["beside", probe(), "probe", "sleep"]);
+    job.shell.pty().type_in(CTRL_Z);
+    job.hears(STOPPED);
+    let orphan = |info: &Info| info.comm == "probe" && info.pid != info.pgid;
+    let orphans = || job.shell.others().into_iter().filter(orphan);
+    kill(&orphans().next().expect("it is there"), libc::SIGKILL);
+    job.shell
+        .until("it is dead", || orphans().all(|info| info.is_zombie()));
+    job.command("fg");
+    job.shell
+        .until("it is reaped", || orphans().next().is_none());
+    job.wait_foreground("child");
+    job.shell.pty().type_in(CTRL_C);
+    job.hears("job exited 130; the terminal was the job's");
+}
+
 #[test]
 fn control_z_stops_a_job_of_two_inits_and_fg_continues_it() {
     let args = ["--", path(), "--", probe(), "sleep"];
