@@ -354,6 +354,24 @@ fn what_cannot_be_found_without_a_call_is_said_when_the_time_is_over() {
     }
 }
 
+/// As PID 1 we can tell everybody, even those who were told with their group.
+#[test]
+fn who_cannot_be_found_without_a_call_is_told_with_all_others() {
+    let script = "((setsid sleep 1000 &)); exec \"$0\" signals --exit-on 15=3";
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let run = without(Mode::Pid1, libc::SYS_getdents64, None, errno);
+        let run = run.args(["-g", "--grace", "1h", "--", "sh", "-c", script, probe()]);
+        let init = run.start();
+        init.wait_ready(1);
+        init.until("there is an orphan", || {
+            init.find("sleep")
+                .is_some_and(|orphan| orphan.sid == orphan.pid)
+        });
+        init.kill(libc::SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.describe());
+    }
+}
+
 #[test]
 fn without_memory_nothing_is_run_and_said_why() {
     let temp = Temp::new();

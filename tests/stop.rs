@@ -364,6 +364,22 @@ fn each_process_is_told_once() {
             assert_eq!(told, 1, "{:?} {ended}", lines_of(&log));
         }
     }
+    // One that goes on for a while when its leader has ended.
+    let member = "trap 'echo told >> $0' TERM; echo up >> $0; \
+        until grep -q told $0; do sleep 0.01; done; sleep 0.3";
+    let leader = "trap 'exit 3' TERM; sh -c \"$1\" $2 & while :; do sleep 0.01; done";
+    for mode in Mode::BOTH {
+        let log = temp.join(format!("log-{mode:?}"));
+        let run = Run::pidlet()
+            .mode(mode)
+            .args(["-g", "--", "sh", "-c", leader, "x"]);
+        let init = run.args([member, &log]).start();
+        init.until("both are there", || lines_of(&log) == ["up"]);
+        init.kill(SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+        assert_eq!(lines_of(&log), ["up", "told"], "{ended}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use libc::{SIGCONT, SIGSTOP, SIGTERM, SIGTSTP, SIGUSR1};
 
@@ -692,6 +693,15 @@ fn a_background_script_whose_command_reads_goes_on_with_fg() {
     let job = Job::start("--bg", &["/bin/sh"], &["sh", "-c", script, path(), probe()]);
     job.shell.wait_says("ready");
     wait_stopped(&job.shell, &["probe"]);
+    // Nor is it continued to no avail, again and again.
+    let status = format!("/proc/{}/status", the(&job.shell, "probe").pid);
+    let switches = || {
+        let mut text = std::fs::read_to_string(&status).expect("it is there");
+        text.split_off(text.find("voluntary_ctxt_switches").expect("it is said"))
+    };
+    let before = switches();
+    let goes_on = holds_within(Duration::from_millis(100), &mut || switches() != before);
+    assert!(!goes_on, "{before}{}", switches());
     // What makes the shell take a command.
     kill(&the(&job.shell, "sh"), SIGSTOP);
     job.hears(STOPPED_BEHIND);
