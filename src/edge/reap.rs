@@ -55,5 +55,5 @@ pub fn is_childless() -> bool {
 pub fn stopped(pid: Pid) -> Option<Signal> {
     // Left unreported, so that it can be asked for again.
     let child = raw::waitid(pid, sys::WSTOPPED | sys::WNOWAIT);
-    Signal::new(child.status.into()).filter(|_| child.pid == pid)
+    Signal::new(child.status.into())
 }
