@@ -949,6 +949,10 @@ fn the_only_service_has_the_terminal_whatever_is_said_of_it() {
         ));
         for mode in Mode::BOTH {
             let init = plan.run(mode).tty().start();
+            init.until("it is in the foreground", || {
+                let group = init.pty().foreground();
+                init.children().iter().any(|info| Some(info.pid) == group)
+            });
             // Whoever reads from behind is stopped, and there is nobody who would continue him.
             init.pty().type_in(b"line\n");
             let ended = init.finish();
