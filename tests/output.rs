@@ -345,6 +345,28 @@ fn whoever_takes_some_of_the_last_lines_all_the_time_gets_them_all() {
 }
 
 #[test]
+fn whoever_takes_some_of_the_last_lines_all_the_time_is_waited_for_no_longer_than_the_budget() {
+    // To read all of it takes six seconds at the least.
+    let script = format!("yes '{}' | head -n 400", "\u{1}".repeat(99));
+    for mode in Mode::BOTH {
+        let (mut reader, writer) = pipe();
+        // SAFETY: changes the size of a pipe that we hold.
+        unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
+        let run = shells(mode, &["--log", "json", "--grace", "1s"], &[&script]);
+        let init = run.stdout(Output::File(writer)).start();
+        let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+        while let Ok(read @ 1..) = reader.read(&mut buffer) {
+            text.extend_from_slice(&buffer[..read]);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let ended = init.finish();
+        let lines = String::from_utf8_lossy(&text).lines().count();
+        assert!(lines < 400, "{lines} lines; {ended}");
+        assert!(ended.stderr.contains(" lines were dropped"), "{ended}");
+    }
+}
+
+#[test]
 fn whoever_takes_none_of_the_last_lines_is_not_waited_for_longer_because_something_else_happens() {
     for mode in Mode::BOTH {
         let run = shells(
