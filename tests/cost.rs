@@ -412,6 +412,25 @@ fn a_deep_family_of_many_does_not_keep_a_stop() {
     }
 }
 
+/// To reap them takes longer than we wait for who hangs in the kernel.
+#[test]
+fn who_was_killed_with_hundreds_is_reaped_and_does_not_hang() {
+    let strace = strace_or_skip!();
+    for mode in Mode::BOTH {
+        let temp = Temp::new();
+        let run = Run::pidlet().mode(mode).args(["--grace", "300ms", "--"]);
+        let orphans = [probe(), "orphans", "600", "--ignore-term"];
+        let init = run.args(orphans).start();
+        init.wait_ready(1);
+        let slow = ["-e", "trace=waitid", "-e", "inject=waitid:delay_exit=5000"];
+        let _attached = Attached::with(&slow, &init, &strace, &temp);
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(143), "{ended}");
+        assert!(!ended.stderr.contains("hang"), "{ended}");
+    }
+}
+
 /// It dies as soon as its launcher has been reaped, and each look at the children comes late enough to find
 /// it dead: the next one already, after that which found it alive.
 #[test]

@@ -18,6 +18,10 @@ const REST_MS: u64 = 3;
 /// than we reap them.
 const REAPED_MAX: u32 = 256;
 
+/// The same where all that there is was killed: nobody else has a turn any more, and who has died is not to
+/// be taken for somebody who hangs in the kernel, and left to whose child it is next.
+const KILLED_MAX: u32 = 1 << 16;
+
 /// How many dead we reap when we leave: whoever makes more of them all the time does not keep us.
 const LAST_MAX: u32 = 1024;
 
@@ -92,6 +96,9 @@ impl Init<'_> {
         // As long as nobody knows better: a stop goes on, however many die meanwhile.
         let mut left = true;
         let mut most = REAPED_MAX;
+        if self.supervisor.has_killed_all() {
+            most = KILLED_MAX;
+        }
         while buried < most {
             let child = reap::look(self.keeps_zombies);
             if child.pid == 0 {

@@ -407,6 +407,11 @@ impl<'p> Supervisor<'p> {
         self.phase >= Phase::Look || self.plan.tells_all()
     }
 
+    /// Whether everything was killed, and its end is all that is waited for.
+    pub fn has_killed_all(&self) -> bool {
+        self.phase == Phase::Killing
+    }
+
     /// Whether a process must be a zombie still when what its end leads to is done: its number is its own
     /// that long. Its group may have to be told, or what it said last must be found to be a service's.
     pub fn needs_zombies(&self) -> bool {
