@@ -208,13 +208,12 @@ impl<'p> Spawner<'p> {
         let mut extra = [gift.notify, c"", c""];
         let microseconds = spec.number(Key::Watchdog).saturating_mul(1000);
         if microseconds > 0 {
-            let period = put_word(watchdog, b"WATCHDOG_USEC", microseconds);
-            // SAFETY: it ends with a NUL.
-            extra = [
-                gift.notify,
-                unsafe { CStr::from_ptr(period) },
-                c"WATCHDOG_PID=",
-            ];
+            // SAFETY: the line is there, and the word ends with a NUL.
+            let period = unsafe {
+                let period = put_word(watchdog, b"WATCHDOG_USEC", microseconds);
+                CStr::from_ptr(period)
+            };
+            extra = [gift.notify, period, c"WATCHDOG_PID="];
         }
         // SAFETY: the gift's word and ours live until the program runs, and nobody looks at the list
         // after that.
@@ -337,9 +336,13 @@ impl<'p> Spawner<'p> {
         }
         // What these lead to lives until the kernel has copied it.
         let mut room = Line::new();
+        let room = &raw mut room;
         if let What::Finish(code, signal) = what {
-            self.attempt.put(put_word(&mut room, b"", code.into()));
-            self.attempt.put(put_word(&mut room, b"", signal.into()));
+            // SAFETY: the line is there.
+            unsafe {
+                self.attempt.put(put_word(room, b"", code.into()));
+                self.attempt.put(put_word(room, b"", signal.into()));
+            }
         }
         self.attempt.put(null());
         // Names the child as the one that these are for.
@@ -348,7 +351,7 @@ impl<'p> Spawner<'p> {
             // cannot be executed nobody reads it any more.
             unsafe {
                 if let Some((place, _)) = variable(self.attempt.envp, name) {
-                    place.write(put_word(&mut room, name, raw::own_pid().into()));
+                    place.write(put_word(room, name, raw::own_pid().into()));
                 }
             }
         }
@@ -482,15 +485,23 @@ fn join<'b>(room: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Optio
 
 /// Puts a variable with a number, or only that, behind what is in a line, and a NUL; it is there for as
 /// long as the line is.
+///
+/// # Safety
+///
+/// Nobody else may use the line meanwhile.
 #[inline(never)]
-fn put_word(line: &mut Line, name: &[u8], number: u64) -> *const c_char {
+unsafe fn put_word(room: *mut Line, name: &[u8], number: u64) -> *const c_char {
+    // SAFETY: the caller's.
+    let line = unsafe { &mut *room };
     let start = line.text().len();
     if !name.is_empty() {
         line.put_bytes(name).push(b'=');
     }
     line.put_number(number);
     line.put(Text::plain("\0"));
-    line.text().as_ptr().wrapping_add(start).cast()
+    let word = line.text().as_ptr().wrapping_add(start);
+    // The pointer that the reference has made would end with the next word.
+    room.cast::<c_char>().with_addr(word.addr())
 }
 
 /// So many null pointers.
