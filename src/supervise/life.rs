@@ -1,4 +1,19 @@
 //! A service's life: started when what it is `after` is up, ended, finished, started again or gone.
+//!
+//! ```text
+//! Waiting ─┬─► Running ◄──────────┐          service, oneshot
+//!    ▲     └─► Launching ─► Launched         daemon: its launcher runs; its pid file is waited for
+//!    │            │             │
+//!    │      its run is over ◄───┘            any of the three; or it could not be started
+//!    │            │
+//!    │            ├─► Finishing ─┐           if it has a `finish` command
+//!    │            └──────────────┤
+//!    └── Delayed ◄───────────────┴─► Gone    `settled` decides which
+//! ```
+//!
+//! What is `after` a service that will never be up goes from *Waiting* to *Gone* by way of *Delayed*, with
+//! [`End::Skipped`]. In the stop whatever does not run is *Gone*, and nothing starts but `finish` commands.
+//! When the last is gone, or one whose end ends the container, [`Supervisor::decide`] has the stop begin.
 
 use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};

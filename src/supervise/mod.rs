@@ -20,6 +20,11 @@
 //! - *Rest*: something is; orphans and left-over group members have their stop signal, too.
 //! - *Killing*: the budget ran out, or a second stop signal came; everything was killed.
 //!
+//! The states of a service's life are drawn in [`life`]. [`event`] is what goes in and comes out, [`service`]
+//! what is known of a service; what happens is in [`life`] (it starts, ends, starts again), [`watch`] (it is
+//! up, and well), [`signals`] and [`stop`]. [`children`] and [`timers`] find the service that a process or a
+//! moment is about.
+//!
 //! Deliberately absent: descriptors, the terminal's ownership, and who is reaped (the edge reaps
 //! every zombie after the step that heard of it, where a dead leader's group may have to be signalled
 //! while its number is still its own: see [`Supervisor::needs_zombies`]).
