@@ -16,8 +16,6 @@ use super::entry::Start;
 use super::raw::Sender;
 use super::reactor::{NONE, NOTIFY, Reactor, Token};
 use super::{process, raw};
-use pidlet::plan::{NOBODY, Place, Plan};
-use pidlet::supervise::Supervisor;
 use pidlet::words::Pid;
 
 /// The longest message; the rest of a longer one is cut off.
@@ -157,26 +155,4 @@ pub fn tell(start: &Start, parts: &[IoSlice], patience_ms: u64) {
         raw::send(fd, parts);
         raw::close(fd as usize);
     }
-}
-
-/// The service that a sender belongs to, or [`NOBODY`]: it is the service's own process, or descends
-/// from it, or is in its process group or session as its user. Whoever shares our session may join any
-/// group in it (setpgid(2)), so that a group alone says nothing.
-pub fn owner(sender: Sender, plan: &Plan, supervisor: &Supervisor) -> Place {
-    let mut owner = NOBODY;
-    let mut is = |pid| {
-        owner = supervisor.service_of(pid);
-        owner != NOBODY
-    };
-    let pid = sender.pid;
-    // Of 0, a process outside of our PID namespace, all of them tell about ourselves: we are no service, nor is
-    // whoever leads our group or our session.
-    if process::is_or_descends(pid, &mut is) {
-        return owner;
-    }
-    let joined = is(raw::group_of(pid)) || is(raw::session_of(pid));
-    if joined && process::user_of(plan.spec(owner.into())) == sender.user {
-        return owner;
-    }
-    NOBODY
 }

@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use rustix::io::IoSlice;
 
 use super::Init;
-use crate::edge::raw::Sender;
+use crate::edge::raw::{self, Sender};
 use crate::edge::reactor::NONE;
 use crate::edge::spawn::What;
 use crate::edge::{check, notify, process, reap};
@@ -65,7 +65,7 @@ impl<'p> Init<'p> {
         if !process::may_name(sender.user, sender.pid, true) {
             return None;
         }
-        let owner = notify::owner(sender, self.plan, &self.supervisor);
+        let owner = self.owner(sender);
         if owner != NOBODY {
             return Some(owner);
         }
@@ -73,6 +73,28 @@ impl<'p> Init<'p> {
         let named = Finding::Main(sender.pid);
         let mut places = 0..self.plan.services.len() as Place;
         places.find(|&place| self.supervisor.launches(place) && self.pid_file(place) == named)
+    }
+
+    /// The service that a sender belongs to, or [`NOBODY`]: it is the service's own process, or descends
+    /// from it, or is in its process group or session as its user. Whoever shares our session may join any
+    /// group in it (setpgid(2)), so that a group alone says nothing.
+    fn owner(&self, sender: Sender) -> Place {
+        let mut owner = NOBODY;
+        let mut is = |pid| {
+            owner = self.supervisor.service_of(pid);
+            owner != NOBODY
+        };
+        let pid = sender.pid;
+        // Of 0, a process outside of our PID namespace, all of them tell about ourselves: we are no service,
+        // nor is whoever leads our group or our session.
+        if process::is_or_descends(pid, &mut is) {
+            return owner;
+        }
+        let joined = is(raw::group_of(pid)) || is(raw::session_of(pid));
+        if joined && process::user_of(self.plan.spec(owner.into())) == sender.user {
+            return owner;
+        }
+        NOBODY
     }
 
     /// Which key says how a service is checked now.
