@@ -63,7 +63,7 @@ pub struct Checks {
     /// In the place of one that there is not.
     spare: Check,
     /// The first one in the chain of those that may have a finding.
-    found: Place,
+    chain: Place,
     /// How many have a process.
     processes: u32,
 }
@@ -82,7 +82,7 @@ impl Checks {
         Checks {
             checks: arena::array(Check::NONE, count),
             spare: Check::NONE,
-            found: NOBODY,
+            chain: NOBODY,
             processes: 0,
         }
     }
@@ -184,7 +184,7 @@ impl Checks {
     /// What was found out of a service, if anything; that is the end of the check.
     #[inline(never)]
     pub fn found(&mut self, place: Place, finding: Option<Finding>) {
-        let before = self.found;
+        let before = self.chain;
         let check = self.at(place);
         if finding.is_some() {
             // Whoever was asked and has begun to answer ends it, even if we know enough.
@@ -196,7 +196,7 @@ impl Checks {
             if !check.chained {
                 check.chained = true;
                 check.next = before;
-                self.found = place;
+                self.chain = place;
             }
         }
     }
@@ -204,9 +204,9 @@ impl Checks {
     /// What was found out of a service, once; again and again until there is nothing more.
     pub fn fetch(&mut self) -> Option<Event> {
         loop {
-            let place = self.found;
+            let place = self.chain;
             let check = self.checks.get_mut(usize::from(place))?;
-            self.found = check.next;
+            self.chain = check.next;
             check.chained = false;
             if let Some(finding) = check.finding.take() {
                 return Some(Event::Checked(place, finding));

@@ -220,7 +220,7 @@ impl Reactor {
 
 /// Waits so long for one of these signals, and for nothing else.
 #[inline(never)]
-pub fn rest(ms: u64, signals: SignalSet) -> Pending {
+pub fn pause(ms: u64, signals: SignalSet) -> Pending {
     // SAFETY: no segments.
     unsafe { raw::wait_signal(signals, Some(ms), None) }
 }

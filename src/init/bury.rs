@@ -10,9 +10,9 @@ use pidlet::words::Pid;
 use pidlet::words::exit::Status;
 use pidlet::words::signal::{Signal, SignalSet};
 
-/// How long we rest after a look at the children that found several orphans dead and nobody else, in
+/// How long we pause after a look at the children that found several orphans dead and nobody else, in
 /// milliseconds. What services write or their ends may have to wait that long; other signals end it.
-const REST_MS: u64 = 3;
+const PAUSE_MS: u64 = 3;
 
 /// How many zombies are reaped before everybody else has his turn again: somebody may make them faster
 /// than we reap them.
@@ -78,7 +78,7 @@ impl Init<'_> {
             self.terminal.take_back();
         }
         // Whom a pid file has named may be the next one to be reaped, and must be known by then.
-        self.fetch();
+        self.tell_findings();
     }
 
     /// Frees a zombie's number, unless that was done when it was found.
@@ -130,7 +130,7 @@ impl Init<'_> {
         if killed {
             self.memory.grown();
         }
-        self.look |= buried >= most;
+        self.reap_due |= buried >= most;
         if self.supervisor.heeds_orphans() {
             self.step(Event::Reaped { left });
         }
@@ -138,7 +138,7 @@ impl Init<'_> {
             // Where thousands die at once each look passes all who still live, so few looks are best.
             // But whoever writes all the time would be held up by that.
             let idle = all_unheard && !self.reactor.busy;
-            let pending = reactor::rest(if idle { REST_MS } else { 0 }, NOT_CHILDREN);
+            let pending = reactor::pause(if idle { PAUSE_MS } else { 0 }, NOT_CHILDREN);
             self.heed(pending);
         }
         if let Some(pid) = self.supervisor.foreground_child() {

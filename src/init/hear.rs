@@ -141,7 +141,7 @@ impl<'p> Init<'p> {
 
     /// Tells the supervisor what checks have found.
     #[inline(never)]
-    pub(super) fn fetch(&mut self) {
+    pub(super) fn tell_findings(&mut self) {
         while let Some(event) = self.checks.fetch() {
             self.step(event);
         }

@@ -14,7 +14,7 @@ use pidlet::words::exit::Status;
 impl Init<'_> {
     /// Starts what is next of a service, with the terminal if that is its.
     #[inline(never)]
-    pub(super) fn start(&mut self, service: usize) {
+    pub(super) fn start_next(&mut self, service: usize) {
         let what = self.what(service);
         let last = self.supervisor.record(service as Place).main;
         if last != 0 && what == What::Run {

@@ -47,8 +47,8 @@ pub struct Init<'p> {
     own: Own,
     /// Orphans come to us.
     adopts: bool,
-    /// The supervisor wants to know what is left.
-    look: bool,
+    /// Children may have ended, or the supervisor wants to know what is left: we reap before we sleep.
+    reap_due: bool,
     /// Zombies are reaped after what their end leads to: see [`Supervisor::needs_zombies`].
     keeps_zombies: bool,
     /// We stopped ourselves with our child, and nobody has continued us by a signal that we have seen.
@@ -87,7 +87,7 @@ impl<'p> Init<'p> {
         Init {
             plan,
             adopts: false,
-            look: false,
+            reap_due: false,
             keeps_zombies: false,
             asleep: false,
             terminal,
@@ -122,7 +122,7 @@ impl<'p> Init<'p> {
         // ---- and a later deadline.
         let (mut settled, mut timed) = (false, false);
         loop {
-            self.fetch();
+            self.tell_findings();
             // Who has ended, answered or spoken by now was in time, however late we are ourselves. Whoever
             // has many children die, or says much, is no reason to be later.
             if take(&mut timed) {
@@ -135,7 +135,7 @@ impl<'p> Init<'p> {
                     return code;
                 }
                 Next::Start(service) => {
-                    self.start(service);
+                    self.start_next(service);
                     // What has arrived meanwhile may be that nothing more is to be started.
                     let Next::Start(_) = self.supervisor.next() else {
                         continue;
@@ -177,7 +177,7 @@ impl<'p> Init<'p> {
             let again = now().after(TRY_AGAIN);
             limit = Some(until.unwrap_or(again).min(again));
         }
-        if self.look {
+        if self.reap_due {
             // That somebody has died we know already, and there is no time to wait.
             (signals, limit) = (NOT_CHILDREN, Some(PAST));
         }
@@ -201,7 +201,7 @@ impl<'p> Init<'p> {
         if held_up {
             self.notify.ended(NOBODY_YET, &mut self.reactor);
         }
-        if take(&mut self.look) {
+        if take(&mut self.reap_due) {
             self.reap();
         }
     }
@@ -211,7 +211,7 @@ impl<'p> Init<'p> {
     fn heed(&mut self, pending: Pending) -> Option<Signal> {
         let signal = Signal::new(pending.number)?;
         let child = signal == Signal::CHLD;
-        self.look |= child;
+        self.reap_due |= child;
         self.asleep &= signal != Signal::CONT;
         if !child || self.plan.style == Style::DumbInit {
             let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();

@@ -37,7 +37,7 @@ impl Init<'_> {
                 };
                 return farewell.send();
             }
-            Action::Look => self.look = true,
+            Action::Look => self.reap_due = true,
             Action::Check(place) => self.check(place),
             Action::Uncheck(place) => {
                 if let Some(pid) = self.checks.give_up(place) {
