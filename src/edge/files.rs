@@ -18,11 +18,6 @@ pub fn read<'b>(path: &CStr, buffer: &'b mut [u8]) -> &'b [u8] {
     buffer.get(..len).unwrap_or(&[])
 }
 
-/// The same error in our own words.
-pub fn words_errno(error: rustix::io::Errno) -> Errno {
-    Errno(error.raw_os_error() as u16)
-}
-
 /// A whole file, for as long as we live. What is no file (a directory, a pipe, a device) is refused,
 /// and never waited for; but `/dev/null` is one with nothing in it.
 pub fn whole(path: &CStr) -> Result<&'static [u8], Errno> {

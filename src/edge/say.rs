@@ -8,7 +8,7 @@ use linux_raw_sys::general::{O_CREAT, O_TRUNC, O_WRONLY, POLLOUT};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::{IoSlice, ReadWriteFlags, pwritev2};
 
-use super::{files, raw};
+use super::raw;
 use pidlet::message::Stream;
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::Signal;
@@ -124,7 +124,7 @@ pub fn write_to(fd: BorrowedFd, text: &[u8]) -> (usize, Errno) {
                 rustix::io::Errno::FBIG => raw::forget(Signal::XFSZ),
                 _ => (),
             }
-            (0, files::words_errno(error))
+            (0, Errno(error.raw_os_error() as u16))
         }
     }
 }
