@@ -1,6 +1,11 @@
-//! `pidlet_start` for aarch64: arguments in x0, x1, x2.
+//! What is in the assembler of aarch64: a system call, a child as vfork(2) makes it, and `pidlet_start`:
+//! arguments in x0, x1, x2.
 
 use core::arch::global_asm;
+
+use linux_raw_sys::general as sys;
+
+use crate::edge::raw::{VFORK, Word};
 
 global_asm!(
     ".globl pidlet_start",
@@ -31,3 +36,55 @@ global_asm!(
     setmask = const linux_raw_sys::general::SIG_SETMASK,
     entry = sym super::pidlet_entry,
 );
+
+/// A system call with up to five arguments.
+///
+/// # Safety
+///
+/// The arguments must be right for the call.
+#[inline(always)]
+pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
+    let result;
+    // SAFETY: the caller's; the kernel changes x0 only.
+    unsafe {
+        core::arch::asm!(
+            "svc #0",
+            in("x8") number as usize,
+            inlateout("x0") a => result,
+            in("x1") b,
+            in("x2") c,
+            in("x3") d,
+            in("x4") e,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// clone(2) with [`VFORK`]: the child goes on in `child(argument)`.
+///
+/// # Safety
+///
+/// As [`vfork`](crate::edge::raw::vfork).
+pub unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
+    let result;
+    // SAFETY: the caller's; the child branches away before it touches our frame.
+    unsafe {
+        core::arch::asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, #0",
+            "mov x30, #0",
+            "mov x0, x9",
+            "blr x10",
+            "brk #1",
+            "2:",
+            in("x8") sys::__NR_clone as usize,
+            inlateout("x0") VFORK as usize => result,
+            in("x1") 0_usize,
+            in("x9") argument,
+            in("x10") child,
+        );
+    }
+    result
+}

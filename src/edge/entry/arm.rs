@@ -1,6 +1,11 @@
-//! `pidlet_start` for 32-bit arm: arguments in r0, r1, r2.
+//! What is in the assembler of 32-bit arm: a system call, a child as vfork(2) makes it, and `pidlet_start`:
+//! arguments in r0, r1, r2.
 
 use core::arch::global_asm;
+
+use linux_raw_sys::general as sys;
+
+use crate::edge::raw::{VFORK, Word};
 
 global_asm!(
     ".globl pidlet_start",
@@ -36,3 +41,61 @@ global_asm!(
     setmask = const linux_raw_sys::general::SIG_SETMASK,
     entry = sym super::pidlet_entry,
 );
+
+/// A system call with up to five arguments.
+///
+/// # Safety
+///
+/// The arguments must be right for the call.
+#[inline(always)]
+pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
+    let result;
+    // SAFETY: the caller's; the kernel changes r0 only. r7 may be the frame pointer and is put back.
+    unsafe {
+        core::arch::asm!(
+            "mov {saved}, r7",
+            "mov r7, {number}",
+            "svc #0",
+            "mov r7, {saved}",
+            saved = out(reg) _,
+            number = in(reg) number,
+            inlateout("r0") a => result,
+            in("r1") b,
+            in("r2") c,
+            in("r3") d,
+            in("r4") e,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// clone(2) with [`VFORK`]: the child goes on in `child(argument)`.
+///
+/// # Safety
+///
+/// As [`vfork`](crate::edge::raw::vfork).
+pub unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
+    let result;
+    // SAFETY: the caller's; the child branches away before it touches our frame.
+    unsafe {
+        core::arch::asm!(
+            "mov {saved}, r7",
+            "mov r7, {number}",
+            "svc #0",
+            "cmp r0, #0",
+            "bne 2f",
+            "mov r0, r5",
+            "blx r8",
+            "udf #0",
+            "2: mov r7, {saved}",
+            saved = out(reg) _,
+            number = in(reg) sys::__NR_clone,
+            inlateout("r0") VFORK => result,
+            in("r1") 0,
+            in("r5") argument,
+            in("r8") child,
+        );
+    }
+    result
+}

@@ -1,4 +1,5 @@
-//! From the kernel's first instruction to `main`.
+//! From the kernel's first instruction to `main`, and what else is spelled in an architecture's own
+//! assembler: a file each.
 //!
 //! The first system call blocks all 64 signals: until then the kernel drops what is sent to PID 1.
 //! It comes before relocation, so it is spelled in the architecture's own `pidlet_start`.
@@ -21,8 +22,18 @@ use core::slice::from_raw_parts;
 use super::arena::{self, First};
 use super::raw;
 use super::relocate::{self, Segments};
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::{clone, instruction};
+#[cfg(target_arch = "arm")]
+pub use arm::{clone, instruction};
 use pidlet::words::signal::SignalSet;
 use pidlet::words::text;
+#[cfg(target_arch = "riscv64")]
+pub use riscv64::{clone, instruction};
+#[cfg(target_arch = "x86")]
+pub use x86::{clone, instruction};
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::{clone, instruction};
 
 /// What the kernel put on the stack for us (`Documentation/arch/x86/..`, the ELF ABI: argc, argv,
 /// NULL, envp, NULL, auxv).

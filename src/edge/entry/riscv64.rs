@@ -1,6 +1,11 @@
-//! `pidlet_start` for riscv64: arguments in a0, a1, a2.
+//! What is in the assembler of riscv64: a system call, a child as vfork(2) makes it, and `pidlet_start`:
+//! arguments in a0, a1, a2.
 
 use core::arch::global_asm;
+
+use linux_raw_sys::general as sys;
+
+use crate::edge::raw::{VFORK, Word};
 
 global_asm!(
     ".globl pidlet_start",
@@ -34,3 +39,53 @@ global_asm!(
     setmask = const linux_raw_sys::general::SIG_SETMASK,
     entry = sym super::pidlet_entry,
 );
+
+/// A system call with up to five arguments.
+///
+/// # Safety
+///
+/// The arguments must be right for the call.
+#[inline(always)]
+pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
+    let result;
+    // SAFETY: the caller's; the kernel changes a0 only.
+    unsafe {
+        core::arch::asm!(
+            "ecall",
+            in("a7") number as usize,
+            inlateout("a0") a => result,
+            in("a1") b,
+            in("a2") c,
+            in("a3") d,
+            in("a4") e,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// clone(2) with [`VFORK`]: the child goes on in `child(argument)`.
+///
+/// # Safety
+///
+/// As [`vfork`](crate::edge::raw::vfork).
+pub unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
+    let result;
+    // SAFETY: the caller's; the child branches away before it touches our frame.
+    unsafe {
+        core::arch::asm!(
+            "ecall",
+            "bnez a0, 2f",
+            "mv a0, t1",
+            "jalr t2",
+            "unimp",
+            "2:",
+            in("a7") sys::__NR_clone as usize,
+            inlateout("a0") VFORK as usize => result,
+            in("a1") 0_usize,
+            in("t1") argument,
+            in("t2") child,
+        );
+    }
+    result
+}

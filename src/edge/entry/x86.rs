@@ -1,6 +1,11 @@
-//! `pidlet_start` for 32-bit x86: arguments on the stack.
+//! What is in the assembler of 32-bit x86: a system call, a child as vfork(2) makes it, and `pidlet_start`:
+//! arguments on the stack.
 
 use core::arch::global_asm;
+
+use linux_raw_sys::general as sys;
+
+use crate::edge::raw::{VFORK, Word};
 
 global_asm!(
     ".globl pidlet_start",
@@ -39,3 +44,65 @@ global_asm!(
     setmask = const linux_raw_sys::general::SIG_SETMASK,
     entry = sym super::pidlet_entry,
 );
+
+/// A system call with up to five arguments.
+///
+/// # Safety
+///
+/// The arguments must be right for the call.
+#[inline(always)]
+pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
+    let result;
+    let arguments = [a, d, Word::new(number as usize)];
+    // SAFETY: the caller's; the kernel changes eax only. ebx and esi are the compiler's own and
+    // are put back.
+    unsafe {
+        core::arch::asm!(
+            "push esi",
+            "push ebx",
+            "mov ebx, dword ptr [eax]",
+            "mov esi, dword ptr [eax + 4]",
+            "mov eax, dword ptr [eax + 8]",
+            "int 0x80",
+            "pop ebx",
+            "pop esi",
+            inlateout("eax") arguments.as_ptr() => result,
+            in("ecx") b,
+            in("edx") c,
+            in("edi") e,
+        );
+    }
+    result
+}
+
+/// clone(2) with [`VFORK`]: the child goes on in `child(argument)`.
+///
+/// # Safety
+///
+/// As [`vfork`](crate::edge::raw::vfork).
+pub unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
+    let result;
+    // SAFETY: the caller's; the child branches away before it touches our frame. Its argument is
+    // at a multiple of 16 (the ABI).
+    unsafe {
+        core::arch::asm!(
+            "push ebx",
+            "mov ebx, {flags}",
+            "int 0x80",
+            "test eax, eax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "sub esp, 8",
+            "push edi",
+            "call edx",
+            "ud2",
+            "2: pop ebx",
+            flags = const VFORK,
+            inlateout("eax") sys::__NR_clone => result,
+            in("ecx") 0,
+            in("edx") child,
+            in("edi") argument,
+        );
+    }
+    result
+}
