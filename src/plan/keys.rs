@@ -29,7 +29,8 @@ macro_rules! keys {
 // services, `e` variables; `u` user, `g` groups, `f` env-file, `F` env-dir and `R` run-parts need
 // files of the image. What follows is what may be chosen; of the kinds `D`, `y` and `O` it is how far
 // this key differs from others of its kind, in the words with which that is said.
-// A user's variables and groups have no name, since nobody can say them.
+// A user's variables and groups have no name, since nobody can say them. Limits come last, in the order
+// of their numbers: see `Key::resource`.
 keys! {
     Run "run w"
     RunParts "run-parts R"

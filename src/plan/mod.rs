@@ -37,7 +37,8 @@ pub const GROUPS_MAX: usize = 256;
 /// The stop budget where nothing else is said: inside the ten seconds of `docker stop`.
 pub const GRACE: Span = Span::seconds(8);
 
-/// Whose manners we have: the words of messages and the exit codes of faults.
+/// Whose manners we have: the words of messages, the exit codes of faults, and the few habits of a peer that
+/// no setting says, which are where a style is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// Our own.

@@ -420,6 +420,8 @@ fn unmarked(text: &[u8]) -> &[u8] {
     }
 }
 
+const _: () = assert!((Key::None as u32) < u64::BITS);
+
 /// A key's bit among those of all keys.
 const fn bit(key: Key) -> u64 {
     1 << key as u8
