@@ -36,7 +36,7 @@ const TOP_LEVEL: [&str; 18] = [
 /// The modules of the library, and those that each may use.
 const LAYERS: [(&str, &[&str]); 9] = [
     ("words", &[]),
-    ("http", &[]),
+    ("http", &["words"]),
     ("plan", &["words"]),
     ("output", &["words", "plan"]),
     ("message", &["words", "plan"]),
