@@ -77,7 +77,7 @@ impl Supervisor<'_> {
             return;
         }
         let good = finding == Finding::Good;
-        if let Finding::Bad(why) = finding {
+        if let (State::Running, Finding::Bad(why)) = (record.state, finding) {
             record.why = why;
         }
         let mut wait = record.delay;

@@ -573,8 +573,11 @@ fn a_daemon_may_say_that_it_is_ready_before_it_is_known_and_is_up_then() {
     }
     let mut world = planned(&[(&[], SAYS)], nothing);
     world.play("start a\na exits 0 => check 0");
+    // That its pid file was not there yet is no reason for what comes then.
+    world.finds("a", Finding::MISSING);
+    world.play("20ms => check 0");
     world.finds("a", Finding::Main(pid("c")));
-    world.play("60s => c:TERM c:CONT");
+    world.play("59980ms => c:TERM c:CONT");
     world.last_line(
         "a (pid 102) was not ready within 60s: stopped (ready \"notify\": Timer expired)",
     );
