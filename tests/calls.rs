@@ -424,3 +424,29 @@ fn a_start_that_fails_again_and_again_leaves_nothing_open_and_signals_are_heard(
         assert_eq!(exit, Exit::Code(125), "{}", init.describe());
     }
 }
+
+/// What a check by TCP needs, and what may be said where it cannot be had.
+#[test]
+fn why_a_check_cannot_be_made_is_said() {
+    let temp = Temp::new();
+    let text = "[web]\nrun = sleep 1000\nready = tcp:127.0.0.1:9\nready-timeout = 200ms\n";
+    let plan = temp.write("plan", text, 0o644);
+    let calls = [
+        libc::SYS_socket,
+        libc::SYS_signalfd4,
+        libc::SYS_epoll_create1,
+        libc::SYS_epoll_ctl,
+    ];
+    for (call, mode) in calls
+        .iter()
+        .flat_map(|call| Mode::BOTH.map(|mode| (*call, mode)))
+    {
+        let run = without(mode, call, None, libc::EMFILE).args(["-c", &plan]);
+        let ended = run.output();
+        let reason = "stopped (ready \"tcp:127.0.0.1:9\": Too many open files)";
+        assert!(
+            ended.last_line().contains(reason),
+            "without {call}: {ended}"
+        );
+    }
+}

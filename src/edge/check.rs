@@ -115,7 +115,7 @@ impl Checks {
         // Each change is told once, so that the room to write does not wake us for ever.
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
         let watched = reactor.watch(check.fd, Token::Check(place.into()), flags);
-        (!watched).then_some(Finding::Bad(Errno::NOMEM))
+        (!watched).then_some(Finding::Bad(reactor.fault))
     }
 
     /// The connection of a service's [`Token::Check`] is ready. It may be an old one's.
@@ -271,9 +271,12 @@ impl Check {
                 _ => (),
             }
             if self.fd == NONE {
-                // Without a socket the connection fails.
                 let fd = raw::socket(name.family.into(), net::SOCK_STREAM);
-                self.fd = away_from_the_three(fd).max(NONE);
+                let fd = away_from_the_three(fd);
+                if fd < 0 {
+                    return Some(Finding::Bad(raw::errno(fd as isize)));
+                }
+                self.fd = fd;
                 if let Probe::Unix(_) = probe {
                     // A server could send us descriptors, which may take long to close.
                     raw::take_nothing(self.fd);
