@@ -450,3 +450,30 @@ fn why_a_check_cannot_be_made_is_said() {
         );
     }
 }
+
+/// Nobody can be told anything without a socket, and there is nothing to wait for.
+#[test]
+fn without_a_socket_nobody_is_waited_for_who_watches_us() {
+    let temp = Temp::new();
+    let path = temp.path().join("upward");
+    let _watches = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let text = format!("[web]\nrun = {} sleep\n", probe());
+    let plan = temp.write("plan", text, 0o644);
+    for mode in Mode::BOTH {
+        let run = Run::new(probe()).mode(mode).arg("listened").arg(pidlet());
+        let run = run.args(["pidlet", "-c", &plan]);
+        let init = run.env("NOTIFY_SOCKET", &path).start();
+        let answer = |call: &Call| (call.number == libc::SYS_socket).then_some(libc::EMFILE);
+        let Some(listener) = Listener::to(&init, pidlet(), answer) else {
+            skip!("this kernel has nobody answer system calls");
+        };
+        init.wait_ready(1);
+        init.kill(libc::SIGTERM);
+        assert_eq!(init.wait_exit(), Exit::Code(143), "{}", init.describe());
+        let calls = listener.calls();
+        let count = |number| calls.iter().filter(|call| call.number == number).count();
+        // The last line waits for its reader.
+        let (sockets, waits) = (count(libc::SYS_socket), count(libc::SYS_ppoll));
+        assert_eq!((sockets, waits), (2, 1), "{}", init.describe());
+    }
+}

@@ -148,11 +148,11 @@ pub fn tell(start: &Start, parts: &[IoSlice], patience_ms: u64) {
         let fd = raw::socket(net::AF_UNIX, net::SOCK_DGRAM);
         let mut name = Name::new();
         name.unix(path);
-        // Without a socket all of this fails, and that is all. Whether there is room is known of one that is
-        // connected.
-        _ = raw::connect(fd, &name);
-        _ = raw::poll(fd, POLLOUT, patience_ms);
-        raw::send(fd, parts);
+        // Whether there is room is known of a socket that is connected. Without one poll would just wait.
+        if raw::connect(fd, &name).is_ok() {
+            _ = raw::poll(fd, POLLOUT, patience_ms);
+            raw::send(fd, parts);
+        }
         raw::close(fd as usize);
     }
 }
