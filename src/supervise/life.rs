@@ -76,7 +76,7 @@ impl<'p> Supervisor<'p> {
         (record.up, record.said_ready, record.group_told) = (false, false, false);
         (record.fault, record.told, record.steps) = (None, None, 0);
         record.watchdog = self.plan.span(place, Key::Watchdog);
-        record.why = Errno::TIME;
+        (record.why, record.end) = (Errno::TIME, End::None);
         self.say_about(Kind::Started, place);
         if kind == Type::Service {
             self.wait_until_up(place);

@@ -4,7 +4,7 @@ use std::string::String;
 use std::vec::Vec;
 use std::{assert, assert_eq, format};
 
-use super::super::{Action, Finding, News, Next, Notice, State};
+use super::super::{Action, End, Finding, News, Next, Notice, State};
 use super::{Event, PID_1, World, pid, plan, span};
 use crate::front::{sound, spec};
 use crate::plan::{Essential, NOBODY, Place, Plan};
@@ -358,6 +358,10 @@ fn a_start_that_failed_was_no_life() {
     world.play("start a\nstart b\n2s a exits 0 => -a:TERM\n1s\nstart a ENOENT");
     let delay = world.supervisor.record(0).delay;
     assert!(delay > span("1s"), "{delay:?}");
+    // Nothing is wrong any more when it has started.
+    world.play("2s\nstart a");
+    let end = world.supervisor.record(0).end;
+    assert!(matches!(end, End::None), "{end:?}");
 }
 
 #[test]
