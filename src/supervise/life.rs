@@ -194,8 +194,10 @@ impl<'p> Supervisor<'p> {
             Essential::OnFailure => failed,
         };
         let goes_on = self.phase == Phase::Run && !essential;
-        // A failure in the stop matters, too: somebody may have lost what he had in hand.
-        let lost = failed && !record.killed && self.phase == Phase::Stopping;
+        // A failure in the stop matters, too: somebody may have lost what he had in hand. That of the only
+        // service is for the last line to say.
+        let lost =
+            failed && !record.killed && self.phase != Phase::Run && self.plan.services.len() > 1;
         let started = !matches!(record.end, End::NotStarted(_));
         // A fault with which it all ends is for the last line to say, and one for which we stopped
         // it has been said.

@@ -244,6 +244,15 @@ fn a_failure_in_the_stop_is_said_at_once() {
         let rows = std::format!("start, b exits 0, 1s {how}, gone");
         assert_eq!(said(2, |_| (), &rows), lines, "{how}");
     }
+    // The delay before it belongs to it.
+    let duck = |plan: &mut Plan| plan.lame_duck = Span::seconds(5);
+    let end =
+        "pidlet: stopped by TERM: a (pid 100) exited with code 3 after 1.0s; container exits 3";
+    let rows = "start, TERM, 1s a exits 3, b exits 4, gone";
+    let other = "pidlet: b (pid 101) exited with code 4 after 1.0s";
+    assert_eq!(said(2, duck, rows), [failed, other, end]);
+    // Of the only service the last line says it.
+    assert_eq!(said(1, duck, "start, TERM, 1s a exits 3, gone"), [end]);
 }
 
 #[test]
