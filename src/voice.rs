@@ -80,7 +80,7 @@ const PIDLET: Text = text!(
 "
 );
 
-/// How much is said of a word of a key's value: a script must not push out what comes behind it.
+/// How much is said of a word of a key's value, which must not push out what comes behind it.
 const WORD_BYTES_MAX: usize = 200;
 
 /// The keys that stand in a template as `%0`, `%1` and so on.
@@ -291,15 +291,20 @@ impl Facts<'_, '_> {
         }
     }
 
-    /// Writes a key of the service's section with what it says.
+    /// Writes a key of the service's section with what it says: of a command its program.
     #[inline(never)]
     fn put_said(&self, line: &mut Line, key: Key) {
         line.put_bytes(key.name());
-        for word in self.plan.spec(self.message.service.into()).words(key) {
+        let words = self.plan.spec(self.message.service.into()).words(key);
+        for word in words {
             let word = word.to_bytes();
             line.put(text!(" \""));
             line.put_bytes(word.get(..WORD_BYTES_MAX).unwrap_or(word));
             line.push(b'"');
+            if let Key::Ready | Key::Health | Key::Finish = key {
+                // The arguments of a command may be a script, or hold a password that a variable had.
+                break;
+            }
         }
     }
 }

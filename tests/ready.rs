@@ -750,7 +750,7 @@ fn a_command_that_does_not_end_is_no_readiness() {
     let web = Web::shell("exec sleep 1000\n");
     let web = web.keys("ready = exec:sleep 1000\nready-timeout = 200ms");
     for mode in Mode::BOTH {
-        let fault = "stopped (ready \"exec:sleep\" \"1000\": Timer expired)";
+        let fault = "stopped (ready \"exec:sleep\": Timer expired)";
         ends_for(web.start(mode), fault);
     }
 }

@@ -416,13 +416,15 @@ fn not_ready_in_time_is_a_failure() {
     world.last_line(&std::format!("{reason}; container exits 1"));
     assert_eq!(world.lines.len(), 2, "it is said once, and at the end");
     // A check that is a script leaves room for what it found, and for the exit code.
-    let check = std::format!("ready = exec:{}\nready-timeout = 1ms", "x".repeat(2000)).leak();
+    let (program, secrets) = ("x".repeat(2000), " secret".repeat(100));
+    let check = format!("ready = exec:{program}{secrets}\nready-timeout = 1ms").leak();
     let mut world = planned(&[(&[], check)], nothing);
     world.play(
         "start a => check 0\n1ms => uncheck 0 a:TERM a:CONT\na exits 0 => look\ngone => exit 1",
     );
     let end = "x\": Timer expired); container exits 1";
     assert!(world.lines.last().is_some_and(|line| line.ends_with(end)));
+    assert!(!world.lines.iter().any(|line| line.contains("secret")));
     // What starts a daemon, and does not end.
     let mut world = planned(&[(&[], DAEMON)], nothing);
     world.play("start a\n60s => a:TERM a:CONT\na exits 0 => look\ngone => exit 1");
