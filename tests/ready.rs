@@ -447,7 +447,11 @@ fn a_descriptor_that_takes_long_to_close_holds_nobody_up() {
         let without = ["without", &libc::ENOSYS.to_string(), &call, "any"];
         let run = Run::new(probe()).args(without).arg(pidlet()).arg("pidlet");
         let web = Web::python(LINGERS).keys("ready = notify");
-        let run = web.run_by(run, mode).limit(libc::RLIMIT_NOFILE, 100, 4096);
+        let mut run = web.run_by(run, mode);
+        // Nobody but root may have more of them on their way than he may have open (unix(7), ETOOMANYREFS).
+        if is_root() {
+            run = run.limit(libc::RLIMIT_NOFILE, 100, 4096);
+        }
         is_not_held_up(run.start());
     }
 }
