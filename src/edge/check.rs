@@ -283,10 +283,12 @@ impl Check {
                 }
             }
             // The second call tells what came of the first. A socket whose queue is full is AGAIN.
-            match raw::connect(self.fd, &name).map_err(|errno| u32::from(errno.0)) {
-                Ok(()) | Err(EISCONN) => (),
-                Err(EINPROGRESS | EALREADY) => return None,
-                Err(errno) => return Some(Finding::Bad(Errno(errno as u16))),
+            if let Err(errno) = raw::connect(self.fd, &name) {
+                match errno.0.into() {
+                    EISCONN => (),
+                    EINPROGRESS | EALREADY => return None,
+                    _ => return Some(Finding::Bad(errno)),
+                }
             }
             match *probe {
                 Probe::Http { host, path, .. } => self.ask(host, path),

@@ -121,12 +121,11 @@ impl<'p> Init<'p> {
             },
             Some(Probe::Exec(_)) => {
                 let what = What::Check(self.checked(place));
-                let mut errno = Errno(0);
-                match self.launch(place.into(), what, NONE) {
+                let errno = match self.launch(place.into(), what, NONE) {
                     Event::Started(pid) => return self.checks.started(place, pid),
-                    Event::NotStarted(fault) => errno = fault.errno,
-                    _ => (),
-                }
+                    Event::NotStarted(fault) => fault.errno,
+                    _ => Errno(0),
+                };
                 self.say(Message {
                     errno,
                     ..Message::about(Kind::NotChecked, place)

@@ -79,8 +79,6 @@ impl Errno {
     pub const AGAIN: Errno = Errno(11);
     /// File exists.
     pub const EXIST: Errno = Errno(17);
-    /// Cannot allocate memory.
-    pub const NOMEM: Errno = Errno(12);
     /// Permission denied.
     pub const ACCES: Errno = Errno(13);
     /// Invalid argument.
