@@ -334,20 +334,27 @@ fn a_directory_that_cannot_be_read_is_a_fault_of_the_plan() {
     }
 }
 
+/// Without a look into `/proc`: a command that ends with 3 when it is told, and an orphan in a session of its
+/// own. Told to stop, and ended.
+#[track_caller]
+fn stops_beside_an_orphan(mode: Mode, errno: i32, options: &[&str]) -> Proc {
+    let script = "((setsid sleep 1000 &)); exec \"$0\" signals --exit-on 15=3";
+    let run = without(mode, libc::SYS_getdents64, None, errno).args(options);
+    let init = run.args(["--", "sh", "-c", script, probe()]).start();
+    init.wait_ready(1);
+    init.until("there is an orphan", || {
+        init.find("sleep")
+            .is_some_and(|orphan| orphan.sid == orphan.pid)
+    });
+    init.kill(libc::SIGTERM);
+    assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.describe());
+    init
+}
+
 #[test]
 fn what_cannot_be_found_without_a_call_is_said_when_the_time_is_over() {
-    let script = "((setsid sleep 1000 &)); exec \"$0\" signals --exit-on 15=3";
     for errno in [libc::ENOSYS, libc::EPERM] {
-        let run = without(Mode::Child, libc::SYS_getdents64, None, errno);
-        let run = run.args(["--grace", "300ms", "--", "sh", "-c", script, probe()]);
-        let init = run.start();
-        init.wait_ready(1);
-        init.until("there is an orphan", || {
-            init.find("sleep")
-                .is_some_and(|orphan| orphan.sid == orphan.pid)
-        });
-        init.kill(libc::SIGTERM);
-        assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.describe());
+        let init = stops_beside_an_orphan(Mode::Child, errno, &["--grace", "300ms"]);
         let left =
             "pidlet: processes left over are not stopped: without /proc they cannot be found";
         init.wait_line(ErrOut, |line| line == left);
@@ -357,18 +364,8 @@ fn what_cannot_be_found_without_a_call_is_said_when_the_time_is_over() {
 /// As PID 1 we can tell everybody, even those who were told with their group.
 #[test]
 fn who_cannot_be_found_without_a_call_is_told_with_all_others() {
-    let script = "((setsid sleep 1000 &)); exec \"$0\" signals --exit-on 15=3";
     for errno in [libc::ENOSYS, libc::EPERM] {
-        let run = without(Mode::Pid1, libc::SYS_getdents64, None, errno);
-        let run = run.args(["-g", "--grace", "1h", "--", "sh", "-c", script, probe()]);
-        let init = run.start();
-        init.wait_ready(1);
-        init.until("there is an orphan", || {
-            init.find("sleep")
-                .is_some_and(|orphan| orphan.sid == orphan.pid)
-        });
-        init.kill(libc::SIGTERM);
-        assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.describe());
+        stops_beside_an_orphan(Mode::Pid1, errno, &["-g", "--grace", "1h"]);
     }
 }
 
@@ -460,8 +457,8 @@ fn without_a_socket_nobody_is_waited_for_who_watches_us() {
     let text = format!("[web]\nrun = {} sleep\n", probe());
     let plan = temp.write("plan", text, 0o644);
     for mode in Mode::BOTH {
-        let run = Run::new(probe()).mode(mode).arg("listened").arg(pidlet());
-        let run = run.args(["pidlet", "-c", &plan]);
+        let run = Run::listened().mode(mode);
+        let run = run.args(["-c", &plan]);
         let init = run.env("NOTIFY_SOCKET", &path).start();
         let answer = |call: &Call| (call.number == libc::SYS_socket).then_some(libc::EMFILE);
         let Some(listener) = Listener::to(&init, pidlet(), answer) else {

@@ -293,21 +293,10 @@ fn a_kill_for_memory_of_long_ago_is_no_reason() {
         init.wait_ready(3);
         init.wait_line(ErrOut, |line| line.contains("out of memory"));
         for (service, descriptors) in [("first", 0), ("second", 1024)] {
-            let limit = libc::rlimit {
-                rlim_cur: descriptors,
-                rlim_max: 1024,
-            };
             let service = init.find(service).expect("the service runs");
-            // SAFETY: processes of this test that nobody but pidlet reaps, and they are not dead.
-            unsafe {
-                libc::prlimit(
-                    init.pid(),
-                    libc::RLIMIT_NOFILE,
-                    &limit,
-                    std::ptr::null_mut(),
-                );
-                libc::kill(service.pid, libc::SIGKILL);
-            }
+            init.limit(libc::RLIMIT_NOFILE, descriptors, 1024);
+            // SAFETY: a process of this test that nobody but pidlet reaps, and it is not dead.
+            unsafe { libc::kill(service.pid, libc::SIGKILL) };
             let killed = format!("{} (pid {})", service.comm, service.inner);
             let line = init.wait_line(ErrOut, |line| line.contains(&killed));
             assert!(line.contains("killed by signal 9"), "{}", init.describe());

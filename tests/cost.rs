@@ -1013,8 +1013,8 @@ fn small_files_of_a_plan_take_little_memory() {
 #[test]
 fn a_part_of_a_second_is_waited_for_at_once() {
     for mode in Mode::BOTH {
-        let run = Run::new(probe()).mode(mode).arg("listened").arg(pidlet());
-        let run = run.args(["pidlet", "--grace", "900ms", "--"]);
+        let run = Run::listened().mode(mode);
+        let run = run.args(["--grace", "900ms", "--"]);
         let init = run
             .args([probe(), "ignore", "15", "---", probe(), "ignore", "15"])
             .start();

@@ -185,8 +185,8 @@ fn play(scene: &Scene, mode: Mode, fault: Option<Fault>) -> Outcome {
         .replace("TEMP/", &temp.join(""))
         .replace("PROBE", probe());
     let plan = temp.write("plan", plan, 0o644);
-    let run = Run::new(probe()).mode(mode).arg("listened").arg(pidlet());
-    let init = run.args(["pidlet", "-c", &plan]).start();
+    let run = Run::listened().mode(mode);
+    let init = run.args(["-c", &plan]).start();
     let (mut count, hit) = (0, Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&hit);
     let listener = Listener::to(&init, pidlet(), move |call| {
@@ -337,8 +337,8 @@ fn faults(calls: &[Call]) -> Vec<Fault> {
 
 /// Whether system calls can be answered here.
 fn can_listen() -> bool {
-    let run = Run::new(probe()).arg("listened").arg(pidlet());
-    let init = run.args(["pidlet", "--version"]).start();
+    let run = Run::listened();
+    let init = run.args(["--version"]).start();
     Listener::to(&init, pidlet(), |_| None).is_some()
 }
 

@@ -54,12 +54,7 @@ fn named_pipe(temp: &Temp) -> (String, File) {
 
 /// Has files of the program grow as they like from now on.
 fn lift_file_size(init: &Proc) {
-    let limit = libc::rlimit {
-        rlim_cur: libc::RLIM_INFINITY,
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    // SAFETY: the kernel reads the limit, and is asked for none.
-    unsafe { libc::prlimit(init.pid(), libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+    init.limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY, libc::RLIM_INFINITY);
 }
 
 /// What stands behind `name | ` on lines that begin so.

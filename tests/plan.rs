@@ -637,8 +637,8 @@ while True: time.sleep(1000)
 fn a_child_that_is_stopped_before_its_program_runs_holds_nobody_up_for_ever() {
     let inits = Mode::BOTH.map(|mode| {
         let plan = Plan::new("[a]\nrun = sleep 1000\n");
-        let run = Run::new(probe()).mode(mode).arg("listened").arg(pidlet());
-        let init = run.args(["pidlet", "-c", &plan.file]).start();
+        let run = Run::listened().mode(mode);
+        let init = run.args(["-c", &plan.file]).start();
         let stop = |call: &Call| {
             // The latter is execve on 32-bit architectures; on others no child calls that.
             if call.child && [libc::SYS_execve, 11].contains(&call.number) {

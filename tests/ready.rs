@@ -154,8 +154,7 @@ fn whoever_says_much_before_it_is_ready_costs_little() {
     let script = "os.write(9, b'x' * 50000 + b'\\n')\ntime.sleep(1000)\n";
     for mode in Mode::BOTH {
         let web = Web::python(script).keys("ready = fd:9");
-        let listened = Run::new(probe()).arg("listened").arg(pidlet());
-        let init = web.run_by(listened.arg("pidlet"), mode).start();
+        let init = web.run_by(Run::listened(), mode).start();
         let Some(listener) = Listener::to(&init, pidlet(), |_| None) else {
             skip!("this kernel has nobody answer system calls");
         };
@@ -393,8 +392,7 @@ fn a_message_with_descriptors_is_taken_with_room_for_a_byte() {
     let script = "barrier()\nnotify('READY=1')\ntime.sleep(1000)\n";
     for mode in Mode::BOTH {
         let web = Web::python(script).keys("ready = notify");
-        let listened = Run::new(probe()).arg("listened").arg(pidlet());
-        let init = web.run_by(listened.arg("pidlet"), mode).start();
+        let init = web.run_by(Run::listened(), mode).start();
         let refuse = |call: &Call| has_no_room(call).then_some(libc::EAGAIN);
         if Listener::to(&init, pidlet(), refuse).is_none() {
             skip!("this kernel has nobody answer system calls");
@@ -460,8 +458,7 @@ fn a_descriptor_that_takes_long_to_close_holds_nobody_up() {
 fn where_no_process_can_be_made_a_message_with_descriptors_waits() {
     for mode in Mode::BOTH {
         let web = Web::python(LINGERS).keys("ready = notify");
-        let listened = Run::new(probe()).arg("listened").arg(pidlet());
-        let init = web.run_by(listened.arg("pidlet"), mode).start();
+        let init = web.run_by(Run::listened(), mode).start();
         // The first process is the service's.
         let mut made = 0;
         let refuse = move |call: &Call| {
@@ -870,8 +867,7 @@ fn what_was_said_in_time_counts_where_the_wait_was_interrupted() {
     let inits = Mode::BOTH.map(|mode| {
         let web = Web::shell("echo >&9\n: >said\nexec sleep 1000\n");
         let web = web.keys("ready = fd:9\nready-timeout = 5s");
-        let listened = Run::new(probe()).arg("listened").arg(pidlet());
-        let init = web.run_by(listened.arg("pidlet"), mode).start();
+        let init = web.run_by(Run::listened(), mode).start();
         let (said, mut late) = (web.temp.path().join("said"), false);
         let interrupt = move |call: &Call| {
             if late || call.number != libc::SYS_epoll_pwait {

@@ -263,6 +263,20 @@ impl Proc {
         exit.is_none() && unsafe { libc::kill(self.pid, signal) } == 0
     }
 
+    /// Gives the program another limit while it runs, as `prlimit` does.
+    pub fn limit(&self, resource: libc::__rlimit_resource_t, soft: u64, hard: u64) {
+        let exit = self.lock_exit();
+        assert_eq!(*exit, None, "the program has ended");
+        let limit = libc::rlimit {
+            rlim_cur: soft as _,
+            rlim_max: hard as _,
+        };
+        // SAFETY: a child of ours that is not reaped yet; the kernel reads the limit, and is asked for none.
+        let given =
+            unsafe { libc::prlimit(self.pid, resource, &raw const limit, std::ptr::null_mut()) };
+        assert_eq!(given, 0, "prlimit: {}", std::io::Error::last_os_error());
+    }
+
     /// Sends a signal with a value, as `sigqueue` does; false when the program is gone.
     pub fn sigqueue(&self, signal: i32, value: i32) -> bool {
         let exit = self.lock_exit();

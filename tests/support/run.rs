@@ -119,6 +119,13 @@ impl Run {
         Run::new(super::pidlet()).arg0("pidlet")
     }
 
+    /// The program under test, become by `probe listened`: who starts it can answer its system calls, with
+    /// `Listener::to`.
+    pub fn listened() -> Run {
+        let run = Run::new(super::probe()).arg("listened");
+        run.arg(super::pidlet()).arg("pidlet")
+    }
+
     pub fn arg0(mut self, name: impl AsRef<OsStr>) -> Run {
         self.arg0 = name.as_ref().to_owned();
         self
