@@ -48,6 +48,9 @@ demo: rust  ## install what it needs, build, and run Redis, Python and nginx und
 	@echo
 	@python3 docs/demo/run.py '$(BIN)'
 
+# Most tests wait for others most of the time, so a processor has room for two.
+test test-ordinary: export RUST_TEST_THREADS ?= $(shell expr 2 '*' "$$(nproc)")
+
 # Both profiles: overflow checks and debug assertions find faults, but the release binary is what people run.
 test: rust  ## install what they need and run all tests, in both profiles
 	@.ci/packages 'The test suite' $(BUILD_NEEDS) $(TEST_NEEDS)

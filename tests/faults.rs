@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How many plans are carried out at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// Longest wait for all to run: a fault may have it that they never do, and then a service's
 /// `ready-timeout` ends it all.
