@@ -6,12 +6,12 @@
 //! | system calls, and nothing else | [`raw`] |
 //! | who we are, and our children | [`process`], [`spawn`], [`prepare`], [`reap`], [`rest`] |
 //! | waiting | [`reactor`] |
-//! | what services say and write | [`notify`], [`check`], [`output`], [`sink`] |
+//! | what services say and write | [`notify`], [`check`], [`output`] |
 //! | our own words | [`say`] |
 //! | the rest of the world | [`terminal`], [`files`], [`memory_events`], [`address`], [`settle`] |
 //!
 //! Descriptors are plain numbers. What the kernel answers is one, or an error's number negated; what is
-//! kept is one or [`reactor::NONE`]. Only the tables of [`output`] and [`sink`] have 0 for none: their
+//! kept is one or [`reactor::NONE`]. Only the tables of [`output`] have 0 for none: their
 //! memory costs nothing as long as it is all zeroes, and none of theirs is standard input.
 
 pub mod address;
@@ -32,6 +32,5 @@ pub mod relocate;
 pub mod rest;
 pub mod say;
 pub mod settle;
-pub mod sink;
 pub mod spawn;
 pub mod terminal;

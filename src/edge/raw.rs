@@ -12,6 +12,7 @@ use linux_raw_sys::general as sys;
 use linux_raw_sys::ioctl::{TIOCGPGRP, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP};
 use linux_raw_sys::net;
 use linux_raw_sys::prctl;
+use rustix::fd::BorrowedFd;
 use rustix::io::IoSlice;
 
 use super::address::Name;
@@ -192,6 +193,13 @@ pub fn pidfd_send_signal(fd: c_int, signal: Signal) -> Result<(), Errno> {
     let number = usize::from(signal.number());
     // SAFETY: no siginfo: the kernel makes one.
     done(unsafe { syscall(sys::__NR_pidfd_send_signal, [fd as usize, number, 0, 0]) })
+}
+
+/// A descriptor of ours, as rustix wants it.
+pub fn borrow(fd: c_int) -> BorrowedFd<'static> {
+    // SAFETY: what we hold stays open for as long as it is used; a number that is none of ours
+    // fails, and that is all.
+    unsafe { BorrowedFd::borrow_raw(fd.max(0)) }
 }
 
 /// close(2), for a descriptor that rustix never saw.

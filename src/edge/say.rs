@@ -2,7 +2,7 @@
 //!
 //! PID 1 never blocks on a write.
 
-use core::ffi::{CStr, c_int};
+use core::ffi::CStr;
 
 use linux_raw_sys::general::{O_CREAT, O_TRUNC, O_WRONLY, POLLOUT};
 use rustix::fd::{AsRawFd, BorrowedFd};
@@ -33,12 +33,10 @@ pub fn answer(stream: Stream, text: &[u8]) {
 }
 
 fn fd(stream: Stream) -> BorrowedFd<'static> {
-    let number: c_int = match stream {
+    raw::borrow(match stream {
         Stream::Out => 1,
         Stream::Err => 2,
-    };
-    // SAFETY: we never close it. If it was closed before us, writing fails, and that is all.
-    unsafe { BorrowedFd::borrow_raw(number) }
+    })
 }
 
 /// How much is written at once where the kernel only knows whether a stream takes anything: what a
@@ -89,8 +87,7 @@ pub fn offer(fd: BorrowedFd, text: &[u8], path: Option<&CStr>) -> (usize, Errno)
                 // whole.
                 let anew = path.map_or(-1, |path| raw::open(path, O_WRONLY));
                 if anew >= 0 {
-                    // SAFETY: it is open until it is closed below.
-                    let (_, errno) = write_to(unsafe { BorrowedFd::borrow_raw(anew) }, text);
+                    let (_, errno) = write_to(raw::borrow(anew), text);
                     raw::close(anew as usize);
                     return (text.len(), errno);
                 }

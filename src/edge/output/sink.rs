@@ -10,10 +10,10 @@ use linux_raw_sys::general::{
     AT_SYMLINK_NOFOLLOW, O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY, S_IFMT, S_IFREG,
 };
 use rustix::event::epoll::EventFlags;
-use rustix::fd::BorrowedFd;
 
-use super::reactor::{Reactor, Token, away_from_the_three, now};
-use super::{raw, say};
+use crate::edge::raw::{self, borrow};
+use crate::edge::reactor::{Reactor, Token, away_from_the_three, now};
+use crate::edge::say;
 use pidlet::output::Form;
 use pidlet::text;
 use pidlet::words::errno::Errno;
@@ -227,13 +227,6 @@ impl<'p> Sink<'p> {
         line.put_number(take(&mut self.dropped));
         true
     }
-}
-
-/// A descriptor of ours.
-pub fn borrow(fd: c_int) -> BorrowedFd<'static> {
-    // SAFETY: what we hold stays open for as long as it is used; a number that is none of ours
-    // fails, and that is all.
-    unsafe { BorrowedFd::borrow_raw(fd.max(0)) }
 }
 
 /// Whether a link is ours or root's: it may be the work of a service that may write in its directory and not

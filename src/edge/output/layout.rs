@@ -1,0 +1,148 @@
+//! Which streams and sinks a plan asks for: all memory that they will need is taken here.
+
+use core::ffi::CStr;
+use core::mem::take;
+
+use super::{Outputs, SINK_BYTES, STREAMS, Way, key, number_of, room_of};
+use crate::edge::arena;
+use pidlet::output::Form;
+use pidlet::plan::{Key, Log, Plan, Spec, behind};
+
+impl<'p> Outputs<'p> {
+    /// Takes all memory that will be needed, and opens nothing.
+    #[inline(never)]
+    pub fn new(plan: &'p Plan<'p>, colour: bool, close_stdin: bool) -> Outputs<'p> {
+        let mut outputs = Outputs {
+            plan,
+            streams: &mut [],
+            // SAFETY: all zeroes are valid sinks.
+            sinks: unsafe { arena::zeroes(3) },
+            bytes: &mut [],
+            count: 3,
+            errors: 2,
+            null: 0,
+            file: 0,
+            close_stdin,
+            due: false,
+        };
+        let mut number = 0;
+        while number < number_of(plan.services.len(), 0) {
+            outputs.lay(number, colour);
+            number += 1;
+        }
+        if !outputs.streams.is_empty() {
+            outputs.reserve();
+        }
+        outputs
+    }
+
+    /// Finds out what a service has as this stream.
+    #[inline(never)]
+    fn lay(&mut self, number: usize, colour: bool) {
+        let spec = self.plan.spec(number / STREAMS);
+        let said = spec.get(key(number));
+        let output = matches!(number % STREAMS, 1 | 2);
+        if said.is_none() && (!output || self.plan.log == Log::Inherit) {
+            return;
+        }
+        if self.streams.is_empty() {
+            self.begin(colour);
+        }
+        let (mut way, mut to, mut sink) = (Way::Pipe, number, 0);
+        if let Some(said) = said {
+            if let Some(fed) = self.plan.fed_by(said) {
+                to = number_of(fed.into(), 0);
+                self.set(to, Way::Fed, to, 0);
+            } else if let Some(path) = said.words.first().and_then(|word| behind(word, "file:")) {
+                sink = self.file_sink(path, spec);
+            } else {
+                way = if said.number > 0 {
+                    Way::Null
+                } else {
+                    Way::Ours
+                };
+            }
+        } else {
+            sink = if number % STREAMS == 1 {
+                1
+            } else {
+                self.errors
+            };
+        }
+        self.set(number, way, to, sink);
+    }
+
+    /// Notes what a service has as a stream.
+    #[inline(never)]
+    fn set(&mut self, number: usize, way: Way, to: usize, sink: u32) {
+        if let Some(stream) = self
+            .streams
+            .get_mut(number)
+            .filter(|stream| stream.way < way)
+        {
+            (stream.way, stream.to, stream.sink) = (way, to as u32, sink);
+        }
+    }
+
+    /// All sinks are known.
+    fn reserve(&mut self) {
+        let sinks = take(&mut self.sinks).get_mut(..self.count as usize);
+        self.sinks = sinks.unwrap_or(&mut []);
+        let mut size = room_of(self.streams.len());
+        for sink in &mut *self.sinks {
+            sink.room = size;
+            size += SINK_BYTES;
+        }
+        // SAFETY: all zeroes are valid bytes.
+        self.bytes = unsafe { arena::zeroes(size) };
+    }
+
+    /// There is something to note.
+    #[inline(never)]
+    fn begin(&mut self, colour: bool) {
+        let services = self.plan.services.len();
+        // SAFETY: all zeroes are valid streams and sinks.
+        unsafe {
+            self.streams = arena::zeroes(number_of(services, 0));
+            self.sinks = arena::zeroes(number_of(services, 3));
+        }
+        let form = match self.plan.log {
+            Log::Json => Form::Json,
+            _ if colour => Form::Colour,
+            _ => Form::Prefix,
+        };
+        if let [_, out, error, ..] = self.sinks {
+            out.own(1, form);
+            error.own(2, form);
+            if out.same(error) {
+                self.errors = 1;
+            }
+        }
+    }
+
+    /// The sink for a stream's file.
+    #[inline(never)]
+    fn file_sink(&mut self, path: &'p CStr, spec: Spec) -> u32 {
+        // The next one has it if none before it has.
+        if let Some(sink) = self.sinks.get_mut(self.count as usize) {
+            sink.path = Some(path);
+            sink.size_max = spec.number(Key::LogSize);
+            sink.keep = spec.number(Key::LogKeep) as u32;
+        }
+        let mut place = 0;
+        while self
+            .sinks
+            .get(place as usize)
+            .is_some_and(|sink| sink.path != Some(path))
+        {
+            place += 1;
+        }
+        self.count = self.count.max(place + 1);
+        place
+    }
+
+    /// The most descriptors that all that may need: three pipes and two files for each service.
+    pub fn needed(&self) -> usize {
+        2 * self.streams.len()
+    }
+}

@@ -1,0 +1,228 @@
+//! The way of the lines: from the pipes into the sinks, and what waits where a sink is full.
+
+use core::mem::{replace, take};
+
+use rustix::event::epoll::EventFlags;
+
+use super::{INPUT_BYTES, MORE_BYTES, OUTPUT_BYTES, Outputs, ROOM_BYTES, STREAMS, Stream};
+use super::{number_of, room_of, source, watch};
+use crate::edge::raw::borrow;
+use crate::edge::reactor::{Reactor, Token, now};
+use pidlet::output::put_lines;
+use pidlet::words::signal::SignalSet;
+use pidlet::words::time::{Instant, Span};
+
+/// How often a pipe is read whose service has ended: its largest size that anybody may set is 1 MiB
+/// (pipe(7): pipe-max-size). More comes from somebody who still writes.
+const LAST_READS: u32 = 20;
+
+/// How long the end waits for whoever reads what the services have said, and has taken nothing.
+const LAST_OUTPUT: Span = Span::seconds(1);
+
+impl Outputs<'_> {
+    /// Something of ours is ready: a stream is read once, or a full sink takes more.
+    #[inline(never)]
+    pub fn woken(&mut self, token: Token, reactor: &mut Reactor) {
+        match token {
+            Token::Output(number) => self.drain(number as usize, reactor),
+            Token::Sink(place) => self.resume(place, reactor),
+            _ => (),
+        }
+    }
+
+    /// A service's process has ended: what is left in its pipes is written, and what is a line
+    /// without a newline becomes one.
+    pub fn ended(&mut self, service: usize, reactor: &mut Reactor) {
+        self.close(number_of(service, 1), reactor);
+        self.close(number_of(service, 2), reactor);
+    }
+
+    /// Everything that is left is written, as long as its readers take some of it in time, and until
+    /// `limit` at the most. What they have not taken is lost, and counted.
+    #[inline(never)]
+    pub fn finish(&mut self, limit: Instant, reactor: &mut Reactor) {
+        for number in 0..self.streams.len() {
+            self.close(number, reactor);
+        }
+        let mut until = now().after(LAST_OUTPUT);
+        while self.sinks.iter().any(|sink| sink.stalled) && now() < until {
+            reactor.wait(Some(until), SignalSet::ALL);
+            while let Some(token) = reactor.woken() {
+                self.woken(token, reactor);
+                if let Token::Sink(_) = token {
+                    until = until.max(now().after(LAST_OUTPUT).min(limit));
+                }
+            }
+        }
+        for place in 1..self.sinks.len() {
+            if self.sinks[place].stalled {
+                self.sinks[place].give_up();
+                self.resume(place as u32, reactor);
+            }
+        }
+    }
+
+    /// Reads a stream, and its last bytes if its service has ended, unless its sink is full.
+    #[inline(never)]
+    fn drain(&mut self, number: usize, reactor: &mut Reactor) {
+        for _ in 0..LAST_READS {
+            if !self.once(number, reactor) {
+                break;
+            }
+        }
+    }
+
+    /// Reads the last of a stream, now or when its sink takes it.
+    #[inline(never)]
+    fn close(&mut self, number: usize, reactor: &mut Reactor) {
+        if let Some(stream) = self.streams.get_mut(number) {
+            stream.closing = true;
+            self.drain(number, reactor);
+        }
+    }
+
+    /// Reads a stream once and writes its lines, unless its sink is full; what is left is kept.
+    /// Whether there may be more, and it is the last.
+    #[inline(never)]
+    fn once(&mut self, number: usize, reactor: &mut Reactor) -> bool {
+        if number >= self.streams.len() {
+            return false;
+        }
+        let stream = &mut self.streams[number];
+        let place = stream.sink as usize;
+        if place == 0 || place >= self.sinks.len() || stream.ends[0] == 0 {
+            return false;
+        }
+        let sink = &mut self.sinks[place];
+        // The last of a stream must not become one line with what its service writes when it starts again.
+        if !sink.stalled || stream.closing {
+            let room = room_of(number);
+            // What fills a file many times over comes in many turns: each new file takes its time.
+            let most = sink.left.min(INPUT_BYTES as u64) as usize + MORE_BYTES;
+            let (mut done, len) = (0, stream.read(self.bytes, room, most));
+            let source = source(
+                self.plan,
+                number / STREAMS,
+                number % STREAMS == 2,
+                sink.form,
+            );
+            sink.look();
+            while let (false, Some((input, rooms))) =
+                (sink.stalled, self.bytes.split_at_mut_checked(sink.room))
+            {
+                let input = input.get(done..len).unwrap_or(&[]);
+                let limit = 1 + sink.left.min(OUTPUT_BYTES as u64) as usize;
+                let (taken, size) = put_lines(rooms, input, &source, limit);
+                if taken == 0 {
+                    break;
+                }
+                done += taken;
+                if size > limit {
+                    sink.rotate();
+                }
+                sink.from = sink.room + usize::from(!sink.torn);
+                sink.to = sink.room + size;
+                let token = Token::Sink(stream.sink);
+                sink.send(self.bytes, token, reactor, &mut self.due);
+            }
+            stream.kept = len.wrapping_sub(done);
+            copy(self.bytes, done, stream.kept, room);
+        }
+        let more = stream.closing;
+        if sink.stalled && stream.next == 0 {
+            self.pause(number, reactor);
+        }
+        more
+    }
+
+    /// Has a stream wait for its sink, behind those that wait already.
+    fn pause(&mut self, number: usize, reactor: &mut Reactor) {
+        let stream = &self.streams[number];
+        watch(stream, number, EventFlags::empty(), reactor);
+        let mut next = name(number);
+        if let Some(sink) = self.sinks.get_mut(stream.sink as usize) {
+            let last = replace(&mut sink.paused, next);
+            if let Some(last) = self.streams.get_mut(index(last)) {
+                next = replace(&mut last.next, next);
+            }
+        }
+        self.streams[number].next = next;
+    }
+
+    /// A full sink takes more: what waits goes first, then its streams are read again, one after the other,
+    /// until it is full again.
+    fn resume(&mut self, place: u32, reactor: &mut Reactor) {
+        let Some(sink) = self.sinks.get_mut(place as usize) else {
+            return;
+        };
+        sink.send(self.bytes, Token::Sink(place), reactor, &mut self.due);
+        while let Some(number) = self.first_waiting(place) {
+            watch(&self.streams[number], number, EventFlags::IN, reactor);
+            self.drain(number, reactor);
+        }
+    }
+
+    /// Takes the stream that has waited longest for a sink off those that wait, unless the sink is full.
+    fn first_waiting(&mut self, place: u32) -> Option<usize> {
+        let sink = self.sinks.get_mut(place as usize)?;
+        let last = index(sink.paused);
+        let first = index(self.streams.get(last)?.next);
+        if sink.stalled {
+            return None;
+        }
+        let next = take(&mut self.streams.get_mut(first)?.next);
+        if first == last {
+            sink.paused = 0;
+        } else if let Some(last) = self.streams.get_mut(last) {
+            last.next = next;
+        }
+        Some(first)
+    }
+}
+
+impl Stream {
+    /// Reads once, behind what is kept, at most so much, or the last that its service said, whose last line
+    /// it completes. How much there is then, at the start of all `bytes`.
+    fn read(&mut self, bytes: &mut [u8], room: usize, most: usize) -> usize {
+        copy(bytes, room, self.kept, 0);
+        // It is never at its end: we hold the other end, too. A byte is left for a newline.
+        let most = if self.closing {
+            ROOM_BYTES
+        } else {
+            INPUT_BYTES.min(self.kept.wrapping_add(most))
+        };
+        let place = bytes.get_mut(self.kept..most - 1).unwrap_or(&mut []);
+        let full = place.is_empty();
+        let read = rustix::io::read(borrow(self.ends[0]), place).unwrap_or(0);
+        let len = self.kept.wrapping_add(read);
+        if read > 0 || !self.closing || full {
+            return len;
+        }
+        self.closing = false;
+        match bytes.get_mut(len.wrapping_sub(1)..) {
+            Some([last, place, ..]) if *last != b'\n' => {
+                *place = b'\n';
+                len.wrapping_add(1)
+            }
+            _ => len,
+        }
+    }
+}
+
+/// What is counted from 1, so that 0 is nothing.
+fn name(index: usize) -> u32 {
+    (index as u32).wrapping_add(1)
+}
+
+/// The place of what is counted from 1; for 0 there is none.
+fn index(name: u32) -> usize {
+    (name as usize).wrapping_sub(1)
+}
+
+/// Copies so many bytes from one place to another.
+#[inline(never)]
+fn copy(bytes: &mut [u8], from: usize, len: usize, to: usize) {
+    if from.max(to) + len <= bytes.len() {
+        bytes.copy_within(from..from + len, to);
+    }
+}

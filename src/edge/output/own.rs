@@ -1,0 +1,73 @@
+//! Our own lines, among those of the services.
+
+use super::{Outputs, SINK_BYTES, source};
+use crate::edge::say;
+use pidlet::message::Stream;
+use pidlet::output::{Form, put_lines};
+use pidlet::plan::Log;
+use pidlet::words::errno::Errno;
+use pidlet::words::text::{self, Line};
+
+/// What a line of our own takes in any form: in JSON a byte of it becomes six at the most.
+const OWN_BYTES: usize = 6 * text::LINE_BYTES_MAX + 256;
+
+impl Outputs<'_> {
+    /// Says what was dropped and is to be said now; `at_the_end` all that was not.
+    #[inline(never)]
+    pub fn complain(&mut self, at_the_end: bool) {
+        self.due = false;
+        let mut place = 0;
+        while let Some(sink) = self.sinks.get_mut(place) {
+            place += 1;
+            let mut line = Line::new();
+            if sink.complain(at_the_end, &mut line) {
+                self.say(Stream::Err, &mut line, 0);
+            }
+        }
+    }
+
+    /// Says a line of our own, behind those of services that wait; if nobody takes it within
+    /// `patience_ms` it is counted, and the count is said as soon as somebody does.
+    #[inline(never)]
+    pub fn say(&mut self, stream: Stream, line: &mut Line, patience_ms: u64) {
+        let error = stream == Stream::Err;
+        let mut text = line.end();
+        let mut source = source(self.plan, usize::MAX, error, Form::Raw);
+        if self.plan.log == Log::Json {
+            // Whoever reads objects reads no other lines.
+            source.form = Form::Json;
+            text = text.strip_prefix(b"pidlet: ").unwrap_or(text);
+        }
+        let mut room = [0; OWN_BYTES];
+        let (_, size) = put_lines(&mut room, text, &source, usize::MAX);
+        let place = if error { self.errors } else { 1 };
+        let Some(sink) = self.sinks.get_mut(place as usize) else {
+            return;
+        };
+        // Behind half a line that was given up comes its newline first.
+        let begin = usize::from(sink.stalled || !sink.torn);
+        let text = room.get(begin..size).unwrap_or(&[]);
+        if sink.stalled {
+            let to = sink.to + text.len();
+            match self.bytes.get_mut(sink.to..to) {
+                Some(place) if to <= sink.room + SINK_BYTES => {
+                    place.copy_from_slice(text);
+                    sink.to = to;
+                }
+                _ => sink.drop_lines(text, Errno::AGAIN),
+            }
+            return;
+        }
+        let errno = say::say(stream, text, patience_ms);
+        if errno == Errno::AGAIN {
+            return sink.drop_lines(text, errno);
+        }
+        // A closed or broken stream takes nothing ever: that is not worth counting. But what services could
+        // not write is, and there a full disk may have room again.
+        sink.torn = false;
+        if errno == Errno(0) && sink.dropped > 0 {
+            sink.said = false;
+            self.due = true;
+        }
+    }
+}
