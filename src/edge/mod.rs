@@ -4,7 +4,7 @@
 //! |---|---|
 //! | from the first instruction on | [`entry`], [`relocate`], [`mem`], [`arena`] |
 //! | system calls, and nothing else | [`raw`] |
-//! | who we are, and our children | [`process`], [`spawn`], [`prepare`], [`reap`], [`rest`] |
+//! | who we are, and our children | [`process`], [`spawn`], [`reap`], [`rest`] |
 //! | waiting | [`reactor`] |
 //! | what services say and write | [`notify`], [`check`], [`output`] |
 //! | our own words | [`say`] |
@@ -23,7 +23,6 @@ pub mod mem;
 pub mod memory_events;
 pub mod notify;
 pub mod output;
-pub mod prepare;
 pub mod process;
 pub mod raw;
 pub mod reactor;

@@ -15,8 +15,8 @@
 //!   sink is full. All rooms are one piece, of which nothing is touched that is not used.
 //! - A plan that captures nothing has none of all this.
 //!
-//! `layout` finds out what a plan asks for, `ends` gives the services their ends, `lines` is the way from there on,
-//! `sink` where it leads, and `own` has our own lines go the same way.
+//! `layout` finds out what a plan asks for, `ends` gives the services their ends, `lines` is the way from
+//! there on, `sink` where it leads, and `own` has our own lines go the same way.
 
 mod ends;
 mod layout;

@@ -3,7 +3,7 @@
 
 use linux_raw_sys::general::O_WRONLY;
 
-use super::raw;
+use crate::edge::raw;
 use pidlet::plan::{GROUPS_MAX, Key, Said, Spec, spec};
 use pidlet::words::errno::Errno;
 use pidlet::words::text::number;

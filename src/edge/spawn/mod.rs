@@ -5,17 +5,19 @@
 //! writes to [`Birth`] and to buffers whose content nobody relies on, nothing else: what it has
 //! changed when its exec succeeds stays changed for us.
 
+mod exec;
+mod prepare;
+
 use core::ffi::{CStr, c_char, c_int};
 use core::mem::transmute;
 use core::ptr::{null, null_mut};
 
 use super::entry::{Start, variable};
-use super::prepare::prepare;
 use super::process::{self, Own};
 use super::reactor::NONE;
 use super::terminal::STDIN;
 use super::{arena, output, raw, settle};
-use pidlet::output::Buffer;
+use exec::Attempt;
 use pidlet::plan::environment::assemble;
 use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Terminal};
 use pidlet::supervise::Event;
@@ -24,14 +26,7 @@ use pidlet::words::errno::Errno;
 use pidlet::words::list::List;
 use pidlet::words::packed::Text;
 use pidlet::words::signal::{Signal, SignalSet};
-use pidlet::words::text::{self, Line};
-
-/// Where a program is looked for when PATH is not set, as execvp(3) of glibc does.
-const DEFAULT_PATH: &CStr = c"/bin:/usr/bin";
-const SHELL: &CStr = c"/bin/sh";
-
-/// The longest path that the kernel takes, limits.h.
-const PATH_MAX: usize = 4096;
+use pidlet::words::text::Line;
 
 /// How long a child of a plan from a file may take to execute its program, in seconds: we sleep
 /// meanwhile. Whoever may send it signals could stop it just then, and whoever owns the program could
@@ -310,11 +305,10 @@ impl<'p> Spawner<'p> {
         } else if ready != NONE {
             raw::dup_to(ready, to).map_err(|errno| (Key::Ready, errno))?;
         }
-        prepare(spec)
+        prepare::prepare(spec)
     }
 
-    /// execvp(3), with the error that it gives.
-    #[inline(never)]
+    /// Executes the service's program, its `finish` command or a check.
     fn execute(&mut self, service: usize, what: What) -> StartFault {
         let spec = self.plan.spec(service);
         let command = match what {
@@ -356,12 +350,7 @@ impl<'p> Spawner<'p> {
             }
         }
         self.restore_signals();
-        let errno = self.search(program, true);
-        let there = errno == Errno::NOENT && self.search(program, false) == FOUND;
-        StartFault {
-            step: if there { Step::Interpreter } else { Step::Exec },
-            errno,
-        }
+        self.attempt.execute(program)
     }
 
     /// Gives back what we changed, the mask last: what was sent to the child meanwhile is still
@@ -380,107 +369,6 @@ impl<'p> Spawner<'p> {
         }
         raw::set_signal_mask(mask);
     }
-
-    /// Executes the program, or the first of its name in PATH that can be; or only looks whether
-    /// there is one.
-    fn search(&mut self, program: &CStr, execute: bool) -> Errno {
-        let name = program.to_bytes_with_nul();
-        if name.len() == 1 || text::cut(name, b'/').0.len() < name.len() {
-            return self.attempt.make(program, execute);
-        }
-        let mut room = [0; PATH_MAX];
-        let mut last = Errno::NOENT;
-        // SAFETY: as in `execute`.
-        let path = unsafe { variable(self.attempt.envp, b"PATH") };
-        let mut rest = path
-            .map_or(DEFAULT_PATH, |(_, path)| path)
-            .to_bytes_with_nul();
-        while !rest.is_empty() {
-            // The NUL is the end of the last one.
-            let directory = match text::take(&mut rest, b':') {
-                [directory @ .., 0] => directory,
-                directory => directory,
-            };
-            let Some(path) = join(&mut room, directory, name) else {
-                continue;
-            };
-            match self.attempt.make(path, execute) {
-                errno @ (Errno::ACCES | Errno::NOENT | Errno::NOTDIR | Errno::STALE) => {
-                    // One that may not be executed is remembered, whatever is missing elsewhere.
-                    if last != Errno::ACCES {
-                        last = errno;
-                    }
-                }
-                errno => return errno,
-            }
-        }
-        last
-    }
-}
-
-/// What a search answers that was not to execute anything.
-const FOUND: Errno = Errno(0);
-
-/// What a program is executed with.
-struct Attempt<'p> {
-    /// Room for the longest command: a place for the shell, the words and a null pointer.
-    argv: &'p mut [*const c_char],
-    /// How many places of it are taken.
-    words: usize,
-    envp: *mut *const c_char,
-    /// A script without `#!` goes to the shell.
-    shell_fallback: bool,
-}
-
-impl Attempt<'_> {
-    /// Puts a word behind those that the command has.
-    #[inline(never)]
-    fn put(&mut self, word: *const c_char) {
-        if let Some(place) = self.argv.get_mut(self.words) {
-            *place = word;
-            self.words += 1;
-        }
-    }
-
-    /// Executes a file, or only looks whether it is there.
-    fn make(&mut self, path: &CStr, execute: bool) -> Errno {
-        if !execute {
-            return if raw::find(path) == Errno(0) {
-                FOUND
-            } else {
-                Errno::NOENT
-            };
-        }
-        // The kernel reads what is changed here, so that all of it goes through one pointer.
-        let whole = self.argv.as_mut_ptr();
-        // SAFETY: strings of the plan and our own, arrays with a null pointer at their end. There is room for
-        // more than the shell and a name in every one.
-        unsafe {
-            let words = whole.add(1);
-            let errno = raw::execve(path.as_ptr(), words, self.envp);
-            if errno != Errno::NOEXEC || !self.shell_fallback {
-                return errno;
-            }
-            whole.write(SHELL.as_ptr());
-            let name = words.replace(path.as_ptr());
-            let errno = raw::execve(SHELL.as_ptr(), whole, self.envp);
-            words.write(name);
-            errno
-        }
-    }
-}
-
-/// `directory/name` in `room`, if it fits; an empty directory is the current one.
-#[inline(never)]
-fn join<'b>(room: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Option<&'b CStr> {
-    let mut path = Buffer::new(room);
-    let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-    for part in [directory, slash, name_with_nul] {
-        path.put(part);
-    }
-    // SAFETY: the name ends with a NUL and fitted.
-    path.fits()
-        .then(|| unsafe { CStr::from_ptr(room.as_ptr().cast()) })
 }
 
 /// Puts a variable with a number, or only that, behind what is in a line, and a NUL; it is there for as

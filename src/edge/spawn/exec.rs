@@ -1,0 +1,129 @@
+//! Executing a program, which is looked for in PATH as execvp(3) does.
+
+use core::ffi::{CStr, c_char};
+
+use crate::edge::entry::variable;
+use crate::edge::raw;
+use pidlet::output::Buffer;
+use pidlet::plan::{StartFault, Step};
+use pidlet::words::errno::Errno;
+use pidlet::words::text;
+
+/// Where a program is looked for when PATH is not set, as execvp(3) of glibc does.
+const DEFAULT_PATH: &CStr = c"/bin:/usr/bin";
+const SHELL: &CStr = c"/bin/sh";
+
+/// The longest path that the kernel takes, limits.h.
+const PATH_MAX: usize = 4096;
+
+/// What a search answers that was not to execute anything.
+const FOUND: Errno = Errno(0);
+
+/// What a program is executed with.
+pub struct Attempt<'p> {
+    /// Room for the longest command: a place for the shell, the words and a null pointer.
+    pub argv: &'p mut [*const c_char],
+    /// How many places of it are taken.
+    pub words: usize,
+    pub envp: *mut *const c_char,
+    /// A script without `#!` goes to the shell.
+    pub shell_fallback: bool,
+}
+
+impl Attempt<'_> {
+    /// Puts a word behind those that the command has.
+    #[inline(never)]
+    pub fn put(&mut self, word: *const c_char) {
+        if let Some(place) = self.argv.get_mut(self.words) {
+            *place = word;
+            self.words += 1;
+        }
+    }
+
+    /// execvp(3), with the error that it gives, or that a script's interpreter is missing.
+    pub fn execute(&mut self, program: &CStr) -> StartFault {
+        let errno = self.search(program, true);
+        let there = errno == Errno::NOENT && self.search(program, false) == FOUND;
+        StartFault {
+            step: if there { Step::Interpreter } else { Step::Exec },
+            errno,
+        }
+    }
+
+    /// Executes the program, or the first of its name in PATH that can be; or only looks whether
+    /// there is one.
+    #[inline(never)]
+    fn search(&mut self, program: &CStr, execute: bool) -> Errno {
+        let name = program.to_bytes_with_nul();
+        if name.len() == 1 || text::cut(name, b'/').0.len() < name.len() {
+            return self.make(program, execute);
+        }
+        let mut room = [0; PATH_MAX];
+        let mut last = Errno::NOENT;
+        // SAFETY: our own words, or those that the spawner has put there.
+        let path = unsafe { variable(self.envp, b"PATH") };
+        let mut rest = path
+            .map_or(DEFAULT_PATH, |(_, path)| path)
+            .to_bytes_with_nul();
+        while !rest.is_empty() {
+            // The NUL is the end of the last one.
+            let directory = match text::take(&mut rest, b':') {
+                [directory @ .., 0] => directory,
+                directory => directory,
+            };
+            let Some(path) = join(&mut room, directory, name) else {
+                continue;
+            };
+            match self.make(path, execute) {
+                errno @ (Errno::ACCES | Errno::NOENT | Errno::NOTDIR | Errno::STALE) => {
+                    // One that may not be executed is remembered, whatever is missing elsewhere.
+                    if last != Errno::ACCES {
+                        last = errno;
+                    }
+                }
+                errno => return errno,
+            }
+        }
+        last
+    }
+
+    /// Executes a file, or only looks whether it is there.
+    fn make(&mut self, path: &CStr, execute: bool) -> Errno {
+        if !execute {
+            return if raw::find(path) == Errno(0) {
+                FOUND
+            } else {
+                Errno::NOENT
+            };
+        }
+        // The kernel reads what is changed here, so that all of it goes through one pointer.
+        let whole = self.argv.as_mut_ptr();
+        // SAFETY: strings of the plan and our own, arrays with a null pointer at their end. There is room for
+        // more than the shell and a name in every one.
+        unsafe {
+            let words = whole.add(1);
+            let errno = raw::execve(path.as_ptr(), words, self.envp);
+            if errno != Errno::NOEXEC || !self.shell_fallback {
+                return errno;
+            }
+            whole.write(SHELL.as_ptr());
+            let name = words.replace(path.as_ptr());
+            let errno = raw::execve(SHELL.as_ptr(), whole, self.envp);
+            words.write(name);
+            errno
+        }
+    }
+}
+
+/// `directory/name` in `room`, if it fits; an empty directory is the current one.
+#[inline(never)]
+fn join<'b>(room: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Option<&'b CStr> {
+    let mut path = Buffer::new(room);
+    let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+    for part in [directory, slash, name_with_nul] {
+        path.put(part);
+    }
+    // SAFETY: the name ends with a NUL and fitted.
+    path.fits()
+        .then(|| unsafe { CStr::from_ptr(room.as_ptr().cast()) })
+}
