@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # Not those that look at the file or at the tree, nor those that take long and ask nothing of who we are.
-TESTS='cli run stop plan ready output tty calls peers'
+TESTS='cli run stop plan ready notify daemon output files tty calls peers'
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "ordinary: only root can be another user; 'make test' runs the tests as you are" >&2

@@ -1,5 +1,5 @@
 //! What services write, on its way through us (pidlet(8), Output): whole lines, none lost, torn or out of
-//! order; and whoever does not read holds nobody up but those who write.
+//! order; and whoever does not read holds nobody up but those who write. Lines in files are in `files.rs`.
 
 mod support;
 use support::*;
@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::mem::replace;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,12 +18,6 @@ fn shells(mode: Mode, options: &[&str], scripts: &[&str]) -> Run {
     let words = commands.join(&"---");
     let run = Run::pidlet().mode(mode).args(["--until", "all"]);
     run.args(options).arg("--").args(words)
-}
-
-/// A container that a file describes.
-fn described(temp: &Temp, text: &str) -> Run {
-    let path = temp.write("pidlet.conf", text, 0o644);
-    Run::pidlet().args(["-c", &path])
 }
 
 /// A terminal's side of the program, on which a newline becomes two bytes, as on all that nobody has told
@@ -39,22 +32,6 @@ fn ordinary(pty: &Pty) -> File {
         libc::tcsetattr(terminal.as_raw_fd(), libc::TCSANOW, &termios);
     }
     terminal
-}
-
-/// A named pipe, and the end to read from, which never waits.
-fn named_pipe(temp: &Temp) -> (String, File) {
-    let path = temp.join("pipe");
-    let name = std::ffi::CString::new(path.as_str()).unwrap();
-    // SAFETY: makes a pipe of this name.
-    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
-    let mut open = File::options();
-    let reader = open.read(true).custom_flags(libc::O_NONBLOCK).open(&path);
-    (path, reader.unwrap())
-}
-
-/// Has files of the program grow as they like from now on.
-fn lift_file_size(init: &Proc) {
-    init.limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY, libc::RLIM_INFINITY);
 }
 
 /// What stands behind `name | ` on lines that begin so.
@@ -126,7 +103,7 @@ fn a_line_of_a_daemon_goes_on_when_its_launcher_ends() {
         pidfile = {pidfile}\n"
     );
     for mode in Mode::BOTH {
-        let run = described(&temp, &text).mode(mode).stdin(Input::Pipe);
+        let run = Run::described(&temp, &text).mode(mode).stdin(Input::Pipe);
         let init = run.start();
         init.until("the daemon is found", || {
             let lines = init.lines(ErrOut);
@@ -149,7 +126,7 @@ fn who_is_left_over_ends_his_lines_himself() {
         [b]\nrun = sleep 1000\nstdin = null\n"
     );
     for mode in Mode::BOTH {
-        let run = described(&temp, &text).mode(mode).arg("-v");
+        let run = Run::described(&temp, &text).mode(mode).arg("-v");
         let init = run.stdin(Input::Pipe).start();
         init.wait_line(ErrOut, |line| line.contains(") exited with code 0 after "));
         init.send("\n");
@@ -176,7 +153,7 @@ fn the_last_words_of_a_daemons_launcher_and_of_its_finish_command_wait_for_nobod
                 "[pidlet]\nlog = prefix\n[a]\ntype = daemon\nrun = sh -c '{run}'\npidfile = {pidfile}\n\
                 {more}\n[b]\nrun = sh -c 'trap \"\" TERM; echo ready; read line'\n"
             );
-            let run = described(&temp, &text).mode(mode).stdin(Input::Pipe);
+            let run = Run::described(&temp, &text).mode(mode).stdin(Input::Pipe);
             let init = run.start();
             init.wait_line(Out, |line| line == "b | ready");
             if stops {
@@ -199,7 +176,7 @@ fn lines_of_two_runs_do_not_become_one_where_no_daemon_is_found() {
         ready-timeout = 2s\nrestart = always\nbackoff = 1ms\ntries = 2 in 60s\n",
         temp.join("pid")
     );
-    let ended = described(&temp, &text).output();
+    let ended = Run::described(&temp, &text).output();
     assert_eq!(ended.stdout, "a | x\na | x\n", "{ended}");
 }
 
@@ -422,9 +399,9 @@ fn what_nobody_reads_until_the_end_is_counted() {
     let run = shells(Mode::Pid1, &["--log", "prefix"], &["seq 15000"]);
     let run = run.stdin(Input::Pipe).stdout(Output::File(writer));
     let own = run.start();
-    let (path, mut fifo) = named_pipe(&temp);
+    let (path, mut fifo) = temp.pipe();
     let text = format!("[a]\nrun = seq 20000\nstdout = file:{path}\n");
-    let other = described(&temp, &text).stdin(Input::Pipe).start();
+    let other = Run::described(&temp, &text).stdin(Input::Pipe).start();
     for (init, reader, name, all) in [
         (own, &mut reader, "standard output or error", 15_000),
         (other, &mut fifo, &*path, 20_000),
@@ -467,7 +444,7 @@ fn what_a_full_disk_took_none_of_is_counted_until_it_takes_something() {
             init.kill(libc::SIGUSR1);
         }
     }
-    lift_file_size(&init);
+    init.limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY, libc::RLIM_INFINITY);
     std::fs::write(&more, "").unwrap();
     // That is over, and not only at the end.
     init.until("it is said", || {
@@ -582,7 +559,9 @@ fn lines_of_two_runs_do_not_become_one_behind_a_full_standard_output() {
         run = sh -c 'test -e {begun} && printf new && exec sleep 1000; touch {begun}; \
         until test -e {go}; do sleep 0.01; done; printf old; exit 1'\n"
     );
-    let init = described(&temp, &text).stdout(Output::File(writer)).start();
+    let init = Run::described(&temp, &text)
+        .stdout(Output::File(writer))
+        .start();
     init.until("yes waits for the reader", || {
         init.find("yes").is_some_and(|info| info.state == 'S')
     });
@@ -786,313 +765,12 @@ fn a_terminal_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
-fn files_are_rotated_by_size_at_ends_of_lines() {
-    let temp = Temp::new();
-    let log = temp.join("log");
-    let text = format!(
-        "[pidlet]\nuntil = all\n[a]\nrun = seq 100 999\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 2\n"
-    );
-    let ended = described(&temp, &text).output();
-    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
-    let size = |path: &str| std::fs::metadata(path).map(|data| data.len()).ok();
-    assert_eq!(size(&log), Some(600));
-    for (number, expected) in [(1, Some(1000)), (2, Some(1000)), (3, None)] {
-        assert_eq!(size(&format!("{log}.{number}")), expected);
-    }
-    let last = lines_of(&log);
-    assert_eq!(last.first().unwrap(), "850");
-    assert_eq!(last.last().unwrap(), "999");
-    // Whatever the name of its directory is.
-    let temp = Temp::new();
-    let directory = temp.join("a\tb");
-    std::fs::create_dir(&directory).unwrap();
-    let text = format!(
-        "[a]\nrun = seq 100 999\nstdout = file:'{directory}/log'\nlog-size = 1000\nlog-keep = 1\n"
-    );
-    described(&temp, &text).output();
-    assert_eq!(size(&format!("{directory}/log.1")), Some(1000));
-    // Nothing is kept: it begins anew.
-    let temp = Temp::new();
-    let log = temp.join("log");
-    let text =
-        format!("[a]\nrun = seq 100 999\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 0\n");
-    described(&temp, &text).output();
-    assert_eq!(lines_of(&log).len(), 150);
-    assert_eq!(size(&format!("{log}.1")), None);
-}
-
-#[test]
-fn what_is_in_a_file_stays_there_and_counts() {
-    let temp = Temp::new();
-    let (log, old) = (temp.join("log"), temp.join("log.1"));
-    let before = "old\n".repeat(150);
-    std::fs::write(&log, &before).unwrap();
-    let text =
-        format!("[a]\nrun = seq 100 299\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 1\n");
-    let ended = described(&temp, &text).output();
-    let whole = std::fs::read_to_string(&old).unwrap_or_default();
-    assert!(whole.starts_with(&before), "{ended}");
-    assert_eq!(whole.len(), 1000, "{ended}");
-    assert_eq!(lines_of(&log).first().map(String::as_str), Some("200"));
-    // Without a limit there is none.
-    let text = text.replace("log-size = 1000\nlog-keep = 1\n", "");
-    described(&temp, &text).output();
-    assert_eq!(lines_of(&log).len(), 300);
-}
-
-#[test]
-fn a_line_longer_than_a_file_has_one_to_itself() {
-    let temp = Temp::new();
-    let files = ["log.2", "log.1", "log"].map(|name| temp.join(name));
-    let [long, longer] = ["x", "y"].map(|word| word.repeat(200));
-    let text = format!(
-        "[a]\nrun = printf '%s\\n' {long} {longer} short\nstdout = file:{}\n\
-        log-size = 100\nlog-keep = 5\n",
-        files[2]
-    );
-    let ended = described(&temp, &text).output();
-    for (path, line) in files.iter().zip([&*long, &*longer, "short"]) {
-        assert_eq!(lines_of(path), [line], "{ended}");
-    }
-    assert!(!temp.path().join("log.3").exists(), "an empty file is kept");
-}
-
-#[test]
-fn an_old_file_that_cannot_make_room_stays() {
-    let temp = Temp::new();
-    let log = temp.join("log");
-    let old = |number: u32| format!("{log}.{number}");
-    std::fs::create_dir(old(2)).unwrap();
-    let text =
-        format!("[a]\nrun = seq 100 999\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 2\n");
-    let ended = described(&temp, &text).output();
-    let mut lines = lines_of(old(1));
-    assert_eq!(lines.len(), 250, "{ended}");
-    lines.extend(lines_of(&log));
-    let all = (100..1000).map(|number| number.to_string());
-    assert!(lines.into_iter().eq(all), "lines are lost");
-}
-
-#[test]
-fn a_file_is_open_once_however_often_it_is_rotated() {
-    let temp = Temp::new();
-    let log = temp.join("log");
-    let text = format!(
-        "[a]\nrun = sh -c 'seq 1000 2999; exec sleep 1000'\nstdout = file:{log}\n\
-        log-size = 1000\nlog-keep = 1\n"
-    );
-    // The first descriptor that a program opens is 0 where it was closed.
-    for input in [Input::Null, Input::Closed] {
-        let init = described(&temp, &text).stdin(input).start();
-        init.until("all is written", || {
-            lines_of(&log).last().is_some_and(|line| line == "2999")
-        });
-        let mut files = init.fds();
-        files.retain(|(_, to)| to.starts_with(&log));
-        assert!(matches!(files[..], [(3.., _)]), "{files:?}");
-        std::fs::remove_file(&log).unwrap();
-    }
-}
-
-#[test]
-fn a_new_file_does_not_begin_with_the_end_of_a_line_that_was_torn() {
-    let temp = Temp::new();
-    let (log, old) = (temp.join("log"), temp.join("log.1"));
-    // No file of ours grows beyond ten bytes: the first line is torn there, the second one finds no room,
-    // and the third one is too much for the file.
-    let text = format!(
-        "[a]\nrun = printf '123456789012345\\nx\\nabc\\n'\nstdout = file:{log}\n\
-        log-size = 12\nlog-keep = 1\n"
-    );
-    let run = described(&temp, &text).limit(libc::RLIMIT_FSIZE, 10, libc::RLIM_INFINITY);
-    let ended = run.output();
-    let contents = [&old, &log].map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    assert_eq!(contents, ["1234567890", "abc\n"], "{ended}");
-    let line = format!("pidlet: cannot write \"{log}\": File too large; lines dropped: 2");
-    assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
-}
-
-#[test]
-fn a_line_that_was_torn_ends_before_the_next_one() {
-    let temp = Temp::new();
-    let log = temp.join("log");
-    let text =
-        format!("[a]\nrun = sh -c 'echo 123456789012345; read x; echo abc'\nstdout = file:{log}\n");
-    let run = described(&temp, &text).stdin(Input::Pipe);
-    let init = run
-        .limit(libc::RLIMIT_FSIZE, 10, libc::RLIM_INFINITY)
-        .start();
-    let line = format!("pidlet: cannot write \"{log}\": File too large; lines dropped: 1");
-    init.wait_line(ErrOut, |said| said == line);
-    lift_file_size(&init);
-    init.send("\n");
-    let ended = init.finish();
-    let content = std::fs::read_to_string(&log).unwrap();
-    assert_eq!(content, "1234567890\nabc\n", "{ended}");
-}
-
-#[test]
-fn a_file_that_cannot_be_opened_anew_is_let_go() {
-    let temp = Temp::new();
-    let (here, gone) = (temp.join("here"), temp.join("gone"));
-    std::fs::create_dir(&here).unwrap();
-    let text = format!(
-        "[a]\nrun = sh -c 'echo 123; until test -s {here}/log; do sleep 0.01; done; mv {here} {gone}; \
-        echo lost'\nstdout = file:{here}/log\nlog-size = 4\nlog-keep = 1\n"
-    );
-    let ended = described(&temp, &text).output();
-    let line =
-        format!("pidlet: cannot write \"{here}/log\": No such file or directory; lines dropped: 1");
-    assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
-    assert_eq!(lines_of(format!("{gone}/log")), ["123"], "{ended}");
-}
-
-#[test]
-fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
-    let temp = Temp::new();
-    let (log, sub) = (temp.join("log"), temp.join("missing/log"));
-    let text = format!(
-        "[pidlet]\nuntil = all\n\
-        [a]\nrun = seq 20000\nstdout = file:{log}\nstderr = file:{log}\n\
-        [b]\nrun = sh -c \"seq 20000; seq 20000 >&2\"\nstdout = file:{log}\nstderr = file:{log}\n\
-        [c]\nrun = seq 7\nstdout = file:/dev/full\n\
-        [d]\nrun = seq 8\nstdout = file:{sub}\n\
-        [e]\nrun = sh -c \"echo shown; cat\"\nstdin = file:/etc/passwd\nstderr = null\n"
-    );
-    let ended = described(&temp, &text).output();
-    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
-    let mut numbers: Vec<u32> = lines_of(&log)
-        .iter()
-        .map(|line| line.parse().unwrap())
-        .collect();
-    numbers.sort_unstable();
-    let expected: Vec<u32> = (1..=20_000).flat_map(|number| [number; 3]).collect();
-    assert!(numbers == expected);
-    let full = "pidlet: cannot write \"/dev/full\": No space left on device; lines dropped: 7";
-    let missing =
-        format!("pidlet: cannot write \"{sub}\": No such file or directory; lines dropped: 8");
-    for line in [full, &missing] {
-        assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
-    }
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-    assert_eq!(ended.stdout, format!("shown\n{passwd}"));
-}
-
-#[test]
-fn what_is_dropped_is_said_at_once_the_first_time_and_then_at_the_end() {
-    let temp = Temp::new();
-    // Nothing else happens for an hour.
-    let text = "[a]\nrun = sh -c 'printf half; exit 1'\nstdout = file:/dev/full\n\
-        restart = always\nbackoff = 1h..1h\n\
-        [b]\nrun = sh -c 'read x; echo more; echo and more'\nstdout = file:/dev/full\n";
-    let init = described(&temp, text).stdin(Input::Pipe).start();
-    let line = |count: u32| {
-        let why = "No space left on device";
-        format!("pidlet: cannot write \"/dev/full\": {why}; lines dropped: {count}")
-    };
-    init.wait_line(Stream::Err, |said| said == line(1));
-    init.send("\n");
-    let ended = init.finish();
-    let said = ended.stderr.lines().filter(|said| *said == line(2));
-    assert_eq!(said.count(), 1, "{ended}");
-}
-
-#[test]
-fn a_link_is_followed_if_it_is_roots_or_ours() {
-    if !is_root() {
-        skip!("only root has files of others");
-    }
-    for user in ["0", "1"] {
-        let temp = Temp::new();
-        let [roots, ones, theirs, secret] =
-            ["roots", "ones", "theirs", "secret"].map(|name| temp.join(name));
-        temp.write("secret", "", 0o666);
-        std::os::unix::fs::chown(temp.path(), Some(1), None).unwrap();
-        for (link, owner) in [(&roots, 0), (&ones, 1), (&theirs, 2)] {
-            std::os::unix::fs::symlink(&secret, link).unwrap();
-            std::os::unix::fs::lchown(link, Some(owner), None).unwrap();
-        }
-        // Nor is it moved away, as a file of ours would be.
-        let mut text = "[pidlet]\nuntil = all\n".to_owned();
-        for path in [&roots, &ones, &theirs] {
-            let name = path.rsplit('/').next().unwrap();
-            text += &format!("[{name}]\nrun = echo {name}\nstdout = file:{path}\n");
-            text += "log-size = 1K\nlog-keep = 1\n";
-        }
-        let plan = temp.write("pidlet.conf", &text, 0o644);
-        let run = Run::new("/usr/bin/setpriv").args(["--clear-groups", "--reuid", user]);
-        let ended = run.arg(pidlet()).args(["-c", &plan]).output();
-        let mut followed = lines_of(&secret);
-        followed.sort_unstable();
-        let (all, refused) = match user {
-            "0" => (&["roots"][..], &[&ones, &theirs][..]),
-            _ => (&["ones", "roots"][..], &[&theirs][..]),
-        };
-        assert_eq!(followed, all, "{ended}");
-        for path in refused {
-            let why = "Too many levels of symbolic links; lines dropped: 1";
-            let line = format!("pidlet: cannot write \"{path}\": {why}");
-            assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
-            assert!(Path::new(path).is_symlink(), "{ended}");
-        }
-    }
-    let temp = Temp::new();
-    let ended = described(
-        &temp,
-        "[c]\nrun = echo standard\nstdout = file:/dev/stdout\n",
-    )
-    .output();
-    assert_eq!(ended.stdout, "standard\n", "{ended}");
-}
-
-#[test]
-fn a_file_that_somebody_moves_away_is_opened_anew() {
-    let temp = Temp::new();
-    let log = temp.join("log");
-    let text = format!(
-        "[a]\nrun = sh -c 'while :; do echo x; sleep 0.05; done'\nstdout = file:{log}\ntimestamps = yes\n"
-    );
-    let init = described(&temp, &text.replace("timestamps = yes\n", "")).start();
-    init.until("there are lines", || !lines_of(&log).is_empty());
-    std::fs::rename(&log, format!("{log}.old")).unwrap();
-    init.until("there are lines again", || !lines_of(&log).is_empty());
-    init.kill(libc::SIGTERM);
-    assert_eq!(init.wait_exit(), Exit::Code(143));
-}
-
-#[test]
-fn a_full_pipe_that_somebody_moves_away_is_emptied_first() {
-    let temp = Temp::new();
-    let go = temp.join("go");
-    let (log, mut reader) = named_pipe(&temp);
-    let text = format!(
-        "[a]\nrun = sh -c 'exec yes'\nstdout = file:{log}\n\
-        [gate]\ntype = oneshot\nrun = sh -c 'until test -e {go}; do sleep 0.01; done'\n\
-        [b]\nafter = gate\nrun = sh -c 'echo b >&2; echo b; exec sleep 1000'\nstdout = file:{log}\n"
-    );
-    let init = described(&temp, &text).start();
-    init.until("yes waits for the reader", || {
-        init.find("yes").is_some_and(|info| info.state == 'S')
-    });
-    std::fs::rename(&log, format!("{log}.old")).unwrap();
-    // Nobody believes any more that the path still leads to the pipe.
-    std::thread::sleep(Duration::from_millis(1100));
-    std::fs::write(&go, "").unwrap();
-    init.wait_line(ErrOut, |line| line == "b");
-    let mut buffer = [0; 65536];
-    init.until("there is a new file with all that comes now", || {
-        while reader.read(&mut buffer).is_ok_and(|read| read > 0) {}
-        lines_of(&log).iter().any(|line| line == "b")
-    });
-}
-
-#[test]
 fn a_service_reads_what_others_write() {
     let temp = Temp::new();
     let text = "[pidlet]\nuntil = all\n[a]\nrun = seq 1 1000\nstdout = service:c\n\
         [b]\nrun = seq 1001 2000\nstdout = service:c\n\
         [c]\nrun = sh -c 'head -n 2000 | sort -n | tail -n 1'\n";
-    let ended = described(&temp, text).output();
+    let ended = Run::described(&temp, text).output();
     assert_eq!(ended.stdout, "2000\n", "{ended}");
 }
 
@@ -1103,7 +781,10 @@ fn a_stream_of_its_own_is_what_was_said_of_it() {
         [a]\nrun = sh -c 'echo out; echo err >&2; read x; echo $x'\n\
         stdin = inherit\nstdout = inherit\nstderr = null\n";
     for mode in Mode::BOTH {
-        let init = described(&temp, text).mode(mode).stdin(Input::Pipe).start();
+        let init = Run::described(&temp, text)
+            .mode(mode)
+            .stdin(Input::Pipe)
+            .start();
         init.send("in\n");
         let ended = init.finish();
         assert_eq!(ended.stdout, "out\nin\n", "{ended}");
@@ -1156,7 +837,7 @@ fn many_starts_leave_no_descriptor_behind() {
         restart = always\nbackoff = 1ms..1ms\ntries = 5 in 60s\nessential = no\n\
         [b]\nrun = sleep 1000\n";
     for mode in Mode::BOTH {
-        let init = described(&temp, text).mode(mode).start();
+        let init = Run::described(&temp, text).mode(mode).start();
         init.wait_line(ErrOut, |line| line.contains("was started too often"));
         let fds = init.fds();
         let count = |path: &str| {
@@ -1191,7 +872,7 @@ fn commands_beside_a_service_take_nothing_from_it() {
         [a]\nrun = python3 {script}\nfinish = sh -c 'cat; echo finished'\n\
         health = exec:sh -c 'cat; touch {checked}'\nhealth-every = 2s\nhealth-tries = 15\n"
     );
-    let ended = described(&temp, &text).output();
+    let ended = Run::described(&temp, &text).output();
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     assert_eq!(
         of(&ended.stdout, "a"),
@@ -1220,7 +901,7 @@ fn another_user_may_open_its_standard_streams() {
             [b]\nrun = {shell} -c '{write}'\n{drop}\nstdout = file:{log}\nstderr = service:c\n\
             [c]\nrun = sh -c 'read line </dev/stdin; echo read $line'\nuser = 65534\n"
         );
-        let ended = described(&temp, &text).output();
+        let ended = Run::described(&temp, &text).output();
         let mut lines: Vec<&str> = ended.stdout.lines().collect();
         lines.sort_unstable();
         assert_eq!(lines, ["a | both", "a | out", "c | read err"], "{ended}");

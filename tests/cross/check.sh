@@ -15,7 +15,7 @@ tests/cross/build.sh numbers "${targets[@]}" || failed=" numbers"
 
 # What runs them is of this machine, with the toolchain that it has.
 "${CARGO:-cargo}" build --quiet --example probe
-names=(elf cli run stop plan ready output tty)
+names=(elf cli run stop plan ready notify daemon output files tty)
 said=$("${CARGO:-cargo}" test --no-run "${names[@]/#/--test=}" 2>&1) || { echo "$said" >&2; exit 1; }
 executable() { sed -n "s|^ *Executable tests.$1\.rs (\(.*\))|\1|p" <<<"$said"; }
 

@@ -24,7 +24,7 @@ PACKAGES='busybox-static base-passwd bash coreutils dash python3 util-linux'
 
 # The files of `tests` that run in the machine. The others test the file (elf), the tree (docs, tidy), peers and servers
 # of Debian (peers, real), or need strace (cost).
-TESTS='run stop plan ready output tty cli cgroup calls soak'
+TESTS='run stop plan ready notify daemon output files tty cli cgroup calls soak'
 
 fail() { echo "kernels: $*" >&2; exit 1; }
 

@@ -37,6 +37,7 @@ mod pty;
 mod random;
 mod run;
 mod temp;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -52,6 +53,7 @@ pub use pty::Pty;
 pub use random::{Random, each_seed};
 pub use run::{Input, Mode, Output, ProcFs, Run, Session};
 pub use temp::{Temp, lines_of};
+pub use web::{PRELUDE, Web, ends_for, is_not_up, is_up_and_stops};
 
 /// Longest wait for anything. Generous, as a loaded machine is no fault of the program's, and only a failure
 /// takes that long.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::process::{Ended, Proc};
+use super::temp::Temp;
 
 /// Where in its PID namespace the program finds itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,12 @@ impl Run {
     /// The program under test.
     pub fn pidlet() -> Run {
         Run::new(super::pidlet()).arg0("pidlet")
+    }
+
+    /// The program under test, with a plan from a file.
+    pub fn described(temp: &Temp, plan: &str) -> Run {
+        let path = temp.write("pidlet.conf", plan, 0o644);
+        Run::pidlet().args(["-c", &path])
     }
 
     /// The program under test, become by `probe listened`: who starts it can answer its system calls, with

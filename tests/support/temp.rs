@@ -1,8 +1,9 @@
 //! Directories that live as long as a test.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,6 +44,17 @@ impl Temp {
     pub fn join(&self, name: impl AsRef<OsStr>) -> String {
         let path = self.path.join(Path::new(name.as_ref()));
         path.to_str().expect("a temporary path is UTF-8").to_owned()
+    }
+
+    /// A named pipe, and the end to read from, which never waits.
+    pub fn pipe(&self) -> (String, File) {
+        let path = self.join("pipe");
+        let name = std::ffi::CString::new(path.as_str()).unwrap();
+        // SAFETY: makes a pipe of this name.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let mut open = File::options();
+        let reader = open.read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        (path, reader.unwrap())
     }
 
     /// Writes a file with the given mode. Another process does it: one that we write ourselves stays busy

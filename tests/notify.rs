@@ -1,0 +1,737 @@
+//! What services say by sd_notify(3), who is heard and who is not, and what is said to whoever watches the
+//! container.
+
+mod support;
+use support::*;
+
+use std::fs::File;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+#[test]
+fn ready_1_is_heard_from_the_process_and_its_family_only() {
+    for mode in Mode::BOTH {
+        for (who, script) in [
+            ("itself", "notify('READY=1')"),
+            (
+                "its child",
+                "if os.fork() == 0: notify('X_A=b\\nREADY=1\\n'); os._exit(0)",
+            ),
+            (
+                "a grandchild in a session of its own",
+                "if os.fork() == 0:
+    if os.fork() == 0: os.setsid(); notify('READY=1'); barrier(); os._exit(0)
+    os.wait(); os._exit(0)",
+            ),
+            (
+                "an orphan in its group",
+                "
+if os.fork() == 0:
+    if os.fork() == 0: time.sleep(0.05); notify('READY=1'); barrier(); os._exit(0)
+    os._exit(0)",
+            ),
+            (
+                "an orphan in its session",
+                "
+if os.fork() == 0:
+    parent = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == parent: time.sleep(0.01)
+        os.setpgid(0, 0)
+        notify('READY=1')
+        barrier()
+    os._exit(0)",
+            ),
+        ] {
+            if who.ends_with("session") && mode == Mode::Child {
+                // Where nobody is to be stopped together with us it is ours.
+                continue;
+            }
+            let script = format!("say('begin')\ngo()\n{script}\ntime.sleep(1000)\n");
+            let web = Web::python(&script).keys("ready = notify");
+            let ordinary = ["--reuid", "1", "--regid", "1", "--clear-groups"];
+            let ordinary = Run::new("/usr/bin/setpriv").args(ordinary);
+            let mut runs = vec![Run::pidlet()];
+            if is_root() {
+                runs.push(ordinary.arg(pidlet()));
+            }
+            for run in runs {
+                let init = web.run_by(run, mode).start();
+                init.wait_says("begin");
+                is_not_up(&init);
+                init.send("\n");
+                eprintln!("{who}");
+                is_up_and_stops(init);
+            }
+        }
+    }
+}
+
+#[test]
+fn strangers_are_not_heard() {
+    let script = "say(os.environ['NOTIFY_SOCKET'])
+go()
+barrier()
+say('handled')
+go()
+def stranger():
+    # Whatever it calls itself, and so `/proc/PID/stat` has it.
+    with open('/proc/self/comm', 'w') as f: f.write(f') S {main} {main} ')
+    notify('READY=1')
+    barrier()
+    say('orphan')
+main = os.getpid()
+orphan(stranger)
+go()
+notify('READY=1')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.start(mode);
+        let name = init.wait_line(Out, |line| line.starts_with('@'));
+        let address = SocketAddr::from_abstract_name(&name[1..]).unwrap();
+        let socket = UnixDatagram::unbound().unwrap();
+        socket.send_to_addr(b"READY=1", &address).unwrap();
+        init.send("\n");
+        init.wait_says("handled");
+        is_not_up(&init);
+        init.send("\n");
+        init.wait_says("orphan");
+        is_not_up(&init);
+        init.send("\n");
+        is_up_and_stops(init);
+    }
+}
+
+/// For each message of a stranger we look at all his ancestors.
+#[test]
+fn whoever_speaks_without_end_does_not_hold_up_the_stop() {
+    let script = "#!/bin/sh
+if [ \"$1\" = 0 ]; then exec TEMP/speak; fi
+if [ \"$1\" ]; then sh \"$0\" $(($1 - 1)); else setsid sh \"$0\" 800 & fi
+wait
+";
+    let speak = format!(
+        "{PRELUDE}
+channel = channel()
+for _ in range(8):
+    if os.fork() == 0:
+        while True: channel.send(b'X=1')
+if os.fork() == 0:
+    for _ in range(400):
+        if os.fork() == 0: os._exit(0)
+    os._exit(0)
+os.wait()
+say('speaking')
+time.sleep(1000)
+"
+    );
+    for mode in Mode::BOTH {
+        let web = Web::shell("").keys("ready = notify\n[pidlet]\ngrace = 2s");
+        let script = script.replace("TEMP/", &web.temp.join(""));
+        web.temp.write("web", script, 0o755);
+        web.temp.write("speak", &speak, 0o755);
+        let init = web.run(mode).stderr(Output::Null).start();
+        init.wait_says("speaking");
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(143), "{ended}");
+    }
+}
+
+#[test]
+fn descriptors_that_come_with_a_message_are_closed() {
+    let script = "
+fds = [os.dup(0) for _ in range(200)]
+for _ in range(200): socket.send_fds(channel(), [b'FDSTORE=1'], fds)
+barrier()
+notify('READY=1')
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.start(mode);
+        init.wait_says("next");
+        assert!(init.fds().len() < 10, "{:?}", init.fds());
+        is_up_and_stops(init);
+    }
+}
+
+/// Whether this is recvmsg(2) with no room for a byte of the message.
+fn has_no_room(call: &Call) -> bool {
+    let word = |address: u64| {
+        let mut word = [0; 8];
+        let memory = File::open(format!("/proc/{}/mem", call.pid)).ok()?;
+        memory.read_exact_at(&mut word, address).ok()?;
+        Some(u64::from_ne_bytes(word))
+    };
+    // The third word of struct msghdr is where the parts are, and the second one of each its size.
+    let size = || word(word(call.args[1] + 16)? + 8);
+    call.number == libc::SYS_recvmsg && size() == Some(0)
+}
+
+/// gVisor leaves a message where it is of which nothing is read: it would be heard for ever.
+#[test]
+fn a_message_with_descriptors_is_taken_with_room_for_a_byte() {
+    let script = "barrier()\nnotify('READY=1')\ntime.sleep(1000)\n";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.run_by(Run::listened(), mode).start();
+        let refuse = |call: &Call| has_no_room(call).then_some(libc::EAGAIN);
+        if Listener::to(&init, pidlet(), refuse).is_none() {
+            skip!("this kernel has nobody answer system calls");
+        }
+        is_up_and_stops(init);
+    }
+}
+
+/// Sends a connection whose other side reads nothing, as the last of as many descriptors as go with a message
+/// (unix(7)), and lets go of it: whoever closes it waits.
+const LINGERS: &str = "
+import struct
+server = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(server.getsockname())
+peer, _ = server.accept()
+client.setblocking(False)
+try:
+    while True: client.send(b'x' * 65536)
+except BlockingIOError: pass
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 1000))
+say('begin')
+go()
+socket.send_fds(channel(), [b'X=1'], [0] * 252 + [client.fileno()])
+client.close()
+say('sent')
+go()
+barrier()
+notify('READY=1')
+time.sleep(1000)
+";
+
+#[track_caller]
+fn is_not_held_up(init: Proc) {
+    init.wait_says("begin");
+    // Nobody hears the message before it is the last that has the connection.
+    init.kill(libc::SIGSTOP);
+    init.send("\n");
+    init.wait_says("sent");
+    init.kill(libc::SIGCONT);
+    init.send("\n");
+    is_up_and_stops(init);
+}
+
+#[test]
+fn a_descriptor_that_takes_long_to_close_holds_nobody_up() {
+    for mode in Mode::BOTH {
+        // Who has them cannot be ended when his time is over; and what he does not take for want of room or
+        // of descriptors he closes himself.
+        let call = libc::SYS_timer_create.to_string();
+        let without = ["without", &libc::ENOSYS.to_string(), &call, "any"];
+        let run = Run::new(probe()).args(without).arg(pidlet()).arg("pidlet");
+        let web = Web::python(LINGERS).keys("ready = notify");
+        let mut run = web.run_by(run, mode);
+        // Nobody but root may have more of them on their way than he may have open (unix(7), ETOOMANYREFS).
+        if is_root() {
+            run = run.limit(libc::RLIMIT_NOFILE, 100, 4096);
+        }
+        is_not_held_up(run.start());
+    }
+}
+
+#[test]
+fn where_no_process_can_be_made_a_message_with_descriptors_waits() {
+    for mode in Mode::BOTH {
+        let web = Web::python(LINGERS).keys("ready = notify");
+        let init = web.run_by(Run::listened(), mode).start();
+        // The first process is the service's.
+        let mut made = 0;
+        let refuse = move |call: &Call| {
+            made += u32::from(call.number == libc::SYS_clone && !call.child);
+            (call.number == libc::SYS_clone && (2..6).contains(&made)).then_some(libc::EAGAIN)
+        };
+        if Listener::to(&init, pidlet(), refuse).is_none() {
+            skip!("this kernel has nobody answer system calls");
+        }
+        is_not_held_up(init);
+    }
+}
+
+#[test]
+fn a_watchdog_that_hears_nothing_stops_the_service() {
+    let script = "
+assert os.environ['WATCHDOG_PID'] == str(os.getpid())
+assert os.environ['WATCHDOG_USEC'] == '3000000'
+notify('READY=1')
+for count in range(20):
+    notify('WATCHDOG=1')
+    time.sleep(0.2)
+say('silent')
+time.sleep(1000)
+";
+    let trigger = "notify('WATCHDOG=trigger'); time.sleep(1000)";
+    // It waits for whoever is not up yet, and Python alone may take long to start.
+    let keys = "watchdog = 3s\nready = notify";
+    let inits = Mode::BOTH.map(|mode| {
+        let web = Web::python(script).keys(keys);
+        (web.start(mode), web)
+    });
+    for (init, _web) in inits {
+        init.wait_says("silent");
+        ends_for(init, "let its watchdog wait: stopped (watchdog \"3s\")");
+    }
+    for mode in Mode::BOTH {
+        let web = Web::python(trigger).keys("watchdog = 1h");
+        ends_for(web.start(mode), "let its watchdog wait: stopped");
+        // Without readiness it waits from the start.
+        let web = Web::shell("exec sleep 1000\n").keys("watchdog = 200ms");
+        ends_for(web.start(mode), "let its watchdog wait: stopped");
+    }
+}
+
+#[test]
+fn what_was_said_in_time_counts_however_late_we_are() {
+    let script = "
+def hangup(number, frame): os.write(1, b'hup\\n')
+signal.signal(signal.SIGHUP, hangup)
+notify('READY=1')
+go()
+time.sleep(3)
+notify('WATCHDOG=1')
+say('said')
+while True: time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify\nwatchdog = 2s");
+        let init = web.start(mode);
+        init.wait_line(ErrOut, |line| line.contains(") is up after "));
+        init.kill(libc::SIGSTOP);
+        init.until("it is stopped", || {
+            init.info().is_some_and(|info| info.is_stopped())
+        });
+        init.send("\n");
+        init.wait_says("said");
+        init.kill(libc::SIGCONT);
+        init.kill(libc::SIGHUP);
+        init.wait_says("hup");
+        let late = |line: &String| line.contains("watchdog");
+        assert!(!init.lines(ErrOut).iter().any(late), "{}", init.describe());
+    }
+}
+
+/// Whoever freezes or traces us interrupts a wait, and no signal tells of it.
+#[test]
+fn what_was_said_in_time_counts_where_the_wait_was_interrupted() {
+    let inits = Mode::BOTH.map(|mode| {
+        let web = Web::shell("echo >&9\n: >said\nexec sleep 1000\n");
+        let web = web.keys("ready = fd:9\nready-timeout = 5s");
+        let init = web.run_by(Run::listened(), mode).start();
+        let (said, mut late) = (web.temp.path().join("said"), false);
+        let interrupt = move |call: &Call| {
+            if late || call.number != libc::SYS_epoll_pwait {
+                return None;
+            }
+            late = said.exists();
+            if late {
+                // Until it is over: whoever is later by far is given time anew.
+                std::thread::sleep(Duration::from_millis(call.args[3] + 300));
+            }
+            Some(libc::EINTR)
+        };
+        Listener::to(&init, pidlet(), interrupt).map(|_| (init, web))
+    });
+    for init in inits {
+        let Some((init, _web)) = init else {
+            skip!("this kernel has nobody answer system calls");
+        };
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn the_environment_has_what_is_the_services_own() {
+    let script = "say(sorted(n for n in os.environ if n[:3] in ('NOT', 'WAT', 'ONE'))); go()";
+    for (keys, names) in [
+        ("ready = notify", "['NOTIFY_SOCKET', 'ONE']"),
+        (
+            "watchdog = 1h",
+            "['NOTIFY_SOCKET', 'ONE', 'WATCHDOG_PID', 'WATCHDOG_USEC']",
+        ),
+    ] {
+        let web = Web::python(script).keys(keys);
+        let run = web.run(Mode::Child).env("NOTIFY_SOCKET", "/outside");
+        let run = run.env("WATCHDOG_USEC", "1").env("WATCHDOG_PID", "1");
+        let init = run.env("ONE", "1").start();
+        init.wait_says(names);
+    }
+}
+
+#[test]
+fn a_process_that_is_named_is_the_services_own() {
+    let script = "
+def main():
+    # Root's service may go on as anybody.
+    if os.getuid() == 0: os.setuid(1)
+    go()
+    os._exit(7)
+pid = orphan(main)
+notify(f'MAINPID={pid}\\nREADY=1')
+";
+    // Not its own, not a child of pidlet's: not believed. An ordinary user may name nobody else's and
+    // nothing that is not there. The last one is his in any case: a child of his own would go on after him.
+    let wrong = "
+pid = os.fork()
+if pid == 0: time.sleep(1000)
+for other in (pid, 999999, 0, 1, os.getppid()): notify(f'MAINPID={other}')
+barrier()
+os._exit(8)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.start(mode);
+        init.wait_says("next");
+        init.send("\n");
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+        let web = Web::python(wrong).keys("ready = notify");
+        let ended = web.start(mode).finish();
+        assert_eq!(ended.exit, Exit::Code(8), "{ended}");
+    }
+}
+
+#[test]
+fn a_service_goes_on_in_the_process_that_it_has_named_before_it_ends() {
+    let script = "
+old, new = os.getpid(), os.fork()
+if new == 0:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    notify(f'MAINPID={os.getpid()}\\nREADY=1')
+    barrier()
+    go()
+    os.kill(old, signal.SIGUSR1)
+    while os.getppid() == old: time.sleep(0.01)
+    barrier()
+    say('moved')
+    signal.sigwait([signal.SIGTERM])
+    os._exit(7)
+time.sleep(1000)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        let init = web.start(mode);
+        init.wait_says("next");
+        init.send("\n");
+        init.wait_says("moved");
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+    }
+}
+
+/// A root's service and what another user's says of it and of its orphan; needs root.
+const OTHERS: &str = "
+pid = orphan(lambda: time.sleep(1000))
+with open('new', 'w') as f: f.write(f'{os.environ[\"NOTIFY_SOCKET\"]} {os.getpid()} {pid}\\n')
+os.rename('new', 'told')
+go()
+notify('READY=1')
+time.sleep(1000)
+";
+
+#[test]
+fn nobody_speaks_for_another_user() {
+    if !is_root() {
+        skip!("only root may change users");
+    }
+    // An orphan descends from no service any more, and may join every group of its session, which is its own.
+    let other = format!(
+        "{PRELUDE}
+while not os.path.exists('told'): time.sleep(0.01)
+name, main, stranger = open('told').read().split()
+r, w = os.pipe()
+if os.fork() == 0:
+    parent = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == parent: time.sleep(0.01)
+        try:
+            os.setpgid(0, int(main))
+            say('joined')
+        except PermissionError: notify('READY=1')
+        barrier()
+        os.write(w, b'x')
+    os._exit(0)
+os.read(r, 1)
+notify('MAINPID=' + stranger)
+barrier()
+say('handled')
+os._exit(0)
+"
+    );
+    for mode in Mode::BOTH {
+        let web = Web::python(OTHERS).keys(
+            "ready = notify\n[other]\nuser = daemon\nrun = TEMP/other\n\
+            ready = notify\nessential = no",
+        );
+        web.temp.write("other", &other, 0o755);
+        let init = web.start(mode);
+        init.wait_says("handled");
+        init.wait_line(ErrOut, |line| {
+            line.contains("other (pid ") && line.contains("exited with code 0")
+        });
+        is_not_up(&init);
+        init.send("\n");
+        is_up_and_stops(init);
+    }
+}
+
+/// Whether processes may be given numbers that have been used before, which the kernel lets only root.
+fn has_numbers_to_choose() -> bool {
+    is_root() && std::fs::exists("/proc/sys/kernel/ns_last_pid").unwrap_or(false)
+}
+
+/// A process that has a certain number.
+const NUMBERED: &str = "
+def numbered(number, code):
+    with open('/proc/sys/kernel/ns_last_pid', 'w') as f: f.write(str(number - 1))
+    pid = os.fork()
+    if pid == 0: code(); os._exit(0)
+    assert pid == number, (pid, number)
+";
+
+#[test]
+fn nobody_is_heard_for_who_has_his_number_now() {
+    if !has_numbers_to_choose() {
+        skip!("only root may choose the number of a process");
+    }
+    let script = format!(
+        "{NUMBERED}
+say('begin')
+go()
+pid = os.fork()
+if pid == 0: os.setuid(1); notify('READY=1'); os._exit(0)
+os.waitpid(pid, 0)
+numbered(pid, lambda: time.sleep(1000))
+say('numbered')
+go()
+barrier()
+say('handled')
+go()
+notify('READY=1')
+time.sleep(1000)
+"
+    );
+    for mode in Mode::BOTH {
+        let web = Web::python(&script).keys("ready = notify");
+        let init = web.start(mode);
+        init.wait_says("begin");
+        // Nobody hears the message before its sender is gone.
+        init.kill(libc::SIGSTOP);
+        init.until("it is stopped", || {
+            init.info().is_some_and(|info| info.is_stopped())
+        });
+        init.send("\n");
+        init.wait_says("numbered");
+        init.kill(libc::SIGCONT);
+        init.send("\n");
+        init.wait_says("handled");
+        is_not_up(&init);
+        init.send("\n");
+        is_up_and_stops(init);
+    }
+}
+
+#[test]
+fn who_speaks_is_heard_where_proc_shows_other_processes() {
+    if !is_root() {
+        skip!("only root may start a service as another user");
+    }
+    let script = "notify('READY=1')\ntime.sleep(1000)\n";
+    let web = Web::python(script).keys("ready = notify\nuser = 1");
+    // Its PID 1, in which /proc is that of the namespace around it.
+    let unshare = Run::new("/usr/bin/unshare").args(["--fork", "--pid", "--kill-child"]);
+    let init = web.run_by(unshare.arg(pidlet()), Mode::Child).start();
+    init.wait_says("next");
+}
+
+#[test]
+fn a_service_goes_on_in_no_process_of_another_that_has_the_number_of_its_own() {
+    if !has_numbers_to_choose() {
+        skip!("only root may choose the number of a process");
+    }
+    let root = format!(
+        "{NUMBERED}
+while not os.path.exists('named'): time.sleep(0.01)
+number = int(open('named').read())
+def stranger():
+    while os.getppid() == parent: time.sleep(0.01)
+    say('orphan')
+    time.sleep(1000)
+if os.fork() == 0:
+    parent = os.getpid()
+    numbered(number, stranger)
+    os._exit(0)
+os.wait()
+time.sleep(1000)
+"
+    );
+    let other = format!(
+        "{PRELUDE}
+pid = os.fork()
+if pid == 0: time.sleep(1000)
+notify(f'MAINPID={{pid}}')
+barrier()
+os.kill(pid, signal.SIGKILL)
+os.wait()
+with open('new', 'w') as f: f.write(str(pid))
+os.rename('new', 'named')
+go()
+os._exit(7)
+"
+    );
+    for mode in Mode::BOTH {
+        let web = Web::python(&root)
+            .keys("[other]\nuser = daemon\nrun = TEMP/other\nwatchdog = 1h\nstdin = inherit");
+        web.temp.write("other", &other, 0o755);
+        std::os::unix::fs::chown(web.temp.path(), Some(1), None).unwrap();
+        let init = web.start(mode);
+        init.wait_says("orphan");
+        init.send("\n");
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(7), "{ended}");
+    }
+}
+
+#[test]
+fn who_checks_a_service_is_not_it() {
+    let check = "
+named()
+while not os.path.exists('told'): time.sleep(0.01)
+";
+    let script = "
+notify('READY=1')
+while not os.path.exists('pid'): time.sleep(0.01)
+notify('MAINPID=' + open('pid').read())
+barrier()
+open('told', 'w').close()
+while os.path.exists('/proc/' + open('pid').read()): time.sleep(0.01)
+os._exit(8)
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script);
+        web.temp.write("check", format!("{PRELUDE}{check}"), 0o755);
+        let web = web.keys("ready = notify\nhealth = exec:TEMP/check\nhealth-every = 2s");
+        let ended = web.start(mode).finish();
+        assert_eq!(ended.exit, Exit::Code(8), "{ended}");
+    }
+}
+
+/// The next message to whoever watches the container.
+fn heard(socket: &UnixDatagram) -> String {
+    let mut buffer = [0; 100];
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let len = socket.recv(&mut buffer).expect("nothing was said upward");
+    String::from_utf8_lossy(&buffer[..len]).into_owned()
+}
+
+#[test]
+fn whoever_watches_the_container_is_told() {
+    let script =
+        "notify('STATUS=begins'); go(); notify('READY=1\\nSTATUS=works'); time.sleep(1000)";
+    for mode in Mode::BOTH {
+        for is_abstract in [false, true] {
+            let web = Web::python(script).keys("ready = notify");
+            let path = web.temp.join("upward");
+            let (socket, name) = match is_abstract {
+                false => (UnixDatagram::bind(&path).unwrap(), path),
+                true => {
+                    let address = SocketAddr::from_abstract_name(&path).unwrap();
+                    let socket = UnixDatagram::bind_addr(&address).unwrap();
+                    (socket, format!("@{path}"))
+                }
+            };
+            let heard = || heard(&socket);
+            let init = web.run(mode).env("NOTIFY_SOCKET", name).start();
+            assert_eq!(heard(), "STATUS=web: begins");
+            init.send("\n");
+            init.wait_says("next");
+            let mut both = [heard(), heard()];
+            both.sort();
+            assert_eq!(both, ["READY=1", "STATUS=web: works"]);
+            init.until("only the socket for services is open", || {
+                let fds = init.fds();
+                let sockets = fds.iter().filter(|(_, to)| to.starts_with("socket:"));
+                sockets.count() == 1
+            });
+            init.kill(libc::SIGTERM);
+            assert_eq!(heard(), "STOPPING=1");
+            init.wait_exit();
+        }
+    }
+}
+
+/// Whether a container whose service says much of itself is heard to be ready by who reads slowly.
+fn is_heard_to_be_ready(web: &Web, mode: Mode) -> bool {
+    let path = web.temp.join("upward");
+    _ = std::fs::remove_file(&path);
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let init = web.run(mode).env("NOTIFY_SOCKET", path).start();
+    loop {
+        std::thread::sleep(Duration::from_millis(20));
+        match heard(&socket).as_str() {
+            "READY=1" => return true,
+            // The last thing that is said.
+            "STATUS=web: over" => return false,
+            _ => init.send("\n"),
+        }
+    }
+}
+
+#[test]
+fn whoever_says_much_does_not_drown_that_the_container_is_ready() {
+    let script = "
+for n in range(500): notify(f'STATUS={n}')
+notify('READY=1')
+while True:
+    go()
+    notify('STATUS=over')
+";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify");
+        // We wait a tenth of a second for a reader, who may be kept from it that long on a loaded machine.
+        let heard = (0..5).any(|_| is_heard_to_be_ready(&web, mode));
+        assert!(heard, "{mode:?}");
+    }
+}
+
+#[test]
+fn commands_of_a_command_line_say_themselves_that_they_are_ready() {
+    let temp = Temp::new();
+    let path = temp.join("upward");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    for mode in Mode::BOTH {
+        for command in [&["true"][..], &["true", "---", "true"]] {
+            let run = Run::pidlet().mode(mode).args(["-u", "all", "--"]);
+            let ended = run.args(command).env("NOTIFY_SOCKET", &path).output();
+            assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+            let heard = socket.recv(&mut [0; 100]).is_ok();
+            assert!(!heard, "we have said something for them");
+        }
+    }
+}
+
+#[test]
+fn what_instances_say_of_themselves_is_told_with_their_numbers() {
+    let script = "notify('STATUS=works'); go()";
+    for mode in Mode::BOTH {
+        let web = Web::python(script).keys("ready = notify\ninstances = 2");
+        let path = web.temp.join("upward");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let _init = web.run(mode).env("NOTIFY_SOCKET", path).start();
+        let mut said = [heard(&socket), heard(&socket)];
+        said.sort();
+        assert_eq!(said, ["STATUS=web-2: works", "STATUS=web: works"]);
+    }
+}

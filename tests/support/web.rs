@@ -1,0 +1,119 @@
+//! A container of one service whose readiness is looked at.
+
+use super::*;
+
+/// What every Python service begins with. It goes on line by line of standard input.
+pub const PRELUDE: &str = "#!/usr/bin/python3
+import array, os, signal, socket, sys, time
+def say(text): print(text, flush=True)
+def go(): return sys.stdin.readline()
+def channel():
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.connect('\\0' + os.environ['NOTIFY_SOCKET'][1:])
+    return s
+def notify(text): channel().send(text.encode())
+def barrier():
+    r, w = os.pipe()
+    socket.send_fds(channel(), [b'BARRIER=1'], [w])
+    os.close(w)
+    assert os.read(r, 1) == b''
+def named(text=None):
+    with open('pid.new', 'w') as f: f.write(text or str(os.getpid()))
+    os.rename('pid.new', 'pid')
+def orphan(code):
+    r, w = os.pipe()
+    if os.fork() == 0:
+        if os.fork() == 0:
+            os.write(w, str(os.getpid()).encode())
+            os.setsid()
+            code()
+            os._exit(0)
+        os._exit(0)
+    os.wait()
+    return int(os.read(r, 20))
+";
+
+/// A container of one service, `web`, and a oneshot after it, which says `next`.
+pub struct Web {
+    pub temp: Temp,
+    pub keys: String,
+}
+
+impl Web {
+    /// A service that is a Python script.
+    pub fn python(script: &str) -> Web {
+        let temp = Temp::new();
+        let path = temp.write("web", format!("{PRELUDE}{script}"), 0o755);
+        Web {
+            temp,
+            keys: format!("run = {path}\n"),
+        }
+    }
+
+    /// A service that is a shell script.
+    pub fn shell(script: &str) -> Web {
+        let temp = Temp::new();
+        let path = temp.write("web", format!("#!/bin/sh\n{script}"), 0o755);
+        Web {
+            temp,
+            keys: format!("run = {path}\n"),
+        }
+    }
+
+    /// With these keys, too; `TEMP` in them is the directory of its own.
+    pub fn keys(mut self, keys: &str) -> Web {
+        let directory = self.temp.join("");
+        self.keys += &keys.replace("TEMP/", &directory);
+        self.keys += "\n";
+        self
+    }
+
+    pub fn run(&self, mode: Mode) -> Run {
+        self.run_by(Run::pidlet(), mode)
+    }
+
+    /// By pidlet, or by what becomes it.
+    pub fn run_by(&self, run: Run, mode: Mode) -> Run {
+        let plan = format!(
+            "[web]\n{}\n[next]\ntype = oneshot\nrun = /bin/echo next\nafter = web\n",
+            self.keys.replace("TEMP/", &self.temp.join(""))
+        );
+        let plan = self.temp.write("plan", plan, 0o644);
+        let run = run.mode(mode).args(["-vv", "-c", &plan]);
+        run.cwd(self.temp.path()).stdin(Input::Pipe)
+    }
+
+    pub fn start(&self, mode: Mode) -> Proc {
+        self.run(mode).start()
+    }
+
+    /// In a network of its own, where every port is free.
+    pub fn start_apart(&self, mode: Mode) -> Proc {
+        self.run(mode).own_network().start()
+    }
+}
+
+#[track_caller]
+pub fn is_not_up(init: &Proc) {
+    let up = init.lines(Out).iter().any(|line| line == "next");
+    assert!(!up, "up too early: {}", init.describe());
+}
+
+/// Waits for what comes after the service, and stops all.
+#[track_caller]
+pub fn is_up_and_stops(init: Proc) {
+    init.wait_says("next");
+    init.wait_line(ErrOut, |line| line.contains(") is up after "));
+    init.kill(libc::SIGTERM);
+    let ended = init.finish();
+    assert_eq!(ended.exit, Exit::Code(143), "{ended}");
+}
+
+/// Waits for the end of a container whose service had this fault.
+#[track_caller]
+pub fn ends_for(init: Proc, fault: &str) -> Ended {
+    init.wait_line(ErrOut, |line| line.contains(fault));
+    let ended = init.finish();
+    assert_ne!(ended.exit, Exit::Code(0), "{ended}");
+    ended
+}
