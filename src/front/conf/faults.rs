@@ -40,7 +40,7 @@ faults! {
     Quote "a ' is not closed"
     DoubleQuote "a \" is not closed"
     Braces "expected ${NAME} or ${NAME:-default}"
-    Shell "quote | & ; < >, or write sh -c '...'"
+    Shell "quote | & ; < > ` $(, or write sh -c '...'"
     Unset "this variable is not set"
     NoUser "not in /etc/passwd"
     NoGroup "not in /etc/group"

@@ -134,7 +134,7 @@ fn words_are_split_as_a_shell_does() {
         ("a # c\n  b # d\n\tc", &[c"a", c"b", c"c"]),
         ("a \\\n  b", &[c"a", c"b"]),
         ("\"a\\\\b \\` \\\n  c\"", &[c"a\\b `   c"]),
-        ("a *.c ~ `x`", &[c"a", c"*.c", c"~", c"`x`"]),
+        ("a *.c ~ '`x`'", &[c"a", c"*.c", c"~", c"`x`"]),
         ("a\r\n", &[c"a"]),
         ("\"it's\" \" # |\"", &[c"it's", c" # |"]),
         ("date +%F 5% %%i", &[c"date", c"+%F", c"5%", c"%i"]),
@@ -146,18 +146,33 @@ fn words_are_split_as_a_shell_does() {
         ),
         ("'a\rb'", &[c"a\rb"]),
         (
-            "a '|' \\; \"&&\" b|c ?d&e;f=<g>",
-            &[c"a", c"|", c";", c"&&", c"b|c", c"?d&e;f=<g>"],
+            "a '|' \\; \"&&\" b|c ?d&e;f=g '>' \"$(h)\"",
+            &[c"a", c"|", c";", c"&&", c"b|c", c"?d&e;f=g", c">", c"$(h)"],
         ),
     ] {
         assert_eq!(run(value), expected, "{value:?}");
         let value = value.replace('\n', "\r\n");
         assert_eq!(run(&value), expected, "{value:?}");
     }
-    for value in ["a && b", "a | b", "a ;", "a >b", "a <b", "a &"] {
+    for value in [
+        "a && b",
+        "a | b",
+        "a ;",
+        "a >b",
+        "a <b",
+        "a &",
+        "a; b",
+        "a\nc;\td",
+        "a 'b'&",
+        "a 2>&1",
+        "a b>c",
+        "a `b`",
+        "a --b=$(c)",
+    ] {
+        let value = value.replace('\n', "\n ");
         faults(
             &format!("[a]\nrun = {value}"),
-            &[":2: [a] run: quote | & ; < >, or write sh -c '...'"],
+            &[":2: [a] run: quote | & ; < > ` $(, or write sh -c '...'"],
         );
     }
     // Who indents keys as in other files' sections.

@@ -142,8 +142,10 @@ impl<'a> Reader<'_, '_, 'a> {
                         self.words.push(next);
                     }
                 }
+                b'<' | b'>' | b'`' if quote == 0 => return self.all_wrong(Fault::Shell),
+                b'$' if quote == 0 && next == b'(' => return self.all_wrong(Fault::Shell),
                 // Inside of words, and quotes begin one, they are harmless: addresses have `&` and `;`.
-                b'|' | b'&' | b';' | b'<' | b'>' if !self.words.inside => {
+                b'|' | b'&' | b';' if quote == 0 && (!self.words.inside || next <= b' ') => {
                     return self.all_wrong(Fault::Shell);
                 }
                 b'$' => rest = self.expand(rest)?,
