@@ -25,7 +25,7 @@ kinds! {
     b's' "expected a size, such as 64K, 10M or 1G"
     b'r' "expected a number, unlimited, or two of them as soft:hard"
     b'o' "expected an octal number from 0 to 777"
-    b'x' "expected a signal, such as TERM or 15, and perhaps a duration"
+    b'x' "expected signals and perhaps a duration, such as QUIT TERM 5s"
     b't' "expected N in DURATION, such as 5 in 60s"
     b'k' "expected FIRST..LONGEST, two durations"
     b'y' "expected one of: exec:COMMAND, file:PATH, unix:PATH, tcp:[IP:]PORT, http://IP:PORT/PATH"

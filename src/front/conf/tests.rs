@@ -335,7 +335,7 @@ fn every_fault_is_said_with_its_place() {
             ":11: [c] redy: there is no such key; is it \"ready\"?",
             ":12: [c] run: it has no value",
             ":13: [c] nice: \"-21\": expected a number from -20 to 19",
-            ":14: [c] stop: \"x\": expected a signal, such as TERM or 15, and perhaps a duration",
+            ":14: [c] stop: \"x\": expected signals and perhaps a duration, such as QUIT TERM 5s",
             ":16: [c] \"nonsense\": neither a [section] nor an unindented key = value",
             ":23: [c] \"[e\": neither a [section] nor an unindented key = value",
             ":20: [c] another section has this name",
