@@ -1,9 +1,11 @@
 //! The name that somebody may have meant.
 
-/// From nothing to each beginning of a word. The first place is never looked at again.
+/// From nothing to each beginning of a word. The first place is looked at for a name without letters
+/// alone, and no word begins with that.
 const FIRST_ROW: [u8; LONGEST + 1] = {
     let mut row = [0; LONGEST + 1];
-    let mut place = 0;
+    row[0] = 1;
+    let mut place = 1;
     while place <= LONGEST {
         row[place] = place as u8;
         place += 1;
@@ -21,23 +23,23 @@ const NAMES_MAX: usize = 1000;
 /// none is near.
 pub fn nearest<'n>(nth: &mut dyn FnMut(usize) -> Option<&'n [u8]>, word: &[u8]) -> &'n [u8] {
     // Two slips, and no more than a third of it.
-    let mut best = (word.len() / 3).min(2) + 1;
+    let mut best = (word.len() / 3).min(2);
     let mut found: &[u8] = b"";
     for n in 0..NAMES_MAX {
         let Some(name) = nth(n) else {
             break;
         };
         let distance = distance(name, word);
-        // The word itself is known, and means nothing here.
-        if distance < best && name != word {
+        // The word itself is known, and means nothing here. Of keys the longer ones come later.
+        if distance <= best && name != word {
             (best, found) = (distance, name);
         }
     }
     found
 }
 
-/// How many letters must be added, left out or changed (Levenshtein); in either case, since elsewhere
-/// keys are `User` and `PIDFile`.
+/// How many letters must be added, left out or changed (Levenshtein), but two at most if the word begins
+/// with the name, as `environment` does; in either case, since elsewhere keys are `User` and `PIDFile`.
 fn distance(name: &[u8], word: &[u8]) -> usize {
     if name.len() > LONGEST || word.len() > LONGEST {
         return usize::MAX;
@@ -54,8 +56,11 @@ fn distance(name: &[u8], word: &[u8]) -> usize {
             *place = left as u8;
         }
     }
-    row.get(word.len())
-        .map_or(usize::MAX, |distance| usize::from(*distance))
+    match (row.get(name.len()), row.get(word.len())) {
+        (Some(0), Some(3..)) => 2,
+        (_, Some(distance)) => usize::from(*distance),
+        _ => usize::MAX,
+    }
 }
 
 #[cfg(test)]
@@ -74,10 +79,14 @@ mod tests {
             ("Wacthdog", Some("watchdog")),
             ("type", None),
             ("watchdogs", Some("watchdog")),
-            ("watchdogsss", None),
+            ("watchdog-timer", Some("watchdog")),
             ("a-name-with-as-many-lettr", None),
             ("a-name-as-long-as-can-b!", Some("a-name-as-long-as-can-be")),
             ("command", None),
+            ("Run-parts", Some("run")),
+            ("runs", Some("run")),
+            ("my-run", None),
+            ("type_of_end", Some("type-of-end")),
             ("a-name-that-is-longer-than-any", None),
         ] {
             let names = [
@@ -85,6 +94,7 @@ mod tests {
                 "ready",
                 "run",
                 "type",
+                "type-of-end",
                 "watchdog",
                 "a-name-as-long-as-can-be",
                 "a-name-with-as-many-lettrs",
