@@ -142,12 +142,15 @@ fn a_connection_is_readiness() {
         family=socket.AF_INET6); time.sleep(1000)";
     let unix = "say('begin'); go(); s = socket.socket(socket.AF_UNIX); s.bind('TEMP/socket'); \
         s.listen(); time.sleep(1000)";
+    let datagrams = "say('begin'); s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); go(); \
+        s.bind('TEMP/socket'); time.sleep(1000)";
     for mode in Mode::BOTH {
         for (script, ready) in [
             (tcp, "tcp:8080"),
             (tcp, "tcp:127.0.0.1:8080"),
             (six, "tcp:[::1]:8080"),
             (unix, "unix:TEMP/socket"),
+            (datagrams, "unix:TEMP/socket"),
         ] {
             let web = Web::python("").keys(&format!("ready = {ready}"));
             let script = script.replace("TEMP/", &web.temp.join(""));

@@ -8,7 +8,7 @@
 use core::ffi::{CStr, c_int};
 use core::mem::replace;
 
-use linux_raw_sys::errno::{EALREADY, EINPROGRESS, EISCONN};
+use linux_raw_sys::errno::{EALREADY, EINPROGRESS, EISCONN, EPROTOTYPE};
 use linux_raw_sys::net;
 use rustix::event::epoll::EventFlags;
 use rustix::io::IoSlice;
@@ -285,7 +285,8 @@ impl Check {
             // The second call tells what came of the first. A socket whose queue is full is AGAIN.
             if let Err(errno) = raw::connect(self.fd, &name) {
                 match errno.0.into() {
-                    EISCONN => (),
+                    // Whose socket takes no connections, as `/dev/log` does not, has one all the same.
+                    EISCONN | EPROTOTYPE => (),
                     EINPROGRESS | EALREADY => return None,
                     _ => return Some(Finding::Bad(errno)),
                 }
