@@ -10,6 +10,8 @@ extern crate alloc;
 mod edge;
 mod init;
 
+use core::cell::Cell;
+
 use edge::entry::Start;
 use edge::process::Own;
 use edge::{files, raw, say};
@@ -22,6 +24,11 @@ use pidlet::plan::Plan;
 fn main(start: &'static Start) -> u8 {
     let args = start.args();
     let getenv = |name: &[u8]| start.getenv(name);
+    let log = Cell::new(None);
+    let print = |stream, text: &[u8]| match log.get() {
+        None => say::answer(stream, text),
+        Some(file) => _ = raw::write(file, text),
+    };
     let question = Question {
         args,
         getenv: &getenv,
@@ -29,12 +36,19 @@ fn main(start: &'static Start) -> u8 {
         own: raw::own_pid(),
         read: &|path| files::whole(path),
         list: &files::list,
-        print: &say::answer,
+        print: &print,
     };
-    let mut plan = Plan::new(front::style(&question));
-    match front::ask(&question, &mut plan) {
-        Ok(()) => Init::new(&plan, start, Own::new(question.own)).run(),
-        Err(code) => code,
+    loop {
+        let mut plan = Plan::new(front::style(&question));
+        match front::ask(&question, &mut plan) {
+            Ok(()) => return Init::new(&plan, start, Own::new(question.own)).run(),
+            Err(code) if code == 0 || log.get().is_some() => return code,
+            // What is wrong is why the container ends: it is said once more, for the termination log.
+            Err(code) => match say::termination_log(&plan) {
+                Ok(file) => log.set(Some(file)),
+                Err(_) => return code,
+            },
+        }
     }
 }
 

@@ -378,23 +378,57 @@ fn the_reason_goes_to_the_termination_log_too() {
     );
     // Kubernetes' place: only where it is there and empty.
     let under = "mount -t tmpfs none /dev && cd /dev";
-    for (make, expected) in [
-        ("> termination-log", true),
-        ("echo mine > termination-log", false),
+    for (make, run, expected) in [
+        ("> termination-log", "sh -c 'exit 3'", true),
+        ("> termination-log", "-t x sh", true),
+        ("echo mine > termination-log", "sh -c 'exit 3'", false),
+        ("echo mine > termination-log", "-t x sh", false),
     ] {
-        let script =
-            format!("{under} && {make} && \"$0\" sh -c 'exit 3'; cat /dev/termination-log");
+        let script = format!("{under} && {make} && \"$0\" {run}; cat /dev/termination-log");
         let ended = Run::new("/usr/bin/unshare")
             .args(["--user", "--map-root-user", "--mount", "sh"])
             .args(["-c", &script, pidlet().to_str().unwrap()])
             .output();
         assert_eq!(
-            ended.stdout.contains("container exits 3"),
+            !ended.stderr.is_empty() && ended.stdout.ends_with(&ended.stderr),
             expected,
             "{ended}"
         );
         assert_eq!(ended.stdout.contains("mine"), !expected, "{ended}");
     }
+}
+
+#[test]
+fn what_is_wrong_goes_to_the_termination_log_too() {
+    let temp = Temp::new();
+    let log = temp.join("log");
+    let plan = temp.join("plan");
+    std::fs::write(
+        &plan,
+        format!("[pidlet]\ntermination-log = {log}\n[a]\nrun = $NONE\nrestrat = no\n"),
+    )
+    .unwrap();
+    for (args, lines) in [
+        (
+            &["--nope", "--until=x", "--termination-log", &log, "--", "sh"][..],
+            2,
+        ),
+        (&["--termination-log", &log, "-c", "/none/plan"], 1),
+        (&["-c", &plan], 2),
+    ] {
+        std::fs::write(&log, "an older one\n").unwrap();
+        let ended = Run::pidlet().args(args).output();
+        assert_eq!(ended.exit, Exit::Code(1), "{ended}");
+        assert_eq!(ended.stderr.lines().count(), lines, "{ended}");
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), ended.stderr);
+    }
+    // An answer is no end for a reason.
+    std::fs::remove_file(&log).unwrap();
+    let ended = Run::pidlet()
+        .args(["--termination-log", &log, "--help"])
+        .output();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+    assert!(!std::fs::exists(&log).unwrap());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! PID 1 never blocks on a write.
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
 
 use linux_raw_sys::general::{O_CREAT, O_TRUNC, O_WRONLY, POLLOUT};
 use rustix::fd::{AsRawFd, BorrowedFd};
@@ -10,6 +10,7 @@ use rustix::io::{IoSlice, ReadWriteFlags, pwritev2};
 
 use super::raw;
 use pidlet::message::Stream;
+use pidlet::plan::{Plan, Style};
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::Signal;
 
@@ -126,20 +127,26 @@ pub fn write_to(fd: BorrowedFd, text: &[u8]) -> (usize, Errno) {
     }
 }
 
-/// Writes the end's reason to the termination log: the one that was set, or Kubernetes' if it is
-/// there and empty.
-pub fn termination_log(path: Option<&CStr>, text: &[u8]) -> Result<(), Errno> {
+/// Opens the termination log for the reason of our end: the one that was set, or Kubernetes' if it is
+/// there and empty. The peers know of neither.
+pub fn termination_log(plan: &Plan) -> Result<c_int, Errno> {
     let mut flags = O_WRONLY;
-    if path.is_some() {
-        flags |= O_CREAT | O_TRUNC;
-    }
+    let path = match plan.termination_log {
+        Some(path) => {
+            flags |= O_CREAT | O_TRUNC;
+            path
+        }
+        None if plan.style == Style::Pidlet => TERMINATION_LOG,
+        None => return Err(Errno::NOENT),
+    };
     // Closed by our end, which is next.
-    let file = raw::open(path.unwrap_or(TERMINATION_LOG), flags);
+    let file = raw::open(path, flags);
     if file < 0 {
         return Err(raw::errno(file as isize));
     }
-    if path.is_none() && raw::status(file, c"", 0).st_size != 0 {
-        return Ok(());
+    // Never so with one that was set.
+    if raw::status(file, c"", 0).st_size != 0 {
+        return Err(Errno::EXIST);
     }
-    raw::write(file, text)
+    Ok(file)
 }

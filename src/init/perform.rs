@@ -109,20 +109,19 @@ impl Init<'_> {
             return;
         }
         let mut line = Line::new();
-        let last = message.kind == Kind::End;
-        let patience = if last { say::LAST_LINE_MS } else { 0 };
-        if last {
+        let mut patience = 0;
+        if message.kind == Kind::End {
+            patience = say::LAST_LINE_MS;
             self.outputs
                 .finish(self.supervisor.limit(), &mut self.reactor);
             // The peers have no word for that.
             if self.plan.style == Style::Pidlet {
                 self.outputs.complain(true);
             }
-        }
-        let log = self.plan.termination_log;
-        if last && (log.is_some() || self.plan.style == Style::Pidlet) {
             voice::describe(message, &self.supervisor, self.own.pid, &mut line);
-            if let (Err(errno), Some(path)) = (say::termination_log(log, line.end()), log) {
+            let written =
+                say::termination_log(self.plan).and_then(|file| raw::write(file, line.end()));
+            if let (Err(errno), Some(path)) = (written, self.plan.termination_log) {
                 line.clear();
                 line.put_cannot_write(path.to_bytes(), errno);
                 self.outputs.say(Stream::Err, &mut line, patience);
