@@ -7,8 +7,8 @@ use super::packed::Text;
 pub struct Errno(pub u16);
 
 /// The texts of strerror(3) in the order of the numbers, a line each; a number without a text is
-/// shown as a number. Behind 40 come 62, 71, 80, 111, 116 and 122. One text, because a table of them
-/// would cost 16 bytes of pointers and lengths and a relocation a row.
+/// shown as a number. Behind [`LAST`] come [`BEHIND`]. One text, because a table of them would cost 16
+/// bytes of pointers and lengths and a relocation a row.
 const TEXTS: Text = text!(
     "\
 Operation not permitted
@@ -54,10 +54,17 @@ Too many levels of symbolic links
 Timer expired
 Protocol error
 Accessing a corrupted shared library
+Network is unreachable
+Transport endpoint is not connected
 Connection refused
+No route to host
 Stale file handle
 Disk quota exceeded"
 );
+
+/// The last number up to which each has a line, and those that come behind it.
+const LAST: u16 = 40;
+const BEHIND: [u8; 9] = [62, 71, 80, 101, 107, 111, 113, 116, 122];
 
 /// The bit of what is no error of the kernel's: it has no text.
 const FOREIGN: u16 = 1 << 12;
@@ -117,16 +124,12 @@ impl Errno {
     /// What strerror(3) says of it, where we have the text.
     pub fn text(self) -> Option<Text> {
         let place = match self.0 {
-            number @ 1..=40 => number - 1,
-            62 => 40,
-            71 => 41,
-            80 => 42,
-            111 => 43,
-            116 => 44,
-            122 => 45,
-            _ => return None,
+            number @ 1..=LAST => usize::from(number - 1),
+            number => {
+                usize::from(LAST) + BEHIND.iter().position(|one| u16::from(*one) == number)?
+            }
         };
-        Some(TEXTS.line(place.into())).filter(|text| !text.is_empty())
+        Some(TEXTS.line(place)).filter(|text| !text.is_empty())
     }
 }
 
@@ -153,6 +156,6 @@ mod tests {
             );
             seen += 1;
         }
-        assert_eq!(seen, 31);
+        assert_eq!(seen, 34);
     }
 }
