@@ -1068,10 +1068,12 @@ fn who_reads_is_started_again_and_goes_on_where_it_was() {
 fn who_reads_is_started_again_when_those_who_write_are_gone() {
     // It has what is left of what they wrote, and then the end of its input.
     let text = "[pidlet]\nuntil = all\n\
-        [a]\ntype = oneshot\nrun = sh -c 'echo one; echo two'\nstdout = service:log\n\
+        [a]\ntype = oneshot\nrun = sh -c 'echo one; echo two; \
+        until test -e DIR/read; do sleep 0.01; done'\nstdout = service:log\n\
         [b]\ntype = oneshot\nrun = touch DIR/gone\nafter = a\n\
         [log]\nrun = sh -c 'test ! -e DIR/gone || exec sed \"s/^/again: /\"; read x; echo read $x; \
-        until test -e DIR/gone; do sleep 0.01; done; exit 1'\nrestart = on-failure\nbackoff = 1ms\n";
+        touch DIR/read; until test -e DIR/gone; do sleep 0.01; done; exit 1'\n\
+        restart = on-failure\nbackoff = 1ms\n";
     for ended in ends(text, 0) {
         assert_eq!(ended.stdout, "read one\nagain: two\n", "{ended}");
     }
