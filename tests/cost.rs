@@ -982,6 +982,27 @@ fn an_idle_init_with_one_command_is_small() {
     assert!(over.is_empty(), "{}", over.join("\n"));
 }
 
+/// The kernel takes two pages of it at random, unless it is asked for addresses that are always the same.
+#[test]
+fn a_stack_of_16_kib_is_enough() {
+    let mut over = Vec::new();
+    for mode in Mode::BOTH {
+        for log in ["inherit", "json"] {
+            let small = "ulimit -s 16 && exec \"$0\" \"$@\"";
+            let run = Run::new("/usr/bin/setarch").args(["-R", "sh", "-c", small]);
+            let run = run.mode(mode).arg(pidlet()).args(["--log", log, "--"]);
+            // What is left over is looked for, and has a signal.
+            let ended = run
+                .args([probe(), "orphans", "9", "--then-exit", "3"])
+                .output();
+            if RELEASE && ended.exit != Exit::Code(3) {
+                over.push(format!("{mode:?}, {log}: {ended}"));
+            }
+        }
+    }
+    assert!(over.is_empty(), "{}", over.join("\n"));
+}
+
 #[test]
 fn small_files_of_a_plan_take_little_memory() {
     const FILES: usize = 100;

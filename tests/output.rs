@@ -4,10 +4,12 @@
 mod support;
 use support::*;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::mem::replace;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -232,6 +234,16 @@ fn json_lines_are_json_whatever_is_written() {
         text.ends_with("sh stdout \u{1}\t\"\\ä\u{fffd}z\n"),
         "{text:?}"
     );
+}
+
+#[test]
+fn a_line_of_our_own_is_json_however_much_it_grows() {
+    let name = [0x80; 2000];
+    let run = Run::pidlet().args(["--log", "json", "--"]);
+    let ended = run.arg(OsStr::from_bytes(&name)).output();
+    let whole = "\u{fffd}".repeat(1023 - "pidlet: ...".len());
+    let whole = format!("\"message\":\"{whole}...\"}}\n");
+    assert!(ended.stderr.ends_with(&whole), "{ended}");
 }
 
 #[test]

@@ -29,7 +29,9 @@ pub struct Farewell<'s, 'p> {
 impl Farewell<'_, '_> {
     /// Sends it to everything that is left but those who are spared. False if that takes `/proc`, and
     /// we cannot see it. If we just cannot read it, for want of a descriptor, TERM was for nothing, and
-    /// KILL comes when the time is over.
+    /// KILL comes when the time is over. Not inlined: what is known here would be on the stack below
+    /// whatever else is done.
+    #[inline(never)]
     pub fn send(&self) -> bool {
         let init = self.own == 1;
         let spares = self.asks() && self.supervisor.told_any();
