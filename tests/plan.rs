@@ -883,6 +883,25 @@ fn a_finish_command_changes_nothing_in_why_the_service_was_killed() {
 }
 
 #[test]
+fn a_finish_command_that_is_killed_is_not_said_to_be_the_service() {
+    let text = "[pidlet]\ngrace = 300ms\n[a]\nrun = PROBE sleep\nfinish = PROBE ignore 15\n";
+    let plan = Plan::new(text);
+    for mode in Mode::BOTH {
+        let init = plan.run(mode).start();
+        init.wait_ready(1);
+        init.kill(libc::SIGTERM);
+        let ended = init.finish();
+        assert_eq!(ended.exit, Exit::Code(143), "{ended}");
+        let said = format!(
+            "pidlet: a: cannot run finish \"{}\": Timer expired",
+            probe()
+        );
+        assert!(ended.stderr.contains(&said), "{ended}");
+        assert!(!ended.stderr.contains("did not stop"), "{ended}");
+    }
+}
+
+#[test]
 fn of_its_own_time_and_the_budget_the_one_that_was_over_is_said() {
     for (time, over) in [("50ms", "50ms"), ("1h", "300ms")] {
         let text =

@@ -87,14 +87,19 @@ impl<'p> Supervisor<'p> {
         let place = self.dequeue();
         let record = self.services.of(place);
         if record.state == State::Finishing {
-            self.say(Message {
-                errno: fault.errno,
-                ..Message::about(Kind::NotFinished, place)
-            });
+            self.not_finished(place, fault.errno);
         } else {
             record.not_started(self.now, self.plan, fault);
         }
         self.settled(place);
+    }
+
+    /// A service's `finish` command cannot be run, or must be killed.
+    pub(super) fn not_finished(&mut self, place: Place, errno: Errno) {
+        self.say(Message {
+            errno,
+            ..Message::about(Kind::NotFinished, place)
+        });
     }
 
     pub(super) fn ended(&mut self, pid: Pid, status: Status, out_of_memory: bool) {

@@ -3,6 +3,7 @@
 use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
 use crate::plan::{Group, Key, NOBODY, Place, Spec, Style};
+use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{Instant, NEVER, Span};
@@ -186,12 +187,16 @@ impl Supervisor<'_> {
         self.running == 0 && self.first_to_start == NOBODY
     }
 
-    /// Kills a service.
+    /// Kills a service, or its `finish` command.
     pub(super) fn kill(&mut self, place: Place) {
         let record = self.services.of(place);
-        // How the service itself ended is not changed by what becomes of its `finish` command.
-        record.killed |= record.state != State::Finishing;
         let pid = record.pid;
+        // How the service itself ended is not changed by what becomes of its `finish` command.
+        if record.state == State::Finishing {
+            self.not_finished(place, Errno::TIME);
+        } else {
+            record.killed = true;
+        }
         self.send(pid, self.own_groups(), Signal::KILL);
     }
 
@@ -336,7 +341,7 @@ impl Supervisor<'_> {
             self.say_that(Kind::LeftOver);
         }
         for place in self.places() {
-            if self.services.see(place).has_process() {
+            if self.services.see(place).running() {
                 self.say_of(Kind::Overdue, Signal::KILL.number(), place);
             }
         }

@@ -748,7 +748,10 @@ fn a_finish_command_runs_after_each_end_and_delays_the_next() {
     // In the stop, too, and it is waited for; but not for ever.
     world.play("TERM => a:TERM a:CONT b:TERM b:CONT\na killed TERM\nb exits 0\nstart a");
     // No signal is for it.
-    world.play("HUP\n5s => -a:KILL\na killed KILL => look\ngone => exit 143");
+    world.play("HUP\n5s => -a:KILL");
+    let said = "pidlet: a: cannot run finish \"f\": Timer expired";
+    assert_eq!(world.lines.last().unwrap(), said);
+    world.play("a killed KILL => look\ngone => exit 143");
 }
 
 #[test]
