@@ -152,10 +152,12 @@ notify('READY=1')
 time.sleep(1000)
 ";
     for mode in Mode::BOTH {
-        let web = Web::python(script).keys("ready = notify");
+        let web = Web::python(script).keys("ready = notify\n[pidlet]\nverbose = 2");
         let init = web.start(mode);
         init.wait_says("next");
         assert!(init.fds().len() < 10, "{:?}", init.fds());
+        // Whoever closed them is no process of theirs.
+        assert!(!init.stderr().contains("orphan"), "{}", init.stderr());
         is_up_and_stops(init);
     }
 }

@@ -113,12 +113,14 @@ impl Notify {
     }
 
     /// A child has ended, or [`NOBODY_YET`] is to be tried again: if it is the one that closed descriptors,
-    /// messages are heard again.
-    pub fn ended(&mut self, pid: Pid, reactor: &mut Reactor) {
-        if self.taker == pid {
+    /// messages are heard again. Whether it was.
+    pub fn ended(&mut self, pid: Pid, reactor: &mut Reactor) -> bool {
+        let taker = self.taker == pid;
+        if taker {
             self.taker = 0;
             reactor.watch(self.fd, Token::Own(NOTIFY), EventFlags::IN);
         }
+        taker
     }
 }
 

@@ -105,12 +105,11 @@ impl Init<'_> {
                 left = child.exists;
                 break;
             }
-            self.notify.ended(child.pid, &mut self.reactor);
             let status = reap::status(child);
             // What it said before its end comes before its end, from a process that still is there. To hear
             // takes as long as to reap, and others speak as well.
             buried += 1 + self.hear();
-            if self.is_unheard(child.pid) {
+            if self.notify.ended(child.pid, &mut self.reactor) || self.is_unheard(child.pid) {
                 self.reap_one(child.pid);
                 killed |= self.was_killed(status);
                 continue;
