@@ -189,7 +189,7 @@ pub fn limit(text: &[u8]) -> Option<(u64, u64)> {
     let mut hard = text;
     let soft = limit_part(take(&mut hard, b':'))?;
     let hard = match hard {
-        [] => soft,
+        [] if text.last() != Some(&b':') => soft,
         _ => limit_part(hard)?,
     };
     (soft <= hard).then_some((soft, hard))
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(limit(b"infinity"), Some((u64::MAX, u64::MAX)));
         assert_eq!(limit(b"7:2m"), Some((7, 2 << 20)));
         assert_eq!(limit(b"3G"), Some((3 << 30, 3 << 30)));
-        for wrong in [&b"2:1"[..], b"", b":1", b"x", b"1T", b"99999999999G"] {
+        for wrong in [&b"2:1"[..], b"", b":1", b"1:", b"x", b"1T", b"99999999999G"] {
             assert_eq!(limit(wrong), None);
         }
     }
