@@ -301,7 +301,7 @@ impl Facts<'_, '_> {
             line.put(text!(" \""));
             line.put_bytes(word.get(..WORD_BYTES_MAX).unwrap_or(word));
             line.push(b'"');
-            if let Key::Ready | Key::Health | Key::Finish = key {
+            if key.is_command() {
                 // The arguments of a command may be a script, or hold a password that a variable had.
                 break;
             }

@@ -49,7 +49,7 @@ pub struct Reactor {
 pub enum Token {
     /// One of our own: [`SIGNALS`] or [`NOTIFY`].
     Own(u32),
-    /// A stream of a service, `3 * place` for standard input, and the outputs behind it.
+    /// A stream of a service, `4 * place` for standard input, and the outputs behind it.
     Output(u32),
     /// Our standard output or error, which was full.
     Sink(u32),

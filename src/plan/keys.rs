@@ -135,6 +135,11 @@ impl Key {
         matches!(kind, b'N' | b'e')
     }
 
+    /// Whether it says a command, or may: what is of the kinds `w` and `y`.
+    pub fn is_command(self) -> bool {
+        matches!(self, Key::Run | Key::Ready | Key::Health | Key::Finish)
+    }
+
     /// The number of the resource that it limits (asm-generic/resource.h), if it is a limit.
     pub fn resource(self) -> Option<u8> {
         (self as u8)
@@ -166,6 +171,7 @@ mod tests {
             assert_eq!(found, *key);
             assert!(b"wpcbDnsroxtkyvONeugfFR".contains(&kind), "{key:?}");
             assert!(choices.is_empty() || b"cnDyO".contains(&kind), "{key:?}");
+            assert_eq!(key.is_command(), b"wy".contains(&kind), "{key:?}");
         }
         assert_eq!(ORDER.len(), Key::None as usize);
         assert_eq!((Key::find(b""), Key::find(b"ru")), (None, None));
