@@ -63,6 +63,8 @@ pub enum Claim {
     TooOften(Place),
     Overdue(Place, i32),
     LeftOver,
+    /// A `finish` command was killed.
+    NotFinished,
     Received(i32),
     Passed(i32),
     Rewritten,
@@ -204,6 +206,9 @@ impl Journal {
         let rest = &text[name.len()..];
         if rest.starts_with(": cannot run \"/nosuch\": ") {
             return Some(Claim::Ended(place, None, How::CannotRun, tail));
+        }
+        if rest.starts_with(": cannot run finish ") && rest.ends_with(": Timer expired") {
+            return Some(Claim::NotFinished);
         }
         if rest.starts_with(": cannot make a process for ")
             && rest.ends_with(": Resource temporarily unavailable")

@@ -23,7 +23,8 @@ impl Judge<'_> {
                 }
             }
             Claim::Overdue(place, pid) => self.overdue(at, *place, *pid),
-            Claim::LeftOver => self.killed_at = self.killed_at.or(Some(at)),
+            // None takes so long that it has not had all of its time, but with the budget's.
+            Claim::LeftOver | Claim::NotFinished => self.killed_at = self.killed_at.or(Some(at)),
             Claim::Received(signal) => self.received(at, *signal),
             // Who was killed has two seconds to vanish, which may be too little on a machine with much to do.
             Claim::Passed(_) | Claim::Reaped(_) | Claim::Dropped | Claim::GaveUp => {}
@@ -52,8 +53,10 @@ impl Judge<'_> {
         if self.entries(pid).next().is_none() && self.killed_at.is_none() && !killed {
             // Else it may have been killed before it came to say anything.
             let over = self.journal.claims().any(|(_, claim)| {
-                matches!(claim, Claim::Overdue(..) | Claim::LeftOver)
-                    || *claim == Claim::Ended(place, Some(pid), How::KilledByUs, Tail::default())
+                matches!(
+                    claim,
+                    Claim::Overdue(..) | Claim::LeftOver | Claim::NotFinished
+                ) || *claim == Claim::Ended(place, Some(pid), How::KilledByUs, Tail::default())
             });
             let twice = self
                 .journal
