@@ -153,7 +153,7 @@ impl Judge<'_> {
                 self.begin(at, Cause::Asked);
             }
             // Where nothing runs any more the delay is over without a word.
-            Phase::LameDuck if self.services.iter().all(|one| one.state != State::Running) => {
+            Phase::LameDuck if self.services.iter().all(|one| !self.runs_by(one, at)) => {
                 self.phase = Phase::Stopping;
                 self.killed_at = self.killed_at.or(Some(at));
             }
@@ -161,6 +161,13 @@ impl Judge<'_> {
             Phase::Stopping if again => self.killed_at = self.killed_at.or(Some(at)),
             Phase::Stopping => {}
         }
+    }
+
+    /// Whether a service has a process then. One whose last word was said before has none, and may be a
+    /// daemon that is looked for.
+    fn runs_by(&self, service: &Service, at: usize) -> bool {
+        let said = service.pid.and_then(|pid| self.word(pid));
+        service.state == State::Running && said.is_none_or(|(said, _)| said > at)
     }
 
     /// Whether the only service has a process to which a signal that came then was passed on. It may have
