@@ -985,18 +985,25 @@ fn an_idle_init_with_one_command_is_small() {
 /// The kernel takes two pages of it at random, unless it is asked for addresses that are always the same.
 #[test]
 fn a_stack_of_16_kib_is_enough() {
+    let temp = Temp::new();
+    let speaks = "act a notify=READY=1 notify=STATUS=here exit=3";
+    let plan = format!("[a]\nrun = {} {speaks}\nready = notify\n", probe());
+    let plan = temp.write("plan", plan, 0o644);
+    // What is left over is looked for, and has a signal.
+    let leaves = ["--", probe(), "orphans", "9", "--then-exit", "3"];
+    // The environment is on the stack.
+    let filler = "x".repeat(600);
     let mut over = Vec::new();
     for mode in Mode::BOTH {
         for log in ["inherit", "json"] {
-            let small = "ulimit -s 16 && exec \"$0\" \"$@\"";
-            let run = Run::new("/usr/bin/setarch").args(["-R", "sh", "-c", small]);
-            let run = run.mode(mode).arg(pidlet()).args(["--log", log, "--"]);
-            // What is left over is looked for, and has a signal.
-            let ended = run
-                .args([probe(), "orphans", "9", "--then-exit", "3"])
-                .output();
-            if RELEASE && ended.exit != Exit::Code(3) {
-                over.push(format!("{mode:?}, {log}: {ended}"));
+            for words in [&["-c", &plan][..], &leaves] {
+                let small = "ulimit -s 16 && exec \"$0\" \"$@\"";
+                let run = Run::new("/usr/bin/setarch").args(["-R", "sh", "-c", small]);
+                let run = run.mode(mode).arg(pidlet()).args(["-v", "--log", log]);
+                let ended = run.args(words).env("FILLER", &filler).output();
+                if RELEASE && ended.exit != Exit::Code(3) {
+                    over.push(format!("{mode:?}, {log}: {ended}"));
+                }
             }
         }
     }

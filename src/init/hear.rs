@@ -42,21 +42,27 @@ impl<'p> Init<'p> {
                 self.step(Event::Noticed(place, notice));
             });
             if let Some(status) = status {
-                let mut name = Line::new();
-                name.put_service(self.plan, place.into());
-                notify::tell(
-                    self.start,
-                    &[
-                        IoSlice::new(b"STATUS="),
-                        IoSlice::new(name.text()),
-                        IoSlice::new(b": "),
-                        IoSlice::new(status),
-                    ],
-                    0,
-                );
+                self.pass_on_status(place, status);
             }
         }
         HEARD_MAX
+    }
+
+    /// Tells whoever watches us what a service says of itself.
+    #[inline(never)]
+    fn pass_on_status(&self, place: Place, status: &[u8]) {
+        let mut name = Line::new();
+        name.put_service(self.plan, place.into());
+        notify::tell(
+            self.start,
+            &[
+                IoSlice::new(b"STATUS="),
+                IoSlice::new(name.text()),
+                IoSlice::new(b": "),
+                IoSlice::new(status),
+            ],
+            0,
+        );
     }
 
     /// The service that a sender speaks for.
