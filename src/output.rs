@@ -14,13 +14,13 @@
 //! says `"partial":true` behind the message instead. A character in UTF-8 is never cut in two.
 
 use crate::plan::Plan;
-use crate::words::text::{self, Line};
+use crate::words::line::{self, Line};
 
 /// The most bytes of a line that come in one piece, without the newline.
 pub const LINE_BYTES_MAX: usize = 8192;
 
 /// Room that takes any piece in any form: in JSON a byte becomes six at the most, and of a name three.
-pub const PIECE_BYTES_MAX: usize = 6 * LINE_BYTES_MAX + 3 * text::LINE_BYTES_MAX + 128;
+pub const PIECE_BYTES_MAX: usize = 6 * LINE_BYTES_MAX + 3 * line::LINE_BYTES_MAX + 128;
 
 /// How many colours names have: red to cyan.
 const COLOURS: usize = 6;
@@ -124,7 +124,7 @@ impl<'a> Buffer<'a> {
             let (first, last): (&[u8], u8) = match byte {
                 0..b' ' => (
                     if *byte < 16 { b"\\u000" } else { b"\\u001" },
-                    text::hex(byte & 15),
+                    line::hex(byte & 15),
                 ),
                 0x80.. => (b"\xef\xbf", 0xbd),
                 _ => (b"\\", *byte),

@@ -27,9 +27,9 @@ use crate::supervise::{End, Record, Supervisor};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
+use crate::words::line::Line;
 use crate::words::packed::{Reader, Text};
 use crate::words::signal::Signal;
-use crate::words::text::Line;
 use crate::words::time::Span;
 
 /// Our own style.

@@ -9,9 +9,10 @@ use super::{files, raw};
 use pidlet::plan::{Key, Plan, Spec};
 use pidlet::text;
 use pidlet::words::Pid;
+use pidlet::words::line::Line;
 use pidlet::words::packed::Text;
 use pidlet::words::signal::Signal;
-use pidlet::words::text::{self, Line, take};
+use pidlet::words::text::{self, take};
 
 /// How deep a family tree is followed: a loop of numbers that change hands must end, and whoever makes a
 /// deep one on purpose must not keep us.

@@ -47,7 +47,7 @@ pub fn last_component(path: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
     use crate::plan::Style;
-    use crate::words::text::Line;
+    use crate::words::line::Line;
     use std::string::String;
     use std::vec::Vec;
 

@@ -21,8 +21,9 @@ use crate::message::Stream;
 use crate::plan::{Plan, Style};
 use crate::words::Pid;
 use crate::words::errno::Errno;
+use crate::words::line::Line;
 use crate::words::packed::Text;
-use crate::words::text::{Line, is, place};
+use crate::words::text::{is, place};
 #[cfg(test)]
 pub(crate) use conf::tests::{sound, spec};
 use getopt::{Names, Options, Table};

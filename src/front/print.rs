@@ -2,8 +2,9 @@
 //! in the order of their start.
 
 use crate::plan::{Command, Key, Log, Plan};
+use crate::words::line::Line;
 use crate::words::signal::Signal;
-use crate::words::text::{Line, take};
+use crate::words::text::take;
 use crate::words::time::Span;
 
 /// Takes text.

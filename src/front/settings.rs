@@ -11,9 +11,10 @@ use super::{Question, commands, dumb_init, print, tini};
 use crate::message::Stream;
 use crate::plan::{Essential, Group, Key, Log, Place, Plan, Routes, Service, Style, Terminal};
 use crate::words::exit::Codes;
+use crate::words::line::Line;
 use crate::words::packed::Text;
 use crate::words::signal::Signal;
-use crate::words::text::{Line, number, place, take};
+use crate::words::text::{number, place, take};
 use crate::words::time::Span;
 
 /// What an option sets, or asks for.

@@ -14,7 +14,7 @@ use pidlet::plan::{Key, NOBODY, Place, Probe};
 use pidlet::supervise::{Event, Finding, Notice, State};
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
-use pidlet::words::text::Line;
+use pidlet::words::line::Line;
 
 /// How many messages are heard before everybody else has his turn again.
 const HEARD_MAX: u32 = 64;

@@ -13,8 +13,8 @@ use pidlet::plan::Style;
 use pidlet::supervise::{Action, News};
 use pidlet::voice;
 use pidlet::words::Pid;
+use pidlet::words::line::Line;
 use pidlet::words::signal::Signal;
-use pidlet::words::text::Line;
 
 impl Init<'_> {
     /// Does what the supervisor says. False if those whom it is about are out of our reach.

@@ -1,7 +1,7 @@
 //! Services by their names.
 
 use super::{NOBODY, Place, Plan, Service};
-use crate::words::text::Line;
+use crate::words::line::Line;
 
 /// Numbers services of the same name 1, 2, 3 in the order given.
 ///

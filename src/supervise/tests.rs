@@ -24,9 +24,9 @@ use crate::voice;
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
+use crate::words::line::Line;
 use crate::words::list::List;
 use crate::words::signal::{Signal, SignalSet};
-use crate::words::text::Line;
 use crate::words::time::{Instant, Span};
 
 /// The process of the first service; the others follow in order.

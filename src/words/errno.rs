@@ -136,7 +136,7 @@ impl Errno {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::text::Line;
+    use crate::words::line::Line;
 
     #[test]
     fn texts_are_those_of_the_system() {

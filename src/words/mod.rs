@@ -6,6 +6,7 @@ pub mod packed;
 mod dictionary;
 pub mod errno;
 pub mod exit;
+pub mod line;
 pub mod list;
 pub mod signal;
 pub mod text;

@@ -6,11 +6,11 @@ use pidlet::message::Stream;
 use pidlet::output::{Form, put_lines};
 use pidlet::plan::Log;
 use pidlet::words::errno::Errno;
-use pidlet::words::text::{self, Line};
+use pidlet::words::line::{self, Line};
 
 /// What a line of our own takes in any form: in JSON a byte of it becomes three at the most, as it has no
 /// control characters.
-const OWN_BYTES: usize = 3 * text::LINE_BYTES_MAX + 256;
+const OWN_BYTES: usize = 3 * line::LINE_BYTES_MAX + 256;
 
 impl Outputs<'_> {
     /// Says what was dropped and is to be said now; `at_the_end` all that was not.

@@ -17,7 +17,8 @@ use crate::edge::say;
 use pidlet::output::Form;
 use pidlet::text;
 use pidlet::words::errno::Errno;
-use pidlet::words::text::{self, Line};
+use pidlet::words::line::Line;
+use pidlet::words::text;
 use pidlet::words::time::{Instant, NEVER, Span};
 
 /// No descriptor: none of a sink is that of standard input.

@@ -23,10 +23,10 @@ use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Terminal};
 use pidlet::supervise::Event;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
+use pidlet::words::line::Line;
 use pidlet::words::list::List;
 use pidlet::words::packed::Text;
 use pidlet::words::signal::{Signal, SignalSet};
-use pidlet::words::text::Line;
 
 /// How long a child of a plan from a file may take to execute its program, in seconds: we sleep
 /// meanwhile. Whoever may send it signals could stop it just then, and whoever owns the program could

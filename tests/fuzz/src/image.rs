@@ -166,7 +166,7 @@ pub fn string(text: &[u8]) -> &'static CStr {
 /// Fails unless these are whole lines for people, none too long, and no control character in them.
 pub fn check_lines(pieces: &[Vec<u8>]) {
     for piece in pieces {
-        assert!(piece.len() <= pidlet::words::text::LINE_BYTES_MAX);
+        assert!(piece.len() <= pidlet::words::line::LINE_BYTES_MAX);
         assert_eq!(piece.last(), Some(&b'\n'));
         let text = &piece[..piece.len() - 1];
         assert!(

@@ -14,7 +14,7 @@ use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 use pidlet::words::signal::{Signal, SignalSet};
-use pidlet::words::text::Line;
+use pidlet::words::line::Line;
 use pidlet::words::time::{Instant, Span};
 
 use crate::memory;
