@@ -17,7 +17,7 @@ SUITE=${SUITE-}
 kernel=vmlinuz${SUITE:+-$SUITE}
 
 # The longest that a machine may take: it is emulated, so that everything takes ten times as long in it.
-BOOT_SECONDS=60 TEST_SECONDS=600
+BOOT_SECONDS=60 TEST_SECONDS=900
 
 # What the tests need of Debian in the machine, with all that depends on it. Busybox has the rest.
 PACKAGES='busybox-static base-passwd bash coreutils dash python3 util-linux'
