@@ -510,15 +510,17 @@ impl<'p> Supervisor<'p> {
     /// as long as another one is due, [`Supervisor::next`] does not wait.
     fn time(&mut self) {
         self.services.settle();
+        // Whether anything is left over is not known before the first look.
+        let bounded = !matches!(self.phase, Phase::Look | Phase::Held | Phase::Done);
+        if bounded && self.now >= self.limit {
+            // Whoever's own time is over as well is killed with all else, and said once.
+            return self.overdue();
+        }
         if self.phase <= Phase::Stopping && self.first_due() <= self.now {
             self.due_now(self.services.first());
         }
-        match self.phase {
-            // Whether anything is left over is not known before the first look.
-            Phase::Look | Phase::Held | Phase::Done => (),
-            _ if self.now >= self.limit => self.overdue(),
-            Phase::LameDuck if self.now >= self.lame_until => self.end_lame_duck(),
-            _ => (),
+        if self.phase == Phase::LameDuck && self.now >= self.lame_until {
+            self.end_lame_duck();
         }
     }
 }

@@ -755,6 +755,19 @@ fn a_finish_command_runs_after_each_end_and_delays_the_next() {
 }
 
 #[test]
+fn who_is_late_when_the_budget_is_over_as_after_a_freeze_is_said_once() {
+    const SERVICES: [(&[Place], Said); 2] = [(&[], "finish = f"), (&[], "stop-timeout = 3s")];
+    let mut world = planned(&SERVICES, nothing);
+    world.play("start a\nstart b\nTERM => a:TERM a:CONT b:TERM b:CONT\na killed TERM\nstart a");
+    world.play("10s => -a:KILL -b:KILL rest:KILL look");
+    let said = [
+        "pidlet: b (pid 101) did not stop within 8s: killed",
+        "pidlet: a: cannot run finish \"f\": Timer expired",
+    ];
+    assert_eq!(world.lines[world.lines.len() - 2..], said);
+}
+
+#[test]
 fn whose_group_was_told_is_known_behind_its_finish_command() {
     let mut world = planned(
         &[(&[], "finish = f\nkill = group"), (&[], SERVICE)],
@@ -990,7 +1003,7 @@ fn where_all_is_killed_nobody_waits_for_what_a_launcher_left_behind() {
     let mut world = World::new(sound(text), PID_1);
     // How it ended before does not count any more.
     world.play("start a\na exits 3 => -a:TERM\n1s\nstart a");
-    world.play("TERM => close 0 -a:KILL rest:KILL look\na exits 0\ngone => exit 0");
+    world.play("TERM => -a:KILL rest:KILL look\na exits 0\ngone => exit 0");
 }
 
 #[test]
