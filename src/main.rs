@@ -40,9 +40,14 @@ fn main(start: &'static Start) -> u8 {
     };
     loop {
         let mut plan = Plan::new(front::style(&question));
-        match front::ask(&question, &mut plan) {
+        let answer = front::ask(&question, &mut plan);
+        if log.get().is_some() {
+            // Every fault's code, whatever has changed in the files meanwhile.
+            return 1;
+        }
+        match answer {
             Ok(()) => return Init::new(&plan, start, Own::new(question.own)).run(),
-            Err(code) if code == 0 || log.get().is_some() => return code,
+            Err(0) => return 0,
             // What is wrong is why the container ends: it is said once more, for the termination log.
             Err(code) => match say::termination_log(&plan) {
                 Ok(file) => log.set(Some(file)),

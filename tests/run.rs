@@ -422,6 +422,14 @@ fn what_is_wrong_goes_to_the_termination_log_too() {
         assert_eq!(ended.stderr.lines().count(), lines, "{ended}");
         assert_eq!(std::fs::read_to_string(&log).unwrap(), ended.stderr);
     }
+    // Nothing runs, even if nothing is wrong any more when it is said there: the log is emptied first.
+    std::fs::write(&log, "=\n").unwrap();
+    let text = format!("[a]\nrun = echo ran\nenv-file = {log}\n");
+    let ended = Run::described(&temp, &text)
+        .args(["--termination-log", &log])
+        .output();
+    assert_eq!((ended.exit, &*ended.stdout), (Exit::Code(1), ""), "{ended}");
+    assert!(ended.stderr.contains("env-file: "), "{ended}");
     // An answer is no end for a reason.
     std::fs::remove_file(&log).unwrap();
     let ended = Run::pidlet()

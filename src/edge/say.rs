@@ -128,7 +128,7 @@ pub fn write_to(fd: BorrowedFd, text: &[u8]) -> (usize, Errno) {
 }
 
 /// Opens the termination log for the reason of our end: the one that was set, or Kubernetes' if it is
-/// there and empty. The peers know of neither.
+/// there and empty. The peers know nothing of the latter.
 pub fn termination_log(plan: &Plan) -> Result<c_int, Errno> {
     let mut flags = O_WRONLY;
     let path = match plan.termination_log {
