@@ -42,22 +42,19 @@ pub struct Web {
 impl Web {
     /// A service that is a Python script.
     pub fn python(script: &str) -> Web {
-        let temp = Temp::new();
-        let path = temp.write("web", format!("{PRELUDE}{script}"), 0o755);
-        Web {
-            temp,
-            keys: format!("run = {path}\n"),
-        }
+        Web::script(format!("{PRELUDE}{script}"))
     }
 
     /// A service that is a shell script.
     pub fn shell(script: &str) -> Web {
+        Web::script(format!("#!/bin/sh\n{script}"))
+    }
+
+    fn script(text: String) -> Web {
         let temp = Temp::new();
-        let path = temp.write("web", format!("#!/bin/sh\n{script}"), 0o755);
-        Web {
-            temp,
-            keys: format!("run = {path}\n"),
-        }
+        let path = temp.write("web", text, 0o755);
+        let keys = format!("run = {path}\n");
+        Web { temp, keys }
     }
 
     /// With these keys, too; `TEMP` in them is the directory of its own.

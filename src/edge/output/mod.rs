@@ -47,6 +47,7 @@ const ROOM_BYTES: usize = 128 * 1024;
 const OUTPUT_BYTES: usize = 64 * 1024;
 /// A sink's room: what is written, and the piece of a line that was too much, or lines of our own.
 const SINK_BYTES: usize = 2 * OUTPUT_BYTES;
+
 const _: () = assert!(OUTPUT_BYTES > PIECE_BYTES_MAX);
 
 /// How many streams a service has, so that their numbers are easy to take apart: the last one is never
