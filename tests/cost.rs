@@ -514,8 +514,13 @@ fn nothing_is_allocated_after_the_first_start() {
         let mut words: Vec<&str> = options.to_vec();
         words.extend(["-vv", "--"]);
         words.extend(signal.iter().chain(&["---"]).chain(&signal).chain(&["---"]));
-        words.extend(["sh", "-c", third, probe()]);
-        let init = Run::pidlet().mode(mode).args(words).start();
+        // Whoever ends the container by itself waits until the others are there.
+        let third = format!("read x; {third}");
+        words.extend(["sh", "-c", &third, probe()]);
+        let run = Run::pidlet().mode(mode).stdin(Input::Pipe);
+        let init = run.args(words).start();
+        init.wait_ready(2);
+        init.send("\n");
         init.wait_ready(3);
         signals
             .iter()
