@@ -7,7 +7,7 @@ use crate::message::Stream;
 use crate::plan::{Group, Plan, Terminal};
 use crate::words::packed::Text;
 use crate::words::signal::Signal;
-use crate::words::text::{is, leading_integer, take_if};
+use crate::words::text::{leading_integer, take_if};
 
 const HELP: Text = text!(
     " [option] command [[arg] ...]
@@ -82,17 +82,11 @@ pub const WORDS: Text = text!(
 
 /// What comes after the options: dumb-init's own environment, and its ways.
 pub fn after(question: &Question, plan: &mut Plan) {
-    if question
-        .variable(b"DUMB_INIT_DEBUG")
-        .is_some_and(|value| is(value, "1"))
-    {
+    if let Some(b"1") = question.variable(b"DUMB_INIT_DEBUG") {
         plan.verbosity = 1;
         question.complain(text!("[dumb-init] Running in debug mode."));
     }
-    if question
-        .variable(b"DUMB_INIT_SETSID")
-        .is_some_and(|value| is(value, "0"))
-    {
+    if let Some(b"0") = question.variable(b"DUMB_INIT_SETSID") {
         plan.setup.group = Group::Ours;
     }
     plan.group = plan.setup.group == Group::Session;
