@@ -42,6 +42,12 @@ pub enum Setting {
     Quiet,
     /// More of [`Plan::verbosity`].
     Verbose,
+    /// [`Setting::ParentDeath`] as tini reads it.
+    TiniParentDeath,
+    /// [`Setting::Expect`] as tini reads it.
+    TiniExpect,
+    /// [`Setting::Rewrite`] as dumb-init reads it.
+    DumbInitRewrite,
     /// [`Plan::timestamps`]: from here on it is yes or no.
     Timestamps,
     /// [`Plan::group`].
@@ -58,12 +64,6 @@ pub enum Setting {
     SingleChild,
     /// Run nothing (catatonit).
     Pause,
-    /// [`Setting::ParentDeath`] as tini reads it.
-    TiniParentDeath,
-    /// [`Setting::Expect`] as tini reads it.
-    TiniExpect,
-    /// [`Setting::Rewrite`] as dumb-init reads it.
-    DumbInitRewrite,
     /// [`Plan::termination_log`].
     TerminationLog,
     /// Asks for the help.
@@ -94,8 +94,9 @@ pub struct Settings<'p, 'a> {
     options: u32,
 }
 
-/// The kinds of value that the settings take, in the order of [`Setting`]: see [`expected`].
-const KINDS: &[u8; Setting::Timestamps as usize + 1] = b"UDDSWCXfLQQb";
+/// The kinds of value that the settings take, in the order of [`Setting`]: see [`expected`]. What
+/// a peer's expects is said with what is wrong.
+const KINDS: &[u8; Setting::Timestamps as usize + 1] = b"UDDSWCXfLQQ   b";
 
 impl<'p, 'a> Settings<'p, 'a> {
     /// Nothing is set yet.
@@ -352,14 +353,9 @@ impl Setting {
         1 << self as u32
     }
 
-    /// What is expected of its value; for a peer's option that is said already.
+    /// What is expected of its value.
     #[inline(never)]
     pub fn expected(self) -> Text {
-        match self {
-            Setting::TiniParentDeath | Setting::TiniExpect | Setting::DumbInitRewrite => {
-                Text::plain("")
-            }
-            _ => expected(KINDS[(self as usize).min(Setting::Timestamps as usize)]),
-        }
+        expected(KINDS[(self as usize).min(Setting::Timestamps as usize)])
     }
 }

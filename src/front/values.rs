@@ -35,6 +35,7 @@ kinds! {
     b'u' "expected NAME, UID, NAME:GROUP or UID:GID"
     b'g' "expected at most 256 groups"
     // The rest are of options alone: see `Setting::expected`.
+    b' ' ""
     b'U' "expected any, all or failure"
     b'L' "expected inherit, prefix or json"
     b'S' "expected a signal, such as TERM or 15"
