@@ -98,7 +98,7 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
 impl<'a> Reader<'_, '_, 'a> {
     #[inline(never)]
     fn all(&mut self, text: &'a [u8]) {
-        let (mut line, mut sections, mut before) = (1, 1, 0);
+        let (mut line, mut sections) = (1, 0);
         for byte in text {
             match byte {
                 0 => {
@@ -106,10 +106,10 @@ impl<'a> Reader<'_, '_, 'a> {
                     return self.fault(Fault::Nul);
                 }
                 b'\n' => line += 1,
-                b'[' if before == b'\n' => sections += 1,
+                // Or a part of a value, such as an address.
+                b'[' => sections += 1,
                 _ => (),
             }
-            before = *byte;
         }
         // What has instances needs more, and takes it then.
         self.services = List::with_room(Service::NONE, sections);
