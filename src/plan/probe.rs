@@ -123,7 +123,7 @@ pub fn behind<'a>(word: &'a CStr, prefix: &str) -> Option<&'a CStr> {
 
 /// `PORT` or `HOST:PORT`; with a default port, `HOST` or `HOST:PORT`.
 #[inline(never)]
-fn address(text: &[u8], default: u16) -> Option<Address> {
+fn address(text: &[u8], default: u64) -> Option<Address> {
     let mut host = text;
     let mut port = None;
     while let [front @ .., last] = host {
@@ -145,11 +145,14 @@ fn address(text: &[u8], default: u16) -> Option<Address> {
         }
     }
     let port = match port {
-        Some(port) => u16::try_from(number(port)?).ok()?,
+        Some(port) => number(port)?,
         None => default,
     };
-    let ip = ip(host).filter(|_| port != 0)?;
-    Some(Address { ip, port })
+    let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
+    Some(Address {
+        ip: ip(host)?,
+        port,
+    })
 }
 
 fn ip(host: &[u8]) -> Option<[u8; 16]> {
