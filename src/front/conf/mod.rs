@@ -269,31 +269,32 @@ impl<'a> Reader<'_, '_, 'a> {
         let mut spec = self.draft(lines, 1);
         (self.at.key, self.at.line) = (b"", line);
         self.whole(spec);
-        let programs = spec.get(Key::RunParts).map(|said| said.words);
-        let count = match programs {
-            _ if spec.number(Key::Disabled) > 0 => 0,
-            Some(programs) => programs.len() as u32,
-            None => spec.number(Key::Instances) as u32,
+        let parts = spec.has(Key::RunParts);
+        let programs = spec.words(Key::RunParts);
+        let count = if spec.number(Key::Disabled) > 0 {
+            0
+        } else if parts {
+            programs.len()
+        } else {
+            spec.number(Key::Instances) as usize
         };
-        if programs.is_some_and(|programs| programs.is_empty()) {
+        if parts && programs.is_empty() {
             self.empty.put(name).end();
         }
-        let differ = self.differ && programs.is_none();
+        let differ = self.differ && !parts;
         for instance in 0..count {
             if self.services.len() > SERVICES_MAX {
                 break;
             }
             if differ && instance > 0 {
                 self.quiet = true;
-                spec = self.draft(lines, instance + 1);
+                spec = self.draft(lines, instance as u32 + 1);
                 self.quiet = false;
             }
-            let part = instance as usize;
-            let run = programs.and_then(|programs| programs.get(part..part + 1));
             self.services.add(Service {
                 name,
                 line,
-                run: run.unwrap_or(self.run),
+                run: programs.get(instance..instance + 1).unwrap_or(self.run),
                 spec,
                 ..Service::NONE
             });
