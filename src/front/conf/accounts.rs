@@ -2,17 +2,6 @@
 
 use crate::words::text::{number, take, trim};
 
-/// A user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct User<'a> {
-    /// Its number.
-    pub uid: u32,
-    /// Its primary group.
-    pub gid: u32,
-    /// Its home directory, and its shell behind a colon.
-    pub home_and_shell: &'a [u8],
-}
-
 /// The number that `text` is, if it can be a user's or a group's.
 pub fn id(text: &[u8]) -> Option<u32> {
     // All ones is no user (setresuid(2)).
@@ -35,17 +24,14 @@ fn entry<'a>(file: &'a [u8], name: &[u8]) -> &'a [u8] {
     b""
 }
 
-/// The user of this name in the text of `/etc/passwd`.
-pub fn user<'a>(passwd: &'a [u8], name: &[u8]) -> Option<User<'a>> {
+/// The user of this name in the text of `/etc/passwd`: its number, its primary group, and its home
+/// directory with its shell behind a colon.
+pub fn user<'a>(passwd: &'a [u8], name: &[u8]) -> Option<(u32, u32, &'a [u8])> {
     let mut line = entry(passwd, name);
     let uid = id(take(&mut line, b':'))?;
     let gid = id(take(&mut line, b':'))?;
     let _full_name = take(&mut line, b':');
-    Some(User {
-        uid,
-        gid,
-        home_and_shell: line,
-    })
+    Some((uid, gid, line))
 }
 
 /// The group of this name in the text of `/etc/group`.
@@ -80,11 +66,8 @@ mod tests {
 
     #[test]
     fn users() {
-        let app = user(PASSWD, b"app").unwrap();
-        assert_eq!(
-            (app.uid, app.gid, app.home_and_shell),
-            (1000, 1001, &b"/home/app:/bin/sh"[..])
-        );
+        let app = (1000, 1001, &b"/home/app:/bin/sh"[..]);
+        assert_eq!(user(PASSWD, b"app"), Some(app));
         for unknown in [&b"bad"[..], b"ap", b"", b"x"] {
             assert_eq!(user(PASSWD, unknown), None);
             assert_eq!(user(b":x:0:0::/:/\n\n", unknown), None);

@@ -56,13 +56,12 @@ impl<'a> Reader<'_, '_, 'a> {
             (uid, gid) = (id, id);
         } else {
             let passwd = self.file(false);
-            let Some(user) = accounts::user(passwd, name) else {
+            let Some((user, primary, mut rest)) = accounts::user(passwd, name) else {
                 return self.wrong(name, Fault::NoUser);
             };
-            (uid, gid) = (user.uid, user.gid);
+            (uid, gid) = (user, primary);
             // What login(1) sets.
             let mut variables = &b"HOME USER LOGNAME SHELL"[..];
-            let mut rest = user.home_and_shell;
             while !variables.is_empty() {
                 let variable = take(&mut variables, b' ');
                 let value = match variable {
