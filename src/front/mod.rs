@@ -276,12 +276,6 @@ impl<'a> Question<'a> {
         self.put(Stream::Err, line.put(what).end());
     }
 
-    /// Prints what was asked for.
-    #[inline(never)]
-    fn out(&self, text: &[u8]) {
-        self.put(Stream::Out, text);
-    }
-
     /// Prints something.
     #[inline(never)]
     fn put(&self, stream: Stream, text: &[u8]) {

@@ -252,7 +252,7 @@ impl<'p, 'a> Settings<'p, 'a> {
         // What was asked for in the environment or what several commands need goes before manners.
         plan.graceful |= plan.bounded();
         if plan.dry_run {
-            print::plan(plan, &|text| self.question.out(text));
+            print::plan(plan, &|text| self.question.put(Stream::Out, text));
             return Err(0);
         }
         Ok(())
