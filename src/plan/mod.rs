@@ -104,10 +104,6 @@ pub struct Setup {
     pub group: Group,
     /// Its terminal.
     pub terminal: Terminal,
-    /// All dispositions to default and no signal blocked (dumb-init); else as we got them.
-    pub clean_signals: bool,
-    /// A file without `#!` that the kernel does not know is given to `/bin/sh`, as execvp(3) does.
-    pub shell_fallback: bool,
     /// A `LISTEN_PID` that names us is made to name the only service (sd_listen_fds(3)).
     pub listen_pid: bool,
 }
@@ -274,8 +270,6 @@ impl<'a> Plan<'a> {
             setup: Setup {
                 group: Group::Own,
                 terminal: Terminal::Stdin,
-                clean_signals: false,
-                shell_fallback: !ours,
                 listen_pid: ours,
             },
             routes: Routes::default(),
@@ -302,7 +296,6 @@ impl<'a> Plan<'a> {
             Style::DumbInit => {
                 plan.setup.group = Group::Session;
                 plan.setup.terminal = Terminal::None;
-                plan.setup.clean_signals = true;
             }
             Style::Catatonit => {
                 plan.setup.terminal = Terminal::Controlling;

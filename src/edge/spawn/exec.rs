@@ -26,7 +26,7 @@ pub struct Attempt<'p> {
     /// How many places of it are taken.
     pub words: usize,
     pub envp: *mut *const c_char,
-    /// A script without `#!` goes to the shell.
+    /// A file without `#!` that the kernel does not know is given to `/bin/sh`, as execvp(3) does.
     pub shell_fallback: bool,
 }
 

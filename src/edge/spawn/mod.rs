@@ -19,7 +19,7 @@ use super::terminal::STDIN;
 use super::{arena, output, raw, settle};
 use exec::Attempt;
 use pidlet::plan::environment::assemble;
-use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Terminal};
+use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Style, Terminal};
 use pidlet::supervise::Event;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -119,7 +119,7 @@ impl<'p> Spawner<'p> {
                 argv: pointers(words),
                 words: 0,
                 envp: start.envp(),
-                shell_fallback: plan.setup.shell_fallback,
+                shell_fallback: plan.style != Style::Pidlet,
             },
             pids: 0,
             ours: &[],
@@ -357,7 +357,8 @@ impl<'p> Spawner<'p> {
     /// pending when the program begins.
     fn restore_signals(&self) {
         let mut mask = self.start.mask;
-        if self.plan.setup.clean_signals {
+        if self.plan.style == Style::DumbInit {
+            // All dispositions to default and no signal blocked.
             mask = SignalSet::NONE;
             for number in 1..32 {
                 if let Some(signal) = Signal::new(number) {
