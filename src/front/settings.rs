@@ -249,8 +249,6 @@ impl<'p, 'a> Settings<'p, 'a> {
             }
             plan.setup.listen_pid = false;
         }
-        // What was asked for in the environment or what several commands need goes before manners.
-        plan.graceful |= plan.bounded();
         if plan.dry_run {
             print::plan(plan, &|text| self.question.put(Stream::Out, text));
             return Err(0);

@@ -220,9 +220,6 @@ pub struct Plan<'a> {
     pub group: bool,
     /// After a failure the container is kept until a stop signal.
     pub hold: bool,
-    /// After the services, everything left over is stopped too; else the main child's end is the
-    /// end at once.
-    pub graceful: bool,
     /// We become a child subreaper (not needed as PID 1, and harmless there).
     pub subreaper: bool,
     /// tini's -w: say which orphans were reaped.
@@ -279,7 +276,6 @@ impl<'a> Plan<'a> {
             lame_duck: Span::ZERO,
             parent_death: None,
             hold: false,
-            graceful: ours,
             subreaper: ours,
             verbosity: 0,
             warn_on_reap: false,
@@ -349,6 +345,12 @@ impl<'a> Plan<'a> {
     /// Whether a stop is bounded by a budget from its signal on.
     pub fn bounded(&self) -> bool {
         self.grace.is_some() || !self.pass_through()
+    }
+
+    /// Whether after the services everything left over is stopped, too; else the main child's end is
+    /// the end at once. What was asked for or what several commands need goes before manners.
+    pub fn graceful(&self) -> bool {
+        self.style == Style::Pidlet || self.bounded()
     }
 
     /// The stop budget: the one that was set, or the default.

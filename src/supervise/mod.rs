@@ -456,7 +456,7 @@ impl<'p> Supervisor<'p> {
 
     /// When the stop must be over; what has no budget has had its time.
     pub fn limit(&self) -> Instant {
-        if self.plan.graceful {
+        if self.plan.graceful() {
             self.limit
         } else {
             self.now

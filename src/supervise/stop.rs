@@ -89,7 +89,7 @@ impl Supervisor<'_> {
 
     /// Begins the stop that this signal asked for; if it is CHLD, a service's end did.
     pub(super) fn begin_stop(&mut self, asked_by: Signal) {
-        if !self.plan.graceful {
+        if !self.plan.graceful() {
             // After a hold the child has been reaped: its number may be somebody else's.
             if self.phase != Phase::Held {
                 self.farewell();

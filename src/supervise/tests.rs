@@ -1188,7 +1188,6 @@ fn under_the_peers_names_the_end_is_the_end_at_once() {
     let graceful = |plan: &mut Plan| {
         persona(Style::Tini)(plan);
         plan.grace = Some(Span::seconds(1));
-        plan.graceful = true;
     };
     running(1, graceful).play(
         "

@@ -444,7 +444,6 @@ fn warnings_that_the_peers_have_no_words_for_are_ours() {
             persona(style)(plan);
             plan.verbosity = verbosity;
             plan.grace = Some(Span::seconds(8));
-            plan.graceful = true;
         };
         assert_eq!(said(1, set, "start, TERM, 8s"), lines, "{style:?}");
     }

@@ -105,7 +105,6 @@ fn random_plan(random: &mut Random) -> Plan<'static> {
         if random.one_in(2) {
             plan.grace = Some(Span([0, 1000, 5000][random.below(3) as usize]));
         }
-        plan.graceful |= plan.grace.is_some();
         if random.one_in(3) && plan.budget() > Span(500) {
             plan.lame_duck = Span(500);
         }
@@ -297,7 +296,7 @@ impl<'p> Simulation<'p> {
         });
         let process = self.processes.remove(place);
         let stops = self.stopping.is_some() && self.plan.lame_duck == Span::ZERO;
-        if stops && process.service.is_some() && self.plan.graceful && !self.init {
+        if stops && process.service.is_some() && self.plan.graceful() && !self.init {
             assert!(process.group_told, "a group was left behind untold");
         }
         // A service may leave a child behind.

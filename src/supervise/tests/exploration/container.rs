@@ -829,7 +829,7 @@ impl<'p> Container<'p> {
             supervisor.phase,
             Phase::Stopping | Phase::Rest | Phase::Killing
         );
-        if stops && self.plan.graceful {
+        if stops && self.plan.graceful() {
             assert!(supervisor.limit != NEVER, "a stop without an end");
         }
         let stopped = self.around.processes.iter().find(|process| process.stopped);
@@ -890,7 +890,7 @@ impl<'p> Container<'p> {
             );
         }
         let reachable = self.init || !self.model.no_proc;
-        if !self.around.killed && reachable && self.plan.graceful {
+        if !self.around.killed && reachable && self.plan.graceful() {
             assert!(self.around.processes.is_empty(), "somebody is left behind");
         }
         assert!(
