@@ -14,8 +14,6 @@ use crate::words::text::{string, take, take_if};
 pub struct Words<'a> {
     /// What they hold, each with a NUL at its end.
     bytes: List<'a, u8>,
-    /// How many have their end.
-    count: usize,
     /// A word has begun.
     inside: bool,
 }
@@ -25,7 +23,6 @@ impl<'a> Words<'a> {
     pub fn new() -> Words<'a> {
         Words {
             bytes: List::none(),
-            count: 0,
             inside: false,
         }
     }
@@ -71,7 +68,6 @@ impl<'a> Words<'a> {
         if self.inside {
             self.push(0);
             self.inside = false;
-            self.count += 1;
         }
     }
 
@@ -92,14 +88,13 @@ impl<'a> Words<'a> {
         self.end();
         let text = room(0, self.bytes.len());
         text.copy_from_slice(&self.bytes);
-        let words = room(c"", self.count);
+        let words = room(c"", text.iter().filter(|byte| **byte == 0).count());
         let mut rest: &'a [u8] = text;
         for word in &mut *words {
             *word = string(rest);
             take(&mut rest, 0);
         }
         self.bytes.clear();
-        self.count = 0;
         words
     }
 }
