@@ -54,12 +54,11 @@ fn container(plan: &Plan, line: &mut Line, put: Put) {
         };
         let to = plan.routes.get(from);
         if to != Some(from) {
-            line.put(text!("\nrewrite = ")).put_signal(from);
-            flush(line.put(text!(":")), put);
+            line.put(text!("\nrewrite = ")).put_signal(from).push(b':');
             match to {
-                Some(to) => line.put_signal(to),
-                None => line.put(text!("0")),
-            };
+                Some(to) => flush(line.put_signal(to), put),
+                None => flush(line.put(text!("0")), put),
+            }
         }
     }
     for code in 0..256_u32 {
@@ -71,8 +70,10 @@ fn container(plan: &Plan, line: &mut Line, put: Put) {
 
 /// Prints a service's section.
 fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
-    line.put(text!("\n\n[")).put_service(plan, service);
-    flush(line.put(text!("]")), put);
+    line.put(text!("\n\n["))
+        .put_service(plan, service)
+        .push(b']');
+    flush(line, put);
     print_words(b"run", plan.command(service), put);
     // Whatever says it: a name may mean several, and the programs of a directory follow each other.
     if let Some(service) = plan.services.get(service) {
@@ -98,9 +99,11 @@ fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
             Key::Member if said.words.len() < 2 || spec.has(Key::Groups) => continue,
             Key::Member => Key::Groups.name(),
             Key::User => {
-                line.put(text!("\nuser = ")).put_number(said.number >> 32);
                 let gid = said.number & u64::from(u32::MAX);
-                flush(line.put(text!(":")).put_number(gid), put);
+                line.put(text!("\nuser = "))
+                    .put_number(said.number >> 32)
+                    .push(b':');
+                flush(line.put_number(gid), put);
                 continue;
             }
             key => key.name(),
