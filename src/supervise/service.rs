@@ -100,7 +100,7 @@ pub struct Record {
     pub since: Instant,
     /// How long it ran, once it ended.
     pub ran: Span,
-    /// The delay before it is started again; while it runs, between two checks.
+    /// The delay before it is started again.
     pub delay: Span,
     /// The service that will never be up, because of which it is not started.
     pub cause: Place,
@@ -140,6 +140,8 @@ pub struct Record {
     pub(super) starts: u16,
     /// How often in a row it died quickly.
     pub(super) quick: u8,
+    /// Between two checks, until it is up.
+    pub(super) interval_ms: u16,
     /// While it is up, how many checks of its health failed in a row.
     pub(super) sick: u16,
     /// How many stop signals of its own it has had.
@@ -190,6 +192,7 @@ impl Record {
         counted_from: Instant(0),
         starts: 0,
         quick: 0,
+        interval_ms: 0,
         sick: 0,
         steps: 0,
         dependents: 0,

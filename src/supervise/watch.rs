@@ -12,9 +12,9 @@ use crate::words::exit::Status;
 use crate::words::time::{NEVER, Span};
 
 /// Between the first two checks; from then on twice as long each time.
-const FIRST_INTERVAL: Span = Span(20);
+const FIRST_INTERVAL_MS: u16 = 20;
 /// Between two checks at most.
-const LAST_INTERVAL: Span = Span(1000);
+const LAST_INTERVAL_MS: u16 = 1000;
 /// How long one check may take before the service is up.
 const CHECK_PATIENCE: Span = Span::seconds(5);
 
@@ -30,7 +30,7 @@ impl Supervisor<'_> {
 
     /// The first check of a row of them.
     pub(super) fn check(&mut self, place: Place) {
-        self.services.of(place).delay = FIRST_INTERVAL;
+        self.services.of(place).interval_ms = FIRST_INTERVAL_MS;
         self.check_once(place);
     }
 
@@ -80,8 +80,8 @@ impl Supervisor<'_> {
         if let (State::Running, Finding::Bad(why)) = (record.state, finding) {
             record.why = why;
         }
-        let mut wait = record.delay;
-        record.delay = Span(wait.0.min(LAST_INTERVAL.0 / 2) * 2);
+        let mut wait = Span(record.interval_ms.into());
+        record.interval_ms = record.interval_ms.min(LAST_INTERVAL_MS / 2) * 2;
         match (record.state, finding) {
             (State::Launched, Finding::Main(pid)) => return self.found(place, pid),
             (State::Launched, _) => {

@@ -191,7 +191,8 @@ fn settled(record: Record, plan: &Plan, place: usize, now: Instant) -> Record {
         } else {
             Span::ZERO
         },
-        delay: if alive { record.delay } else { Span::ZERO },
+        delay: Span::ZERO,
+        interval_ms: if alive { record.interval_ms } else { 0 },
         limit: moved(record.limit, now, Span::ZERO),
         check_at: moved(record.check_at, now, Span::ZERO),
         counted_from: if counting {
@@ -241,7 +242,7 @@ fn numbers_of(record: &Record, out: &mut Vec<u64>) {
         flags << 16 | (record.state as u64) << 8 | u64::from(record.code),
         (record.missing as u64) << 32 | end(record.end) << 16 | fault << 8 | signal(record.told),
         record.since.0,
-        record.ran.0 << 32 | record.delay.0,
+        record.ran.0 << 32 | u64::from(record.interval_ms),
         u64::from(record.cause) << 16 | u64::from(record.link),
         u64::from(record.latest) << 32 | u64::from(record.earlier) << 16 | u64::from(record.first),
         u64::from(record.feeders) << 32 | u64::from(record.waits),
