@@ -15,7 +15,7 @@ use rustix::fd::AsRawFd;
 use super::raw::{self, NO_SIGNAL, Pending};
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::SignalSet;
-use pidlet::words::time::Instant;
+use pidlet::words::time::{Instant, NEVER};
 
 /// How many events one wait takes at most.
 const BATCH: usize = 8;
@@ -191,9 +191,9 @@ impl Reactor {
     }
 
     /// A pending one of these signals, after waiting for one, or for what is watched, until `deadline`.
-    pub fn wait(&mut self, deadline: Option<Instant>, signals: SignalSet) -> Pending {
+    pub fn wait(&mut self, deadline: Instant, signals: SignalSet) -> Pending {
         // Rounded up as it is in whole milliseconds: what is due then is due when we are back.
-        let timeout = deadline.map(|deadline| deadline.since(now()).0);
+        let timeout = (deadline != NEVER).then(|| deadline.since(now()).0);
         let mut idle = None;
         let mut at_most = timeout;
         if self.epoll != NONE {

@@ -25,7 +25,7 @@ use pidlet::message::{Kind, Message};
 use pidlet::plan::{self, Place, Plan, Style};
 use pidlet::supervise::{Event, Next, Notice, Supervisor, Surroundings};
 use pidlet::words::signal::{Signal, SignalSet};
-use pidlet::words::time::{Instant, Span};
+use pidlet::words::time::{Instant, NEVER, Span};
 
 /// si_code of what the kernel itself sends (siginfo.h).
 const SI_KERNEL: i32 = 0x80;
@@ -140,7 +140,7 @@ impl<'p> Init<'p> {
                     let Next::Start(_) = self.supervisor.next() else {
                         continue;
                     };
-                    Some(PAST)
+                    PAST
                 }
                 Next::Wait(_) if !settled => {
                     settled = true;
@@ -150,7 +150,7 @@ impl<'p> Init<'p> {
                 Next::Wait(until) => until,
             };
             self.wait(until);
-            timed = until.is_some() && !self.reactor.interrupted();
+            timed = until != NEVER && !self.reactor.interrupted();
         }
     }
 
@@ -167,19 +167,18 @@ impl<'p> Init<'p> {
 
     /// Waits for a signal, and takes each kind that is there once: the kernel hands out the one with the
     /// lowest number, so that whoever sends it without end would keep all others from us.
-    fn wait(&mut self, until: Option<Instant>) {
+    fn wait(&mut self, until: Instant) {
         if self.outputs.due {
             self.outputs.complain(false);
         }
         let (mut signals, mut limit) = (SignalSet::ALL, until);
         let held_up = self.notify.is_held_up();
         if held_up {
-            let again = now().after(TRY_AGAIN);
-            limit = Some(until.unwrap_or(again).min(again));
+            limit = limit.min(now().after(TRY_AGAIN));
         }
         if self.reap_due {
             // That somebody has died we know already, and there is no time to wait.
-            (signals, limit) = (NOT_CHILDREN, Some(PAST));
+            (signals, limit) = (NOT_CHILDREN, PAST);
         }
         loop {
             let pending = self.reactor.wait(limit, signals);
@@ -192,11 +191,11 @@ impl<'p> Init<'p> {
             };
             // The word of an end is enough for one round, but where one comes with each start it would keep
             // what has a higher number from us until the last.
-            if signal == Signal::CHLD && until != Some(PAST) {
+            if signal == Signal::CHLD && until != PAST {
                 break;
             }
             signals = signals.without(signal);
-            limit = Some(PAST);
+            limit = PAST;
         }
         if held_up {
             self.notify.ended(NOBODY_YET, &mut self.reactor);

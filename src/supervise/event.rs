@@ -151,7 +151,7 @@ pub enum Next {
     /// with [`Event::Started`] or [`Event::NotStarted`].
     Start(usize),
     /// Wait for an event, at the longest until then.
-    Wait(Option<Instant>),
+    Wait(Instant),
     /// Leave with this exit code.
     Exit(u8),
 }

@@ -318,7 +318,7 @@ impl<'p> Supervisor<'p> {
             Phase::Run | Phase::Stopping if self.first_to_start != NOBODY => {
                 Next::Start(self.first_to_start.into())
             }
-            _ => Next::Wait(Some(self.deadline()).filter(|deadline| *deadline != NEVER)),
+            _ => Next::Wait(self.deadline()),
         }
     }
 

@@ -27,7 +27,7 @@ use crate::words::exit::Status;
 use crate::words::line::Line;
 use crate::words::list::List;
 use crate::words::signal::{Signal, SignalSet};
-use crate::words::time::{Instant, Span};
+use crate::words::time::{Instant, NEVER, Span};
 
 /// The process of the first service; the others follow in order.
 const FIRST_PID: Pid = 100;
@@ -198,7 +198,7 @@ impl World {
         self.supervisor.step(self.now, event);
         let mut actions = self.supervisor.actions().to_vec();
         let next = self.supervisor.next();
-        if event != Event::Time && matches!(next, Next::Wait(Some(until)) if until <= self.now) {
+        if event != Event::Time && matches!(next, Next::Wait(until) if until <= self.now) {
             self.supervisor.step(self.now, Event::Time);
             actions.extend(self.supervisor.actions());
         }
@@ -541,17 +541,11 @@ fn who_ignores_the_stop_is_killed_exactly_at_the_deadline() {
 #[test]
 fn the_deadline_is_what_the_edge_waits_for() {
     let mut world = running(2, |plan| plan.grace = Some(Span::seconds(3)));
-    assert_eq!(world.supervisor.next(), Next::Wait(None));
+    assert_eq!(world.supervisor.next(), Next::Wait(NEVER));
     world.happens("TERM");
-    assert_eq!(
-        world.supervisor.next(),
-        Next::Wait(Some(Instant(1_003_000)))
-    );
+    assert_eq!(world.supervisor.next(), Next::Wait(Instant(1_003_000)));
     world.happens("3s");
-    assert_eq!(
-        world.supervisor.next(),
-        Next::Wait(Some(Instant(1_005_000)))
-    );
+    assert_eq!(world.supervisor.next(), Next::Wait(Instant(1_005_000)));
 }
 
 #[test]
@@ -1213,7 +1207,7 @@ fn pause_ends_on_term_and_int() {
         "
         ));
     }
-    assert_eq!(pause().supervisor.next(), Next::Wait(None));
+    assert_eq!(pause().supervisor.next(), Next::Wait(NEVER));
 }
 
 // ---- The terminal (§5)

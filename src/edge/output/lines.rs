@@ -46,7 +46,7 @@ impl Outputs<'_> {
         }
         let mut until = now().after(LAST_OUTPUT);
         while self.sinks.iter().any(|sink| sink.stalled) && now() < until {
-            reactor.wait(Some(until), SignalSet::ALL);
+            reactor.wait(until, SignalSet::ALL);
             while let Some(token) = reactor.woken() {
                 self.woken(token, reactor);
                 if let Token::Sink(_) = token {

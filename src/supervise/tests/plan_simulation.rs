@@ -233,11 +233,11 @@ impl<'p> Simulation<'p> {
         pid
     }
 
-    fn wait(&mut self, until: Option<Instant>) {
+    fn wait(&mut self, until: Instant) {
         let ends = self.processes.iter().filter_map(|process| process.end);
         let mut next = self.now.after(Span(1 + self.random.below(5000)));
         let mut other = true;
-        for at in ends.map(|(at, _)| at).chain(until) {
+        for at in ends.map(|(at, _)| at).chain([until]) {
             if at <= next {
                 (next, other) = (at, false);
             }

@@ -9,7 +9,7 @@ use super::{Event, PID_1, World, pid, plan, span};
 use crate::front::{sound, spec};
 use crate::plan::{Essential, NOBODY, Place, Plan};
 use crate::words::Pid;
-use crate::words::time::Instant;
+use crate::words::time::{Instant, NEVER};
 
 /// What a section says beside its command.
 type Said = &'static str;
@@ -279,9 +279,10 @@ fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
         world.waits();
         let before = world.now;
         while !matches!(world.supervisor.next(), Next::Start(_)) {
-            let Next::Wait(Some(until)) = world.supervisor.next() else {
-                panic!("it waits for ever");
+            let Next::Wait(until) = world.supervisor.next() else {
+                panic!("it does not wait");
             };
+            assert_ne!(until, NEVER, "it waits for ever");
             world.now = until;
             world.step(Event::Time);
         }
@@ -379,7 +380,7 @@ fn a_oneshot_that_always_starts_again_does_so_until_it_has_succeeded() {
         nothing,
     );
     world.play("start a\na exits 1 => -a:TERM\n1s\nstart a\na exits 0 => -a:TERM\nstart b");
-    assert_eq!(world.supervisor.next(), Next::Wait(None));
+    assert_eq!(world.supervisor.next(), Next::Wait(NEVER));
 }
 
 #[test]
@@ -438,7 +439,7 @@ fn not_ready_in_time_is_a_failure() {
     let mut world = planned(&[(&[], ONESHOT), (&[0], SERVICE), (&[], SERVICE)], nothing);
     world.play("start a\nstart c");
     world.says("a", Notice::Extend(span("10s")));
-    assert_eq!(world.supervisor.next(), Next::Wait(None));
+    assert_eq!(world.supervisor.next(), Next::Wait(NEVER));
 }
 
 #[test]
@@ -457,7 +458,7 @@ fn checks_are_repeated_only_until_it_is_up() {
     world.play("1s => check 0");
     world.finds("a", Finding::Good);
     world.play("start b");
-    assert_eq!(world.supervisor.next(), Next::Wait(None));
+    assert_eq!(world.supervisor.next(), Next::Wait(NEVER));
 }
 
 #[test]
@@ -547,7 +548,7 @@ fn a_daemon_is_the_process_that_its_pid_file_names() {
     world.finds("a", Finding::Main(MAIN));
     world.play("start b");
     assert_eq!(world.supervisor.record(0).pid, MAIN);
-    assert_eq!(world.supervisor.next(), Next::Wait(None));
+    assert_eq!(world.supervisor.next(), Next::Wait(NEVER));
     world.step(super::ended(
         MAIN,
         crate::words::exit::Status::Exited(4),
@@ -681,9 +682,10 @@ fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
         world.play("start a\na exits 0 => check 0");
         world.finds("a", finding);
         loop {
-            let Next::Wait(Some(until)) = world.supervisor.next() else {
-                panic!("it waits for ever");
+            let Next::Wait(until) = world.supervisor.next() else {
+                panic!("it does not wait");
             };
+            assert_ne!(until, NEVER, "it waits for ever");
             world.now = until;
             match &*world.step(Event::Time) {
                 "check 0" => _ = world.finds("a", finding),
@@ -832,7 +834,7 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
     world.play("start a");
     world.says("a", Notice::Ready);
     world.says("a", Notice::Stopping);
-    assert_eq!(world.supervisor.next(), Next::Wait(None));
+    assert_eq!(world.supervisor.next(), Next::Wait(NEVER));
     // It may say that it takes longer; and where no time is set it has all that it takes.
     for (said, longer) in [(PATIENT, "5s"), ("ready = notify", "0s")] {
         let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
@@ -888,7 +890,7 @@ fn who_is_late_each_time_gets_there_all_the_same() {
     const RESTARTED: Said = "restart = always\nbackoff = 1s..1s";
     let mut world = planned(&[(&[], RESTARTED), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 0 => -a:TERM\n3s");
-    let Next::Wait(Some(until)) = world.supervisor.next() else {
+    let Next::Wait(until) = world.supervisor.next() else {
         panic!("{:?}", world.supervisor.next());
     };
     world.now = until.after(span("2s"));

@@ -203,19 +203,19 @@ impl<'p> Simulation<'p> {
     }
 
     /// The next thing that happens of itself: a deadline, a signal, or a child's end in `reap`.
-    fn wait(&mut self, until: Option<Instant>) {
-        if until.is_some_and(|until| until <= self.now) {
+    fn wait(&mut self, until: Instant) {
+        if until <= self.now {
             self.step(Event::Time);
             // Whoever waits for what has been would spin.
             let next = self.supervisor.next();
-            let spins = matches!(next, Next::Wait(Some(until)) if until <= self.now);
+            let spins = matches!(next, Next::Wait(until) if until <= self.now);
             assert!(!spins, "waits for the past");
             return;
         }
         let ends = self.processes.iter().filter_map(|process| process.end);
         let mut next = self.now.after(Span(1 + self.random.below(20_000)));
         let mut signal = true;
-        for other in ends.map(|(at, _)| at).chain(until) {
+        for other in ends.map(|(at, _)| at).chain([until]) {
             if other <= next {
                 (next, signal) = (other, false);
             }

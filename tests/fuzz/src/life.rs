@@ -15,7 +15,7 @@ use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 use pidlet::words::signal::{Signal, SignalSet};
 use pidlet::words::line::Line;
-use pidlet::words::time::{Instant, Span};
+use pidlet::words::time::{Instant, NEVER, Span};
 
 use crate::memory;
 
@@ -165,7 +165,7 @@ impl<'p> Life<'p> {
     fn pass(&mut self, span: Option<Span>) {
         let until = match (span, self.supervisor.next()) {
             (Some(span), _) => self.now.after(span),
-            (None, Next::Wait(Some(until))) => until,
+            (None, Next::Wait(until)) if until != NEVER => until,
             _ => self.now.after(Span(1)),
         };
         if until > self.now {

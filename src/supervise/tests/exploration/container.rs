@@ -167,15 +167,15 @@ impl<'p> Container<'p> {
                     step: Step::Fork,
                     errno: Errno::AGAIN,
                 }));
-                None
+                NEVER
             }
             Next::Wait(until) => until,
-            Next::Exit(_) => None,
+            Next::Exit(_) => NEVER,
         };
         match wait {
-            Some(until) if until > self.now => moves.push(Move::TimePasses),
-            Some(_) => moves.push(Move::Happens(Event::Time)),
-            None => (),
+            NEVER => (),
+            until if until > self.now => moves.push(Move::TimePasses),
+            _ => moves.push(Move::Happens(Event::Time)),
         }
         self.signals(moves);
         self.checks_and_notices(moves);
@@ -304,7 +304,7 @@ impl<'p> Container<'p> {
     pub fn make(&mut self, chosen: Move) {
         match chosen {
             Move::TimePasses => {
-                if let Next::Wait(Some(until)) = self.supervisor.next() {
+                if let Next::Wait(until) = self.supervisor.next() {
                     self.now = until;
                 }
             }
@@ -588,7 +588,7 @@ impl<'p> Container<'p> {
         self.check_haste();
         match self.supervisor.next() {
             Next::Start(service) => self.check_start(service),
-            Next::Wait(None) => self.check_patience(),
+            Next::Wait(NEVER) => self.check_patience(),
             Next::Wait(_) => (),
             Next::Exit(code) => self.check_exit(code),
         }
@@ -910,7 +910,7 @@ impl<'p> Container<'p> {
         }
         for _ in 0..4 * self.plan.services.len() + 8 {
             match self.supervisor.next() {
-                Next::Wait(Some(until)) if until <= self.now => {
+                Next::Wait(until) if until <= self.now => {
                     self.supervisor.step(self.now, Event::Time);
                     if self.supervisor.actions().contains(&Action::Look) {
                         return;
