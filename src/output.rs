@@ -13,7 +13,7 @@
 //! but the last ends with a backslash, which is a line that goes on in shells and in C; an object
 //! says `"partial":true` behind the message instead. A character in UTF-8 is never cut in two.
 
-use crate::plan::Plan;
+use crate::plan::{Place, Plan};
 use crate::words::line::{self, Line};
 
 /// The most bytes of a line that come in one piece, without the newline.
@@ -23,7 +23,7 @@ pub const LINE_BYTES_MAX: usize = 8192;
 pub const PIECE_BYTES_MAX: usize = 6 * LINE_BYTES_MAX + 3 * line::LINE_BYTES_MAX + 128;
 
 /// How many colours names have: red to cyan.
-const COLOURS: usize = 6;
+const COLOURS: Place = 6;
 
 /// What a line looks like. In the order of [`HEADS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Source<'s, 'p> {
     /// Whose services there are.
     pub plan: &'s Plan<'p>,
     /// Which of them it is.
-    pub service: usize,
+    pub service: Place,
     /// They were written to standard error.
     pub error: bool,
     /// What they look like.

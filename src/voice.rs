@@ -22,7 +22,7 @@
 
 use crate::front::{catatonit, dumb_init, tini};
 use crate::message::{Kind, Message, Stream};
-use crate::plan::{Key, Plan, StartFault, Step, Style};
+use crate::plan::{Key, Place, Plan, StartFault, Step, Style};
 use crate::supervise::{End, Record, Supervisor};
 use crate::words::Pid;
 use crate::words::errno::Errno;
@@ -223,10 +223,10 @@ impl Facts<'_, '_> {
     fn put(&self, line: &mut Line, code: u8) {
         let Facts { plan, record, .. } = *self;
         let message = &self.message;
-        let service = usize::from(message.service);
+        let service = message.service;
         match code {
             b's' => _ = line.put_service(plan, service),
-            b'a' => _ = line.put_service(plan, record.cause.into()),
+            b'a' => _ = line.put_service(plan, record.cause),
             b'g' => line.put_program(plan, service),
             b'j' => self.put_key(line),
             b'0'..=b'5' => {
@@ -257,7 +257,7 @@ impl Facts<'_, '_> {
 
     /// How long the service may take to stop, or the whole stop, which says KILL, where that is over.
     fn budget(&self) -> Span {
-        let spec = self.plan.spec(self.message.service.into());
+        let spec = self.plan.spec(self.message.service);
         match spec.stop_timeout() {
             Some(timeout) if self.message.signal == 0 => timeout,
             _ => self.plan.budget(),
@@ -295,7 +295,7 @@ impl Facts<'_, '_> {
     #[inline(never)]
     fn put_said(&self, line: &mut Line, key: Key) {
         line.put_bytes(key.name());
-        let words = self.plan.spec(self.message.service.into()).words(key);
+        let words = self.plan.spec(self.message.service).words(key);
         for word in words {
             let word = word.to_bytes();
             line.put(text!(" \""));
@@ -316,7 +316,7 @@ impl Line {
         }
     }
 
-    fn put_program(&mut self, plan: &Plan, service: usize) {
+    fn put_program(&mut self, plan: &Plan, service: Place) {
         if let Some(program) = plan.command(service).first() {
             self.put_bytes(program.to_bytes());
         }

@@ -46,7 +46,7 @@ pub fn last_component(path: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Style;
+    use crate::plan::{Place, Style};
     use crate::words::line::Line;
     use std::string::String;
     use std::vec::Vec;
@@ -54,7 +54,7 @@ mod tests {
     fn services(words: &[&CStr]) -> Result<Vec<String>, usize> {
         let mut plan = Plan::new(Style::Pidlet);
         add(&mut plan, words, Some(SEPARATOR))?;
-        let shown = (0..plan.services.len()).map(|service| {
+        let shown = (0..plan.services.len() as Place).map(|service| {
             let mut line = Line::new();
             line.put_service(&plan, service);
             for word in &plan.command(service)[1..] {

@@ -1,7 +1,7 @@
 //! What `--dry-run` prints: the checked plan in the words of the plan file (pidlet.conf(5)), the services
 //! in the order of their start.
 
-use crate::plan::{Command, Key, Log, Plan};
+use crate::plan::{Command, Key, Log, Place, Plan};
 use crate::words::line::Line;
 use crate::words::signal::Signal;
 use crate::words::text::take;
@@ -15,7 +15,7 @@ pub fn plan(plan: &Plan, put: Put) {
     let mut line = Line::new();
     container(plan, &mut line, put);
     for &service in plan.sequence().unwrap_or_default() {
-        self::service(plan, service.into(), &mut line, put);
+        self::service(plan, service, &mut line, put);
     }
     put(b"\n");
 }
@@ -69,23 +69,19 @@ fn container(plan: &Plan, line: &mut Line, put: Put) {
 }
 
 /// Prints a service's section.
-fn service(plan: &Plan, service: usize, line: &mut Line, put: Put) {
+fn service(plan: &Plan, service: Place, line: &mut Line, put: Put) {
     line.put(text!("\n\n["))
         .put_service(plan, service)
         .push(b']');
     flush(line, put);
     print_words(b"run", plan.command(service), put);
     // Whatever says it: a name may mean several, and the programs of a directory follow each other.
-    if let Some(service) = plan.services.get(service) {
+    if let Some(service) = plan.services.get(usize::from(service)) {
         // Backwards, as the reader has them, so that what is printed is printed as it stands.
         for (at, place) in service.after.iter().enumerate().rev() {
             // Whoever writes to a service is after it as it is, and may have said so.
             if service.after.iter().rposition(|other| other == place) == Some(at) {
-                flush(
-                    line.put(text!("\nafter = "))
-                        .put_service(plan, (*place).into()),
-                    put,
-                );
+                flush(line.put(text!("\nafter = ")).put_service(plan, *place), put);
             }
         }
     }

@@ -63,7 +63,7 @@ impl Init<'_> {
             let place = self.ends_with(pid);
             // What it said comes before what is said of it. What a daemon is saying goes on.
             if status != Status::Exited(0) || !self.supervisor.is_launcher(place) {
-                self.outputs.ended(place.into(), &mut self.reactor);
+                self.outputs.ended(place, &mut self.reactor);
             }
             let out_of_memory = self.was_killed(status) && self.memory.grown();
             self.step(Event::Ended {

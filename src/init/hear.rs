@@ -52,7 +52,7 @@ impl<'p> Init<'p> {
     #[inline(never)]
     fn pass_on_status(&self, place: Place, status: &[u8]) {
         let mut name = Line::new();
-        name.put_service(self.plan, place.into());
+        name.put_service(self.plan, place);
         notify::tell(
             self.start,
             &[
@@ -97,7 +97,7 @@ impl<'p> Init<'p> {
             return owner;
         }
         let joined = is(raw::group_of(pid)) || is(raw::session_of(pid));
-        if joined && process::user_of(self.plan.spec(owner.into())) == sender.user {
+        if joined && process::user_of(self.plan.spec(owner)) == sender.user {
             return owner;
         }
         NOBODY
@@ -113,7 +113,7 @@ impl<'p> Init<'p> {
     }
 
     pub(super) fn probe(&self, place: Place) -> Option<Probe<'p>> {
-        self.plan.spec(place.into()).probe(self.checked(place))
+        self.plan.spec(place).probe(self.checked(place))
     }
 
     /// Checks a service once. What comes of it is fetched later: we are in the midst of a step.
@@ -127,7 +127,7 @@ impl<'p> Init<'p> {
             },
             Some(Probe::Exec(_)) => {
                 let what = What::Check(self.checked(place));
-                let errno = match self.launch(place.into(), what, NONE) {
+                let errno = match self.launch(place, what, NONE) {
                     Event::Started(pid) => return self.checks.started(place, pid),
                     Event::NotStarted(fault) => fault.errno,
                     _ => Errno(0),
@@ -154,7 +154,7 @@ impl<'p> Init<'p> {
 
     /// What a service's pid file says, if it has one.
     pub(super) fn pid_file(&self, place: Place) -> Finding {
-        let spec = self.plan.spec(place.into());
+        let spec = self.plan.spec(place);
         let Some(path) = spec.word(Key::Pidfile) else {
             return Finding::MISSING;
         };
@@ -168,7 +168,7 @@ impl<'p> Init<'p> {
     /// Whether a process may become this service's: one that its user may name.
     #[inline(never)]
     pub(super) fn may_become(&self, place: Place, pid: Pid) -> bool {
-        let user = process::user_of(self.plan.spec(place.into()));
+        let user = process::user_of(self.plan.spec(place));
         self.is_free(pid) && process::may_name(user, pid, false)
     }
 

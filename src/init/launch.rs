@@ -14,18 +14,16 @@ use pidlet::words::exit::Status;
 impl Init<'_> {
     /// Starts what is next of a service, with the terminal if that is its.
     #[inline(never)]
-    pub(super) fn start_next(&mut self, service: usize) {
+    pub(super) fn start_next(&mut self, service: Place) {
         let what = self.what(service);
-        let last = self.supervisor.record(service as Place).main;
+        let last = self.supervisor.record(service).main;
         if last != 0 && what == What::Run {
             // A daemon that nobody has found has not been seen to end.
             self.outputs.ended(service, &mut self.reactor);
             reap::clear_group(last);
         }
         let mut terminal = NONE;
-        if self.plan.services.len() == 1
-            || service == usize::from(self.plan.foreground) && what == What::Run
-        {
+        if self.plan.services.len() == 1 || service == self.plan.foreground && what == What::Run {
             terminal = self.terminal.ours();
         }
         let event = self.launch(service, what, terminal);
@@ -40,7 +38,7 @@ impl Init<'_> {
 
     /// Starts a service or what belongs to it, with what every process of a service gets.
     #[inline(never)]
-    pub(super) fn launch(&mut self, service: usize, what: What, terminal: c_int) -> Event {
+    pub(super) fn launch(&mut self, service: Place, what: What, terminal: c_int) -> Event {
         let mut streams = match self.outputs.ends(service, &mut self.reactor) {
             Ok(streams) => streams,
             Err(fault) => return Event::NotStarted(fault),
@@ -61,7 +59,7 @@ impl Init<'_> {
             terminal,
         };
         if let (Some(Probe::Fd(to)), What::Run) = (spec.probe(Key::Ready), what) {
-            let end = self.checks.pipe(service as Place, &mut self.reactor);
+            let end = self.checks.pipe(service, &mut self.reactor);
             gift.ready = [end, to.into()];
         }
         let event = match self.reactor.fault {
@@ -81,8 +79,8 @@ impl Init<'_> {
     }
 
     /// What is to be started of a service: itself, or its `finish` command with how it ended.
-    fn what(&self, service: usize) -> What {
-        let record = self.supervisor.record(service as Place);
+    fn what(&self, service: Place) -> What {
+        let record = self.supervisor.record(service);
         match record.end {
             _ if record.state != State::Finishing => What::Run,
             End::Process(Status::Killed(signal)) => What::Finish(256, signal.number()),

@@ -54,7 +54,7 @@ impl Init<'_> {
                 // What services have said of themselves may have filled what is read there.
                 notify::tell(self.start, &[IoSlice::new(text)], say::LAST_LINE_MS);
             }
-            Action::CloseInput(place) => self.outputs.close_input(place.into()),
+            Action::CloseInput(place) => self.outputs.close_input(place),
             Action::Foreground(pid) => {
                 if self.terminal.give(pid) {
                     self.signal(pid, true, Signal::CONT);

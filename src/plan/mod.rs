@@ -313,16 +313,16 @@ impl<'a> Plan<'a> {
 
     /// The words of a service's command, the program first.
     #[inline(never)]
-    pub fn command(&self, service: usize) -> Command<'a> {
+    pub fn command(&self, service: Place) -> Command<'a> {
         self.services
-            .get(service)
+            .get(usize::from(service))
             .map_or(&[], |service| service.run)
     }
 
     /// What is said of a service.
     #[inline(never)]
-    pub fn spec(&self, service: usize) -> Spec<'a> {
-        let service = self.services.get(service);
+    pub fn spec(&self, service: Place) -> Spec<'a> {
+        let service = self.services.get(usize::from(service));
         service.map_or(Spec::DEFAULT, |service| service.spec)
     }
 

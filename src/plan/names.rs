@@ -58,8 +58,8 @@ pub fn hash(name: &[u8]) -> u32 {
 
 impl Line {
     /// A service's name, `web` or `web-2`; for a place that none has, ours.
-    pub fn put_service(&mut self, plan: &Plan, service: usize) -> &mut Line {
-        let Some(service) = plan.services.get(service) else {
+    pub fn put_service(&mut self, plan: &Plan, service: Place) -> &mut Line {
+        let Some(service) = plan.services.get(usize::from(service)) else {
             return self.put_bytes(b"pidlet");
         };
         self.put_bytes(service.name);

@@ -149,7 +149,7 @@ pub enum News {
 pub enum Next {
     /// Start this service, or its `finish` command while it is [`State::Finishing`], and report
     /// with [`Event::Started`] or [`Event::NotStarted`].
-    Start(usize),
+    Start(Place),
     /// Wait for an event, at the longest until then.
     Wait(Instant),
     /// Leave with this exit code.

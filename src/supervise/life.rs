@@ -32,7 +32,7 @@ const QUICK_MAX: u8 = 30;
 impl<'p> Supervisor<'p> {
     /// What the plan says of a service.
     pub(super) fn spec(&self, place: Place) -> Spec<'p> {
-        self.plan.spec(place.into())
+        self.plan.spec(place)
     }
 
     /// Puts a service at the end of the queue of those to start.

@@ -316,7 +316,7 @@ impl<'p> Supervisor<'p> {
         match self.phase {
             Phase::Done => Next::Exit(self.code),
             Phase::Run | Phase::Stopping if self.first_to_start != NOBODY => {
-                Next::Start(self.first_to_start.into())
+                Next::Start(self.first_to_start)
             }
             _ => Next::Wait(self.deadline()),
         }

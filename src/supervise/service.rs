@@ -13,25 +13,25 @@ impl Plan<'_> {
     /// Whether anything is said with this key.
     #[inline(never)]
     pub(super) fn says(&self, place: Place, key: Key) -> bool {
-        self.spec(place.into()).has(key)
+        self.spec(place).has(key)
     }
 
     /// The length of time of this key.
     #[inline(never)]
     pub(super) fn span(&self, place: Place, key: Key) -> Span {
-        self.spec(place.into()).span(key)
+        self.spec(place).span(key)
     }
 
     /// Whether its readiness must be looked for, and is not told.
     #[inline(never)]
     pub(super) fn is_checked(&self, place: Place) -> bool {
-        self.spec(place.into()).is_checked()
+        self.spec(place).is_checked()
     }
 
     /// Whether a service is of this type.
     #[inline(never)]
     pub(super) fn is_a(&self, place: Place, kind: Type) -> bool {
-        self.spec(place.into()).kind() == kind
+        self.spec(place).kind() == kind
     }
 }
 

@@ -19,7 +19,7 @@ use std::vec::Vec;
 use std::{assert_eq, format, panic};
 
 use super::{Action, Event, Next, Supervisor, Surroundings};
-use crate::plan::{Essential, Group, Plan, Service, StartFault, Step, Style};
+use crate::plan::{Essential, Group, Place, Plan, Service, StartFault, Step, Style};
 use crate::voice;
 use crate::words::Pid;
 use crate::words::errno::Errno;
@@ -237,14 +237,14 @@ impl World {
     }
 }
 
-fn index(service: &str) -> usize {
-    usize::from(service.as_bytes()[0] - b'a')
+fn index(service: &str) -> Place {
+    Place::from(service.as_bytes()[0] - b'a')
 }
 
 fn pid(who: &str) -> Pid {
     match who {
         "z" => ORPHAN,
-        service => FIRST_PID + index(service) as Pid,
+        service => FIRST_PID + Pid::from(index(service)),
     }
 }
 

@@ -154,7 +154,7 @@ impl Supervisor<'_> {
             // that than if it had been told, where the plan says how much that is, or than to be up.
             Notice::Stopping if goes_on => {
                 if record.up {
-                    let timeout = self.plan.spec(place.into()).stop_timeout();
+                    let timeout = self.plan.spec(place).stop_timeout();
                     record.limit = timeout.map_or(NEVER, |timeout| self.now.after(timeout));
                 }
                 record.watchdog = Span::ZERO;

@@ -6,10 +6,10 @@ use core::mem::take;
 use linux_raw_sys::general::{O_RDONLY, O_RDWR};
 use rustix::event::epoll::EventFlags;
 
-use super::{Outputs, STREAMS, Way, key, number_of, watch};
+use super::{Outputs, STREAMS, Way, key, number_of, service_of, watch};
 use crate::edge::reactor::{NONE, Reactor};
 use crate::edge::{process, raw};
-use pidlet::plan::{Key, StartFault, Step};
+use pidlet::plan::{Key, Place, StartFault, Step};
 use pidlet::words::errno::Errno;
 
 impl Outputs<'_> {
@@ -18,13 +18,13 @@ impl Outputs<'_> {
     #[inline(never)]
     pub fn ends(
         &mut self,
-        service: usize,
+        service: Place,
         reactor: &mut Reactor,
     ) -> Result<[c_int; 3], StartFault> {
         let mut ends = [NONE; 3];
         reactor.fault = Errno(0);
         for (which, end) in ends.iter_mut().enumerate() {
-            let number = number_of(service, which);
+            let number = number_of(service.into(), which);
             *end = self.end(number, reactor);
             if let errno @ Errno(1..) = reactor.fault {
                 self.started();
@@ -47,7 +47,7 @@ impl Outputs<'_> {
             Way::Usual
                 if input
                     && self.close_stdin
-                    && self.plan.spec(number / STREAMS).number(Key::Tty) == 0 =>
+                    && self.plan.spec(service_of(number)).number(Key::Tty) == 0 =>
             {
                 self.no_input(reactor)
             }
@@ -98,7 +98,7 @@ impl Outputs<'_> {
             // A service that is another user, or becomes one, may open /dev/stdout. Nobody else comes
             // by it: in /proc another user's descriptors are hidden. But of those who write to one
             // service none may read what the others say.
-            let reader = self.plan.spec(number / STREAMS);
+            let reader = self.plan.spec(service_of(number));
             let reader = (stream.way == Way::Fed).then(|| process::user_of(reader));
             raw::open_to_all(stream.ends[1], reader);
             for end in &mut stream.ends {
@@ -119,8 +119,8 @@ impl Outputs<'_> {
 
     /// Nobody feeds a service any more: it reads the end of its input once those who write have
     /// ended. The other end is kept: one that is started again reads what is left, and comes to its end, too.
-    pub fn close_input(&mut self, service: usize) {
-        if let Some(feed) = self.streams.get_mut(number_of(service, 0)) {
+    pub fn close_input(&mut self, service: Place) {
+        if let Some(feed) = self.streams.get_mut(number_of(service.into(), 0)) {
             shut(&mut feed.ends[1]);
         }
     }

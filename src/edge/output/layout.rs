@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::mem::take;
 
-use super::{Outputs, SINK_BYTES, STREAMS, Way, key, number_of, room_of};
+use super::{Outputs, SINK_BYTES, STREAMS, Way, key, number_of, room_of, service_of};
 use crate::edge::arena;
 use pidlet::output::Form;
 use pidlet::plan::{Key, Log, Plan, Spec, behind};
@@ -39,7 +39,7 @@ impl<'p> Outputs<'p> {
     /// Finds out what a service has as this stream.
     #[inline(never)]
     fn lay(&mut self, number: usize, colour: bool) {
-        let spec = self.plan.spec(number / STREAMS);
+        let spec = self.plan.spec(service_of(number));
         let said = spec.get(key(number));
         let output = matches!(number % STREAMS, 1 | 2);
         if said.is_none() && (!output || self.plan.log == Log::Inherit) {

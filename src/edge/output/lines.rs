@@ -5,10 +5,11 @@ use core::mem::{replace, take};
 use rustix::event::epoll::EventFlags;
 
 use super::{INPUT_BYTES, MORE_BYTES, OUTPUT_BYTES, Outputs, ROOM_BYTES, STREAMS, Stream};
-use super::{number_of, room_of, source, watch};
+use super::{number_of, room_of, service_of, source, watch};
 use crate::edge::raw::borrow;
 use crate::edge::reactor::{Reactor, Token, now};
 use pidlet::output::put_lines;
+use pidlet::plan::Place;
 use pidlet::words::signal::SignalSet;
 use pidlet::words::time::{Instant, Span};
 
@@ -32,9 +33,9 @@ impl Outputs<'_> {
 
     /// A service's process has ended: what is left in its pipes is written, and what is a line
     /// without a newline becomes one.
-    pub fn ended(&mut self, service: usize, reactor: &mut Reactor) {
-        self.close(number_of(service, 1), reactor);
-        self.close(number_of(service, 2), reactor);
+    pub fn ended(&mut self, service: Place, reactor: &mut Reactor) {
+        self.close(number_of(service.into(), 1), reactor);
+        self.close(number_of(service.into(), 2), reactor);
     }
 
     /// Everything that is left is written, as long as its readers take some of it in time, and until
@@ -102,7 +103,7 @@ impl Outputs<'_> {
             let (mut done, len) = (0, stream.read(self.bytes, room, most));
             let source = source(
                 self.plan,
-                number / STREAMS,
+                service_of(number),
                 number % STREAMS == 2,
                 sink.form,
             );

@@ -32,7 +32,7 @@ use rustix::event::epoll::EventFlags;
 use super::raw::{self, borrow};
 use super::reactor::{Reactor, Token};
 use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source};
-use pidlet::plan::{Key, Plan};
+use pidlet::plan::{Key, Place, Plan};
 use sink::Sink;
 
 /// An unfinished line, and behind it what is read at once: three quarters of what a pipe holds, so
@@ -121,6 +121,11 @@ fn number_of(service: usize, which: usize) -> usize {
     service << STREAMS.ilog2() | which
 }
 
+/// The service whose stream has this number.
+fn service_of(number: usize) -> Place {
+    (number / STREAMS) as Place
+}
+
 /// Where a stream's bytes are kept. Only two of [`STREAMS`] have any; behind them are the rooms of
 /// the sinks.
 fn room_of(number: usize) -> usize {
@@ -134,7 +139,7 @@ pub fn key(number: usize) -> Key {
 
 /// Whose lines are written now; of no service they are our own.
 #[inline(never)]
-fn source<'s, 'p>(plan: &'s Plan<'p>, service: usize, error: bool, form: Form) -> Source<'s, 'p> {
+fn source<'s, 'p>(plan: &'s Plan<'p>, service: Place, error: bool, form: Form) -> Source<'s, 'p> {
     let time = if plan.timestamps {
         raw::clock(CLOCK_REALTIME)
     } else {

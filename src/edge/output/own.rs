@@ -4,7 +4,7 @@ use super::{Outputs, SINK_BYTES, source};
 use crate::edge::say;
 use pidlet::message::Stream;
 use pidlet::output::{Form, put_lines};
-use pidlet::plan::Log;
+use pidlet::plan::{Log, NOBODY};
 use pidlet::words::errno::Errno;
 use pidlet::words::line::{self, Line};
 
@@ -33,7 +33,7 @@ impl Outputs<'_> {
     pub fn say(&mut self, stream: Stream, line: &mut Line, patience_ms: u64) {
         let error = stream == Stream::Err;
         let mut text = line.end();
-        let mut source = source(self.plan, usize::MAX, error, Form::Raw);
+        let mut source = source(self.plan, NOBODY, error, Form::Raw);
         if self.plan.log == Log::Json {
             // Whoever reads objects reads no other lines.
             source.form = Form::Json;

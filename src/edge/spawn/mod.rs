@@ -19,7 +19,7 @@ use super::terminal::STDIN;
 use super::{arena, output, raw, settle};
 use exec::Attempt;
 use pidlet::plan::environment::assemble;
-use pidlet::plan::{EXEC, Group, Key, Plan, StartFault, Step, Style, Terminal};
+use pidlet::plan::{EXEC, Group, Key, Place, Plan, StartFault, Step, Style, Terminal};
 use pidlet::supervise::Event;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -94,7 +94,7 @@ pub struct Spawner<'p> {
 /// What a child is told, and what it leaves behind if it fails.
 struct Birth<'s, 'p> {
     spawner: &'s mut Spawner<'p>,
-    service: usize,
+    service: Place,
     what: What,
     gift: &'s Gift<'s>,
     fault: Option<StartFault>,
@@ -161,7 +161,7 @@ impl<'p> Spawner<'p> {
     }
 
     /// Starts a service or what belongs to it, and tells what came of it.
-    pub fn start(&mut self, service: usize, what: What, gift: &Gift) -> Event {
+    pub fn start(&mut self, service: Place, what: What, gift: &Gift) -> Event {
         let mut watchdog = Line::new();
         if self.plan.filed {
             self.assemble(service, gift, &mut watchdog);
@@ -194,7 +194,7 @@ impl<'p> Spawner<'p> {
 
     /// Makes the environment of a service; `watchdog` is room for a variable.
     #[inline(never)]
-    fn assemble(&mut self, service: usize, gift: &Gift, watchdog: &mut Line) {
+    fn assemble(&mut self, service: Place, gift: &Gift, watchdog: &mut Line) {
         let spec = self.plan.spec(service);
         self.variables.clear();
         for word in self.ours {
@@ -228,16 +228,14 @@ impl<'p> Spawner<'p> {
     }
 
     /// A child's life up to its program. Returns only to say why there is none.
-    fn live(&mut self, service: usize, what: What, gift: &Gift) -> StartFault {
+    fn live(&mut self, service: Place, what: What, gift: &Gift) -> StartFault {
         let setup = self.plan.setup;
         if self.plan.filed {
             raw::expire(LOADING_MAX);
         }
         let group = match setup.group {
             // In our session any user could take the terminal from whoever has it, and type for him.
-            Group::Own if self.apart && service != usize::from(self.plan.foreground) => {
-                raw::lead_session()
-            }
+            Group::Own if self.apart && service != self.plan.foreground => raw::lead_session(),
             Group::Own => raw::lead_group(),
             Group::Session => raw::lead_session(),
             Group::Ours => Ok(()),
@@ -273,7 +271,7 @@ impl<'p> Spawner<'p> {
     }
 
     /// Descriptors, and what else its section says.
-    fn furnish(&self, service: usize, what: What, gift: &Gift) -> Result<(), (Key, Errno)> {
+    fn furnish(&self, service: Place, what: What, gift: &Gift) -> Result<(), (Key, Errno)> {
         for (fd, to) in gift.streams.iter().zip(0..) {
             if *fd != NONE {
                 raw::dup_to(*fd, to).map_err(|errno| (output::key(to as usize), errno))?;
@@ -309,7 +307,7 @@ impl<'p> Spawner<'p> {
     }
 
     /// Executes the service's program, its `finish` command or a check.
-    fn execute(&mut self, service: usize, what: What) -> StartFault {
+    fn execute(&mut self, service: Place, what: What) -> StartFault {
         let spec = self.plan.spec(service);
         let command = match what {
             What::Run => self.plan.command(service),

@@ -143,8 +143,7 @@ impl<'a> Reader<'_, '_, 'a> {
             if index > 0 {
                 self.wrong.put(text!(" after "));
             }
-            self.wrong
-                .put_service(self.settings.plan, usize::from(*place));
+            self.wrong.put_service(self.settings.plan, *place);
         }
         self.end();
     }

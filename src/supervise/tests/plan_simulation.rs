@@ -166,7 +166,7 @@ impl<'p> Simulation<'p> {
             assert!(self.steps < 20 * STEPS_OF_A_LIFE, "it does not end");
             match self.supervisor.next() {
                 Next::Exit(code) => return code,
-                Next::Start(service) => self.start(service),
+                Next::Start(service) => self.start(service.into()),
                 Next::Wait(until) => self.wait(until),
             }
             self.reap();

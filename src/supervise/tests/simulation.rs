@@ -155,7 +155,7 @@ impl<'p> Simulation<'p> {
                 Next::Exit(code) => return code,
                 Next::Start(service) => {
                     assert!(self.stopping.is_none(), "a start during a stop");
-                    self.start(service);
+                    self.start(service.into());
                     if self.random.one_in(8) {
                         self.signal();
                     }

@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use pidlet::plan::environment::assemble;
-use pidlet::plan::{Key, Plan, Style};
+use pidlet::plan::{Key, Place, Plan, Style};
 use pidlet::words::list::List;
 use pidlet_fuzz::image::{Answer, Image, PLAN, check_lines, part};
 use pidlet_fuzz::life::Life;
@@ -30,7 +30,7 @@ fn play(data: &[u8]) {
     let plan = &answer.plan;
     assert_eq!(plan.style, Style::Pidlet);
     for service in 0..plan.services.len().min(SERVICES_MAX) {
-        ask_all(plan, service);
+        ask_all(plan, service as Place);
     }
     if can_be_printed(plan) {
         let printed = text_of(&answer.out);
@@ -83,7 +83,7 @@ fn text_of(bytes: &[u8]) -> String {
 }
 
 /// Asks for everything that the program asks for.
-fn ask_all(plan: &Plan<'static>, service: usize) {
+fn ask_all(plan: &Plan<'static>, service: Place) {
     let spec = plan.spec(service);
     let words = spec.0.iter().map(|said| said.words.len()).sum::<usize>();
     let mut environment = List::with_room(c"", words + 2);

@@ -41,7 +41,7 @@ fn play(mut input: Unstructured) -> Result<()> {
         };
         plan.services.push(service);
     }
-    let service = usize::from(second);
+    let service = second.into();
     let source = Source {
         plan: &plan,
         service,
@@ -159,7 +159,7 @@ fn pieces(text: &[u8]) -> Vec<(&[u8], bool)> {
 
 fn name(source: &Source) -> Vec<u8> {
     let mut name = Vec::new();
-    for &byte in source.plan.services[source.service].name {
+    for &byte in source.plan.services[usize::from(source.service)].name {
         match byte {
             0..b' ' | 0x7f => name.extend(format!("\\x{byte:02x}").bytes()),
             _ => name.push(byte),

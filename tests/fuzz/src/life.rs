@@ -134,7 +134,7 @@ impl<'p> Life<'p> {
         match self.supervisor.next() {
             Next::Exit(_) => return false,
             Next::Start(service) => {
-                let state = self.supervisor.record(service as Place).state;
+                let state = self.supervisor.record(service).state;
                 assert!(
                     matches!(state, State::Waiting | State::Finishing),
                     "{state:?}"
@@ -363,7 +363,7 @@ impl<'p> Life<'p> {
         // Whoever is checked is found well, and whoever tells is ready.
         while self.go_on(None) {}
         for place in 0..self.plan.services.len() as Place {
-            if self.plan.spec(place.into()).has(Key::Ready) {
+            if self.plan.spec(place).has(Key::Ready) {
                 self.step(Event::Noticed(place, Notice::Ready));
                 self.step(Event::Checked(place, Finding::Good));
                 while self.go_on(None) {}

@@ -161,7 +161,7 @@ impl<'p> Container<'p> {
         let mut happens = |event| moves.push(Move::Happens(event));
         let wait = match self.supervisor.next() {
             Next::Start(service) => {
-                happens(Event::Started(self.free_pid(service)));
+                happens(Event::Started(self.free_pid(service.into())));
                 happens(Event::NotStarted(exec_fault(Errno::NOENT)));
                 happens(Event::NotStarted(StartFault {
                     step: Step::Fork,
@@ -362,6 +362,7 @@ impl<'p> Container<'p> {
         if let (Next::Start(service), Event::Started(_) | Event::NotStarted(_)) =
             (self.supervisor.next(), event)
         {
+            let service = usize::from(service);
             self.around.owed[service] &= self.record(service).state != State::Finishing;
         }
         match event {
@@ -369,6 +370,7 @@ impl<'p> Container<'p> {
                 let Next::Start(service) = self.supervisor.next() else {
                     panic!("nothing was to start");
                 };
+                let service = usize::from(service);
                 let finishes = self.record(service).state == State::Finishing;
                 let role = if finishes {
                     Role::Finish(service)
@@ -387,7 +389,7 @@ impl<'p> Container<'p> {
             }
             Event::NotStarted(_) => {
                 if let Next::Start(service) = self.supervisor.next() {
-                    first = Some(service);
+                    first = Some(service.into());
                 }
             }
             Event::Checked(place, _) => self.around.checks[usize::from(place)] = false,
@@ -587,7 +589,7 @@ impl<'p> Container<'p> {
         self.check_stop();
         self.check_haste();
         match self.supervisor.next() {
-            Next::Start(service) => self.check_start(service),
+            Next::Start(service) => self.check_start(service.into()),
             Next::Wait(NEVER) => self.check_patience(),
             Next::Wait(_) => (),
             Next::Exit(code) => self.check_exit(code),

@@ -167,7 +167,7 @@ impl Snapshot {
 
 /// A record where it is [`NOW`], without what makes no difference any more.
 fn settled(record: Record, plan: &Plan, place: usize, now: Instant) -> Record {
-    let spec = plan.spec(place);
+    let spec = plan.spec(place as Place);
     let stable = spec.span(Key::Stable);
     let within = spec.tries().map_or(Span::ZERO, |(_, within)| within);
     let counting = record.starts > 0;
