@@ -128,9 +128,8 @@ impl<'p> Init<'p> {
             Some(Probe::Exec(_)) => {
                 let what = What::Check(self.checked(place));
                 let errno = match self.launch(place, what, NONE) {
-                    Event::Started(pid) => return self.checks.started(place, pid),
-                    Event::NotStarted(fault) => fault.errno,
-                    _ => Errno(0),
+                    Ok(pid) => return self.checks.started(place, pid),
+                    Err(fault) => fault.errno,
                 };
                 self.say(Message {
                     errno,

@@ -8,6 +8,7 @@ use crate::edge::spawn::{Gift, What};
 use crate::edge::{check, reap};
 use pidlet::plan::{Key, Place, Probe, StartFault, Step};
 use pidlet::supervise::{End, Event, State};
+use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 
@@ -26,23 +27,25 @@ impl Init<'_> {
         if self.plan.services.len() == 1 || service == self.plan.foreground && what == What::Run {
             terminal = self.terminal.ours();
         }
-        let event = self.launch(service, what, terminal);
+        let launched = self.launch(service, what, terminal);
         if terminal != NONE {
-            match event {
-                Event::Started(pid) => self.terminal.given_to(pid),
-                _ => self.terminal.take(),
+            match launched {
+                Ok(pid) => self.terminal.given_to(pid),
+                Err(_) => self.terminal.take(),
             }
         }
-        self.step(event);
+        self.step(Event::Launched(launched));
     }
 
     /// Starts a service or what belongs to it, with what every process of a service gets.
     #[inline(never)]
-    pub(super) fn launch(&mut self, service: Place, what: What, terminal: c_int) -> Event {
-        let mut streams = match self.outputs.ends(service, &mut self.reactor) {
-            Ok(streams) => streams,
-            Err(fault) => return Event::NotStarted(fault),
-        };
+    pub(super) fn launch(
+        &mut self,
+        service: Place,
+        what: What,
+        terminal: c_int,
+    ) -> Result<Pid, StartFault> {
+        let mut streams = self.outputs.ends(service, &mut self.reactor)?;
         if what != What::Run {
             // What there is to read is for the service.
             streams[0] = self.outputs.no_input(&mut self.reactor);
@@ -62,20 +65,20 @@ impl Init<'_> {
             let end = self.checks.pipe(service, &mut self.reactor);
             gift.ready = [end, to.into()];
         }
-        let event = match self.reactor.fault {
+        let launched = match self.reactor.fault {
             Errno(0) => self.spawner.start(service, what, &gift),
             // What it is to say nobody would hear.
             errno => {
                 let watched = spec.has(Key::Watchdog);
                 let key = if watched { Key::Watchdog } else { Key::Ready };
                 let step = Step::Key(key);
-                Event::NotStarted(StartFault { step, errno })
+                Err(StartFault { step, errno })
             }
         };
         self.outputs.started();
         // Nobody else may hold the end to write to.
         check::close(&mut gift.ready[0]);
-        event
+        launched
     }
 
     /// What is to be started of a service: itself, or its `finish` command with how it ended.

@@ -13,10 +13,8 @@ use crate::words::time::{Instant, Span};
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The service that [`Supervisor::next`] named runs.
-    Started(Pid),
-    /// The service that [`Supervisor::next`] named could not be started.
-    NotStarted(StartFault),
+    /// What [`Supervisor::next`] named was to be started: its process, or why there is none.
+    Launched(Result<Pid, StartFault>),
     /// A child ended. If [`Supervisor::needs_zombies`], it is reaped after this step.
     Ended {
         /// Which.
@@ -148,7 +146,7 @@ pub enum News {
 #[must_use]
 pub enum Next {
     /// Start this service, or its `finish` command while it is [`State::Finishing`], and report
-    /// with [`Event::Started`] or [`Event::NotStarted`].
+    /// with [`Event::Launched`].
     Start(Place),
     /// Wait for an event, at the longest until then.
     Wait(Instant),

@@ -362,8 +362,8 @@ impl<'p> Supervisor<'p> {
             return;
         }
         match event {
-            Event::Started(pid) => self.started(pid),
-            Event::NotStarted(fault) => self.not_started(fault),
+            Event::Launched(Ok(pid)) => self.started(pid),
+            Event::Launched(Err(fault)) => self.not_started(fault),
             Event::Ended {
                 pid,
                 status,

@@ -148,25 +148,25 @@ impl World {
             ["start"] => {
                 let mut done = Vec::new();
                 while let Next::Start(service) = self.supervisor.next() {
-                    done.push(self.step(Event::Started(FIRST_PID + service as Pid)));
+                    done.push(self.step(Event::Launched(Ok(FIRST_PID + service as Pid))));
                 }
                 done.retain(|done| !done.is_empty());
                 return done.join(" ");
             }
             ["start", service] => {
                 assert_eq!(self.supervisor.next(), Next::Start(index(service)));
-                Event::Started(pid(service))
+                Event::Launched(Ok(pid(service)))
             }
             ["start", service, fault] => {
                 assert_eq!(self.supervisor.next(), Next::Start(index(service)));
-                Event::NotStarted(match fault {
+                Event::Launched(Err(match fault {
                     "ENOENT" => exec_fault(Errno::NOENT),
                     "EACCES" => exec_fault(Errno::ACCES),
                     _ => StartFault {
                         step: Step::Fork,
                         errno: Errno::AGAIN,
                     },
-                })
+                }))
             }
             [who, "exits", code] => ended(pid(who), Status::Exited(code.parse().unwrap()), false),
             [who, "killed", by] => ended(pid(who), Status::Killed(signal(by)), false),

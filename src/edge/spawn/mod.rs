@@ -20,7 +20,6 @@ use super::{arena, output, raw, settle};
 use exec::Attempt;
 use pidlet::plan::environment::assemble;
 use pidlet::plan::{EXEC, Group, Key, Place, Plan, StartFault, Step, Style, Terminal};
-use pidlet::supervise::Event;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::line::Line;
@@ -161,7 +160,7 @@ impl<'p> Spawner<'p> {
     }
 
     /// Starts a service or what belongs to it, and tells what came of it.
-    pub fn start(&mut self, service: Place, what: What, gift: &Gift) -> Event {
+    pub fn start(&mut self, service: Place, what: What, gift: &Gift) -> Result<Pid, StartFault> {
         let mut watchdog = Line::new();
         if self.plan.filed {
             self.assemble(service, gift, &mut watchdog);
@@ -176,7 +175,7 @@ impl<'p> Spawner<'p> {
         // SAFETY: `child` does not return, and leaves everything that it shares in order.
         let pid = unsafe { raw::vfork(child, (&raw mut birth).cast()) };
         if pid < 0 {
-            return Event::NotStarted(StartFault {
+            return Err(StartFault {
                 step: Step::Fork,
                 errno: raw::errno(pid),
             });
@@ -186,9 +185,9 @@ impl<'p> Spawner<'p> {
             Some(fault) => {
                 // It was never a service: nobody else hears of it.
                 super::reap::reap(pid);
-                Event::NotStarted(fault)
+                Err(fault)
             }
-            None => Event::Started(pid),
+            None => Ok(pid),
         }
     }
 

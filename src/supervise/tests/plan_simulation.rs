@@ -202,7 +202,7 @@ impl<'p> Simulation<'p> {
             }
         }
         if self.random.one_in(20) {
-            return self.step(Event::NotStarted(exec_fault(Errno::NOENT)));
+            return self.step(Event::Launched(Err(exec_fault(Errno::NOENT))));
         }
         let pid = self.spawn(Some(service));
         let kind = self.plan.services[service].spec.kind();
@@ -212,7 +212,7 @@ impl<'p> Simulation<'p> {
             launcher.end = Some((self.now.after(after), Status::Exited(0)));
         }
         self.mains[service] = None;
-        self.step(Event::Started(pid));
+        self.step(Event::Launched(Ok(pid)));
     }
 
     fn spawn(&mut self, service: Option<usize>) -> Pid {

@@ -776,7 +776,7 @@ fn whose_group_was_told_is_known_behind_its_finish_command() {
         nothing,
     );
     world.play("start\nTERM => -a:TERM -a:CONT b:TERM b:CONT\na killed TERM");
-    world.step(Event::Started(MAIN));
+    world.step(Event::Launched(Ok(MAIN)));
     assert!(world.supervisor.was_told(pid("a")) && !world.supervisor.was_told(MAIN));
 }
 
@@ -914,7 +914,7 @@ fn many_who_are_due_at_once_are_no_absence() {
             panic!("number {number} waits");
         };
         world.now = world.now.after(span("500ms"));
-        let started = Event::Started(super::FIRST_PID + service as Pid);
+        let started = Event::Launched(Ok(super::FIRST_PID + service as Pid));
         for event in [started, Event::Time] {
             world.supervisor.step(world.now, event);
         }

@@ -175,7 +175,7 @@ impl<'p> Simulation<'p> {
             let fault = exec_fault(errno);
             let code = fault.code(self.plan.style);
             self.gone(service, code, true);
-            return self.step(Event::NotStarted(fault));
+            return self.step(Event::Launched(Err(fault)));
         }
         let pid = loop {
             let pid = FIRST_PID + self.random.below(20) as Pid;
@@ -184,7 +184,7 @@ impl<'p> Simulation<'p> {
             }
         };
         self.spawn(pid, Some(service));
-        self.step(Event::Started(pid));
+        self.step(Event::Launched(Ok(pid)));
     }
 
     fn spawn(&mut self, pid: Pid, service: Option<usize>) {

@@ -143,11 +143,11 @@ impl<'p> Life<'p> {
                 // A start and a `finish` each, and what is tried again at once it must have been told.
                 let most = 8 * self.plan.services.len() + 8;
                 assert!(self.wild || self.starts <= most, "it starts for ever");
-                let event = match fault {
-                    Some(fault) => Event::NotStarted(fault),
-                    None => Event::Started(self.spawn()),
+                let launched = match fault {
+                    Some(fault) => Err(fault),
+                    None => Ok(self.spawn()),
                 };
-                self.step(event);
+                self.step(Event::Launched(launched));
             }
             Next::Wait(_) => return false,
         }

@@ -161,12 +161,12 @@ impl<'p> Container<'p> {
         let mut happens = |event| moves.push(Move::Happens(event));
         let wait = match self.supervisor.next() {
             Next::Start(service) => {
-                happens(Event::Started(self.free_pid(service.into())));
-                happens(Event::NotStarted(exec_fault(Errno::NOENT)));
-                happens(Event::NotStarted(StartFault {
+                happens(Event::Launched(Ok(self.free_pid(service.into()))));
+                happens(Event::Launched(Err(exec_fault(Errno::NOENT))));
+                happens(Event::Launched(Err(StartFault {
                     step: Step::Fork,
                     errno: Errno::AGAIN,
-                }));
+                })));
                 NEVER
             }
             Next::Wait(until) => until,
@@ -359,14 +359,12 @@ impl<'p> Container<'p> {
 
     fn step(&mut self, event: Event) {
         let mut first = None;
-        if let (Next::Start(service), Event::Started(_) | Event::NotStarted(_)) =
-            (self.supervisor.next(), event)
-        {
+        if let (Next::Start(service), Event::Launched(_)) = (self.supervisor.next(), event) {
             let service = usize::from(service);
             self.around.owed[service] &= self.record(service).state != State::Finishing;
         }
         match event {
-            Event::Started(pid) => {
+            Event::Launched(Ok(pid)) => {
                 let Next::Start(service) = self.supervisor.next() else {
                     panic!("nothing was to start");
                 };
@@ -387,7 +385,7 @@ impl<'p> Container<'p> {
                 }
                 self.around.oracle.asked();
             }
-            Event::NotStarted(_) => {
+            Event::Launched(Err(_)) => {
                 if let Next::Start(service) = self.supervisor.next() {
                     first = Some(service.into());
                 }
