@@ -7,7 +7,7 @@ use crate::edge::reactor::NONE;
 use crate::edge::spawn::{Gift, What};
 use crate::edge::{check, reap};
 use pidlet::plan::{Key, Place, Probe, StartFault, Step};
-use pidlet::supervise::{End, Event, State};
+use pidlet::supervise::{End, Event, Record, State};
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
@@ -16,8 +16,8 @@ impl Init<'_> {
     /// Starts what is next of a service, with the terminal if that is its.
     #[inline(never)]
     pub(super) fn start_next(&mut self, service: Place) {
-        let what = self.what(service);
-        let last = self.supervisor.record(service).main;
+        let record = self.supervisor.record(service);
+        let (what, last) = (what(record), record.main);
         if last != 0 && what == What::Run {
             // A daemon that nobody has found has not been seen to end.
             self.outputs.ended(service, &mut self.reactor);
@@ -80,15 +80,14 @@ impl Init<'_> {
         check::close(&mut gift.ready[0]);
         launched
     }
+}
 
-    /// What is to be started of a service: itself, or its `finish` command with how it ended.
-    fn what(&self, service: Place) -> What {
-        let record = self.supervisor.record(service);
-        match record.end {
-            _ if record.state != State::Finishing => What::Run,
-            End::Process(Status::Killed(signal)) => What::Finish(256, signal.number()),
-            End::Process(Status::Exited(code)) => What::Finish(code.into(), 0),
-            _ => What::Finish(256, 0),
-        }
+/// What is to be started of a service: itself, or its `finish` command with how it ended.
+fn what(record: &Record) -> What {
+    match record.end {
+        _ if record.state != State::Finishing => What::Run,
+        End::Process(Status::Killed(signal)) => What::Finish(256, signal.number()),
+        End::Process(Status::Exited(code)) => What::Finish(code.into(), 0),
+        _ => What::Finish(256, 0),
     }
 }
