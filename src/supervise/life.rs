@@ -103,7 +103,9 @@ impl<'p> Supervisor<'p> {
     }
 
     pub(super) fn ended(&mut self, pid: Pid, status: Status, out_of_memory: bool) {
-        let place = self.runs_no_more(pid);
+        // Whoever ends when all is over is of no more interest than an orphan.
+        let over = self.phase == Phase::Done;
+        let place = if over { NOBODY } else { self.runs_no_more(pid) };
         if place == NOBODY {
             return self.say(Message::orphan(pid, status));
         }

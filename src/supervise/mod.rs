@@ -355,10 +355,7 @@ impl<'p> Supervisor<'p> {
         if !again && now.since(before.max(self.first_due())) >= AWAY {
             self.lenient_until = now.after(AWAY);
         }
-        if self.phase == Phase::Done {
-            if let Event::Ended { pid, status, .. } = event {
-                self.say(Message::orphan(pid, status));
-            }
+        if self.phase == Phase::Done && !matches!(event, Event::Ended { .. }) {
             return;
         }
         match event {
