@@ -81,7 +81,7 @@ impl<'p> Init<'p> {
         };
         // Where a key stops us together with our services they are in our session, as jobs are in their
         // shell's: a group whose parent is in another one is not stopped by it (setpgid(2): orphaned).
-        let apart = surroundings.alone && plan.filed && several;
+        let apart = surroundings.alone & plan.filed & several;
         // https://no-color.org
         let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);
         Init {
@@ -97,7 +97,7 @@ impl<'p> Init<'p> {
             start,
             supervisor: Supervisor::new(plan, surroundings),
             // A terminal has one reader, and of several it is who asks for it or none.
-            outputs: Outputs::new(plan, colour, several && on_terminal),
+            outputs: Outputs::new(plan, colour, several & on_terminal),
             reactor: Reactor::new(&start.segments.constants),
             spawner: Spawner::new(plan, start, &own, apart),
             own,
