@@ -101,21 +101,6 @@ struct Facts<'s, 'p> {
     own: Pid,
 }
 
-/// Whether such a message may be said at all. Of those that come all the time it is known without
-/// looking for the words.
-pub fn may_say(kind: Kind, plan: &Plan) -> bool {
-    let often = matches!(
-        kind,
-        Kind::Received
-            | Kind::Rewritten
-            | Kind::PassedOn
-            | Kind::Dropped
-            | Kind::OrphanExited
-            | Kind::OrphanKilled
-    );
-    !often || plan.tells_all()
-}
-
 /// Writes `message` as the plan's style has it; `None` if it is not to be said.
 pub fn write(
     message: Message,

@@ -105,9 +105,6 @@ impl Init<'_> {
     }
 
     pub(super) fn say(&mut self, message: Message) {
-        if !voice::may_say(message.kind, self.plan) {
-            return;
-        }
         let mut line = Line::new();
         let mut patience = 0;
         if message.kind == Kind::End {

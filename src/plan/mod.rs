@@ -302,7 +302,7 @@ impl<'a> Plan<'a> {
         plan
     }
 
-    /// Whether what goes on all the time may be said: which signals came, and which orphans were reaped.
+    /// Whether it may be said which orphans were reaped.
     pub fn tells_all(&self) -> bool {
         let much = match self.style {
             Style::Pidlet | Style::Tini => 3,
