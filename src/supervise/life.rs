@@ -128,7 +128,7 @@ impl<'p> Supervisor<'p> {
         }
         if self.phase == Phase::Run && self.spec(place).restart() != Restart::No {
             // What the next run would meet: its port, its lock.
-            self.tell_group_left_behind(place, Signal::TERM);
+            self.tell_group_left_behind(place);
         }
         self.run_is_over(place);
         self.tell_group_in_stop(place);

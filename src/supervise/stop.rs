@@ -309,26 +309,21 @@ impl Supervisor<'_> {
     /// later the number may be somebody else's. PID 1 has nobody else's processes to fear, and
     /// tells everybody at once when the services are gone.
     pub(super) fn tell_group_in_stop(&mut self, place: Place) {
-        if self.init {
-            return;
-        }
-        match self.phase {
-            Phase::Stopping | Phase::Look => self.tell_group_left_behind(place, Signal::TERM),
-            Phase::Killing => self.tell_group_left_behind(place, Signal::KILL),
-            _ => (),
+        if !self.init && matches!(self.phase, Phase::Stopping | Phase::Look) {
+            self.tell_group_left_behind(place);
         }
     }
 
     /// Tells the group of a leader that is a zombie.
-    pub(super) fn tell_group_left_behind(&mut self, place: Place, signal: Signal) {
+    pub(super) fn tell_group_left_behind(&mut self, place: Place) {
         if !self.own_groups() {
             return;
         }
         let record = self.services.of(place);
         let told = core::mem::replace(&mut record.group_told, true);
         let pid = record.main;
-        if !told || signal == Signal::KILL {
-            self.send(pid, true, signal);
+        if !told {
+            self.send(pid, true, Signal::TERM);
         }
     }
 

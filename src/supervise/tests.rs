@@ -1079,8 +1079,8 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
         "
         b exits 0          => -b:TERM
         8s                 => -c:KILL rest:KILL look
-        # Killed with its group; once more, for who was born meanwhile.
-        c killed KILL      => -c:KILL
+        # Killed with its group, in which nobody is born after that.
+        c killed KILL
         left               => rest:KILL
         left               => rest:KILL
         gone               => exit 3
@@ -1098,14 +1098,6 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
         TERM               => -a:TERM wake:a
         a exits 0          => look
         left               => rest:TERM
-    ",
-    );
-    // But killed it is: somebody in it lives on.
-    running_below(2, |plan| plan.group = true).play(
-        "
-        a exits 3          => -b:TERM -b:CONT -a:TERM
-        8s                 => -b:KILL rest:KILL look
-        b killed KILL      => -b:KILL
     ",
     );
     // Before the stop a group that outlives its leader is nobody's business.
@@ -1128,8 +1120,8 @@ fn without_proc_nothing_is_waited_for() {
         TERM               => a:TERM a:CONT b:TERM b:CONT
         8s                 => -a:KILL -b:KILL rest:KILL look
         no proc
-        a killed KILL      => -a:KILL
-        b killed KILL      => -b:KILL
+        a killed KILL
+        b killed KILL
         left               => rest:KILL
         no proc            => exit 137
     ",
