@@ -137,9 +137,6 @@ impl<'p> Init<'p> {
                 Next::Start(service) => {
                     self.start_next(service);
                     // What has arrived meanwhile may be that nothing more is to be started.
-                    let Next::Start(_) = self.supervisor.next() else {
-                        continue;
-                    };
                     PAST
                 }
                 Next::Wait(_) if !settled => {
