@@ -134,7 +134,7 @@ man:  ## check the manual pages
 	@.ci/packages 'The check of the manual pages' mandoc=mandoc
 	mandoc -Tlint -Wwarning docs/pidlet.8 docs/pidlet.conf.5
 
-# After texts have changed by much: the pairs that pack them best are others then.
+# After texts have changed by much: the phrases that pack them best are others then.
 dictionary:  ## make the dictionary that packs the program's texts anew
 	@python3 docs/dictionary.py
 

@@ -2,10 +2,10 @@
 """Makes the dictionary that packs the program's texts, src/words/dictionary.rs, from the texts.
 
 The texts are what stands in `text!(...)` in the source, tests apart, and the lines of the tables that
-become such a text (TABLES). Pairs are chosen one by one, the most frequent first, each being a symbol of
-its own from then on (byte pair encoding); of equally frequent ones the smallest comes first, so the same
-texts always make the same dictionary. A dictionary that does not fit the texts packs them less well, and
-that is all: run this when many have changed.
+become such a text (TABLES). Whatever the most frequent pair becomes that is joined again and again may be a
+phrase (byte pair encoding); those that save least are left out until there is a symbol for each. Of equal
+ones the smallest comes first, so the same texts always make the same dictionary. A dictionary that does not
+fit the texts packs them less well, and that is all: run this when many have changed.
 """
 
 import collections
@@ -18,12 +18,13 @@ DICTIONARY = "src/words/dictionary.rs"
 TABLES = ("faults!", "kinds!")
 # Bytes that are no character of a text, in the order of the dictionary's places; NUL and the newline
 # have places, but are no symbols.
-SYMBOLS = [*range(0x80, 0x100), *range(0x20)]
-UNUSED = (0x00, 0x0A)
+PLACES = [*range(0x80, 0x100), *range(0x20)]
+SYMBOLS = [byte for byte in PLACES if byte not in (0x00, 0x0A)]
 # How many symbols the reader can keep back, and the most characters that a symbol may stand for
-# (src/words/packed.rs).
-PENDING_MAX = 8
+# (src/words/packed.rs); the most symbols of a phrase.
+PENDING_MAX = 16
 MEANING_BYTES_MAX = 31
+PHRASE_MAX = 8
 
 TOKEN = re.compile(
     r'//[^\n]*|/\*.*?\*/|b?\'(?:\\[^\n]{1,6}?|[^\\\'\n])\'|(?P<raw>r(?P<hash>#*)"(?P<bare>.*?)"(?P=hash))'
@@ -81,44 +82,70 @@ def all_texts():
     return sorted(texts)
 
 
-def merged(line, pair, symbol):
-    out = []
-    for byte in line:
-        if out and out[-1] == pair[0] and byte == pair[1]:
-            out[-1] = symbol
-        else:
-            out.append(byte)
-    return out
+def candidates(lines):
+    """All that may be a phrase."""
+    lines, words = [list(line) for line in lines], set()
+    while True:
+        counts = collections.Counter(pair for line in lines for pair in zip(line, line[1:]))
+        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        if counts[pair] == 1:
+            return {word for word in words if len(word) <= MEANING_BYTES_MAX}
+        words.add("".join(pair))
+        for line in lines:
+            at = 1
+            while at < len(line):
+                if (line[at - 1], line[at]) == pair:
+                    line[at - 1:at + 1] = ["".join(pair)]
+                at += 1
+
+
+def parsed(text, words):
+    """A text as few words and characters."""
+    best = [(0, 0)]
+    for end in range(1, len(text) + 1):
+        best.append(min((best[begin][0] + 1, begin) for begin in range(max(0, end - MEANING_BYTES_MAX), end)
+                        if begin == end - 1 or text[begin:end] in words))
+    parts, end = [], len(text)
+    while end > 0:
+        begin = best[end][1]
+        parts.insert(0, text[begin:end])
+        end = begin
+    return parts
 
 
 def dictionary(lines):
-    pairs, pending = {}, collections.Counter()
-    length = collections.defaultdict(lambda: 1)
-    for symbol in SYMBOLS:
-        if symbol in UNUSED:
+    """The phrases, each with its parts, and how many symbols there are then."""
+    words = candidates(lines)
+    while True:
+        phrases = {word: parsed(word, words - {word}) for word in words}
+        pending = collections.Counter()
+        for word in sorted(words, key=len):
+            parts = phrases[word]
+            pending[word] = max(len(parts) - place + pending[part] for place, part in enumerate(parts, 1))
+        unfit = [word for word in words if len(phrases[word]) > PHRASE_MAX or pending[word] > PENDING_MAX]
+        if unfit:
+            words.remove(min(unfit, key=lambda word: (len(word), word)))
             continue
-        counts = collections.Counter()
-        for line in lines:
-            counts.update(zip(line, line[1:]))
-        depth = {pair: max(1 + pending[pair[0]], pending[pair[1]]) for pair in counts}
-        fit = [pair for pair in counts
-               if depth[pair] <= PENDING_MAX and length[pair[0]] + length[pair[1]] <= MEANING_BYTES_MAX]
-        if not fit:
-            break
-        best = min(fit, key=lambda pair: (-counts[pair], pair))
-        pairs[symbol], pending[symbol] = best, depth[best]
-        length[symbol] = length[best[0]] + length[best[1]]
-        lines = [merged(line, best, symbol) for line in lines]
-    return pairs, sum(map(len, lines))
+        packed = [parsed(line, words) for line in lines]
+        too_many = len(words) - len(SYMBOLS)
+        if too_many <= 0:
+            return phrases, sum(map(len, packed))
+        uses = collections.Counter(part for parts in [*packed, *phrases.values()] for part in parts)
+        # Without these another phrase would be too long.
+        needed = {part for parts in phrases.values() for part in parts
+                  if len(parts) - 1 + len(phrases.get(part, "")) > PHRASE_MAX}
+
+        def saves(word):
+            return uses[word] * (len(phrases[word]) - 1) - len(phrases[word])
+
+        worst = sorted(words - needed, key=lambda word: (saves(word), word))
+        words.difference_update(worst[:too_many // 30 + 1])
 
 
-def spelt(pair):
-    def letter(byte):
-        if byte in b'"\\':
-            return "\\" + chr(byte)
-        return chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}"
-
-    return '*b"' + "".join(map(letter, pair)) + '",'
+def spelt(symbols):
+    """The inside of a literal of bytes."""
+    return "".join("\\" + chr(byte) if byte in b'"\\' else chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}"
+                   for byte in symbols)
 
 
 def main():
@@ -126,26 +153,37 @@ def main():
     for text in texts:
         if not all(byte == "\n" or " " <= byte <= "~" for byte in text):
             sys.exit(f"not printable ASCII: {text!r}")
-    newlines = sum(text.count("\n") for text in texts)
-    lines = [list(line.encode()) for text in texts for line in text.split("\n")]
-    plain = sum(map(len, lines)) + newlines
-    pairs, packed = dictionary(lines)
-    rows = []
-    for symbol in SYMBOLS:
-        entry = spelt(pairs.get(symbol, (0, 0)))
-        if not rows or len(rows[-1]) + 1 + len(entry) > 100:
-            rows.append("   ")
-        rows[-1] += " " + entry
+    lines = [line for text in texts for line in text.split("\n")]
+    phrases, packed = dictionary(lines)
+    # The longest come first.
+    order = sorted(phrases, key=lambda word: (-len(phrases[word]), word))
+    symbol = dict(zip(order, SYMBOLS))
+    meaning = {byte: word for word, byte in symbol.items()}
+    counts, rows = collections.Counter(), [""]
+    for place in PLACES:
+        parts = phrases[meaning[place]] if place in meaning else "\0\0"
+        counts[len(parts)] += 1
+        # The last of them first, as the reader wants them.
+        entry = spelt(symbol.get(part, ord(part[0])) for part in reversed(parts))
+        if len(rows[-1]) + len(entry) > 90:
+            rows.append("")
+        # White space at the start of a line is no part of the literal.
+        rows[-1] += "\\x20" + entry[1:] if not rows[-1] and entry[0] == " " else entry
+    size = sum(length * count for length, count in counts.items())
     with open(os.path.join(TOP, DICTIONARY), "w", encoding="ascii") as file:
         file.write(
             "//! What the packed texts are packed with: made by `make dictionary`, not by hand.\n\n"
-            "/// The two symbols that each of the bytes 0x80 to 0xff and 0x00 to 0x1f stands for, in that\n"
-            "/// order: characters, or pairs that come earlier. NUL twice where a byte is no pair.\n"
+            "/// How many phrases have so many symbols: the longest ones first, down to two.\n"
+            f"pub const COUNTS: &[u8; {PHRASE_MAX - 1}] = "
+            f"&{[counts[length] for length in range(PHRASE_MAX, 1, -1)]};\n\n"
+            "/// The phrases that the bytes 0x80 to 0xff and 0x00 to 0x1f stand for, in that order: characters or\n"
+            "/// other such bytes, the last of them first. NULs where a byte is no phrase.\n"
             "#[rustfmt::skip]\n"
-            f"pub const PAIRS: &[[u8; 2]; {len(SYMBOLS)}] = &[\n" + "\n".join(rows) + "\n];\n"
+            f"pub const PHRASES: &[u8; {size}] = b\"\\\n    " + "\\\n    ".join(rows) + "\";\n"
         )
-    print(f"{len(texts)} texts of {plain} bytes, packed {packed + newlines} at most, "
-          f"with a dictionary of {2 * len(SYMBOLS)}")
+    newlines = sum(text.count("\n") for text in texts)
+    print(f"{len(texts)} texts of {sum(map(len, texts))} bytes, packed {packed + newlines} at most, "
+          f"with a dictionary of {size + len(counts)}")
 
 
 main()

@@ -1,8 +1,6 @@
 //! The process that we are: who we are, whose child, and who comes to us; and who descends from
 //! whom.
 
-use core::ffi::CStr;
-
 use linux_raw_sys::general::RLIMIT_NOFILE;
 
 use super::{files, raw};
@@ -10,7 +8,6 @@ use pidlet::plan::{Key, Plan, Spec};
 use pidlet::text;
 use pidlet::words::Pid;
 use pidlet::words::line::Line;
-use pidlet::words::packed::Text;
 use pidlet::words::signal::Signal;
 use pidlet::words::text::{self, take};
 
@@ -146,11 +143,10 @@ pub fn parent_of(pid: Pid) -> Pid {
     let mut path = Line::new();
     path.put(text!("/proc/"))
         .put_number(pid.into())
-        .put(Text::plain("/stat\0"));
-    // SAFETY: it ends with a NUL.
-    let path = unsafe { CStr::from_bytes_with_nul_unchecked(path.text()) };
+        .put(text!("/stat"))
+        .push(0);
     let mut buffer = [0; 256];
-    let text = files::read(path, &mut buffer);
+    let text = files::read(text::string(path.text()), &mut buffer);
     // The name in parentheses may hold anything, further parentheses included. The state is next.
     let mut rest = text;
     let mut behind = text;

@@ -1,15 +1,14 @@
 //! Our own texts, packed when the program is compiled: English is a fifth of the binary else.
 //!
 //! A packed text is a row of symbols of one byte. A printable character and the newline stand for
-//! themselves; every other byte stands for the two symbols that [`PAIRS`] has for it, which may be
-//! pairs again. (Byte pair encoding: P. Gage, The C Users Journal 12/2, 1994.) The newline is in no
-//! pair, so a packed text has the lines of the text itself, and one of them is found without
-//! unpacking the others.
+//! themselves; every other byte stands for the two to eight symbols that [`PHRASES`] has for it, which
+//! may be phrases again. The newline is in no phrase, so a packed text has the lines of the text itself,
+//! and one of them is found without unpacking the others.
 //!
-//! [`text!`](crate::text) packs a literal where it stands. `make dictionary` makes the pairs anew
+//! [`text!`](crate::text) packs a literal where it stands. `make dictionary` makes the phrases anew
 //! from all texts that the source has.
 
-use super::dictionary::PAIRS;
+use super::dictionary::{COUNTS, PHRASES};
 use super::text::take;
 
 /// A text of ours. It costs nothing to copy.
@@ -21,11 +20,11 @@ pub struct Text(&'static [u8]);
 pub struct Reader {
     rest: &'static [u8],
     /// Symbols that come before `rest`, the first of them in the lowest byte; 0 is none.
-    pending: u64,
+    pending: u128,
 }
 
-/// How many symbols can be pending while a pair is read.
-pub const PENDING_MAX: usize = size_of::<u64>();
+/// How many symbols can be pending while a phrase is read.
+pub const PENDING_MAX: usize = size_of::<u128>();
 
 /// A text of printable ASCII and newlines as a [`Text`], packed by the compiler: a literal, or
 /// what `concat!` or `include_str!` make of some.
@@ -45,7 +44,7 @@ impl Text {
         Text(symbols)
     }
 
-    /// A text as it is: printable ASCII, newlines and NUL stand for themselves in a packed text, too.
+    /// A text as it is: printable ASCII and newlines stand for themselves in a packed text, too.
     pub const fn plain(text: &'static str) -> Text {
         Text(text.as_bytes())
     }
@@ -91,20 +90,33 @@ impl Text {
 
 impl Reader {
     const fn step(&mut self) -> Option<u8> {
-        let mut symbol = self.pending as u8;
-        self.pending >>= 8;
-        if symbol == 0 {
-            let [first, rest @ ..] = self.rest else {
-                return None;
-            };
-            self.rest = rest;
-            symbol = *first;
+        loop {
+            let mut symbol = self.pending as u8;
+            self.pending >>= 8;
+            if symbol == 0 {
+                let [first, rest @ ..] = self.rest else {
+                    return None;
+                };
+                self.rest = rest;
+                symbol = *first;
+            }
+            if !self.expand(symbol) {
+                return Some(symbol);
+            }
         }
-        while let Some([left, right]) = pair(symbol) {
-            self.pending = self.pending << 8 | right as u64;
-            symbol = left;
+    }
+
+    /// Makes a phrase pending, if `symbol` stands for one.
+    #[inline(never)]
+    const fn expand(&mut self, symbol: u8) -> bool {
+        let (mut at, mut len) = phrase(symbol);
+        let is = len > 0;
+        while len > 0 && at < PHRASES.len() {
+            self.pending = self.pending << 8 | PHRASES[at] as u128;
+            at += 1;
+            len -= 1;
         }
-        Some(symbol)
+        is
     }
 }
 
@@ -117,20 +129,26 @@ impl Iterator for Reader {
     }
 }
 
-/// The symbol of the pair at `place` of the dictionary: 0x80 to 0xff, then 0x00 to 0x1f.
-const fn symbol(place: usize) -> u8 {
-    place as u8 ^ 0x80
-}
-
-/// What `symbol` stands for if it is a pair.
-const fn pair(symbol: u8) -> Option<[u8; 2]> {
-    let place = (symbol ^ 0x80) as usize;
-    // The newline and NUL have places, too: no pair ends with a NUL.
-    if place < PAIRS.len() && PAIRS[place][1] != 0 {
-        Some(PAIRS[place])
-    } else {
-        None
+/// Where the phrase begins that `symbol` stands for, and its length; 0 if it stands for itself. The
+/// newline is not one, though it has a place among those that are.
+const fn phrase(symbol: u8) -> (usize, usize) {
+    if symbol == b'\n' {
+        return (0, 0);
     }
+    let mut place = (symbol ^ 0x80) as usize;
+    let mut begin: usize = 0;
+    let mut longer = 0;
+    while longer < COUNTS.len() {
+        let len = COUNTS.len() + 1 - longer;
+        let count = COUNTS[longer] as usize;
+        if place < count {
+            return (begin.wrapping_add(place.wrapping_mul(len)), len);
+        }
+        place -= count;
+        begin = begin.wrapping_add(count.wrapping_mul(len));
+        longer += 1;
+    }
+    (0, 0)
 }
 
 /// Packs a text of `N` bytes into as few symbols as can be: they are the first ones of the array,
@@ -180,7 +198,7 @@ pub const fn pack<const N: usize>(text: &str) -> ([u8; N], usize) {
     (symbols, len)
 }
 
-/// Each character leads to the last pair that begins with it, a pair to the one before it that
+/// Each character leads to the last phrase that begins with it, a phrase to the one before it that
 /// begins with the same character, and the first of them back to the character.
 const BEFORE: &[u8; 256] = &{
     let mut before = [0; 256];
@@ -189,17 +207,14 @@ const BEFORE: &[u8; 256] = &{
         before[character] = character as u8;
         character += 1;
     }
-    let mut place = 0;
-    while place < PAIRS.len() {
-        let mut first = symbol(place);
-        while let Some([left, _]) = pair(first) {
-            first = left;
+    let mut symbol = 0;
+    while symbol < 256 {
+        let first = MEANINGS[symbol][0] as usize;
+        if first != symbol {
+            before[symbol] = before[first];
+            before[first] = symbol as u8;
         }
-        if pair(symbol(place)).is_some() {
-            before[symbol(place) as usize] = before[first as usize];
-            before[first as usize] = symbol(place);
-        }
-        place += 1;
+        symbol += 1;
     }
     before
 };
@@ -211,7 +226,7 @@ const MEANINGS: &[[u8; MEANING_BYTES_MAX + 1]; 256] = &{
     while symbol < 256 {
         let mut reader = Reader {
             rest: &[],
-            pending: symbol as u64,
+            pending: symbol as u128,
         };
         let mut len = 0;
         while let Some(byte) = reader.step() {
@@ -251,29 +266,42 @@ mod tests {
         assert_eq!(text.unpack(&mut room), expected.as_bytes());
     }
 
+    /// What a symbol stands for, the last of it first.
+    fn parts(symbol: u8) -> &'static [u8] {
+        let (begin, len) = phrase(symbol);
+        &PHRASES[begin..begin + len]
+    }
+
     /// How many symbols are pending at most while `symbol` is read.
     fn pending(symbol: u8) -> usize {
-        match pair(symbol) {
-            Some([left, right]) => (1 + pending(left)).max(pending(right)),
-            None => 0,
-        }
+        let behind = parts(symbol).iter().zip(0..);
+        let each = behind.map(|(part, behind)| behind + pending(*part));
+        each.max().unwrap_or(0)
     }
 
     #[test]
     fn the_dictionary_is_well_formed() {
-        let place_of = |symbol: u8| usize::from(symbol ^ 0x80);
-        for place in 0..PAIRS.len() {
-            let Some(parts) = pair(symbol(place)) else {
-                continue;
-            };
-            for part in parts {
-                let earlier = pair(part).is_some() && place_of(part) < place;
-                assert!(matches!(part, b' '..=b'~') || earlier, "pair {place}");
+        let mut last = 0;
+        for symbol in (0x80..=0xff)
+            .chain(1..0x20)
+            .filter(|symbol| *symbol != b'\n')
+        {
+            for part in parts(symbol) {
+                assert!(
+                    matches!(part, b' '..=b'~') || !parts(*part).is_empty(),
+                    "{symbol}"
+                );
             }
-            assert!(pending(symbol(place)) <= PENDING_MAX, "pair {place}");
+            assert!(
+                !parts(symbol).is_empty() && pending(symbol) <= PENDING_MAX,
+                "{symbol}"
+            );
+            let (begin, len) = phrase(symbol);
+            last = begin + len;
         }
-        for literal in (b' '..=b'~').chain([b'\n', 0, 0x7f]) {
-            assert_eq!(pair(literal), None);
+        assert_eq!(last, PHRASES.len());
+        for literal in (b' '..=b'~').chain([b'\n', 0x7f]) {
+            assert!(parts(literal).is_empty());
         }
     }
 

@@ -24,7 +24,6 @@ use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::line::Line;
 use pidlet::words::list::List;
-use pidlet::words::packed::Text;
 use pidlet::words::signal::{Signal, SignalSet};
 
 /// How long a child of a plan from a file may take to execute its program, in seconds: we sleep
@@ -383,8 +382,7 @@ unsafe fn put_word(room: *mut Line, name: &[u8], number: u64) -> *const c_char {
     if !name.is_empty() {
         line.put_bytes(name).push(b'=');
     }
-    line.put_number(number);
-    line.put(Text::plain("\0"));
+    line.put_number(number).push(0);
     let word = line.text().as_ptr().wrapping_add(start);
     // The pointer that the reference has made would end with the next word.
     room.cast::<c_char>().with_addr(word.addr())
