@@ -14,7 +14,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::IoSlice;
 
 use super::address::Name;
-use super::reactor::{NONE, Reactor, Token, away_from_the_three};
+use super::reactor::{NONE, Reactor, Token, Whose, away_from_the_three};
 use super::{arena, files, raw};
 use pidlet::http;
 use pidlet::plan::{Key, NOBODY, Place, Plan, Probe};
@@ -95,7 +95,7 @@ impl Checks {
     }
 
     /// Begins a check of a service, which has no other one: one that needs no process. Its
-    /// connection is watched with [`Token::Check`].
+    /// connection is watched with [`Whose::Check`].
     pub fn begin(&mut self, place: Place, probe: &Probe, reactor: &mut Reactor) {
         let finding = match probe {
             Probe::File(path) => Some(good(raw::find(path))),
@@ -114,11 +114,11 @@ impl Checks {
         }
         // Each change is told once, so that the room to write does not wake us for ever.
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-        let watched = reactor.watch(check.fd, Token::Check(place.into()), flags);
+        let watched = reactor.watch(check.fd, Token(Whose::Check, place.into()), flags);
         (!watched).then_some(Finding::Bad(reactor.fault))
     }
 
-    /// The connection of a service's [`Token::Check`] is ready. It may be an old one's.
+    /// The connection of a service's [`Whose::Check`] is ready. It may be an old one's.
     pub fn woken(&mut self, place: Place, probe: Option<Probe>) {
         let check = self.at(place);
         if (ANSWERED..CONNECTING).contains(&check.seen) {
@@ -216,7 +216,7 @@ impl Checks {
 
     /// Makes the pipe on which a service says that it is ready, anew for each start. What is
     /// returned is the end to write to: the service's descriptor, and to be closed here once it is
-    /// started; or [`NONE`]. Ours is watched with [`Token::ReadyPipe`].
+    /// started; or [`NONE`]. Ours is watched with [`Whose::ReadyPipe`].
     pub fn pipe(&mut self, place: Place, reactor: &mut Reactor) -> c_int {
         let mut ends = [NONE; 2];
         let check = self.at(place);
@@ -228,11 +228,11 @@ impl Checks {
         // The service may wait when it writes; we never do when we read.
         raw::set_flags(write, 0);
         check.pipe = read;
-        reactor.watch(read, Token::ReadyPipe(place.into()), EventFlags::IN);
+        reactor.watch(read, Token(Whose::ReadyPipe, place.into()), EventFlags::IN);
         write
     }
 
-    /// The pipe of a service's [`Token::ReadyPipe`] is ready; it may be an old one's. Whether the
+    /// The pipe of a service's [`Whose::ReadyPipe`] is ready; it may be an old one's. Whether the
     /// service says that it is ready: everything before the newline is ignored, and an end without
     /// one means that it never will be.
     #[inline(never)]

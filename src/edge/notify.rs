@@ -14,7 +14,7 @@ use rustix::io::IoSlice;
 use super::address::Name;
 use super::entry::Start;
 use super::raw::Sender;
-use super::reactor::{NONE, NOTIFY, Reactor, Token};
+use super::reactor::{NONE, Reactor, Token, Whose};
 use super::{process, raw};
 use pidlet::words::Pid;
 
@@ -51,7 +51,7 @@ impl Notify {
     }
 
     /// The variable for those who shall speak to us, `NOTIFY_SOCKET=@NAME`. Opens our socket for it,
-    /// and has the reactor watch that with [`Token::Own`], if there is none yet; where there is none
+    /// and has the reactor watch that with [`Whose::Notify`], if there is none yet; where there is none
     /// to be had nothing is returned, and [`Reactor::fault`] says why.
     #[inline(never)]
     pub fn variable(&mut self, reactor: &mut Reactor) -> &CStr {
@@ -63,7 +63,7 @@ impl Notify {
             name.unix(b"");
             if fd != NONE
                 && reactor.note(raw::bind(fd, &name))
-                && reactor.watch(fd, Token::Own(NOTIFY), EventFlags::IN)
+                && reactor.watch(fd, Token(Whose::Notify, 0), EventFlags::IN)
             {
                 self.fd = fd;
                 let (place, end) = (VARIABLE.len() - 3, self.variable.len() - 1);
@@ -102,7 +102,7 @@ impl Notify {
         if self.taker == 0 {
             raw::read(self.fd, &mut [0]);
         } else {
-            reactor.watch(self.fd, Token::Own(NOTIFY), EventFlags::empty());
+            reactor.watch(self.fd, Token(Whose::Notify, 0), EventFlags::empty());
         }
         (!self.is_held_up()).then_some((received.sender, received.text))
     }
@@ -118,7 +118,7 @@ impl Notify {
         let taker = self.taker == pid;
         if taker {
             self.taker = 0;
-            reactor.watch(self.fd, Token::Own(NOTIFY), EventFlags::IN);
+            reactor.watch(self.fd, Token(Whose::Notify, 0), EventFlags::IN);
         }
         taker
     }

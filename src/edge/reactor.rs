@@ -10,7 +10,6 @@ use core::mem::take;
 
 use linux_raw_sys::general::{EPOLL_CTL_ADD, EPOLL_CTL_MOD, epoll_event};
 use rustix::event::epoll::EventFlags;
-use rustix::fd::AsRawFd;
 
 use super::raw::{self, NO_SIGNAL, Pending};
 use pidlet::words::errno::Errno;
@@ -45,47 +44,44 @@ pub struct Reactor {
 }
 
 /// What woke us: whose descriptor it is, and which of his.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
-    /// One of our own: [`SIGNALS`] or [`NOTIFY`].
-    Own(u32),
+#[derive(Clone, Copy)]
+pub struct Token(pub Whose, pub u32);
+
+/// Whose descriptor something is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The signalfd.
+    Signals,
+    /// The socket of sd_notify(3).
+    Notify,
     /// A stream of a service, `4 * place` for standard input, and the outputs behind it.
-    Output(u32),
+    Output,
     /// Our standard output or error, which was full.
-    Sink(u32),
+    Sink,
     /// The pipe that a service says `ready = fd:N` with.
-    ReadyPipe(u32),
+    ReadyPipe,
     /// The connection with which a service is checked.
-    Check(u32),
+    Check,
 }
 
-/// The signalfd.
-const SIGNALS: u32 = 0;
-/// The socket of sd_notify(3).
-pub const NOTIFY: u32 = 1;
+const ALL: [Whose; 6] = [
+    Whose::Signals,
+    Whose::Notify,
+    Whose::Output,
+    Whose::Sink,
+    Whose::ReadyPipe,
+    Whose::Check,
+];
 
 impl Token {
     /// What the kernel keeps for us.
     fn data(self) -> u64 {
-        let (kind, number) = match self {
-            Token::Own(number) => (0, number),
-            Token::Output(number) => (1, number),
-            Token::Sink(number) => (2, number),
-            Token::ReadyPipe(number) => (3, number),
-            Token::Check(number) => (4, number),
-        };
-        kind << 32 | u64::from(number)
+        (self.0 as u64) << 32 | u64::from(self.1)
     }
 
-    fn of(data: u64) -> Token {
-        let number = data as u32;
-        match data >> 32 {
-            0 => Token::Own(number),
-            1 => Token::Output(number),
-            2 => Token::Sink(number),
-            3 => Token::ReadyPipe(number),
-            _ => Token::Check(number),
-        }
+    fn of(data: u64) -> Option<Token> {
+        let whose = *ALL.get((data >> 32) as usize)?;
+        Some(Token(whose, data as u32))
     }
 }
 
@@ -127,13 +123,8 @@ impl Reactor {
     /// From now on [`Reactor::woken`] tells when this descriptor is ready for what the flags say, or
     /// nothing more if there are none. False where the kernel gives us no epoll, or no room in it; a
     /// file on disk is always ready and cannot be watched.
-    #[inline(always)]
-    pub fn watch(&mut self, fd: impl AsRawFd, token: Token, flags: EventFlags) -> bool {
-        self.add(fd.as_raw_fd(), token, flags)
-    }
-
     #[inline(never)]
-    fn add(&mut self, fd: c_int, token: Token, flags: EventFlags) -> bool {
+    pub fn watch(&mut self, fd: c_int, token: Token, flags: EventFlags) -> bool {
         // A change takes nothing of the kernel, so that it cannot fail.
         self.begin()
             && (self.control(EPOLL_CTL_ADD, fd, token, flags)
@@ -150,7 +141,12 @@ impl Reactor {
             }
             self.epoll = self.own(raw::epoll_create());
             if self.epoll == NONE
-                || !self.control(EPOLL_CTL_ADD, signals, Token::Own(SIGNALS), EventFlags::IN)
+                || !self.control(
+                    EPOLL_CTL_ADD,
+                    signals,
+                    Token(Whose::Signals, 0),
+                    EventFlags::IN,
+                )
             {
                 raw::close(signals as usize);
                 raw::close(core::mem::replace(&mut self.epoll, NONE) as usize);
@@ -169,7 +165,7 @@ impl Reactor {
     pub fn woken(&mut self) -> Option<Token> {
         self.ready = self.ready.checked_sub(1)?;
         let event = self.events.get(self.ready)?;
-        Some(Token::of(event.data))
+        Token::of(event.data)
     }
 
     /// Whether whoever stopped, traced or froze us has interrupted the last wait, so that nobody knows yet
@@ -183,7 +179,7 @@ impl Reactor {
         self.ready = raw::epoll_wait(self.epoll, &mut self.events, timeout_ms);
         let mut signals = false;
         for event in self.events.iter().take(self.ready) {
-            signals |= event.data == u64::from(SIGNALS);
+            signals |= event.data == Token(Whose::Signals, 0).data();
         }
         self.busy = self.ready > usize::from(signals);
         // Where more is ready than was asked for, a signal would wait behind all of it.

@@ -17,7 +17,7 @@ use crate::edge::notify::{NOBODY_YET, Notify};
 use crate::edge::output::Outputs;
 use crate::edge::process::{self, Own};
 use crate::edge::raw::{self, Pending};
-use crate::edge::reactor::{NOTIFY, Reactor, Token, now};
+use crate::edge::reactor::{Reactor, Token, Whose, now};
 use crate::edge::spawn::Spawner;
 use crate::edge::terminal::{self, Terminal};
 use crate::edge::{arena, settle};
@@ -223,12 +223,12 @@ impl<'p> Init<'p> {
     /// A descriptor that we watch is ready.
     fn woken(&mut self, token: Token) {
         match token {
-            Token::Own(NOTIFY) => _ = self.hear(),
-            Token::Check(number) => {
+            Token(Whose::Notify, _) => _ = self.hear(),
+            Token(Whose::Check, number) => {
                 let place = number as Place;
                 self.checks.woken(place, self.probe(place));
             }
-            Token::ReadyPipe(number) => {
+            Token(Whose::ReadyPipe, number) => {
                 let place = number as Place;
                 if self.checks.heard(place) {
                     self.step(Event::Noticed(place, Notice::Ready));

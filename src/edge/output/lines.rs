@@ -7,7 +7,7 @@ use rustix::event::epoll::EventFlags;
 use super::{INPUT_BYTES, MORE_BYTES, OUTPUT_BYTES, Outputs, ROOM_BYTES, STREAMS, Stream};
 use super::{number_of, room_of, service_of, source, watch};
 use crate::edge::raw::borrow;
-use crate::edge::reactor::{Reactor, Token, now};
+use crate::edge::reactor::{Reactor, Token, Whose, now};
 use pidlet::output::put_lines;
 use pidlet::plan::Place;
 use pidlet::words::signal::SignalSet;
@@ -25,8 +25,8 @@ impl Outputs<'_> {
     #[inline(never)]
     pub fn woken(&mut self, token: Token, reactor: &mut Reactor) {
         match token {
-            Token::Output(number) => self.drain(number as usize, reactor),
-            Token::Sink(place) => self.resume(place, reactor),
+            Token(Whose::Output, number) => self.drain(number as usize, reactor),
+            Token(Whose::Sink, place) => self.resume(place, reactor),
             _ => (),
         }
     }
@@ -50,7 +50,7 @@ impl Outputs<'_> {
             reactor.wait(until, SignalSet::ALL);
             while let Some(token) = reactor.woken() {
                 self.woken(token, reactor);
-                if let Token::Sink(_) = token {
+                if let Token(Whose::Sink, _) = token {
                     until = until.max(now().after(LAST_OUTPUT).min(limit));
                 }
             }
@@ -123,7 +123,7 @@ impl Outputs<'_> {
                 }
                 sink.from = sink.room + usize::from(!sink.torn);
                 sink.to = sink.room + size;
-                let token = Token::Sink(stream.sink);
+                let token = Token(Whose::Sink, stream.sink);
                 sink.send(self.bytes, token, reactor, &mut self.due);
             }
             stream.kept = len.wrapping_sub(done);
@@ -156,7 +156,12 @@ impl Outputs<'_> {
         let Some(sink) = self.sinks.get_mut(place as usize) else {
             return;
         };
-        sink.send(self.bytes, Token::Sink(place), reactor, &mut self.due);
+        sink.send(
+            self.bytes,
+            Token(Whose::Sink, place),
+            reactor,
+            &mut self.due,
+        );
         while let Some(number) = self.first_waiting(place) {
             watch(&self.streams[number], number, EventFlags::IN, reactor);
             self.drain(number, reactor);

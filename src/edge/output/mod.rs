@@ -29,8 +29,8 @@ use core::ffi::c_int;
 use linux_raw_sys::general::CLOCK_REALTIME;
 use rustix::event::epoll::EventFlags;
 
-use super::raw::{self, borrow};
-use super::reactor::{Reactor, Token};
+use super::raw;
+use super::reactor::{Reactor, Token, Whose};
 use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source};
 use pidlet::plan::{Key, Place, Plan};
 use sink::Sink;
@@ -157,5 +157,5 @@ fn source<'s, 'p>(plan: &'s Plan<'p>, service: Place, error: bool, form: Form) -
 /// Watches a stream: for bytes to read, or for nothing.
 #[inline(never)]
 fn watch(stream: &Stream, number: usize, flags: EventFlags, reactor: &mut Reactor) {
-    reactor.watch(borrow(stream.ends[0]), Token::Output(number as u32), flags);
+    reactor.watch(stream.ends[0], Token(Whose::Output, number as u32), flags);
 }

@@ -192,7 +192,7 @@ impl<'p> Sink<'p> {
             }
             if errno == Errno::AGAIN && self.fd != CLOSED {
                 let flags = EventFlags::OUT | EventFlags::ONESHOT;
-                self.stalled = reactor.watch(borrow(self.fd), token, flags);
+                self.stalled = reactor.watch(self.fd, token, flags);
             }
             if self.stalled {
                 return;
