@@ -262,11 +262,16 @@ pub fn read(fd: c_int, buffer: &mut [u8]) -> isize {
     unsafe { syscall(sys::__NR_read, [fd as usize, place, size]) }
 }
 
-/// write(2), of a text that is so short that it is written whole or not at all.
-pub fn write(fd: c_int, text: &[u8]) -> Result<(), Errno> {
+/// write(2): how many bytes were written, or an error's number negated.
+pub fn write(fd: c_int, text: &[u8]) -> isize {
     let (place, size) = (text.as_ptr() as usize, text.len());
     // SAFETY: the kernel only reads.
-    done(unsafe { syscall(sys::__NR_write, [fd as usize, place, size]) })
+    unsafe { syscall(sys::__NR_write, [fd as usize, place, size]) }
+}
+
+/// write(2), of a text that is so short that it is written whole or not at all.
+pub fn write_all(fd: c_int, text: &[u8]) -> Result<(), Errno> {
+    done(write(fd, text))
 }
 
 /// What keeps a file from being there: nothing if it is.

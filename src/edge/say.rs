@@ -5,7 +5,6 @@
 use core::ffi::{CStr, c_int};
 
 use linux_raw_sys::general::{O_CREAT, O_TRUNC, O_WRONLY, POLLOUT};
-use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::{IoSlice, ReadWriteFlags, pwritev2};
 
 use super::raw;
@@ -33,11 +32,11 @@ pub fn answer(stream: Stream, text: &[u8]) {
     }
 }
 
-fn fd(stream: Stream) -> BorrowedFd<'static> {
-    raw::borrow(match stream {
+fn fd(stream: Stream) -> c_int {
+    match stream {
         Stream::Out => 1,
         Stream::Err => 2,
-    })
+    }
 }
 
 /// How much is written at once where the kernel only knows whether a stream takes anything: what a
@@ -56,7 +55,7 @@ pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> Errno {
     let mut rest = text;
     loop {
         if patience_ms > 0 {
-            let _ = raw::poll(fd.as_raw_fd(), POLLOUT, patience_ms);
+            let _ = raw::poll(fd, POLLOUT, patience_ms);
         }
         let (written, errno) = offer(fd, rest, Some(path));
         match rest.get(written..) {
@@ -70,25 +69,27 @@ pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> Errno {
 /// Writes what a stream takes just now, without waiting: how much that was, and [`Errno::AGAIN`] or
 /// what else went wrong if it is nothing. A terminal is given all if it can be opened by this path.
 #[inline(never)]
-pub fn offer(fd: BorrowedFd, text: &[u8], path: Option<&CStr>) -> (usize, Errno) {
+pub fn offer(fd: c_int, text: &[u8], path: Option<&CStr>) -> (usize, Errno) {
     // Setting O_NONBLOCK would set it for everybody who shares the pipe. A write that does not
     // wait needs a kernel that knows it for this kind of file.
-    match pwritev2(fd, &[IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT) {
+    match pwritev2(
+        raw::borrow(fd),
+        &[IoSlice::new(text)],
+        u64::MAX,
+        ReadWriteFlags::NOWAIT,
+    ) {
         Ok(written) => (written, Errno(0)),
         // What polls as writable has a little room. A file always has, and has only to wait for its file
         // system: XFS and Btrfs say AGAIN to that.
-        Err(error)
-            if raw::poll(fd.as_raw_fd(), POLLOUT, 0)
-                .unwrap_or(error != rustix::io::Errno::AGAIN) =>
-        {
+        Err(error) if raw::poll(fd, POLLOUT, 0).unwrap_or(error != rustix::io::Errno::AGAIN) => {
             let mut most = PIPE_BYTES;
             // Only now, since no kernel knows that kind of write for terminals.
-            if raw::is_terminal(fd.as_raw_fd()) {
+            if raw::is_terminal(fd) {
                 // Opened anew it does not wait, whatever it does for those who share it: a line stays
                 // whole.
                 let anew = path.map_or(-1, |path| raw::open(path, O_WRONLY));
                 if anew >= 0 {
-                    let (_, errno) = write_to(raw::borrow(anew), text);
+                    let (_, errno) = write_to(anew, text);
                     raw::close(anew as usize);
                     return (text.len(), errno);
                 }
@@ -113,18 +114,18 @@ pub fn offer(fd: BorrowedFd, text: &[u8], path: Option<&CStr>) -> (usize, Errno)
 /// write(2), without the signal that comes with a broken pipe or a file that may not grow any more
 /// (RLIMIT_FSIZE): nobody has sent it, and the services must not be told of it.
 #[inline(never)]
-pub fn write_to(fd: BorrowedFd, text: &[u8]) -> (usize, Errno) {
-    match rustix::io::write(fd, text) {
-        Ok(written) => (written, Errno(0)),
-        Err(error) => {
-            match error {
-                rustix::io::Errno::PIPE => raw::forget(Signal::PIPE),
-                rustix::io::Errno::FBIG => raw::forget(Signal::XFSZ),
-                _ => (),
-            }
-            (0, Errno(error.raw_os_error() as u16))
-        }
+pub fn write_to(fd: c_int, text: &[u8]) -> (usize, Errno) {
+    let written = raw::write(fd, text);
+    if written >= 0 {
+        return (written as usize, Errno(0));
     }
+    let errno = raw::errno(written);
+    match errno {
+        Errno::PIPE => raw::forget(Signal::PIPE),
+        Errno::FBIG => raw::forget(Signal::XFSZ),
+        _ => (),
+    }
+    (0, errno)
 }
 
 /// Opens the termination log for the reason of our end: the one that was set, or Kubernetes' if it is

@@ -117,7 +117,7 @@ impl Init<'_> {
             }
             voice::describe(message, &self.supervisor, self.own.pid, &mut line);
             let written =
-                say::termination_log(self.plan).and_then(|file| raw::write(file, line.end()));
+                say::termination_log(self.plan).and_then(|file| raw::write_all(file, line.end()));
             if let (Err(errno), Some(path)) = (written, self.plan.termination_log) {
                 line.clear();
                 line.put_cannot_write(path.to_bytes(), errno);

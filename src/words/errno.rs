@@ -86,6 +86,8 @@ impl Errno {
     pub const AGAIN: Errno = Errno(11);
     /// File exists.
     pub const EXIST: Errno = Errno(17);
+    /// Broken pipe.
+    pub const PIPE: Errno = Errno(32);
     /// Permission denied.
     pub const ACCES: Errno = Errno(13);
     /// Invalid argument.

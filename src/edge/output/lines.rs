@@ -6,7 +6,7 @@ use rustix::event::epoll::EventFlags;
 
 use super::{INPUT_BYTES, MORE_BYTES, OUTPUT_BYTES, Outputs, ROOM_BYTES, STREAMS, Stream};
 use super::{number_of, room_of, service_of, source, watch};
-use crate::edge::raw::borrow;
+use crate::edge::raw;
 use crate::edge::reactor::{Reactor, Token, Whose, now};
 use pidlet::output::put_lines;
 use pidlet::plan::Place;
@@ -199,7 +199,7 @@ impl Stream {
         };
         let place = bytes.get_mut(self.kept..most - 1).unwrap_or(&mut []);
         let full = place.is_empty();
-        let read = rustix::io::read(borrow(self.ends[0]), place).unwrap_or(0);
+        let read = raw::read(self.ends[0], place).max(0) as usize;
         let len = self.kept.wrapping_add(read);
         if read > 0 || !self.closing || full {
             return len;

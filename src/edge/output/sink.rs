@@ -176,12 +176,11 @@ impl<'p> Sink<'p> {
         while let Some(text @ [_, ..]) = bytes.get(self.from..self.to) {
             let (mut written, mut errno) = (0, self.errno);
             if self.fd != CLOSED {
-                let fd = borrow(self.fd);
                 // What we have opened never waits, nor does a file.
                 (written, errno) = if self.path.is_some() || self.regular {
-                    say::write_to(fd, text)
+                    say::write_to(self.fd, text)
                 } else {
-                    say::offer(fd, text, None)
+                    say::offer(self.fd, text, None)
                 };
             }
             if written > 0 {

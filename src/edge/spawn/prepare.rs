@@ -70,7 +70,7 @@ fn one(spec: Spec, key: Key, said: &Said) -> Result<(), Errno> {
         Key::OomScoreAdj => {
             // Closed on exec.
             match raw::open(c"/proc/self/oom_score_adj", O_WRONLY) {
-                file @ 0.. => raw::write(file, word.to_bytes()),
+                file @ 0.. => raw::write_all(file, word.to_bytes()),
                 error => Err(raw::errno(error as isize)),
             }
         }
