@@ -90,11 +90,7 @@ impl Attempt<'_> {
     /// Executes a file, or only looks whether it is there.
     fn make(&mut self, path: &CStr, execute: bool) -> Errno {
         if !execute {
-            return if raw::find(path) == Errno(0) {
-                FOUND
-            } else {
-                Errno::NOENT
-            };
+            return raw::find(path);
         }
         // The kernel reads what is changed here, so that all of it goes through one pointer.
         let whole = self.argv.as_mut_ptr();
