@@ -27,9 +27,6 @@ const CLOSED: c_int = 0;
 /// How long a path is believed to lead to the file that is open, or to none.
 const BELIEVED: Span = Span::seconds(1);
 
-/// How many old files are kept at the most: that many are renamed in one go.
-const KEPT_MAX: u32 = 999;
-
 /// A place that lines go to, and what waits for it. All zeroes are one that leads nowhere yet.
 #[derive(Clone, Copy)]
 pub struct Sink<'p> {
@@ -146,7 +143,7 @@ impl<'p> Sink<'p> {
             let _ = rustix::fs::ftruncate(borrow(self.fd), 0);
         } else {
             let (mut from, mut to) = (Line::new(), Line::new());
-            let mut number = self.keep.min(KEPT_MAX);
+            let mut number = self.keep;
             while number > 0 {
                 let to = old(&mut to, path, number);
                 number -= 1;
