@@ -160,17 +160,8 @@ pub fn lead_session() -> Result<(), Errno> {
     done(unsafe { syscall(sys::__NR_setsid, []) })
 }
 
-/// Our process group. Unlike rustix's, it can say 0: outside of our PID namespace.
-pub fn own_group() -> Pid {
-    group_of(0)
-}
-
-/// Our session; 0 if its leader is outside of our PID namespace.
-pub fn own_session() -> Pid {
-    session_of(0)
-}
-
-/// getpgid(2), of ourselves for 0. An error is no process's number.
+/// getpgid(2), of ourselves for 0. A group outside of our PID namespace is 0, and an error is no process's
+/// number.
 pub fn group_of(pid: Pid) -> Pid {
     // SAFETY: no pointers.
     unsafe { syscall(sys::__NR_getpgid, [pid as usize]) as Pid }

@@ -34,7 +34,7 @@ impl Terminal {
         let mut own_group = 0;
         if fd != NONE {
             match raw::foreground(fd) {
-                Some(_) => own_group = raw::own_group(),
+                Some(_) => own_group = raw::group_of(0),
                 None => fd = NONE,
             }
         }
@@ -120,7 +120,7 @@ pub fn on_stdin() -> bool {
 /// returned are the signals that come once because of that: the kernel hangs up and continues the
 /// foreground group of a session leader who lets go of the terminal (tty_ioctl(4)).
 pub fn detach(own: Pid) -> SignalSet {
-    let leader = raw::own_session() == own;
+    let leader = raw::session_of(0) == own;
     if raw::give_up_terminal(STDIN) && leader {
         SignalSet::NONE.with(Signal::HUP).with(Signal::CONT)
     } else {
@@ -130,7 +130,7 @@ pub fn detach(own: Pid) -> SignalSet {
 
 /// Whether we lead our process group: then it is our own job, and nobody else's.
 pub fn leads_group(own: Pid) -> bool {
-    raw::own_group() == own
+    raw::group_of(0) == own
 }
 
 /// Stops us, or with 0 our whole group, as the terminal would have done: whoever waits for us must see

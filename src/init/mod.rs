@@ -76,7 +76,7 @@ impl<'p> Init<'p> {
         let on_terminal = terminal.is_there() || several && terminal::on_stdin();
         let surroundings = Surroundings {
             init: own.init(),
-            alone: own.init() || on_terminal && raw::own_session() == own.pid,
+            alone: own.init() || on_terminal && raw::session_of(0) == own.pid,
             ignore_once,
         };
         // Where a key stops us together with our services they are in our session, as jobs are in their
