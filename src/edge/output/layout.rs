@@ -93,8 +93,7 @@ impl<'p> Outputs<'p> {
             sink.room = size;
             size += SINK_BYTES;
         }
-        // SAFETY: all zeroes are valid bytes.
-        self.bytes = unsafe { arena::zeroes(size) };
+        self.bytes = arena::bytes(size);
     }
 
     /// There is something to note.
