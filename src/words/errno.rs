@@ -80,8 +80,6 @@ impl Errno {
     pub const INTR: Errno = Errno(4);
     /// Exec format error.
     pub const NOEXEC: Errno = Errno(8);
-    /// No child processes.
-    pub const CHILD: Errno = Errno(10);
     /// Resource temporarily unavailable.
     pub const AGAIN: Errno = Errno(11);
     /// File exists.
@@ -92,8 +90,6 @@ impl Errno {
     pub const ACCES: Errno = Errno(13);
     /// Invalid argument.
     pub const INVAL: Errno = Errno(22);
-    /// File name too long.
-    pub const NAMETOOLONG: Errno = Errno(36);
     /// Function not implemented.
     pub const NOSYS: Errno = Errno(38);
     /// Too many levels of symbolic links.
