@@ -488,11 +488,6 @@ os._exit(0)
     }
 }
 
-/// Whether processes may be given numbers that have been used before, which the kernel lets only root.
-fn has_numbers_to_choose() -> bool {
-    is_root() && std::fs::exists("/proc/sys/kernel/ns_last_pid").unwrap_or(false)
-}
-
 /// A process that has a certain number.
 const NUMBERED: &str = "
 def numbered(number, code):

@@ -129,6 +129,31 @@ fn what_the_last_run_left_behind_is_gone_before_the_next_one() {
 }
 
 #[test]
+fn who_has_the_number_of_a_service_that_is_gone_is_told_to_stop() {
+    if !has_numbers_to_choose() {
+        skip!("only root may choose the number of a process");
+    }
+    // What the first one left behind in its group was told when it ended. All numbers have been given away
+    // since then, and somebody else leads a group of that number. Others may fork in the same moment.
+    let text = "[pidlet]\ngrace = 20s\n[first]\ntype = oneshot\nrestart = on-failure\n\
+        run = sh -c 'echo $$ >DIR/number'\n[a]\nafter = first\n\
+        run = sh -c 'read number <DIR/number; until [ \"$!\" = $number ]; do \
+        echo $((number - 1)) >/proc/sys/kernel/ns_last_pid; \
+        [ -z \"$!\" ] || kill -9 $!; setsid PROBE --to DIR/said signals --exit-on 15=0 & done; \
+        until [ -s DIR/said ]; do sleep 0.01; done'";
+    for mode in Mode::BOTH {
+        let plan = Plan::new(text);
+        let ended = plan.run(mode).output();
+        assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+        let said = lines_of(plan.directory.join("said"));
+        assert!(
+            said.iter().any(|line| line.starts_with("got 15 ")),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn why_a_service_starts_again_is_said_at_once_and_once() {
     for (keys, code, why) in [
         ("run = sh -c 'exit 4'", 4, "exited with code 4 after "),

@@ -61,7 +61,7 @@ impl Farewell<'_, '_> {
         let fd = raw::pidfd_open(pid);
         // As PID 1 we are everybody's, as kill(-1) has it.
         if self.own == 1 || self.is_ours(pid, known) {
-            let told = self.asks() && self.supervisor.was_told(raw::group_of(pid));
+            let told = self.asks() && self.was_told(raw::group_of(pid));
             // Gone meanwhile, or not ours to signal any more: a program that changed its user.
             self.by(told, |signal| {
                 let sent = raw::pidfd_send_signal(fd, signal);
@@ -108,6 +108,12 @@ impl Farewell<'_, '_> {
         if self.asks() {
             kill(Signal::CONT);
         }
+    }
+
+    /// Whether this process group has had the signal. The services are gone, and nobody gets a number while
+    /// somebody is in the group of that number: one that has its leader is another one by now.
+    fn was_told(&self, group: Pid) -> bool {
+        self.supervisor.was_told(group) && raw::group_of(group) != group
     }
 
     fn asks(&self) -> bool {

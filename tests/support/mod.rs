@@ -79,6 +79,11 @@ pub fn is_root() -> bool {
     unsafe { libc::getuid() == 0 }
 }
 
+/// Whether processes may be given numbers that have been used before, which the kernel lets only root.
+pub fn has_numbers_to_choose() -> bool {
+    is_root() && std::fs::exists("/proc/sys/kernel/ns_last_pid").unwrap_or(false)
+}
+
 /// The helper that the tests run as payload; `probe.rs` says what it can do. The variable `PIDLET_PROBE`
 /// names another one.
 pub fn probe() -> &'static str {

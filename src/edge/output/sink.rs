@@ -208,7 +208,7 @@ impl<'p> Sink<'p> {
     #[inline(never)]
     pub fn drop_lines(&mut self, text: &[u8], errno: Errno) {
         for byte in text {
-            self.dropped += u64::from(*byte == b'\n');
+            self.dropped = self.dropped.wrapping_add(u64::from(*byte == b'\n'));
         }
         self.errno = errno;
     }
