@@ -1022,3 +1022,23 @@ fn both_outputs_in_one_pipe_or_file_do_not_tear_each_other() {
     assert_eq!(init.wait_exit(), Exit::Code(0));
     whole(&std::fs::read_to_string(temp.join("out")).unwrap());
 }
+
+#[test]
+fn a_plan_that_takes_more_memory_than_there_are_addresses_is_refused() {
+    let temp = Temp::new();
+    // For what they write they take 4 GiB together.
+    for last in [383, 384] {
+        let mut text = String::from("[pidlet]\nlog = prefix\n");
+        for number in 1..=17 {
+            let instances = if number < 17 { 1000 } else { last };
+            text += &format!("[s{number}]\nrun = true\ninstances = {instances}\n");
+        }
+        let plan = temp.write("plan", text, 0o644);
+        for mode in Mode::BOTH {
+            let run = Run::pidlet().mode(mode).args(["-c", &plan]);
+            let ended = run.limit(libc::RLIMIT_AS, 1 << 30, 1 << 30).output();
+            assert_eq!(ended.exit, Exit::Code(125), "{ended}");
+            assert_eq!(ended.stderr, "pidlet: cannot allocate memory\n", "{ended}");
+        }
+    }
+}

@@ -648,7 +648,9 @@ fn timespec(ms: u64) -> sys::__kernel_old_timespec {
 /// for a call that an init makes a few times an hour.
 pub fn clock_ms() -> u64 {
     let (seconds, micros) = clock(sys::CLOCK_MONOTONIC);
-    seconds * 1000 + u64::from(micros / 1000)
+    seconds
+        .wrapping_mul(1000)
+        .wrapping_add((micros / 1000).into())
 }
 
 /// A clock: seconds, and microseconds of the second. It must be one that every kernel has.

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::mem::take;
 
-use super::{Outputs, SINK_BYTES, STREAMS, Way, key, number_of, room_of, service_of};
+use super::{Outputs, ROOM_BYTES, SINK_BYTES, STREAMS, Way, key, number_of, service_of};
 use crate::edge::arena;
 use pidlet::output::Form;
 use pidlet::plan::{Key, Log, Plan, Spec, behind};
@@ -88,12 +88,13 @@ impl<'p> Outputs<'p> {
     fn reserve(&mut self) {
         let sinks = take(&mut self.sinks).get_mut(..self.count as usize);
         self.sinks = sinks.unwrap_or(&mut []);
-        let mut size = room_of(self.streams.len());
+        let mut rooms = self.streams.len() / 2 + 1;
         for sink in &mut *self.sinks {
-            sink.room = size;
-            size += SINK_BYTES;
+            sink.room = rooms.wrapping_mul(ROOM_BYTES);
+            rooms = rooms.wrapping_add(SINK_BYTES / ROOM_BYTES);
         }
-        self.bytes = arena::bytes(size);
+        // Where addresses have 32 bits that may be more than there is.
+        self.bytes = arena::bytes(rooms.saturating_mul(ROOM_BYTES));
     }
 
     /// There is something to note.

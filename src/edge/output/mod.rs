@@ -49,6 +49,7 @@ const OUTPUT_BYTES: usize = 64 * 1024;
 const SINK_BYTES: usize = 2 * OUTPUT_BYTES;
 
 const _: () = assert!(OUTPUT_BYTES > PIECE_BYTES_MAX);
+const _: () = assert!(SINK_BYTES % ROOM_BYTES == 0);
 
 /// How many streams a service has, so that their numbers are easy to take apart: the last one is never
 /// used.
