@@ -98,14 +98,14 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
 impl<'a> Reader<'_, '_, 'a> {
     #[inline(never)]
     fn all(&mut self, text: &'a [u8]) {
-        let (mut line, mut sections) = (1, 0);
+        let (mut line, mut sections) = (1_u32, 0);
         for byte in text {
             match byte {
                 0 => {
                     self.at.line = line;
                     return self.fault(Fault::Nul);
                 }
-                b'\n' => line += 1,
+                b'\n' => line = line.wrapping_add(1),
                 // Or a part of a value, such as an address.
                 b'[' => sections += 1,
                 _ => (),
