@@ -645,6 +645,28 @@ fn masks_and_dispositions_are_those_that_we_were_given() {
 }
 
 #[test]
+fn a_service_that_is_started_again_has_them_as_well() {
+    use libc::{SIGCHLD, SIGTERM, SIGUSR1};
+    let temp = Temp::new();
+    let script = "echo; exec \"$0\" mask";
+    let plan = format!(
+        "[a]\nrun = sh -c '{script}' {}\nrestart = always\nbackoff = 1ms\ntries = 3 in 1h\n",
+        probe()
+    );
+    let plan = temp.write("plan", plan, 0o644);
+    for mode in Mode::BOTH {
+        for ignored in [&[][..], &[SIGTERM, SIGCHLD]] {
+            let run = Run::pidlet().mode(mode).block(&[SIGUSR1]).ignore(ignored);
+            let ended = run.args(["-qq", "-c", &plan]).output();
+            let runs: Vec<_> = ended.stdout.split("\n\n").map(str::trim).collect();
+            assert_eq!(runs.len(), 3, "{ended}");
+            assert!(runs[0].contains("ignored"), "{ended}");
+            assert!(runs.iter().all(|run| *run == runs[0]), "{ended}");
+        }
+    }
+}
+
+#[test]
 fn verbosity_says_more_and_less() {
     let counts = ["-qq", "-q", "-qv", "-v", "-vv"].map(|option| {
         let ended = pidlet(&[option, "--", "sh", "-c", "exit 3"]);

@@ -136,6 +136,30 @@ fn with_one_command_stop_signals_are_just_passed_on() {
     assert_eq!(init.finish().exit, Exit::Code(143));
 }
 
+/// Kata Containers kills, in place of TERM, whom `/proc/PID/status` calls neither to block, ignore nor catch
+/// it; what is waited for counts as none of these.
+#[test]
+fn whoever_looks_sees_that_a_stop_signal_is_not_for_nothing() {
+    let temp = Temp::new();
+    for name in ["pidlet", "tini", "catatonit"] {
+        let program = temp.symlink(pidlet(), name);
+        for mode in Mode::BOTH {
+            let init = Run::new(&program).mode(mode);
+            let init = init.args(["--", "sleep", "1000"]).start();
+            init.until("it runs", || init.find("sleep").is_some());
+            let mut seen = None;
+            init.until("it waits", || {
+                seen = init.info().filter(|info| !info.blocks(SIGUSR1));
+                seen.is_some()
+            });
+            let seen = seen.expect("seen above");
+            assert!(seen.catches(SIGTERM), "{name}: {}", init.describe());
+            init.kill(SIGTERM);
+            assert_eq!(init.finish().exit, Exit::Code(143), "{name}");
+        }
+    }
+}
+
 #[test]
 fn what_ignores_its_stop_signal_is_killed_when_the_budget_runs_out() {
     for mode in Mode::BOTH {

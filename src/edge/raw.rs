@@ -98,6 +98,19 @@ pub fn set_signal_mask(mask: SignalSet) {
 /// Sets a disposition to "ignore" or to the default, and tells whether it was "ignore". Nothing
 /// else can be inherited: execve(2) turns a handler into the default, and clears all flags.
 pub fn set_ignored(signal: Signal, ignored: bool) -> bool {
+    dispose(signal, usize::from(ignored))
+}
+
+/// Has it look as if we had a handler for this signal, and tells whether it was ignored. None is ever run:
+/// where we block the signal it waits, and a child takes this back.
+pub fn seem_to_handle(signal: Signal) -> bool {
+    const NO_HANDLER: usize = 2;
+    dispose(signal, NO_HANDLER)
+}
+
+/// sigaction(2); whether the signal was ignored.
+#[inline(never)]
+fn dispose(signal: Signal, how: usize) -> bool {
     const { assert!(core::mem::offset_of!(sys::kernel_sigaction, sa_handler_kernel) == 0) };
     const SIG_IGN: usize = 1;
     let mut action = MaybeUninit::<sys::kernel_sigaction>::zeroed();
@@ -105,7 +118,7 @@ pub fn set_ignored(signal: Signal, ignored: bool) -> bool {
     // SAFETY: the handler is the first word of the kernel's structure, which is otherwise zeroes.
     // The kernel has read the new one when it writes the old one to the same place.
     unsafe {
-        handler.write(if ignored { SIG_IGN } else { 0 });
+        handler.write(how);
         let (number, place) = (usize::from(signal.number()), handler as usize);
         syscall(sys::__NR_rt_sigaction, [number, place, place, SET_BYTES]);
         handler.read() == SIG_IGN

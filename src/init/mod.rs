@@ -157,6 +157,9 @@ impl<'p> Init<'p> {
         if !self.plan.filed {
             settle::settle(self.reactor.last.max(self.terminal.fd()));
         }
+        // Kata Containers kills, instead of sending TERM, whom /proc/PID/status calls neither to block,
+        // ignore nor catch it, and no signal counts as blocked there that is waited for.
+        self.spawner.term_ignored = Some(raw::seem_to_handle(Signal::TERM));
         if self.plan.style == Style::Pidlet {
             self.memory.grown();
         }

@@ -61,6 +61,10 @@ impl Info {
         self.ignored & bit(signal) != 0
     }
 
+    pub fn catches(&self, signal: i32) -> bool {
+        self.caught & bit(signal) != 0
+    }
+
     pub fn is_zombie(&self) -> bool {
         self.state == 'Z'
     }

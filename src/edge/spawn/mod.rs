@@ -85,6 +85,8 @@ pub struct Spawner<'p> {
     start: &'p Start,
     /// SIGCHLD was ignored when we were started.
     chld_ignored: bool,
+    /// Whether TERM was, once it looks as if we had a handler for it.
+    pub term_ignored: Option<bool>,
     /// Services without the terminal are in sessions of their own.
     apart: bool,
 }
@@ -126,6 +128,7 @@ impl<'p> Spawner<'p> {
             files: [0; 2],
             sockets: 0,
             chld_ignored: own.chld_ignored,
+            term_ignored: None,
             apart,
         };
         let listens = start.number(b"LISTEN_PID") == own.pid.into();
@@ -361,8 +364,13 @@ impl<'p> Spawner<'p> {
                     raw::set_ignored(signal, false);
                 }
             }
-        } else if self.chld_ignored {
-            raw::set_ignored(Signal::CHLD, true);
+        } else {
+            if self.chld_ignored {
+                raw::set_ignored(Signal::CHLD, true);
+            }
+            if let Some(ignored) = self.term_ignored {
+                raw::set_ignored(Signal::TERM, ignored);
+            }
         }
         raw::set_signal_mask(mask);
     }
