@@ -61,7 +61,7 @@ run_tests() {
 }
 
 run_tests native i686-unknown-linux-gnu env
-for target in riscv64gc-unknown-linux-gnu arm-unknown-linux-gnueabi; do
+for target in riscv64gc-unknown-linux-gnu thumbv7neon-unknown-linux-gnueabihf arm-unknown-linux-gnueabi; do
     run_tests emulated "$target" tests/cross/emulated
 done
 grep '^[a-z]' tests/cross/left-out | sed 's/^/cross: left out: /'

@@ -64,7 +64,7 @@ fetch() {
     unpack "$rust" "rustc-web=$version" "$shared=$version" "$llvm" "rust-web-src=$version" \
         "libstd-rust-web-dev:amd64=$version" "libstd-rust-web-dev:arm64=$version"
     unpack "$libc" libc6-dev-arm64-cross libgcc-12-dev-arm64-cross
-    mapfile -t architectures < <(awk '!/^#/ { print $2 }' tests/cross/targets)
+    mapfile -t architectures < <(awk '!/^#/ && !seen[$2]++ { print $2 }' tests/cross/targets)
     local packages=("${architectures[@]/#/linux-libc-dev-}" "${architectures[@]/#/libc6-dev-}")
     unpack "$headers" "${packages[@]/%/-cross}"
     "$rust/usr/bin/rustc" --version >"$rust/version"
