@@ -7,6 +7,7 @@
 mod support;
 use support::*;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -75,13 +76,18 @@ impl Cgroup {
 
     /// pidlet in it.
     fn pidlet(&self, mode: Mode) -> Run {
+        self.program(pidlet(), mode)
+    }
+
+    /// A program in it.
+    fn program(&self, program: impl AsRef<OsStr>, mode: Mode) -> Run {
         let (path, root) = (self.path.display(), self.root.display());
         // Entered last: there may be room for one process only.
         let enter = format!(
             "mount --bind {path} {root} && echo 0 > {root}/cgroup.procs && exec \"$0\" \"$@\""
         );
         let run = Run::new("/bin/sh").mode(mode).stdin(Input::Pipe);
-        run.args(["-c", &enter]).arg(pidlet())
+        run.args(["-c", &enter]).arg(program)
     }
 
     /// How often the kernel has killed for memory in it.
@@ -170,6 +176,22 @@ fn a_kill_for_memory_is_named() {
             assert_eq!(ended.stderr.lines().count(), 1, "{ended}");
             assert_eq!(std::fs::read_to_string(&log).unwrap(), ended.stderr);
         }
+    }
+}
+
+/// Under a peer's name only the termination log has such a reason, and that in our words.
+#[test]
+fn a_kill_for_memory_is_named_under_the_peers_names_too() {
+    let temp = Temp::new();
+    for name in ["tini", "dumb-init", "catatonit"] {
+        let (cgroup, program) = (memory!(), temp.join(name));
+        let log = temp.write("log", "", 0o644);
+        std::os::unix::fs::symlink(pidlet(), &program).unwrap();
+        let run = cgroup.program(&program, Mode::Pid1);
+        let run = run.env("PIDLET_TERMINATION_LOG", &log);
+        let ended = run.args(["--", "sh", "-c", EAT]).output();
+        let stderr = std::fs::read_to_string(&log).unwrap();
+        assert_end(&Ended { stderr, ..ended }, 137, KILLED_FOR_MEMORY);
     }
 }
 

@@ -52,11 +52,6 @@ impl Init<'_> {
             && self.supervisor.service_of(pid) == NOBODY
     }
 
-    /// Whether it may have been killed for memory, which matters in our own style alone.
-    fn was_killed(&self, status: Status) -> bool {
-        status == Status::Killed(Signal::KILL) && self.plan.style == Style::Pidlet
-    }
-
     /// Reaps a zombie, after the supervisor has heard of it.
     fn bury(&mut self, pid: Pid, status: Status) {
         if !self.checks.ended(pid, status) {
@@ -65,7 +60,7 @@ impl Init<'_> {
             if status != Status::Exited(0) || !self.supervisor.is_launcher(place) {
                 self.outputs.ended(place, &mut self.reactor);
             }
-            let out_of_memory = self.was_killed(status) && self.memory.grown();
+            let out_of_memory = was_killed(status) && self.memory.grown();
             self.step(Event::Ended {
                 pid,
                 status,
@@ -111,7 +106,7 @@ impl Init<'_> {
             buried += 1 + self.hear();
             if self.notify.ended(child.pid, &mut self.reactor) || self.is_unheard(child.pid) {
                 self.reap_one(child.pid);
-                killed |= self.was_killed(status);
+                killed |= was_killed(status);
                 continue;
             }
             all_unheard = false;
@@ -152,4 +147,9 @@ impl Init<'_> {
             }
         }
     }
+}
+
+/// Whether it may have been killed for memory.
+fn was_killed(status: Status) -> bool {
+    status == Status::Killed(Signal::KILL)
 }

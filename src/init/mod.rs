@@ -160,9 +160,7 @@ impl<'p> Init<'p> {
         // Kata Containers kills, instead of sending TERM, whom /proc/PID/status calls neither to block,
         // ignore nor catch it, and no signal counts as blocked there that is waited for.
         self.spawner.term_ignored = Some(raw::seem_to_handle(Signal::TERM));
-        if self.plan.style == Style::Pidlet {
-            self.memory.grown();
-        }
+        self.memory.grown();
     }
 
     /// Waits for a signal, and takes each kind that is there once: the kernel hands out the one with the
