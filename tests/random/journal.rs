@@ -157,6 +157,11 @@ impl Journal {
         self.names.iter().position(|(_, payload)| payload == name)
     }
 
+    /// The name that a service's own process has.
+    pub fn payload(&self, place: Place) -> &str {
+        &self.names[place].1
+    }
+
     fn claim(&self, text: &str) -> Claim {
         let known = self.known_claim(text);
         known.unwrap_or_else(|| Claim::Unknown(text.to_owned()))

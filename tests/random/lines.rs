@@ -39,6 +39,7 @@ pub fn judge(plan: &Plan, journal: &Journal, stdout: &str, directory: &Path) -> 
     {
         read(Place::Reader(at), &format!("run/s{at}.in"));
     }
+    judge.join_what_launchers_cut();
     judge.every_line_is_right();
     judge.every_process_is_heard();
     judge.complaints
@@ -75,6 +76,18 @@ fn whole(text: &str) -> Option<(&str, i32, usize, usize)> {
     (words.next() == Some(&more) && words.next().is_none()).then_some((name, pid, stream, number))
 }
 
+/// The first two halves of a line of that payload.
+fn cut(lines: &[Line], name: &str) -> Option<(usize, usize)> {
+    let begin = format!("%{name} ");
+    let torn = (0..lines.len()).filter(|&at| whole(&lines[at].1).is_none());
+    let halves = torn.clone().filter(|&at| lines[at].1.starts_with(&begin));
+    let mut pairs = halves.flat_map(|half| torn.clone().map(move |rest| (half, rest)));
+    pairs.find(|&(half, rest)| {
+        let (half, rest, later) = (&lines[half], &lines[rest], half < rest);
+        later && half.0 == rest.0 && whole(&(half.1.clone() + &rest.1)).is_some()
+    })
+}
+
 impl Judge<'_> {
     fn complain(&mut self, place: Place, line: &Line, what: &str) {
         self.complaints.push(format!("{place:?}: {what}: {line:?}"));
@@ -97,6 +110,33 @@ impl Judge<'_> {
             _ => Place::Stderr,
         };
         Some((sink, place))
+    }
+
+    /// Joins the halves that are meant to be two lines: where its launcher's end is a daemon's, as in the
+    /// stop, what the daemon has written of a line by then becomes one. Once for each such end.
+    fn join_what_launchers_cut(&mut self) {
+        let processes = self.journal.processes();
+        for (_, claim) in self.journal.claims() {
+            let Claim::Ended(service, pid, ..) = claim else {
+                continue;
+            };
+            let said = pid.and_then(|pid| processes.get(&pid));
+            let name = self.journal.payload(*service);
+            let found = said.is_some_and(|said| {
+                let mut said = said.iter();
+                said.any(|&at| self.journal.what(at) == "daemon")
+            });
+            if found || !self.is_daemon(name) {
+                continue;
+            }
+            for (_, lines) in &mut self.places {
+                if let Some((half, rest)) = cut(lines, name) {
+                    let (_, rest) = lines.remove(rest);
+                    lines[half].1 += &rest;
+                    break;
+                }
+            }
+        }
     }
 
     fn every_line_is_right(&mut self) {
