@@ -125,6 +125,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Writes what the test does to the journal.
+fn tell(mut journal: &File, what: &str) {
+    let line = format!("@{} 0 test {what}\n", now_ns());
+    let written = journal.write_all(line.as_bytes());
+    written.expect("cannot write to the journal");
+}
+
 impl Life {
     fn start(plan: Plan, seed: u64) -> Life {
         let temp = Temp::new();
@@ -139,6 +146,8 @@ impl Life {
         let journal = File::options().append(true).create(true).open(&file);
         let journal = journal.expect("cannot make the journal");
         everybody("journal", 0o666);
+        // What is the first of all that is said has a time before it, too.
+        tell(&journal, "starts");
         let act = format!("{} --to {file} act", probe());
         let text = plan.text().replace("ACT", &act).replace("DIR", directory);
         std::fs::write(temp.join("plan"), &text).expect("cannot write a plan");
@@ -190,13 +199,8 @@ impl Life {
         }
     }
 
-    /// Writes what the test does to the journal.
     fn tell(&self, what: &str) {
-        let line = format!("@{} 0 test {what}\n", now_ns());
-        let mut journal = &self.journal;
-        journal
-            .write_all(line.as_bytes())
-            .expect("cannot write to the journal");
+        tell(&self.journal, what);
     }
 
     fn read_journal(&self) -> Journal {
