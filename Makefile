@@ -51,16 +51,23 @@ demo: rust  ## install what it needs, build, and run Redis, Python and nginx und
 # Most tests wait for others most of the time, so a processor has room for two.
 test test-ordinary: export RUST_TEST_THREADS ?= $(shell expr 2 '*' "$$(nproc)")
 
-# Both profiles: overflow checks and debug assertions find faults, but the release binary is what people run.
-test: rust  ## install what they need and run all tests, in both profiles
+# The files of tests that run the program. The others look at the tree.
+TESTS := $(filter-out build docs tidy,$(patsubst tests/%.rs,%,$(wildcard tests/*.rs))) peers
+
+# Both profiles: overflow checks and debug assertions find faults, but the release binary is what people run. Those who run
+# it are the same both times: to optimize each of them takes longer than it runs.
+test: rust  ## install what they need and run all tests, with the program of either profile
 	@.ci/packages 'The test suite' $(BUILD_NEEDS) $(TEST_NEEDS)
 	$(CARGO) test
-	$(CARGO) test --release
+	$(CARGO) build --release
+	$(CARGO) test --release --lib
+	PIDLET_BINARY='$(abspath $(BIN))' $(CARGO) test $(addprefix --test ,$(TESTS))
 
 # Who is no root has done it with `make test`.
 test-ordinary: rust  ## install what they need and, as root, run the tests as an ordinary user
 	@.ci/packages 'The test suite' $(BUILD_NEEDS) $(TEST_NEEDS)
-	tests/ordinary.sh
+	$(CARGO) build --release
+	PIDLET_BINARY='$(abspath $(BIN))' tests/ordinary.sh
 
 # Needs Debian's packages of a kernel and of what runs on it, which are fetched once and not installed.
 test-kernels: rust  ## run the tests on Debian's kernels for amd64 and arm64, as PID 1 of emulated machines

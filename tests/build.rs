@@ -1,7 +1,5 @@
 //! How the program is built where others build it: from a tarball, in directories with any name, without a
 //! network, beside a C library's start files; and that the same source is the same program everywhere.
-//!
-//! Each build takes seconds and is the same in both profiles of the tests: those of the release build it.
 
 mod support;
 use support::*;
@@ -72,7 +70,6 @@ fn assert_runs(program: &Path) {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "the release tests build it")]
 fn the_same_source_is_the_same_program_in_every_directory() {
     let temp = Temp::new();
     let mut programs = Vec::new();
@@ -93,7 +90,6 @@ fn the_same_source_is_the_same_program_in_every_directory() {
 
 /// A build id is what distributions find the symbols by, which they keep elsewhere.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "the release tests build it")]
 fn who_asks_for_a_build_id_gets_one() {
     let temp = Temp::new();
     let mut cargo = cargo(Path::new(env!("CARGO_MANIFEST_DIR")));
@@ -112,7 +108,6 @@ fn who_asks_for_a_build_id_gets_one() {
 /// As Rust does it by itself for musl, where the C library is static. With a target that is named the flags
 /// are not for the build script.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "the release tests build it")]
 fn start_files_of_a_c_library_are_no_obstacle() {
     let version = Command::new(env!("CARGO")).arg("-vV").output();
     let version = String::from_utf8(version.expect("cargo can be run").stdout).expect("text");

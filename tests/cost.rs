@@ -1,7 +1,7 @@
 //! What pidlet costs: system calls, wake-ups, memory, processes. Counted, not timed.
 //!
 //! System calls are counted with strace. What is promised for the release program alone is
-//! asserted there alone; a debug build runs the same and prints its numbers.
+//! asserted of that alone; a debug build does the same, and its numbers are printed.
 
 mod support;
 use support::*;
@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const RELEASE: bool = cfg!(not(debug_assertions));
 const KIB: u64 = 1024;
 const PAGE: u64 = 4096;
 
@@ -653,7 +652,7 @@ fn a_thousand_commands_need_no_further_process_and_256_bytes_each() {
         let (all, kernels) = (Memory::of(&init), kernels_stack(&init));
         let own = all.resident - kernels;
         println!("{mode:?}: {own} bytes resident for {MANY} commands, beside {kernels} of words");
-        if RELEASE {
+        if is_release() {
             let budget = 64 * KIB + 256 * MANY as u64;
             assert!(own <= budget, "{own} over {budget} bytes\n{}", all.text);
         }
@@ -704,7 +703,7 @@ fn a_thousand_services_of_a_file_need_no_further_process_and_little_memory() {
             "{mode:?}: {} bytes resident for {MANY} services",
             all.resident
         );
-        if RELEASE {
+        if is_release() {
             let budget = 64 * KIB + 256 * MANY as u64;
             assert!(
                 all.resident <= budget,
@@ -980,7 +979,7 @@ fn an_idle_init_with_one_command_is_small() {
         } = least.expect("nine runs");
         let (resident, private_dirty) = (resident / KIB, private_dirty / KIB);
         println!("{mode:?}: {resident} KiB resident, {private_dirty} KiB private and dirty");
-        if RELEASE && (resident > 36 || private_dirty > 16) {
+        if is_release() && (resident > 36 || private_dirty > 16) {
             over.push(format!("{mode:?}: {resident} and {private_dirty}{text}"));
         }
     }
@@ -1006,7 +1005,7 @@ fn a_stack_of_16_kib_is_enough() {
                 let run = Run::new("/usr/bin/setarch").args(["-R", "sh", "-c", small]);
                 let run = run.mode(mode).arg(pidlet()).args(["-v", "--log", log]);
                 let ended = run.args(words).env("FILLER", &filler).output();
-                if RELEASE && ended.exit != Exit::Code(3) {
+                if is_release() && ended.exit != Exit::Code(3) {
                     over.push(format!("{mode:?}, {log}: {ended}"));
                 }
             }

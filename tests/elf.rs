@@ -238,7 +238,7 @@ fn every_relocation_is_one_that_the_program_applies_itself() {
 fn the_release_program_is_within_the_limit() {
     let size = Elf::read().data.len();
     println!("{}: {size} bytes", pidlet().display());
-    if cfg!(not(debug_assertions)) {
+    if is_release() {
         assert!(size <= SIZE_LIMIT, "{size} bytes");
     }
 }
@@ -283,7 +283,7 @@ fn the_release_program_tells_nothing_of_the_machine_that_built_it() {
 fn release_holds_none_of(texts: &[&str]) {
     let elf = Elf::read();
     assert!(elf.holds("pidlet: "), "the search finds what is there");
-    if cfg!(debug_assertions) {
+    if !is_release() {
         return;
     }
     let found: Vec<&&str> = texts.iter().filter(|text| elf.holds(text)).collect();

@@ -14,7 +14,7 @@ fi
 
 # cargo's words are a line of JSON for each file that it makes.
 # shellcheck disable=SC2046,SC2086    # words
-made=$(cargo test --release --no-run --message-format=json $(printf -- '--test %s ' $TESTS))
+made=$(cargo test --no-run --message-format=json $(printf -- '--test %s ' $TESTS))
 mkdir -p target/tmp
 chmod 1777 target/tmp
 worst=0

@@ -20,14 +20,9 @@ fn factor() -> usize {
     factor.unwrap_or(1)
 }
 
-/// `release` times in a release build, a tenth of it in a debug build.
+/// `release` times for the release program, a tenth of it for a debug build.
 fn scaled(release: usize) -> usize {
-    factor()
-        * if cfg!(debug_assertions) {
-            release / 10
-        } else {
-            release
-        }
+    factor() * if is_release() { release } else { release / 10 }
 }
 
 /// For what takes as long as the machine takes: only a hang lasts longer.

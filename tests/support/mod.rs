@@ -73,6 +73,11 @@ pub fn pidlet() -> &'static Path {
     })
 }
 
+/// Whether the program under test is what people run: one that is named always is.
+pub fn is_release() -> bool {
+    cfg!(not(debug_assertions)) || std::env::var_os("PIDLET_BINARY").is_some()
+}
+
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
     // SAFETY: no arguments.
