@@ -956,7 +956,7 @@ fn the_only_service_has_a_stop_time_of_its_own() {
 
 #[test]
 fn whoever_ignores_its_stop_signal_does_not_take_those_before_it_along() {
-    let script = "trap 'echo db stops; exit 0' TERM; echo db; while :; do sleep 0.01; done";
+    let script = "trap 'echo db stops; exit 0' TERM; echo db; while :; do sleep 0.1; done";
     let text = format!(
         "[pidlet]\ngrace = 8s\n[db]\nrun = sh -c \"{script}\"\n\
         [web]\nrun = PROBE signals\nafter = db\n"
