@@ -52,15 +52,9 @@ fn ten_thousand_orphans_at_once_are_all_reaped() {
         init.send("\n");
         let over = || init.stdout() == "waits\nready\n";
         init.until_for("the storm is over", long(), over);
-        let dead = || {
-            init.others()
-                .iter()
-                .filter(|other| other.is_zombie())
-                .count()
-        };
-        init.until_for("all are dead", long(), || dead() == count);
+        init.until_for("all are dead", long(), || init.zombies() == count);
         init.kill(libc::SIGCONT);
-        init.until_for("all are reaped", long(), || dead() == 0);
+        init.until_for("all are reaped", long(), || init.zombies() == 0);
         assert_eq!(init.others().len(), 1, "{}", init.describe());
         init.kill(libc::SIGTERM);
         assert_eq!(
@@ -306,11 +300,7 @@ fn storm(mode: Mode, count: usize, random: &mut Random) {
     init.until_for("all real-time signals are there", long(), all);
     init.until_for("the storm is over", long(), || storm.said().len() == 2);
     init.until_for("all are reaped", long(), || init.others().len() == 2);
-    assert!(
-        !init.others().iter().any(|other| other.is_zombie()),
-        "{}",
-        init.describe()
-    );
+    assert_eq!(init.zombies(), 0, "{}", init.describe());
     assert_eq!(storm.holds(), before, "{mode:?}");
     assert!(init.kill(END));
     assert_eq!(init.wait_exit(), Exit::Code(6), "{}", init.describe());

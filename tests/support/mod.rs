@@ -36,6 +36,7 @@ mod process;
 mod pty;
 mod random;
 mod run;
+mod strace;
 mod temp;
 mod web;
 
@@ -52,6 +53,7 @@ pub use process::{Captured, Ended, Exit, Proc, Stream, Stream::Err as ErrOut, St
 pub use pty::Pty;
 pub use random::{Random, each_seed};
 pub use run::{Input, Mode, Output, ProcFs, Run, Session};
+pub use strace::{Attached, calls, is_exec_of, is_fork, strace, traced, traces};
 pub use temp::{Temp, lines_of};
 pub use web::{PRELUDE, Web, ends_for, is_not_up, is_up_and_stops};
 

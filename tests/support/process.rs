@@ -352,6 +352,15 @@ impl Proc {
         });
     }
 
+    /// Waits until it has nothing left to do: the directory is changed when everything runs, and sleeping is
+    /// what remains after that.
+    #[track_caller]
+    pub fn wait_settled(&self) {
+        self.until("it sleeps", || {
+            self.cwd() == "/" && self.info().is_some_and(|info| info.state == 'S')
+        });
+    }
+
     /// Waits until `holds`, at most `TIMEOUT`, or panics with all that is known about the program.
     #[track_caller]
     pub fn until(&self, what: &str, holds: impl FnMut() -> bool) {
@@ -427,6 +436,12 @@ impl Proc {
         let mut all = in_namespace(self.namespace());
         all.retain(|info| info.pid != self.pid && info.pid != self.keeper);
         all
+    }
+
+    /// How many are dead inside and not reaped.
+    pub fn zombies(&self) -> usize {
+        let others = self.others();
+        others.iter().filter(|other| other.is_zombie()).count()
     }
 
     /// Its own children.

@@ -1,0 +1,117 @@
+//! What pidlet calls, as strace sees it, and pidlet made slow at some calls by strace.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::{Proc, Run, Temp};
+
+/// Where strace is, if it is there and may trace.
+pub fn strace() -> Option<PathBuf> {
+    let directories = ["/usr/bin", "/usr/local/bin", "/bin"].map(Path::new);
+    let path = directories
+        .iter()
+        .map(|dir| dir.join("strace"))
+        .find(|path| path.exists())?;
+    let mut command = Command::new(&path);
+    let status = command
+        .args(["-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success()).then_some(path)
+}
+
+/// Where strace is; leaves the test where it is not.
+#[macro_export]
+macro_rules! strace_or_skip {
+    () => {
+        match $crate::support::strace() {
+            Some(path) => path,
+            None => $crate::skip!("strace is missing or may not trace"),
+        }
+    };
+}
+
+/// The system calls that a trace of one process begins, in order: no signals, no resumptions.
+pub fn calls(trace: impl AsRef<Path>) -> Vec<String> {
+    let text = std::fs::read_to_string(&trace).unwrap_or_default();
+    let is_call = |line: &&str| {
+        let name = line.split('(').next().unwrap_or_default();
+        name.len() < line.len() && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+    };
+    text.lines().filter(is_call).map(str::to_owned).collect()
+}
+
+pub fn is_fork(call: &str) -> bool {
+    ["clone(", "clone3(", "vfork(", "fork("]
+        .iter()
+        .any(|name| call.starts_with(name))
+}
+
+pub fn is_exec_of(call: &str, program: &str) -> bool {
+    call.starts_with(&format!("execve(\"{program}\"")) && call.ends_with("= 0")
+}
+
+/// Traces in a directory, one file a process (`strace -ff`).
+pub fn traces(temp: &Temp) -> Vec<Vec<String>> {
+    let entries = std::fs::read_dir(temp.path()).expect("the directory of the traces");
+    entries
+        .map(|entry| calls(entry.expect("a trace").path()))
+        .collect()
+}
+
+/// A pidlet that strace starts, in a namespace of the harness; with `-ff` as in `traces`.
+pub fn traced(strace: &Path, temp: &Temp, options: &[&str]) -> Run {
+    Run::new(strace)
+        .args(["-o", &temp.join("trace")])
+        .args(options)
+}
+
+/// strace attached to a running program.
+pub struct Attached {
+    strace: Child,
+    pub trace: String,
+}
+
+impl Attached {
+    pub fn to(init: &Proc, strace: &Path, temp: &Temp) -> Attached {
+        Attached::with(&[], init, strace, temp)
+    }
+
+    /// With further options.
+    pub fn with(options: &[&str], init: &Proc, strace: &Path, temp: &Temp) -> Attached {
+        let trace = temp.join(format!("attached-{}", init.pid()));
+        let pid = init.pid().to_string();
+        let command = &mut Command::new(strace);
+        let command = command
+            .args(["-o", &trace, "-p", &pid])
+            .args(options)
+            .stderr(Stdio::piped());
+        let mut strace = command.spawn().expect("strace can be run");
+        let errors = strace.stderr.take().expect("a pipe was asked for");
+        let mut line = String::new();
+        BufReader::new(errors)
+            .read_line(&mut line)
+            .expect("strace says something");
+        let attached = Attached { strace, trace };
+        assert!(line.contains("attached"), "{line}");
+        attached
+    }
+
+    /// Lets go of the program, and returns what it called meanwhile. The call that it was in is
+    /// among them.
+    pub fn calls(mut self) -> Vec<String> {
+        // SAFETY: a child of ours that is not reaped yet.
+        unsafe { libc::kill(self.strace.id() as i32, libc::SIGINT) };
+        self.strace.wait().expect("strace is a child of ours");
+        calls(&self.trace)
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // Fails where it has ended, which is as well.
+        let _ = self.strace.kill();
+        let _ = self.strace.wait();
+    }
+}
