@@ -60,7 +60,8 @@ run_tests() {
     [ "$passed" -gt 100 ] && [ -z "$failures" ] || failed="$failed $target"
 }
 
-run_tests native i686-unknown-linux-gnu env
+# Here most of a test is waiting.
+run_tests native i686-unknown-linux-gnu env RUST_TEST_THREADS=$((2 * $(nproc)))
 for target in riscv64gc-unknown-linux-gnu thumbv7neon-unknown-linux-gnueabihf arm-unknown-linux-gnueabi; do
     run_tests emulated "$target" tests/cross/emulated
 done
