@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # test.sh ARCHITECTURE... : boots Debian's kernel for amd64 or arm64 in an emulated machine, pidlet being the machine's
-# real PID 1, and runs the integration tests in it. Everything is cached below target/kernels.
+# real PID 1, and runs the integration tests in it: for arm64 in two of them, one for the 32 bits of the same processor.
+# As many machines run side by side as there are processors. Everything is cached below target/kernels.
 #
 # The kernel is that of the machine's own release of Debian, or of the one that the variable SUITE names (`bullseye`,
 # `trixie-backports`, `sid`); the programs beside it are the same ones. A kernel is fetched once: to have a newer one,
@@ -23,7 +24,7 @@ BOOT_SECONDS=60 TEST_SECONDS=900
 PACKAGES='busybox-static base-passwd bash coreutils dash python3 util-linux'
 
 # The files of `tests` that run in the machine. The others test the file (elf), the tree (docs, tidy), peers and servers
-# of Debian (peers, real), or need strace (cost).
+# of Debian (peers, real), or need strace (cost, turns).
 TESTS='run stop plan ready notify daemon output files tty cli cgroup calls soak'
 
 fail() { echo "kernels: $*" >&2; exit 1; }
@@ -126,11 +127,12 @@ build_amd64() {
     export CARGO_TARGET_DIR=$cache/build RUSTFLAGS=-Ctarget-feature=+crt-static
     cargo build --quiet --release --bin pidlet --target $target
     echo "pidlet $CARGO_TARGET_DIR/$target/release/pidlet"
-    export CARGO_PROFILE_DEV_STRIP=true
-    cargo build --quiet --example probe --target $target
-    echo "probe $CARGO_TARGET_DIR/$target/debug/examples/probe"
+    # As tests/cross/build.sh has them: what is not optimized at all is slow in an emulator.
+    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+    cargo build --quiet --release --example probe --target $target
+    echo "probe $CARGO_TARGET_DIR/$target/release/examples/probe"
     local said
-    said=$(cargo test --no-run "${names[@]}" --target $target 2>&1) || fail "$said"
+    said=$(cargo test --no-run --release "${names[@]}" --target $target 2>&1) || fail "$said"
     # What cargo says that it has built.
     sed -n 's|^ *Executable tests.\([a-z]*\).* (\(.*\))$|\1 \2|p' <<<"$said"
 }
@@ -159,30 +161,30 @@ left_out() {
     done < <(grep -v '^#' $here/left-out)
 }
 
-# Each pidlet that is in the machine. The second one is for the 32 bits of the same processor.
-programs() {
+# Where the file system of an architecture has the pidlet of each machine.
+directories() {
     case $1 in
-        amd64) echo /pidlet ;;
-        arm64) echo /pidlet /armv7/pidlet ;;
+        amd64) echo / ;;
+        arm64) echo / /armv7/ ;;
     esac
 }
 
-# What runs in the machine, for each pidlet: its path, the file of tests, and options, a line each. Where the filter of
-# `calls` counts 64-bit calls, 32-bit ones have other numbers.
+# What runs where the pidlet of a directory is PID 1: the file of tests, and options, a line each. For the 32 bits that is
+# only what `make cross` leaves out of its emulated 32-bit ARM, or does not run. Where the filter of `calls` counts 64-bit
+# calls, 32-bit ones have other numbers.
 runs() {
-    local program file options
-    for program in $(programs "$1"); do
-        for file in $TESTS; do
-            [ "$program $file" != '/armv7/pidlet calls' ] || continue
-            options=$(left_out "$file")
-            echo "$program $file --exact ${options//$'\n'/ }"
-        done
+    local file options
+    for file in $TESTS; do
+        [ "$1 $file" != '/armv7/ calls' ] || continue
+        options=$(left_out "$file")
+        [ "$1" != /armv7/ ] || options+=" $(awk -v file="$file" '$2 == file { print $3 }' tests/cross/left-out)"
+        echo "$file --exact ${options//$'\n'/ }"
     done
 }
 
 # Puts what we have built and written together, behind what is Debian's.
 furnish() {
-    local name path root=$cache/$1/own
+    local name path directory root=$cache/$1/own
     rm -rf "$root"
     mkdir -p "$root/etc"
     "build_$1" >"$cache/$1/built"
@@ -193,7 +195,9 @@ furnish() {
             *) install -D "$path" "$root/tests/$name" ;;
         esac
     done <"$cache/$1/built"
-    runs "$1" >"$root/etc/runs"
+    for directory in $(directories "$1"); do
+        runs "$directory" >"$root${directory}runs"
+    done
     archive "$root" | cat "$cache/$1/base.cpio" - >"$cache/$1/initrd"
 }
 
@@ -207,8 +211,9 @@ boot() {
         amd64) qemu=(qemu-system-x86_64 -cpu max -append "console=ttyS0 $*") ;;
         arm64) qemu=(qemu-system-aarch64 -machine virt -cpu 'max,pauth-impdef=on' -append "console=ttyAMA0 $*") ;;
     esac
+    # One processor each: those of one machine take a third more for the same, as they interrupt each other.
     # `timeout` ends with 124 what takes too long.
-    timeout -k 5 "$seconds" "${qemu[@]}" -accel tcg,thread=multi -smp 2 -m 1536 -nodefaults -no-user-config \
+    timeout -k 5 "$seconds" "${qemu[@]}" -accel tcg -smp 1 -m 1536 -nodefaults -no-user-config \
         -nographic -serial stdio -no-reboot -kernel "$cache/$architecture/$kernel" \
         -initrd "$cache/$architecture/initrd" </dev/null 2>&1 | tr -d '\r' >"$log"
 }
@@ -225,25 +230,34 @@ exit_code() {
 
 # pidlet started by the kernel itself with a command: no /proc, nothing in /dev but a console.
 test_command_line() {
-    local log=$cache/$1/command${SUITE:+-$SUITE}.log words='/bin/busybox sh -c "exit 42"'
-    boot "$1" $BOOT_SECONDS "$log" "$KERNEL rdinit=$2 -- $words" || show "$log" "the machine did not end"
-    [ "$(exit_code "$log")" = 42 ] || show "$log" 'PID 1 did not end with 42'
+    local name=$2 log=$cache/$1/command-$2${SUITE:+-$SUITE}.log words='/bin/busybox sh -c "exit 42"'
+    boot "$1" $BOOT_SECONDS "$log" "$KERNEL rdinit=$3pidlet -- $words" || show "$log" "$name did not end"
+    [ "$(exit_code "$log")" = 42 ] || show "$log" "PID 1 of $name did not end with 42"
     grep -q 'pidlet: busybox (pid [0-9]*) exited with code 42 after .*; container exits 42$' "$log" ||
-        show "$log" 'no reason for the end was said'
-    echo "kernels: $1: $2 as PID 1 ran a command of the kernel's command line and ended with its code"
+        show "$log" "no reason for the end of $name was said"
+    echo "kernels: $name: PID 1 ran a command of the kernel's command line and ended with its code"
 }
 
 # The plan in /etc/pidlet.conf, whose oneshots are the tests.
 test_plan() {
-    local log=$cache/$1/plan${SUITE:+-$SUITE}.log wanted
-    wanted=$(grep -c . "$cache/$1/own/etc/runs")
-    boot "$1" $TEST_SECONDS "$log" "$KERNEL rdinit=/pidlet" || show "$log" "the machine did not end within $TEST_SECONDS s"
-    grep -a '^@' "$log" | sed "s/^@/kernels: $1:/"
-    [ "$(exit_code "$log")" = 0 ] || show "$log" "PID 1 ended with $(exit_code "$log")"
+    local name=$2 log=$cache/$1/plan-$2${SUITE:+-$SUITE}.log wanted
+    wanted=$(grep -c . "$cache/$1/own$3runs")
+    boot "$1" $TEST_SECONDS "$log" "$KERNEL rdinit=$3pidlet" ||
+        show "$log" "$name did not end within $TEST_SECONDS s"
+    grep -a '^@' "$log" | sed "s/^@/kernels: $name:/"
+    [ "$(exit_code "$log")" = 0 ] || show "$log" "PID 1 of $name ended with $(exit_code "$log")"
     awk -v wanted="$wanted" '
         /^test result: ok\. [0-9]+ passed; 0 failed; 0 ignored;/ && $4 > 0 { files++; passed += $4 }
         END { print passed + 0 " passed, 0 failed"; exit files != wanted }
-    ' "$log" || show "$log" "not all of $wanted executables ran tests"
+    ' "$log" || show "$log" "not all of $wanted executables ran tests in $name"
+}
+
+# machine ARCHITECTURE NAME DIRECTORY : all that is to be seen of the pidlet in a directory.
+machine() {
+    local since=$SECONDS
+    test_command_line "$@"
+    test_plan "$@"
+    echo "kernels: $2: all passed after $((SECONDS - since)) s"
 }
 
 # Why a machine is no success, with all that it said.
@@ -261,10 +275,22 @@ for architecture; do
     [ -s "$cache/$architecture/base.cpio" ] || (cd "$cache/$architecture" && fetch_programs "$architecture")
     [ -s "$cache/$architecture/$kernel" ] || (cd "$cache/$architecture" && fetch_kernel "$architecture" "$kernel")
     (furnish "$architecture")
-    since=$SECONDS
-    for program in $(programs "$architecture"); do
-        test_command_line "$architecture" "$program"
-    done
-    test_plan "$architecture"
-    echo "kernels: $architecture: all passed after $((SECONDS - since)) s"
 done
+
+running=0 worst=0
+one_ends() {
+    wait -n || worst=1
+    running=$((running - 1))
+}
+for architecture; do
+    for directory in $(directories "$architecture"); do
+        [ $running -lt "$(nproc)" ] || one_ends
+        name=${directory//\//}
+        machine "$architecture" "${name:-$architecture}" "$directory" &
+        running=$((running + 1))
+    done
+done
+while [ $running -gt 0 ]; do
+    one_ends
+done
+exit $worst
