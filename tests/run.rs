@@ -123,6 +123,19 @@ fn every_code_passes_through() {
     });
 }
 
+/// It lets go of what it shares with us before it is dead, and may be reaped with others only then.
+#[test]
+fn a_child_that_could_not_be_started_is_no_orphan() {
+    let often = || {
+        for _ in 0..25 {
+            let run = Run::pidlet().mode(Mode::Child);
+            let ended = run.args(["-vv", "--", "/no/such/file"]).output();
+            assert!(!ended.stderr.contains("orphan"), "{ended}");
+        }
+    };
+    std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(often))));
+}
+
 #[test]
 fn a_command_that_cannot_be_started_stops_those_that_run() {
     let temp = Temp::new();

@@ -23,10 +23,10 @@ pub fn status(zombie: Child) -> Status {
     }
 }
 
-/// Frees a zombie's number.
-pub fn reap(pid: Pid) {
+/// Frees a zombie's number, and tells whether it was one.
+pub fn reap(pid: Pid) -> bool {
     // Nothing can be done about an error: somebody else's parent is not us.
-    raw::waitid(pid, sys::WEXITED);
+    raw::waitid(pid, sys::WEXITED).pid == pid
 }
 
 /// Kills what is left of the process group of a leader that has been reaped: who has not heeded its TERM

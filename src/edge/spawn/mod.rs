@@ -16,7 +16,7 @@ use super::entry::{Start, variable};
 use super::process::{self, Own};
 use super::reactor::NONE;
 use super::terminal::STDIN;
-use super::{arena, output, raw, settle};
+use super::{arena, output, raw, reap, settle};
 use exec::Attempt;
 use pidlet::plan::environment::assemble;
 use pidlet::plan::{EXEC, Group, Key, Place, Plan, StartFault, Step, Style, Terminal};
@@ -89,6 +89,8 @@ pub struct Spawner<'p> {
     pub term_ignored: Option<bool>,
     /// Services without the terminal are in sessions of their own.
     apart: bool,
+    /// A child that could not be started and is still to be reaped, or 0: it is no orphan.
+    pub stillborn: Pid,
 }
 
 /// What a child is told, and what it leaves behind if it fails.
@@ -130,6 +132,7 @@ impl<'p> Spawner<'p> {
             chld_ignored: own.chld_ignored,
             term_ignored: None,
             apart,
+            stillborn: 0,
         };
         let listens = start.number(b"LISTEN_PID") == own.pid.into();
         if plan.filed {
@@ -185,8 +188,10 @@ impl<'p> Spawner<'p> {
         let pid = pid as Pid;
         match birth.fault {
             Some(fault) => {
-                // It was never a service: nobody else hears of it.
-                super::reap::reap(pid);
+                // It was never a service: nobody else hears of it. It lets go of our memory before it is dead.
+                if !reap::reap(pid) {
+                    self.stillborn = pid;
+                }
                 Err(fault)
             }
             None => Ok(pid),
