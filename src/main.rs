@@ -32,6 +32,7 @@ fn main(start: &'static Start) -> u8 {
     let question = Question {
         args,
         getenv: &getenv,
+        twins: start.has_any(b"PIDLET_"),
         own: raw::own_pid(),
         read: &|path| files::whole(path),
         list: &files::list,

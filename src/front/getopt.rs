@@ -34,6 +34,12 @@ pub struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
+    /// No options.
+    pub const NONE: Table<'t> = Table {
+        help: b"",
+        settings: &[],
+    };
+
     /// The option at this place, counted from 0.
     pub fn entry(&self, place: usize) -> Entry<'t> {
         let mut rest = *self;

@@ -35,6 +35,8 @@ pub struct Question<'a> {
     pub args: &'a [&'a CStr],
     /// Looks a variable up in the environment.
     pub getenv: &'a dyn Fn(&[u8]) -> Option<&'a CStr>,
+    /// Whether any variable is there whose name begins with `PIDLET_`.
+    pub twins: bool,
     /// Our process id: the peers have it in their messages.
     pub own: Pid,
     /// Reads a whole file.
@@ -114,8 +116,11 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
     }
     let mut settings = Settings::new(plan, question);
     let mut room = ROOM;
-    settings.environment(pidlet::DOOR.table(&mut room));
-    let table = door.table(&mut room);
+    let mut table = Table::NONE;
+    if question.twins || question.may_have_options() {
+        settings.environment(pidlet::DOOR.table(&mut room));
+        table = door.table(&mut room);
+    }
     let name = match style {
         Style::Pidlet => b"pidlet",
         _ => question.argv0(),
@@ -230,6 +235,17 @@ impl<'a> Question<'a> {
         match self.args {
             [_, word] => word.to_bytes(),
             _ => b"",
+        }
+    }
+
+    /// Whether options may be given. Mostly just a command is, which needs no table of options.
+    fn may_have_options(&self) -> bool {
+        match self.args {
+            [_, first, ..] => match first.to_bytes() {
+                [b'-', b'-'] => false,
+                first => first.starts_with(b"-"),
+            },
+            _ => true,
         }
     }
 

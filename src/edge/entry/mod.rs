@@ -64,6 +64,21 @@ impl Start {
         strings(self.envp())
     }
 
+    /// Whether a variable's name begins so.
+    pub fn has_any(&self, begin: &[u8]) -> bool {
+        let mut place = self.envp();
+        // SAFETY: the kernel made the pointers up to a NULL, to strings that live as long as we do.
+        unsafe {
+            while !(*place).is_null() {
+                if CStr::from_ptr(*place).to_bytes().starts_with(begin) {
+                    return true;
+                }
+                place = place.add(1);
+            }
+        }
+        false
+    }
+
     /// The value of a variable as a number, or 0.
     pub fn number(&self, name: &[u8]) -> u64 {
         let value = self.getenv(name).unwrap_or(c"");

@@ -53,6 +53,7 @@ fn plan(text: &(impl AsRef<[u8]> + ?Sized)) -> (Plan<'static>, Vec<String>) {
         getenv: Box::leak(Box::new(move |name: &[u8]| {
             variable(name).map(|(_, value)| *value)
         })),
+        twins: true,
         own: 1,
         read: &|path| {
             let file = FILES.iter().find(|(known, _)| *known == path);
@@ -279,6 +280,7 @@ fn what_is_said_on_the_command_line_wins() {
             b"PIDLET_LAME_DUCK" => Some(c"1s"),
             _ => None,
         },
+        twins: true,
         own: 1,
         read: &|_| Err(Errno::NOENT),
         list: &|_, _, _| Err(Errno::NOENT),

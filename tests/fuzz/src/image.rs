@@ -117,6 +117,9 @@ impl Image {
     pub fn ask(self, args: &[&[u8]]) -> &'static Answer {
         let args: Vec<&'static CStr> = args.iter().map(|word| string(word)).collect();
         let variables = self.variables();
+        let twins = variables
+            .iter()
+            .any(|(name, _)| name.starts_with(b"PIDLET_"));
         let printed: &'static RefCell<(Vec<u8>, Vec<Vec<u8>>)> = Box::leak(Box::default());
         let question: &'static Question = Box::leak(Box::new(Question {
             args: args.leak(),
@@ -124,6 +127,7 @@ impl Image {
                 let found = variables.iter().find(|(known, _)| *known == name);
                 found.map(|(_, value)| *value)
             })),
+            twins,
             own: 1,
             read: Box::leak(Box::new(move |path: &CStr| self.read(path))),
             list: Box::leak(Box::new(
