@@ -132,7 +132,7 @@ impl Iterator for Reader {
 /// Where the phrase begins that `symbol` stands for, and its length; 0 if it stands for itself. The
 /// newline is not one, though it has a place among those that are.
 const fn phrase(symbol: u8) -> (usize, usize) {
-    if symbol == b'\n' {
+    if matches!(symbol, b'\n' | b' '..=b'~') {
         return (0, 0);
     }
     let mut place = (symbol ^ 0x80) as usize;
