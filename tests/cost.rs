@@ -414,6 +414,17 @@ fn a_thousand_services_of_a_file_need_no_further_process_and_little_memory() {
     }
 }
 
+/// Each might begin a section, of which 65 535 are the most.
+#[test]
+fn brackets_in_a_plan_cost_no_memory() {
+    let temp = Temp::new();
+    let text = format!("# {}\n[a]\nrun = true\n", "[".repeat(1 << 20));
+    let plan = temp.write("plan", text, 0o644);
+    let run = Run::pidlet().limit(libc::RLIMIT_AS, 32 << 20, 32 << 20);
+    let ended = run.args(["-c", &plan]).output();
+    assert_eq!(ended.exit, Exit::Code(0), "{ended}");
+}
+
 #[test]
 fn an_event_costs_the_same_with_ten_services_and_with_a_thousand() {
     let strace = strace_or_skip!();

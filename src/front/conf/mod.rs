@@ -17,7 +17,7 @@ use super::getopt::Table;
 use super::settings::{Setting, Settings};
 use super::values;
 use crate::plan::names::number_copies;
-use crate::plan::{Command, Key, Probe, SERVICES_MAX, Said, Service, Spec, Type};
+use crate::plan::{Command, Key, Place, Probe, SERVICES_MAX, Said, Service, Spec, Type};
 use crate::words::errno::Errno;
 use crate::words::line::Line;
 use crate::words::list::List;
@@ -98,7 +98,7 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
 impl<'a> Reader<'_, '_, 'a> {
     #[inline(never)]
     fn all(&mut self, text: &'a [u8]) {
-        let (mut line, mut sections) = (1_u32, 0);
+        let (mut line, mut sections): (u32, Place) = (1, 0);
         for byte in text {
             match byte {
                 0 => {
@@ -106,13 +106,13 @@ impl<'a> Reader<'_, '_, 'a> {
                     return self.fault(Fault::Nul);
                 }
                 b'\n' => line = line.wrapping_add(1),
-                // Or a part of a value, such as an address.
-                b'[' => sections += 1,
+                // Or a part of a value, such as an address: there may be more of them than of services.
+                b'[' => sections = sections.wrapping_add(1),
                 _ => (),
             }
         }
         // What has instances needs more, and takes it then.
-        self.services = List::with_room(Service::NONE, sections);
+        self.services = List::with_room(Service::NONE, sections.into());
         let mut lines = Lines::new(unmarked(text));
         loop {
             match lines.read(&mut self.at) {
