@@ -51,8 +51,8 @@ demo: rust  ## install what it needs, build, and run Redis, Python and nginx und
 # Most tests wait for others most of the time, so a processor has room for two.
 test test-ordinary: export RUST_TEST_THREADS ?= $(shell expr 2 '*' "$$(nproc)")
 
-# The files of tests that run the program. The others look at the tree.
-TESTS := $(filter-out build docs tidy,$(patsubst tests/%.rs,%,$(wildcard tests/*.rs))) peers
+# The files of tests that run the program. The others look at the tree, or build it themselves.
+TESTS := $(filter-out build tidy,$(patsubst tests/%.rs,%,$(wildcard tests/*.rs))) peers
 
 # Both profiles: overflow checks and debug assertions find faults, but the release binary is what people run. Those who run
 # it are the same both times: to optimize each of them takes longer than it runs.
