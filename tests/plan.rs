@@ -1022,7 +1022,7 @@ fn the_terminal_is_ours_between_two_runs() {
 
 #[test]
 fn without_a_command_it_is_the_plan_in_etc() {
-    let plan = Plan::new("[a]\nrun = echo it is\n");
+    let plan = Plan::new("[pidlet]\nuntil = all\n[a]\nrun = echo it is\n");
     let etc = plan.directory.path().to_str().unwrap();
     let script = format!("mount --bind {etc} /etc && exec \"$0\" $1");
     let user: &[&str] = if is_root() {
@@ -1038,15 +1038,17 @@ fn without_a_command_it_is_the_plan_in_etc() {
         run.args(["sh", "-c", &script, pidlet().to_str().unwrap(), argument])
             .output()
     };
-    let ended = run("");
-    assert_eq!(
-        (ended.exit, &*ended.stdout),
-        (Exit::Code(0), "it is\n"),
-        "{ended}"
-    );
+    for nothing in ["", "--"] {
+        let ended = run(nothing);
+        assert_eq!(
+            (ended.exit, &*ended.stdout),
+            (Exit::Code(0), "it is\n"),
+            "{ended}"
+        );
+    }
     let ended = run("--dry-run");
     assert_eq!(
-        ended.stdout, "[pidlet]\nuntil = any\n\n[a]\nrun = echo it is\n",
+        ended.stdout, "[pidlet]\nuntil = all\n\n[a]\nrun = echo it is\n",
         "{ended}"
     );
     // Without a file there it is a mistake.

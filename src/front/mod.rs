@@ -238,11 +238,12 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Whether options may be given. Mostly just a command is, which needs no table of options.
+    /// Whether options may be given, or a plan's file says them, as without a command. Mostly just a
+    /// command is given, which needs no table of options.
     fn may_have_options(&self) -> bool {
         match self.args {
-            [_, first, ..] => match first.to_bytes() {
-                [b'-', b'-'] => false,
+            [_, first, rest @ ..] => match first.to_bytes() {
+                [b'-', b'-'] => rest.is_empty(),
                 first => first.starts_with(b"-"),
             },
             _ => true,
