@@ -188,7 +188,8 @@ impl<'p> Spawner<'p> {
         let pid = pid as Pid;
         match birth.fault {
             Some(fault) => {
-                // It was never a service: nobody else hears of it. It lets go of our memory before it is dead.
+                // It was never a service: nobody else hears of it. It lets go of our memory before it is
+                // dead.
                 if !reap::reap(pid) {
                     self.stillborn = pid;
                 }
