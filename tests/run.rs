@@ -123,13 +123,19 @@ fn every_code_passes_through() {
     });
 }
 
-/// It lets go of what it shares with us before it is dead, and may be reaped with others only then.
+/// They let go of what they share with us before they are dead, and may be reaped with others only then.
 #[test]
-fn a_child_that_could_not_be_started_is_no_orphan() {
+fn children_that_could_not_be_started_are_no_orphans() {
+    let temp = Temp::new();
+    let mut plan = String::new();
+    for at in 0..50 {
+        plan += &format!("[s{at}]\nrun = /no/such/file\nessential = no\n");
+    }
+    let many = temp.write("many.conf", plan, 0o644);
     let often = || {
-        for _ in 0..25 {
+        for words in [["--", "/no/such/file"], ["-c", many.as_str()]].repeat(25) {
             let run = Run::pidlet().mode(Mode::Child);
-            let ended = run.args(["-vv", "--", "/no/such/file"]).output();
+            let ended = run.arg("-vv").args(words).output();
             assert!(!ended.stderr.contains("orphan"), "{ended}");
         }
     };
