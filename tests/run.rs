@@ -135,8 +135,10 @@ fn children_that_could_not_be_started_are_no_orphans() {
     let often = || {
         for words in [["--", "/no/such/file"], ["-c", many.as_str()]].repeat(25) {
             let run = Run::pidlet().mode(Mode::Child);
-            let ended = run.arg("-vv").args(words).output();
-            assert!(!ended.stderr.contains("orphan"), "{ended}");
+            let ended = run.args(["-vv", "--grace", "0"]).args(words).output();
+            for untrue in ["orphan", "left over"] {
+                assert!(!ended.stderr.contains(untrue), "{ended}");
+            }
         }
     };
     std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(often))));

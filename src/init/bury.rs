@@ -104,14 +104,7 @@ impl Init<'_> {
             // What it said before its end comes before its end, from a process that still is there. To hear
             // takes as long as to reap, and others speak as well.
             buried += 1 + self.hear();
-            let stillborn = self.spawner.stillborn == child.pid;
-            if stillborn {
-                self.spawner.stillborn = 0;
-            }
-            if self.notify.ended(child.pid, &mut self.reactor)
-                || stillborn
-                || self.is_unheard(child.pid)
-            {
+            if self.notify.ended(child.pid, &mut self.reactor) || self.is_unheard(child.pid) {
                 self.reap_one(child.pid);
                 killed |= was_killed(status);
                 continue;

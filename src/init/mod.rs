@@ -136,12 +136,8 @@ impl<'p> Init<'p> {
                 }
                 Next::Start(service) => {
                     self.start_next(service);
-                    // What has arrived meanwhile may be that nothing more is to be started. Who could not be
-                    // is dead in a moment, and only the last one of them is known.
-                    match self.spawner.stillborn {
-                        0 => PAST,
-                        _ => now().after(TRY_AGAIN),
-                    }
+                    // What has arrived meanwhile may be that nothing more is to be started.
+                    PAST
                 }
                 Next::Wait(_) if !settled => {
                     settled = true;

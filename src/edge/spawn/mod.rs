@@ -30,6 +30,8 @@ use pidlet::words::signal::{Signal, SignalSet};
 /// meanwhile. Whoever may send it signals could stop it just then, and whoever owns the program could
 /// hold a lease of it (fcntl(2)).
 const LOADING_MAX: usize = 10;
+/// How long a child that could not be started may take to be dead, in milliseconds: we sleep meanwhile.
+const DYING_MAX: u32 = 20;
 
 /// The first of the sockets that are passed on (sd_listen_fds(3)).
 pub const FIRST_SOCKET: c_int = 3;
@@ -89,8 +91,6 @@ pub struct Spawner<'p> {
     pub term_ignored: Option<bool>,
     /// Services without the terminal are in sessions of their own.
     apart: bool,
-    /// A child that could not be started and is still to be reaped, or 0: it is no orphan.
-    pub stillborn: Pid,
 }
 
 /// What a child is told, and what it leaves behind if it fails.
@@ -132,7 +132,6 @@ impl<'p> Spawner<'p> {
             chld_ignored: own.chld_ignored,
             term_ignored: None,
             apart,
-            stillborn: 0,
         };
         let listens = start.number(b"LISTEN_PID") == own.pid.into();
         if plan.filed {
@@ -188,10 +187,13 @@ impl<'p> Spawner<'p> {
         let pid = pid as Pid;
         match birth.fault {
             Some(fault) => {
-                // It was never a service: nobody else hears of it. It lets go of our memory before it is
-                // dead.
-                if !reap::reap(pid) {
-                    self.stillborn = pid;
+                // It was never a service: nobody else hears of it. It lets go of our memory a moment before
+                // it is dead; who takes longer hangs in the kernel, and is an orphan.
+                for _ in 0..DYING_MAX {
+                    if reap::reap(pid) {
+                        break;
+                    }
+                    let _ = raw::poll(NONE, 0, 1);
                 }
                 Err(fault)
             }
