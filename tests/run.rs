@@ -128,12 +128,12 @@ fn every_code_passes_through() {
 fn children_that_could_not_be_started_are_no_orphans() {
     let temp = Temp::new();
     let mut plan = String::new();
-    for at in 0..50 {
+    for at in 0..20 {
         plan += &format!("[s{at}]\nrun = /no/such/file\nessential = no\n");
     }
     let many = temp.write("many.conf", plan, 0o644);
     let often = || {
-        for words in [["--", "/no/such/file"], ["-c", many.as_str()]].repeat(25) {
+        for words in [["--", "/no/such/file"], ["-c", many.as_str()]].repeat(10) {
             let run = Run::pidlet().mode(Mode::Child);
             let ended = run.args(["-vv", "--grace", "0"]).args(words).output();
             for untrue in ["orphan", "left over"] {
