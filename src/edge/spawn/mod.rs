@@ -31,7 +31,7 @@ use pidlet::words::signal::{Signal, SignalSet};
 /// hold a lease of it (fcntl(2)).
 const LOADING_MAX: usize = 10;
 /// How long a child that could not be started may take to be dead, in milliseconds: we sleep meanwhile.
-const DYING_MAX: u32 = 20;
+const DYING_MAX: u32 = 200;
 
 /// The first of the sockets that are passed on (sd_listen_fds(3)).
 pub const FIRST_SOCKET: c_int = 3;
