@@ -184,9 +184,8 @@ fn a_kill_for_memory_is_named() {
 fn a_kill_for_memory_is_named_under_the_peers_names_too() {
     let temp = Temp::new();
     for name in ["tini", "dumb-init", "catatonit"] {
-        let (cgroup, program) = (memory!(), temp.join(name));
+        let (cgroup, program) = (memory!(), temp.symlink(pidlet(), name));
         let log = temp.write("log", "", 0o644);
-        std::os::unix::fs::symlink(pidlet(), &program).unwrap();
         let run = cgroup.program(&program, Mode::Pid1);
         let run = run.env("PIDLET_TERMINATION_LOG", &log);
         let ended = run.args(["--", "sh", "-c", EAT]).output();

@@ -3,7 +3,9 @@
 use core::ffi::CStr;
 use core::mem::take;
 
-use super::{Outputs, ROOM_BYTES, SINK_BYTES, STREAMS, Way, key, number_of, service_of};
+use super::{
+    Outputs, ROOM_BYTES, SINK_BYTES, STREAMS, Way, key, number_of, rooms_before, service_of,
+};
 use crate::edge::arena;
 use pidlet::output::Form;
 use pidlet::plan::{Key, Log, Plan, Spec, behind};
@@ -88,7 +90,7 @@ impl<'p> Outputs<'p> {
     fn reserve(&mut self) {
         let sinks = take(&mut self.sinks).get_mut(..self.count as usize);
         self.sinks = sinks.unwrap_or(&mut []);
-        let mut rooms = self.streams.len() / 2 + 1;
+        let mut rooms = rooms_before(self.streams.len());
         for sink in &mut *self.sinks {
             sink.room = rooms.wrapping_mul(ROOM_BYTES);
             rooms = rooms.wrapping_add(SINK_BYTES / ROOM_BYTES);

@@ -127,10 +127,15 @@ fn service_of(number: usize) -> Place {
     (number / STREAMS) as Place
 }
 
-/// Where a stream's bytes are kept. Only two of [`STREAMS`] have any; behind them are the rooms of
-/// the sinks.
+/// How many rooms come before a stream's own. Only two of [`STREAMS`] have any; behind them are the
+/// rooms of the sinks.
+fn rooms_before(number: usize) -> usize {
+    (number / 2).wrapping_add(1)
+}
+
+/// Where a stream's bytes are kept.
 fn room_of(number: usize) -> usize {
-    (number / 2).wrapping_add(1).wrapping_mul(ROOM_BYTES)
+    rooms_before(number).wrapping_mul(ROOM_BYTES)
 }
 
 /// What says where a stream leads.
