@@ -1,4 +1,4 @@
-//! The kernel's error numbers that an init meets, in words.
+//! The kernel's error numbers that an init meets, and their texts.
 
 use super::packed::Text;
 
@@ -6,9 +6,9 @@ use super::packed::Text;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub u16);
 
-/// The texts of strerror(3) in the order of the numbers, a line each; a number without a text is
-/// shown as a number. Behind [`LAST`] come [`BEHIND`]. One text, because a table of them would cost 16
-/// bytes of pointers and lengths and a relocation a row.
+/// The texts of strerror(3): a line for each number up to [`LAST`], then those of [`BEHIND`]; an error
+/// without a text is shown as its number. One text, because each row of a table would cost a pointer
+/// and a length, 16 bytes, and a relocation.
 const TEXTS: Text = text!(
     "\
 Operation not permitted
@@ -62,11 +62,11 @@ Stale file handle
 Disk quota exceeded"
 );
 
-/// The last number up to which each has a line, and those that come behind it.
+/// Every number up to the first of these has a line; beyond it, only those of the second have.
 const LAST: u16 = 40;
 const BEHIND: [u8; 9] = [62, 71, 80, 101, 107, 111, 113, 116, 122];
 
-/// The bit of what is no error of the kernel's: it has no text.
+/// Set in a number that is not an error of the kernel's, and so has no text.
 const FOREIGN: u16 = 1 << 12;
 
 impl Errno {
@@ -109,7 +109,7 @@ impl Errno {
     /// File too large.
     pub const FBIG: Errno = Errno(27);
 
-    /// An error that the kernel has no number for: what a program exited with, or a server answered.
+    /// An error that is not the kernel's: a program's exit code, or the status that a server answered.
     pub const fn foreign(number: u16) -> Errno {
         Errno(number | FOREIGN)
     }
@@ -119,7 +119,7 @@ impl Errno {
         self.0 & !FOREIGN
     }
 
-    /// What strerror(3) says of it, where we have the text.
+    /// The text of strerror(3), if we have it.
     pub fn text(self) -> Option<Text> {
         let place = match self.0 {
             number @ 1..=LAST => usize::from(number - 1),

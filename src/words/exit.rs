@@ -12,7 +12,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The code that a shell gives it: its own, or 128 plus the signal's number.
+    /// The code that a shell would report: its own, or 128 plus the signal's number.
     pub fn code(self) -> u8 {
         match self {
             Status::Exited(code) => code,

@@ -1,15 +1,15 @@
-//! Lines of text for people, without `core::fmt`, which would cost more than all else.
+//! Lines of text for people, without `core::fmt`, which would cost more than everything else.
 
 use super::errno::Errno;
 use super::packed::Text;
 use super::signal::Signal;
 use super::time::Span;
 
-/// The longest line that we print. What is longer is cut and marked.
+/// The longest line that we print, in bytes. A longer one is cut and marked.
 pub const LINE_BYTES_MAX: usize = 1024;
 
-/// One line in the making. It never grows past [`LINE_BYTES_MAX`], newline included. The length comes
-/// first in memory, within a byte's reach.
+/// A line being built, of at most [`LINE_BYTES_MAX`] bytes with its newline. The length comes first in
+/// memory, so that a one-byte displacement reaches it.
 #[repr(C)]
 pub struct Line {
     len: usize,
@@ -40,7 +40,7 @@ impl Line {
         self
     }
 
-    /// Somebody else's bytes: a control character would break the line, so it is shown as `\xNN`.
+    /// Bytes that are not ours: a control character could break the line, so it is shown as `\xNN`.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> &mut Line {
         for &byte in bytes {
             if byte < b' ' || byte == 0x7f {
@@ -110,7 +110,7 @@ impl Line {
         self
     }
 
-    /// A length of time as [`Span::parse`] reads it back.
+    /// A length of time in a form that [`Span::parse`] reads.
     pub fn put_setting(&mut self, span: Span) -> &mut Line {
         match span.0 % 1000 {
             0 => self.put_number(span.0 / 1000),
@@ -130,17 +130,17 @@ impl Line {
         }
     }
 
-    /// Starts again.
+    /// Empties the line.
     pub fn clear(&mut self) {
         self.len = 0;
     }
 
-    /// What there is so far.
+    /// The text so far.
     pub fn text(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
-    /// The line with its newline. A line that was too long says so at its end.
+    /// The line with its newline; `...` marks the end of one that was too long.
     pub fn end(&mut self) -> &[u8] {
         if self.len == LINE_BYTES_MAX - 1 {
             self.bytes[LINE_BYTES_MAX - 4..LINE_BYTES_MAX - 1].fill(b'.');
@@ -218,7 +218,7 @@ mod tests {
         let text = line.end();
         assert_eq!(text.len(), LINE_BYTES_MAX);
         assert!(text.ends_with(b"xx...\n"));
-        // One byte less than there is room for is not cut.
+        // A text one byte shorter than the room is not marked.
         line.clear();
         for _ in 2..LINE_BYTES_MAX {
             line.put(text!("x"));

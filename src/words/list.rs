@@ -1,21 +1,21 @@
-//! Lists with a fixed room: taken once, before anything runs, and never given back.
+//! Lists in memory that is allocated before anything runs and never freed.
 //!
-//! There is nothing to drop and nothing to grow, which is a third of what `Vec` would cost here.
+//! With nothing to drop and nothing to reallocate they cost a third of what `Vec` would.
 
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-/// `count` places with `filler` in each, for ever.
+/// Allocates `count` copies of `filler`, for ever.
 pub fn room<'a, T: Copy + 'a>(filler: T, count: usize) -> &'a mut [T] {
     let mut room = Vec::with_capacity(count);
-    // As long as this, so that nothing that lets a vector grow is in the program.
+    // With this condition the compiler leaves out the code that would let the vector grow.
     while room.len() < room.capacity() {
         room.push(filler);
     }
     room.leak()
 }
 
-/// Items in a room of fixed size.
+/// Items in such memory, the room; the first `len` places of it are used.
 #[derive(Debug)]
 pub struct List<'a, T> {
     room: &'a mut [T],
@@ -39,7 +39,7 @@ impl<'a, T: Copy> List<'a, T> {
         }
     }
 
-    /// An empty list with room for `count` items. `filler` is what stands in the unused places.
+    /// An empty list with room for `count` items. `filler` fills the unused places.
     pub fn with_room(filler: T, count: usize) -> List<'a, T> {
         List {
             room: room(filler, count),
@@ -57,11 +57,11 @@ impl<'a, T: Copy> List<'a, T> {
         true
     }
 
-    /// Adds an item; where there is no room for it, all of them move to a larger one.
+    /// Adds an item; if there is no room for it, all items move to a larger room.
     #[inline(never)]
     pub fn add(&mut self, item: T) {
         if self.len == self.room.len() {
-            // Twice the room and some more; no list is so long that the shift loses anything.
+            // At least twice the room; no list is so long that the shift overflows.
             let larger = room(item, (self.len | 4) << 1);
             if let Some(front) = larger.get_mut(..self.room.len()) {
                 front.copy_from_slice(self.room);
@@ -82,7 +82,7 @@ impl<'a, T: Copy> List<'a, T> {
         true
     }
 
-    /// Takes out what is not to be kept.
+    /// Removes the items that `keeps` is false for.
     pub fn retain(&mut self, keeps: impl Fn(T) -> bool) {
         let mut kept = 0;
         for at in 0..self.len {
@@ -93,7 +93,7 @@ impl<'a, T: Copy> List<'a, T> {
         self.len = kept;
     }
 
-    /// Takes all items out, and the room with them, for ever.
+    /// Takes all items out together with their room, and leaves the list without any.
     #[inline(never)]
     pub fn take(&mut self) -> &'a mut [T] {
         let room = core::mem::take(&mut self.room);
@@ -101,7 +101,7 @@ impl<'a, T: Copy> List<'a, T> {
         room.get_mut(..len).unwrap_or_default()
     }
 
-    /// Takes all items out.
+    /// Removes all items.
     pub fn clear(&mut self) {
         self.len = 0;
     }

@@ -1,4 +1,4 @@
-//! The words that everybody uses: time, signals, exits, errors, lines of text.
+//! What every module uses: time, signals, exits, errors, lines of text.
 
 #[macro_use]
 pub mod packed;
@@ -12,5 +12,5 @@ pub mod signal;
 pub mod text;
 pub mod time;
 
-/// A process id as the kernel counts in our PID namespace; always positive.
+/// A process id in our PID namespace; always positive.
 pub type Pid = u32;

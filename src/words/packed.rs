@@ -1,12 +1,12 @@
-//! Our own texts, packed when the program is compiled: English is a fifth of the binary else.
+//! Our own texts, packed at compile time: unpacked, English would be a fifth of the binary.
 //!
-//! A packed text is a row of symbols of one byte. A printable character and the newline stand for
+//! A packed text is a sequence of one-byte symbols. Printable characters and the newline stand for
 //! themselves; every other byte stands for the two to eight symbols that [`PHRASES`] has for it, which
-//! may be phrases again. The newline is in no phrase, so a packed text has the lines of the text itself,
-//! and one of them is found without unpacking the others.
+//! may be phrases in turn. No phrase contains the newline, so a packed text has the same lines as the
+//! text itself, and one of them is found without unpacking the others.
 //!
-//! [`text!`](crate::text) packs a literal where it stands. `make dictionary` makes the phrases anew
-//! from all texts that the source has.
+//! [`text!`](crate::text) packs a literal where it stands. `make dictionary` builds the phrases anew
+//! from all texts in the source.
 
 use super::dictionary::{COUNTS, PHRASES};
 use super::text::take;
@@ -26,8 +26,8 @@ pub struct Reader {
 /// How many symbols can be pending while a phrase is read.
 pub const PENDING_MAX: usize = size_of::<u128>();
 
-/// A text of printable ASCII and newlines as a [`Text`], packed by the compiler: a literal, or
-/// what `concat!` or `include_str!` make of some.
+/// A text of printable ASCII and newlines as a [`Text`], packed by the compiler: a literal, or what
+/// `concat!` or `include_str!` expands to.
 #[macro_export]
 macro_rules! text {
     ($text:expr) => {{
@@ -44,7 +44,7 @@ impl Text {
         Text(symbols)
     }
 
-    /// A text as it is: printable ASCII and newlines stand for themselves in a packed text, too.
+    /// A text of printable ASCII and newlines, not packed: these stand for themselves.
     pub const fn plain(text: &'static str) -> Text {
         Text(text.as_bytes())
     }
@@ -54,7 +54,7 @@ impl Text {
         self.0.is_empty()
     }
 
-    /// The line at `place`, counted from 0, without its newline; nothing where there is none.
+    /// The line at `place`, counted from 0, without its newline; empty if there is none.
     pub fn line(self, mut place: usize) -> Text {
         let mut rest = self.0;
         loop {
@@ -106,7 +106,7 @@ impl Reader {
         }
     }
 
-    /// Makes a phrase pending, if `symbol` stands for one.
+    /// Makes the phrase pending that `symbol` stands for; false if it stands for none.
     #[inline(never)]
     const fn expand(&mut self, symbol: u8) -> bool {
         let (mut at, mut len) = phrase(symbol);
@@ -129,8 +129,8 @@ impl Iterator for Reader {
     }
 }
 
-/// Where the phrase begins that `symbol` stands for, and its length; 0 if it stands for itself. The
-/// newline is not one, though it has a place among those that are.
+/// Where the phrase that `symbol` stands for begins, and its length; 0 if it stands for itself. The
+/// newline does so, though it has an unused place in the table.
 const fn phrase(symbol: u8) -> (usize, usize) {
     if matches!(symbol, b'\n' | b' '..=b'~') {
         return (0, 0);
@@ -151,13 +151,13 @@ const fn phrase(symbol: u8) -> (usize, usize) {
     (0, 0)
 }
 
-/// Packs a text of `N` bytes into as few symbols as can be: they are the first ones of the array,
-/// and their number comes with it. What they stand for is what the reader makes of them, so it
-/// comes out as it went in. For the compiler only, which refuses what is no text.
+/// Packs a text of `N` bytes into as few symbols as possible: returns an array that begins with them,
+/// and their number. What a symbol stands for is found with the reader, so a text comes out as it went
+/// in. Runs only in the compiler, which refuses anything but printable ASCII and newlines.
 pub const fn pack<const N: usize>(text: &str) -> ([u8; N], usize) {
     let text = text.as_bytes();
-    // From the end to the start: the symbol that is best at each place, the place behind what it
-    // stands for, and how many symbols it takes from there to the end.
+    // From the end to the start: the best symbol at each place, the place behind what it stands for,
+    // and the fewest symbols from this place to the end.
     let (mut best, mut behind, mut fewest) = ([0; N], [N; N], [0; N]);
     let mut at = N;
     while at > 0 {
@@ -198,8 +198,8 @@ pub const fn pack<const N: usize>(text: &str) -> ([u8; N], usize) {
     (symbols, len)
 }
 
-/// Each character leads to the last phrase that begins with it, a phrase to the one before it that
-/// begins with the same character, and the first of them back to the character.
+/// A circular list for each character: it leads to the last phrase that begins with it, a phrase to
+/// the one before it that begins with the same character, and the first of them back to the character.
 const BEFORE: &[u8; 256] = &{
     let mut before = [0; 256];
     let mut character = 0;
@@ -219,7 +219,7 @@ const BEFORE: &[u8; 256] = &{
     before
 };
 
-/// What each symbol stands for, with zeros behind it.
+/// What each symbol stands for, padded with zeros.
 const MEANINGS: &[[u8; MEANING_BYTES_MAX + 1]; 256] = &{
     let mut meanings = [[0; MEANING_BYTES_MAX + 1]; 256];
     let mut symbol = 0;
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(text.unpack(&mut room), expected.as_bytes());
     }
 
-    /// What a symbol stands for, the last of it first.
+    /// The phrase that a symbol stands for, its last symbol first.
     fn parts(symbol: u8) -> &'static [u8] {
         let (begin, len) = phrase(symbol);
         &PHRASES[begin..begin + len]
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(text!("cannot").unpack(&mut [0; 3]), b"can");
     }
 
-    /// A dictionary that fits the texts no more should be made anew: here some that are the program's own.
+    /// A dictionary that no longer fits the texts should be made anew; these are some of the program's own.
     #[test]
     fn packing_pays() {
         let texts = (1..=40).filter_map(|number| Errno(number).text());

@@ -1,14 +1,14 @@
-//! Signals and sets of them, with the names that the field uses.
+//! Signals and sets of them, with their usual names.
 //!
 //! Numbers are those of asm-generic/signal.h, which x86, arm, riscv, powerpc, s390 and loongarch
-//! share; of the architectures that Linux still has only mips, parisc, sparc and alpha differ.
+//! share; of the architectures that Linux still supports only mips, parisc, sparc and alpha differ.
 
 use core::num::NonZeroU8;
 
 use super::packed::Text;
 use super::text::{leading_integer, number, place, take};
 
-/// A signal's number, 1 to 64. Never 0, so that none at all takes no more room.
+/// A signal's number, 1 to 64. Never 0, so that an `Option` of it is no larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Signal(NonZeroU8);
 
@@ -16,8 +16,8 @@ pub struct Signal(NonZeroU8);
 const NAMES: &str = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT \
     CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS";
 
-/// The first real-time signal that programs may use. The kernel's own first is 32, but both glibc
-/// and Docker count from 34, and so does everybody who writes `RTMIN+3` (signal(7)).
+/// The first real-time signal that programs may use. The kernel's own first is 32, but glibc and
+/// Docker count from 34, and `RTMIN+3` is always meant so (signal(7)).
 const RTMIN: u8 = 34;
 const RTMAX: u8 = 64;
 
@@ -28,15 +28,15 @@ impl Signal {
     pub const INT: Signal = Signal::known(2);
     /// Quit, Ctrl-\.
     pub const QUIT: Signal = Signal::known(3);
-    /// The one that cannot be caught.
+    /// Kill, not to be caught.
     pub const KILL: Signal = Signal::known(9);
-    /// A pipe that is written to has no reader.
+    /// A pipe without a reader was written to.
     pub const PIPE: Signal = Signal::known(13);
-    /// The one that asks to end.
+    /// Terminate: the polite request to end.
     pub const TERM: Signal = Signal::known(15);
     /// A child ended or stopped.
     pub const CHLD: Signal = Signal::known(17);
-    /// Go on.
+    /// Continue.
     pub const CONT: Signal = Signal::known(18);
     /// Stop, not to be caught.
     pub const STOP: Signal = Signal::known(19);
@@ -46,7 +46,7 @@ impl Signal {
     pub const TTIN: Signal = Signal::known(21);
     /// A background process wrote to the terminal.
     pub const TTOU: Signal = Signal::known(22);
-    /// A file would exceed the limit of its size.
+    /// A file would exceed the file size limit.
     pub const XFSZ: Signal = Signal::known(25);
     /// Power is failing; LXC's way to say halt.
     pub const PWR: Signal = Signal::known(30);
@@ -129,12 +129,12 @@ impl SignalSet {
     pub const NONE: SignalSet = SignalSet(0);
     /// All 64.
     pub const ALL: SignalSet = SignalSet(!0);
-    /// How a terminal stops a process.
+    /// The signals by which a terminal stops a process.
     pub const TERMINAL_STOPS: SignalSet = SignalSet::NONE
         .with(Signal::TSTP)
         .with(Signal::TTIN)
         .with(Signal::TTOU);
-    /// What asks a container to stop (pidlet(8), Signals).
+    /// The signals that ask a container to stop (pidlet(8), Signals).
     pub const STOP: SignalSet = SignalSet::NONE
         .with(Signal::TERM)
         .with(Signal::INT)
@@ -142,7 +142,7 @@ impl SignalSet {
         .with(Signal::PWR)
         .with(Signal::HALT);
 
-    /// The set with `signal` in it too.
+    /// The set with `signal` added.
     pub const fn with(self, signal: Signal) -> SignalSet {
         SignalSet(self.0 | 1 << (signal.number() - 1))
     }

@@ -1,4 +1,4 @@
-//! Reading text: numbers, and what stands between separators.
+//! Reading text: numbers, words, and the parts between separators.
 
 use core::ffi::CStr;
 
@@ -37,7 +37,7 @@ pub fn leading_integer(text: &mut &[u8]) -> Option<i64> {
     Some(if negative { -number } else { number })
 }
 
-/// The place of `word` among `words`, which stand between single spaces; in either case.
+/// The index of `word` among `words`, which single spaces separate; upper and lower case are alike.
 pub fn place(words: Text, word: &[u8]) -> Option<usize> {
     let mut words = words.read();
     let mut place = 0;
@@ -55,7 +55,7 @@ pub fn place(words: Text, word: &[u8]) -> Option<usize> {
         };
         rest = match rest {
             [first, behind @ ..] if letter.eq_ignore_ascii_case(first) => behind,
-            // No word has a space, so nothing more of this one is the same.
+            // No letter is a space, so the rest of this word cannot match.
             _ => b" ",
         };
     }
@@ -67,8 +67,8 @@ pub fn is(text: &[u8], word: &str) -> bool {
     text == word.as_bytes()
 }
 
-/// Takes what is in front of the first `separator` off the text, and the separator; all of it if
-/// there is none.
+/// Takes what precedes the first `separator` off the text, and the separator with it; all of the text
+/// if there is none.
 pub fn take<'a>(text: &mut &'a [u8], separator: u8) -> &'a [u8] {
     let whole = *text;
     let mut len = 0;
@@ -82,7 +82,7 @@ pub fn take<'a>(text: &mut &'a [u8], separator: u8) -> &'a [u8] {
     &whole[..len]
 }
 
-/// Takes `byte` off the text if it begins with it, and tells so.
+/// Takes `byte` off the text if the text begins with it, and returns whether it did.
 #[inline(never)]
 pub fn take_if(text: &mut &[u8], byte: u8) -> bool {
     match *text {
@@ -116,13 +116,13 @@ pub fn trim(text: &[u8]) -> &[u8] {
     trim_end(trim_start(text))
 }
 
-/// The text in front of the first NUL as a string; nothing if there is no NUL.
+/// The text before the first NUL as a string; empty if there is no NUL.
 #[inline(never)]
 pub fn string(text: &[u8]) -> &CStr {
     CStr::from_bytes_until_nul(text).unwrap_or(c"")
 }
 
-/// What is in front of the first `separator`, and what is behind it; nothing if there is none.
+/// What precedes the first `separator`, and what follows it; without one, all of the text and nothing.
 pub fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let mut rest = text;
     (take(&mut rest, separator), rest)

@@ -1,4 +1,4 @@
-//! Time in milliseconds, saturating: a deadline far away is never one in the past.
+//! Time in milliseconds, saturating: a distant deadline never wraps into the past.
 
 use super::text::leading_number;
 
@@ -6,7 +6,7 @@ use super::text::leading_number;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(pub u64);
 
-/// The moment that never comes: the deadline of what has none.
+/// The moment that never comes, where there is no deadline.
 pub const NEVER: Instant = Instant(u64::MAX);
 
 /// A length of time in milliseconds.
