@@ -1,4 +1,4 @@
-//! The environment of a service: ours, without what is not for it, and what its section says.
+//! The environment of a service: ours, less what is not meant for it, plus what its section says.
 
 use core::ffi::CStr;
 
@@ -6,8 +6,8 @@ use super::{Key, Spec};
 use crate::words::list::List;
 use crate::words::text::take;
 
-/// What belongs to us or to one service alone, and is inherited by none (sd_notify(3),
-/// sd_watchdog_enabled(3), sd_listen_fds(3)).
+/// Variables that are meant for us or for one service alone, and so are not inherited (sd_notify(3),
+/// sd_watchdog_enabled(3), sd_listen_fds(3)), except the last three with `sockets = yes`.
 const NOT_INHERITED: [&CStr; 6] = [
     c"NOTIFY_SOCKET",
     c"WATCHDOG_USEC",
@@ -17,9 +17,9 @@ const NOT_INHERITED: [&CStr; 6] = [
     c"LISTEN_FDNAMES",
 ];
 
-/// Fills `list` with the environment of a service: what it has in it already is ours. There must
-/// be room for one more for each word of the section, and for `extra`, whose empty words are none.
-/// Of the same name the later one counts, and stands there; a word without `=` takes a variable away.
+/// Turns our environment, which is in `list`, into that of a service. There must be room for each
+/// variable of the section and of `extra`, whose empty words do not count. Of variables of the same
+/// name the last one stays, in its own place; a word without `=` removes a variable.
 pub fn assemble<'a>(list: &mut List<'a, &'a CStr>, spec: Spec<'a>, extra: &[&'a CStr]) {
     if spec.number(Key::ClearEnv) > 0 {
         list.clear();
@@ -27,7 +27,7 @@ pub fn assemble<'a>(list: &mut List<'a, &'a CStr>, spec: Spec<'a>, extra: &[&'a 
     let listens = spec.number(Key::Sockets) > 0;
     let private = if listens { 3 } else { NOT_INHERITED.len() };
     put_all(list, NOT_INHERITED.get(..private).unwrap_or(&[]));
-    // Who it is comes first: what the section says of itself goes before that.
+    // The account's variables come first, so that `env` in the section overrides them.
     put_all(list, spec.words(Key::Account));
     for said in spec.0 {
         if said.key == Key::Env {
@@ -41,7 +41,7 @@ fn put_all<'a>(list: &mut List<'a, &'a CStr>, words: &[&'a CStr]) {
     for word in words {
         let text = word.to_bytes();
         let name = take(&mut { text }, b'=');
-        // Most differ at once: this is asked of each for each.
+        // Compared from the start, since all pairs are compared and most differ at once.
         list.retain(|other| {
             let behind = other.to_bytes().strip_prefix(name);
             !behind.is_some_and(|behind| matches!(behind, [] | [b'=', ..]))
@@ -78,7 +78,7 @@ mod tests {
             c"LISTEN_FDS=1",
             c"LISTEN_PID=1",
             c"LISTEN_FDNAMES=x",
-            // Whoever started us may have said it twice.
+            // Our own environment may hold a variable twice.
             c"NOTIFY_SOCKET=@z",
         ] {
             list.push(word);

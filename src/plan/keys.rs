@@ -1,18 +1,17 @@
-//! The keys of a service's section (pidlet.conf(5)): one table that the reader, the suggestions and the
-//! tests go by.
+//! The keys of a service's section (pidlet.conf(5)): one table for reader, suggestions and tests.
 
 use crate::words::packed::Text;
 use crate::words::text::{place, take};
 
-/// Declares each key once: its name, and a line with its name, its kind, and what may be chosen.
+/// Declares each key once: its variant, and a line with its name, its kind, and what may be chosen.
 macro_rules! keys {
     ($($key:ident $line:literal)*) => {
-        /// What a section says.
+        /// A key of a section.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Key {
             $(#[doc = $line] $key,)*
-            /// Nothing.
+            /// No key.
             None,
         }
 
@@ -27,10 +26,10 @@ macro_rules! keys {
 // duration, `n` an integer in a range, `s` a size, `r` a resource limit, `o` an octal mode, `x` stop
 // signals, `t` tries, `k` backoff, `y` a check, `v` capabilities, `O` a standard stream, `N` names of
 // services, `e` variables; `u` user, `g` groups, `f` env-file, `F` env-dir and `R` run-parts need
-// files of the image. What follows is what may be chosen; of the kinds `D`, `y` and `O` it is how far
-// this key differs from others of its kind, in the words with which that is said.
-// A user's variables and groups have no name, since nobody can say them. Limits come last, in the order
-// of their numbers: see `Key::resource`.
+// files of the image. What may be chosen follows; for the kinds `D`, `y` and `O`, how this key differs
+// from others of its kind, as the report of a wrong value puts it.
+// A user's variables (`A`) and groups (`M`) have no name, since no file can set them. Limits come last,
+// in the order of their numbers: see `Key::resource`.
 keys! {
     Run "run w"
     RunParts "run-parts R"
@@ -91,7 +90,7 @@ keys! {
     LimitQueues "msgqueue r"
 }
 
-/// Capabilities by their numbers from 0 on (linux/capability.h).
+/// Capabilities in the order of their numbers, from 0 (linux/capability.h).
 const CAPABILITIES: Text = text!(
     "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable \
     net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio \
@@ -124,18 +123,18 @@ impl Key {
         take(&mut rest, b' ')
     }
 
-    /// The name of the key after `n` others, while there are so many.
+    /// The name of key `n`, counted from 0, if there is one.
     pub fn nth_name(n: usize) -> Option<&'static [u8]> {
         ORDER.get(n).map(|key| key.name())
     }
 
-    /// Whether keys of this kind can be said again and again in a section. So can those of files
-    /// with variables: what they say is noted as `env`.
+    /// Whether keys of this kind may be repeated in a section. So may `env-file` and `env-dir`, whose
+    /// variables are recorded as `env`.
     pub fn repeats(kind: u8) -> bool {
         matches!(kind, b'N' | b'e')
     }
 
-    /// Whether it says a command, or may: what is of the kinds `w` and `y`.
+    /// Whether its value is a command, or may be one: the kinds `w` and `y`.
     pub fn is_command(self) -> bool {
         matches!(self, Key::Run | Key::Ready | Key::Health | Key::Finish)
     }

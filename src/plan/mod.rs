@@ -1,4 +1,4 @@
-//! The plan: every service and setting of one container, checked, before anything runs.
+//! The plan: every service and setting of one container, checked before anything runs.
 //!
 //! Every front door makes one; the supervisor and the edge only ever see a plan.
 
@@ -21,24 +21,24 @@ pub use keys::{Key, capability};
 pub use probe::{Address, EXEC, Probe, behind};
 pub use spec::{Restart, Said, Spec, Type};
 
-/// A service by its place in the plan, which has room for just that many ([`SERVICES_MAX`]). Small,
-/// so that what speaks of services is.
+/// A service, as its index in the plan; it can count [`SERVICES_MAX`] of them. Small, so that everything
+/// that refers to services is small.
 pub type Place = u16;
 
 /// The place of no service.
 pub const NOBODY: Place = Place::MAX;
 
-/// The most services that one plan may hold: enough for anybody, and every table has its limit.
+/// The most services in one plan: more than anyone needs, but every table has its limit.
 pub const SERVICES_MAX: usize = 65_535;
 
-/// The most supplementary groups of one service: its process has room for no more.
+/// The most supplementary groups of one service: its new process has room for no more.
 pub const GROUPS_MAX: usize = 256;
 
-/// The stop budget where nothing else is said: inside the ten seconds of `docker stop`.
+/// The default stop budget: within the ten seconds of `docker stop`.
 pub const GRACE: Span = Span::seconds(8);
 
-/// Whose manners we have: the words of messages, the exit codes of faults, and the few habits of a peer that
-/// no setting says, which are where a style is asked for.
+/// Which program we act as: the words of messages, the exit codes of faults, and the few habits of a peer
+/// that no setting expresses; those are where the code asks for a style.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// Our own.
@@ -54,7 +54,7 @@ pub enum Style {
 /// Whether a service's end ends the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Essential {
-    /// Its end does, whichever it is.
+    /// Its end does, however it ends.
     Yes,
     /// It does not.
     No,
@@ -63,7 +63,7 @@ pub enum Essential {
 }
 
 impl Essential {
-    /// The one of this number, in the order of the key's choices.
+    /// The one with this number, in the order of the key's choices.
     pub fn of(number: u64) -> Essential {
         match number {
             0 => Essential::Yes,
@@ -91,28 +91,28 @@ pub enum Terminal {
     None,
     /// The one on standard input, as its foreground group.
     Stdin,
-    /// Our controlling terminal wherever standard input leads, else as `Stdin` (catatonit).
+    /// Our controlling terminal, whatever standard input is; without one, as `Stdin` (catatonit).
     Controlling,
-    /// The one on standard input as the new session's own (dumb-init).
+    /// The one on standard input, as the controlling terminal of its new session (dumb-init).
     Session,
 }
 
-/// How every service's process is set up between its birth and its program.
+/// How every service's process is set up between fork and exec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Its process group.
     pub group: Group,
     /// Its terminal.
     pub terminal: Terminal,
-    /// A `LISTEN_PID` that names us is made to name the only service (sd_listen_fds(3)).
+    /// A `LISTEN_PID` that names us is changed to name the only service (sd_listen_fds(3)).
     pub listen_pid: bool,
 }
 
-/// Which signals come out as which: slot n-1 holds what signal n becomes, or 0 for itself.
+/// What each signal is rewritten to: slot n-1 holds what signal n becomes, or 0 for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Routes([u8; 64]);
 
-/// In a slot: it does not come out at all.
+/// In a slot: the signal is dropped.
 const DROPPED: u8 = u8::MAX;
 
 impl Default for Routes {
@@ -122,12 +122,12 @@ impl Default for Routes {
 }
 
 impl Routes {
-    /// From now on `from` comes out as `to`, or not at all.
+    /// Rewrites `from` to `to`, or drops it.
     pub fn set(&mut self, from: Signal, to: Option<Signal>) {
         *self.slot(from) = to.map_or(DROPPED, Signal::number);
     }
 
-    /// As [`Routes::set`], unless that was done before.
+    /// Rewrites `from` to `to`, unless it is rewritten or dropped already.
     pub fn preset(&mut self, from: Signal, to: Signal) {
         let slot = self.slot(from);
         if *slot == 0 {
@@ -135,7 +135,7 @@ impl Routes {
         }
     }
 
-    /// What a signal comes out as. Not chained: what comes out is not looked up again.
+    /// What a signal becomes, if it is not dropped. Not chained: the result is not looked up again.
     #[inline(never)]
     pub fn get(&self, from: Signal) -> Option<Signal> {
         match self.0[usize::from(from.number()) - 1] {
@@ -144,7 +144,7 @@ impl Routes {
         }
     }
 
-    /// None of `signals` comes out.
+    /// Drops all of `signals`.
     pub fn drop_all(&mut self, signals: SignalSet) {
         for (bit, slot) in self.0.iter_mut().enumerate() {
             if signals.0 >> bit & 1 != 0 {
@@ -161,14 +161,14 @@ impl Routes {
 /// The words of a command, the program first.
 pub type Command<'a> = &'a [&'a CStr];
 
-/// What the services' standard output and error become where nothing else is said of them.
+/// Where the services' standard output and error go unless a section says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Log {
-    /// What they write goes where ours goes, untouched.
+    /// Where ours go, untouched.
     Inherit,
-    /// Whole lines, each behind the service's name.
+    /// The same, as whole lines behind the service's name.
     Prefix,
-    /// Whole lines as JSON objects.
+    /// The same, as whole lines that are JSON objects.
     Json,
 }
 
@@ -185,16 +185,16 @@ pub struct Service<'a> {
     pub run: Command<'a>,
     /// The services that must be up or done before it starts, and that stop only when it has ended.
     pub after: &'a [Place],
-    /// What else is said of it.
+    /// What else its section says.
     pub spec: Spec<'a>,
     /// The latest service whose name's hash is this one's index: see [`names`].
     pub latest: Place,
-    /// The latest one of this one's hash before it.
+    /// The latest one before this one whose name has the same hash.
     pub earlier: Place,
 }
 
 impl Service<'_> {
-    /// Nothing yet.
+    /// A service of which nothing is known yet.
     pub const NONE: Service<'static> = Service {
         name: b"",
         copy: 1,
@@ -207,14 +207,14 @@ impl Service<'_> {
     };
 }
 
-/// Everything about one container. It lies in memory in this order: where the small fields, which are
-/// asked for everywhere, come first, the code that does so is shorter.
+/// Everything about one container, in this order in memory: the small fields, which are used everywhere,
+/// come first, so that short displacements reach them.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Plan<'a> {
-    /// Whose manners we have.
+    /// Which program we act as.
     pub style: Style,
-    /// `essential` of every service that does not say it itself.
+    /// `essential` of every service whose section does not say it.
     pub until: Essential,
     /// Signals go to process groups.
     pub group: bool,
@@ -228,9 +228,9 @@ pub struct Plan<'a> {
     pub timestamps: bool,
     /// Print the plan and run nothing.
     pub dry_run: bool,
-    /// It comes from a file: services may start late and again, and get nothing but what is theirs.
+    /// It comes from a file: services may start late and more than once, and inherit only what is theirs.
     pub filed: bool,
-    /// What becomes of the services' output.
+    /// Where the services' output goes, and in which form.
     pub log: Log,
     /// The signal to stop with when our parent dies.
     pub parent_death: Option<Signal>,
@@ -238,20 +238,20 @@ pub struct Plan<'a> {
     pub setup: Setup,
     /// The one of several services that gets the terminal, or [`NOBODY`].
     pub foreground: Place,
-    /// How much is said: 0 faults, 1 and warnings, 2 and the end's reason, 3 and more, 4 all.
-    /// The peers count as they do: tini's 1 is warnings, dumb-init's and catatonit's 1 is all.
+    /// How much is said: 0 faults, 1 also warnings, 2 also the end's reason, 3 also what services do, 4 all.
+    /// The peers count in their own way: tini's 1 is warnings, dumb-init's and catatonit's 1 is all.
     pub verbosity: u32,
-    /// The stop budget, where one was set.
+    /// The stop budget, if one was set.
     pub grace: Option<Span>,
-    /// How long a stop signal waits before anything is stopped.
+    /// How long after a stop signal the stop begins.
     pub lame_duck: Span,
-    /// The services in the order given. None at all means: pause.
+    /// The services in the order given. None at all means pause.
     pub services: List<'a, Service<'a>>,
-    /// Where the end's reason goes too; `None` means Kubernetes' place, if it is there and empty.
+    /// Where the reason of the end goes too; `None` means Kubernetes' path, if that exists and is empty.
     pub termination_log: Option<&'a CStr>,
     /// Exit codes that count as success and become 0.
     pub expect: Codes,
-    /// Signal rewriting, and what is not passed on at all.
+    /// Which signals are rewritten or dropped.
     pub routes: Routes,
 }
 
@@ -302,7 +302,7 @@ impl<'a> Plan<'a> {
         plan
     }
 
-    /// Whether it may be said which orphans were reaped.
+    /// Whether reaped orphans may have to be reported.
     pub fn tells_all(&self) -> bool {
         let much = match self.style {
             Style::Pidlet | Style::Tini => 3,
@@ -319,20 +319,20 @@ impl<'a> Plan<'a> {
             .map_or(&[], |service| service.run)
     }
 
-    /// What is said of a service.
+    /// What a service's section says.
     #[inline(never)]
     pub fn spec(&self, service: Place) -> Spec<'a> {
         let service = self.services.get(usize::from(service));
         service.map_or(Spec::DEFAULT, |service| service.spec)
     }
 
-    /// The service whose standard input an output is, if that is what is said of it.
+    /// The service whose standard input this output goes to, if it goes to one.
     #[inline(never)]
     pub fn fed_by(&self, said: &Said) -> Option<Place> {
         Some(names::find(&self.services, said.feeds()?.to_bytes()))
     }
 
-    /// Whether there is just one service and nothing is said of how it starts again or stops: then
+    /// Whether there is a single service, and its section does not say how it restarts or stops: then
     /// every signal is simply passed on to it.
     pub fn pass_through(&self) -> bool {
         let told = |said: &Said| matches!(said.key, Key::Restart | Key::Stop | Key::StopTimeout);
@@ -342,13 +342,13 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Whether a stop is bounded by a budget from its signal on.
+    /// Whether a stop signal starts a budget.
     pub fn bounded(&self) -> bool {
         self.grace.is_some() || !self.pass_through()
     }
 
-    /// Whether after the services everything left over is stopped, too; else the main child's end is
-    /// the end at once. What was asked for or what several commands need goes before manners.
+    /// Whether leftover processes are stopped after the services; else everything is over when the main
+    /// child ends. A budget that was set, and the needs of several commands, override a peer's habits.
     pub fn graceful(&self) -> bool {
         self.style == Style::Pidlet || self.bounded()
     }
@@ -368,7 +368,7 @@ impl<'a> Plan<'a> {
         if self.expect.has(code) { 0 } else { code }
     }
 
-    /// Says what is wrong between settings that are each right.
+    /// Says what is wrong with settings that are each right, but not together.
     pub fn check(&self) -> Result<(), Text> {
         if self.services.len() > SERVICES_MAX {
             return Err(text!("pidlet: more than 65535 commands"));
@@ -389,11 +389,11 @@ pub enum Step {
     Fork,
     /// Putting it into its own group or session.
     Group,
-    /// What this key of its section says.
+    /// Doing what this key of its section says.
     Key(Key),
     /// Loading its program.
     Exec,
-    /// Loading its program, which is there: what its `#!` line or its ELF file names is missing.
+    /// Loading its program, which is there; the interpreter that its `#!` line or ELF file names is not.
     Interpreter,
 }
 
@@ -407,7 +407,7 @@ pub struct StartFault {
 }
 
 impl StartFault {
-    /// The exit code: for us 127 not found, 126 not executable, 125 set-up; the peers' own else.
+    /// The exit code: 127 not found, 126 not executable, 125 set-up failed; under a peer's name, its own.
     #[inline(never)]
     pub fn code(self, style: Style) -> u8 {
         let exec = matches!(self.step, Step::Exec | Step::Interpreter);

@@ -1,12 +1,12 @@
-//! Services by their names.
+//! Services by name.
 
 use super::{NOBODY, Place, Plan, Service};
 use crate::words::line::Line;
 
 /// Numbers services of the same name 1, 2, 3 in the order given.
 ///
-/// The services themselves are a hash table of their names, which keeps this linear: the one whose
-/// index is the hash has the latest service of that hash, which has the one before it.
+/// The services double as a hash table of their names, which keeps this linear: the one whose index is
+/// a hash holds the latest service with that hash, and every service the one before it with the same.
 pub fn number_copies(services: &mut [Service]) {
     for index in 0..services.len() {
         let name = services[index].name;
@@ -35,7 +35,7 @@ pub fn earlier(services: &[Service], place: Place) -> Place {
     })
 }
 
-/// Of those of one hash, from the latest one on, the first of this name.
+/// The latest service of this name among those with one hash, from `place` backwards.
 fn of_name(services: &[Service], mut place: Place, name: &[u8]) -> Place {
     while let Some(service) = services.get(usize::from(place)) {
         if service.name == name {
@@ -57,7 +57,7 @@ pub fn hash(name: &[u8]) -> u32 {
 }
 
 impl Line {
-    /// A service's name, `web` or `web-2`; for a place that none has, ours.
+    /// A service's name, `web` or `web-2`; `pidlet` for a place that no service has.
     pub fn put_service(&mut self, plan: &Plan, service: Place) -> &mut Line {
         let Some(service) = plan.services.get(usize::from(service)) else {
             return self.put_bytes(b"pidlet");

@@ -1,28 +1,28 @@
-//! The order that comes of who is `after` whom.
+//! The order of start that follows from `after`.
 
 use super::{NOBODY, Place, Plan};
 use crate::words::list::room;
 
-/// All that a service is after has been looked at.
+/// Everything that a service is after has been looked at.
 const DONE: u32 = u32::MAX;
 
 impl<'a> Plan<'a> {
-    /// The services in an order in which they can be started; or, as a fault, some of which each is
-    /// after the one before it and the last is the first once more. Linear in services and
-    /// dependencies.
+    /// The services in an order in which they can be started; or, as an error, a circle of services,
+    /// each of which is after the one before it, and the last of which is the first again. Linear in
+    /// services and dependencies.
     pub fn sequence(&self) -> Result<&'a [Place], &'a [Place]> {
         let mut circle = false;
-        // No place is out of range.
+        // It never fails: no place is out of range.
         let places = self.walk(&mut circle).unwrap_or(&[]);
         if circle { Err(places) } else { Ok(places) }
     }
 
     fn walk(&self, circle: &mut bool) -> Option<&'a [Place]> {
         let services = &*self.services;
-        // How much of what each is after has been looked at.
+        // How many of those that each service is after have been looked at.
         let looked = room(0_u32, services.len());
-        // In front those that are done. At the end the way from a service to one that it is after,
-        // and so on; backwards.
+        // In front the services that are done. At the end, growing downwards, the path from a service
+        // to one that it is after, and so on.
         let places = room(NOBODY, services.len() + 1);
         let mut done = 0;
         for first in 0..services.len() {
@@ -49,7 +49,7 @@ impl<'a> Plan<'a> {
                 top = top.wrapping_sub(1);
                 *places.get_mut(top)? = before;
                 if looked_at > 0 {
-                    // It is on the way; what led there is not part of the circle.
+                    // It is on the path already; what led to it is not part of the circle.
                     let way = places.get(top..)?;
                     let mut end = 1;
                     while *way.get(end)? != before {

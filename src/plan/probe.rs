@@ -14,21 +14,21 @@ pub enum Probe<'a> {
     Notify,
     /// A connection to this address is accepted.
     Tcp(Address),
-    /// A GET of `path` from this address is answered with a status from 200 to 399. `host` is what
-    /// the request's Host line says.
+    /// A GET of `path` from this address is answered with a status from 200 to 399. `host` goes into
+    /// the request's Host line.
     Http {
-        /// Who is asked.
+        /// The server's address.
         address: Address,
         /// As it was written, with the port.
         host: &'a [u8],
-        /// What is asked for; begins with `/`.
+        /// The path asked for; begins with `/`.
         path: &'a [u8],
     },
     /// A connection to this socket is accepted.
     Unix(&'a CStr),
     /// This file exists.
     File(&'a CStr),
-    /// This command exits with 0. Its first word has [`EXEC`] in front of the program.
+    /// This command exits with 0. Its first word is the program behind [`EXEC`].
     Exec(Command<'a>),
 }
 
@@ -41,21 +41,21 @@ pub struct Address {
     pub port: u16,
 }
 
-/// What stands in front of a command that is a check.
+/// The prefix of a command that is a check.
 pub const EXEC: &str = "exec:";
 
-/// The longest path that a socket's address takes, unix(7).
+/// The longest path that fits into a socket's address (unix(7)).
 const SOCKET_PATH_MAX: usize = 107;
 
 impl<'a> Probe<'a> {
-    /// The number of a probe that the service tells once on a descriptor.
+    /// The number of the probe that a service itself answers once, on a descriptor.
     pub const DESCRIPTOR: u64 = 1;
-    /// The number of the one that it tells at its notify socket.
+    /// The number of the one that it answers through its notify socket.
     pub const NOTIFY: u64 = 2;
-    /// The number of a probe that can be asked again and again.
+    /// The number of all probes that we carry out ourselves and can repeat.
     pub const REPEATABLE: u64 = 3;
 
-    /// Of which sort it is, as a number; never 0.
+    /// Its sort, as one of the numbers above; never 0.
     pub fn number(&self) -> u64 {
         match self {
             Probe::Fd(_) => Probe::DESCRIPTOR,
@@ -81,7 +81,7 @@ impl<'a> Probe<'a> {
             return Some(Probe::Notify);
         }
         if let Some(fd) = behind(first, "fd:") {
-            // Standard input is no place to write to.
+            // Standard input is not for writing.
             let fd = number(fd.to_bytes()).and_then(|fd| u8::try_from(fd).ok());
             return fd.filter(|fd| *fd > 0).map(Probe::Fd);
         }
@@ -114,7 +114,7 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// The text behind a prefix such as `file:`, if there is any.
+/// The text behind a prefix such as `file:`; `None` if the prefix is missing or nothing follows it.
 #[inline(never)]
 pub fn behind<'a>(word: &'a CStr, prefix: &str) -> Option<&'a CStr> {
     let rest = string(word.to_bytes_with_nul().strip_prefix(prefix.as_bytes())?);
@@ -133,7 +133,7 @@ fn address(text: &[u8], default: u64) -> Option<Address> {
                 host = front;
                 break;
             }
-            // Colons in front of it are the address's own.
+            // The colons before it belong to an IPv6 address.
             b']' => break,
             _ => host = front,
         }
@@ -171,13 +171,13 @@ fn ip(host: &[u8]) -> Option<[u8; 16]> {
     (rest.is_empty() && host.last() != Some(&b'.')).then_some(ip)
 }
 
-/// Behind every address.
+/// There is no gap: an index beyond every address.
 const NO_GAP: usize = usize::MAX;
 
 /// Groups of hexadecimal digits, with one `::` at most.
 fn ip_six(text: &[u8]) -> Option<[u8; 16]> {
     let mut rest = text;
-    // Two colons may begin and end it, one may not.
+    // It may begin and end with two colons, but not with one.
     match text {
         [.., before, b':'] if *before != b':' => return None,
         [b':', b':', ..] => _ = take(&mut rest, b':'),

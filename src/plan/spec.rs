@@ -1,9 +1,9 @@
-//! What a plan's file says of a service beside its command (pidlet.conf(5)): a list of what was
-//! said, read key by key. What was not said takes no room; the services of a command line have
-//! nothing said of them, and the instances of one section share one list.
+//! What a plan file says of a service besides its command (pidlet.conf(5)): a list of the keys that
+//! were given, which is searched for a key. What was not given takes no room: services of a command
+//! line have empty lists, and the instances of one section share one list unless `%i` tells them apart.
 //!
-//! Every value was checked when it was read, and is kept as its words and as a number. What one
-//! number cannot hold is read from the words again.
+//! Every value was checked when it was read, and is kept both as words and as a number. What one
+//! number cannot hold is parsed from the words again.
 
 use core::ffi::CStr;
 
@@ -39,18 +39,18 @@ pub enum Restart {
 /// What a line of a section says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said<'a> {
-    /// Of what.
+    /// Its key.
     pub key: Key,
-    /// In which line of the file.
+    /// The line's number in the file.
     pub line: u32,
-    /// The value as a number: what [`number`] makes of it.
+    /// The value as a number, as `src/front/values.rs` reads it.
     pub number: u64,
     /// The value's words, expanded.
     pub words: Command<'a>,
 }
 
 impl<'a> Said<'a> {
-    /// The service that it writes to, if it is an output that says so.
+    /// The service that it feeds, if it is an output that goes to a service.
     pub fn feeds(&self) -> Option<&'a CStr> {
         let output = self.key == Key::Stdout || self.key == Key::Stderr;
         let word = self.words.first().filter(|_| output)?;
@@ -68,7 +68,7 @@ impl Said<'_> {
     };
 }
 
-/// Everything that is said of a service.
+/// Everything that a service's section says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec<'a>(pub &'a [Said<'a>]);
 
@@ -76,18 +76,18 @@ impl<'a> Spec<'a> {
     /// Nothing is said.
     pub const DEFAULT: Spec<'static> = Spec(&[]);
 
-    /// What is said with this key, if anything is.
+    /// What this key says, if it is given.
     #[inline(never)]
     pub fn get(self, key: Key) -> Option<&'a Said<'a>> {
         self.0.iter().find(|said| said.key == key)
     }
 
-    /// Whether anything is said with this key.
+    /// Whether this key is given.
     pub fn has(self, key: Key) -> bool {
         self.get(key).is_some()
     }
 
-    /// The number of this key, or what holds where nothing is said.
+    /// The number of this key, or its default.
     #[inline(never)]
     pub fn number(self, key: Key) -> u64 {
         match self.get(key) {
@@ -116,7 +116,7 @@ impl<'a> Spec<'a> {
         self.get(key).map_or(&[], |said| said.words)
     }
 
-    /// The only word of this key, if it is said.
+    /// The only word of this key, if it is given.
     pub fn word(self, key: Key) -> Option<&'a CStr> {
         self.words(key).first().copied()
     }
@@ -139,7 +139,7 @@ impl<'a> Spec<'a> {
         }
     }
 
-    /// Whether its end ends the container; `None`: as the plan's `until` has it.
+    /// Whether its end ends the container; `None` means as the plan's `until` has it.
     pub fn essential(self) -> Option<Essential> {
         Some(Essential::of(self.get(Key::Essential)?.number))
     }
@@ -150,25 +150,26 @@ impl<'a> Spec<'a> {
         (Span(both & u64::from(u32::MAX)), Span(both >> 32))
     }
 
-    /// At most so many starts within so long.
+    /// At most this many starts within this time.
     pub fn tries(self) -> Option<(u16, Span)> {
         let both = self.get(Key::Tries)?.number;
         Some((both as u16, Span(both >> 16)))
     }
 
-    /// The signals that ask it to end, by their order; none at all: TERM.
+    /// The stop signal of this step, counted from 0, if one is given for it. A service for which none is
+    /// given at all gets the stop's own.
     pub fn stop_signal(self, step: u8) -> Option<Signal> {
         let word = self.words(Key::Stop).get(usize::from(step))?;
         Signal::parse(word.to_bytes())
     }
 
-    /// How long it may take to end, inside of the container's budget.
+    /// How long it may take to end, within the container's budget.
     pub fn stop_timeout(self) -> Option<Span> {
         let own = self.get(Key::StopTimeout).or(self.get(Key::Stop))?;
         Some(Span(own.number)).filter(|span| span.0 != u64::MAX)
     }
 
-    /// Whether it says anything by sd_notify(3).
+    /// Whether it reports to us by sd_notify(3).
     pub fn notifies(self) -> bool {
         self.has(Key::Watchdog) || self.number(Key::Ready) == Probe::NOTIFY
     }
@@ -178,7 +179,7 @@ impl<'a> Spec<'a> {
         Probe::parse(self.words(key))
     }
 
-    /// Whether its readiness must be looked for, and is not told.
+    /// Whether we have to check its readiness, since it does not report it.
     pub fn is_checked(self) -> bool {
         self.number(Key::Ready) == Probe::REPEATABLE
     }
@@ -213,7 +214,7 @@ pub fn size(text: &[u8]) -> Option<u64> {
     number.checked_mul(1 << (10 * thousands))
 }
 
-/// `1s..60s`, as [`Spec::backoff`] has it.
+/// `1s..60s`, packed for [`Spec::backoff`].
 pub fn backoff(text: &[u8]) -> Option<u64> {
     let mut longest = text;
     let first = Span::parse(take(&mut longest, b'.'))?.0;
@@ -225,7 +226,7 @@ pub fn backoff(text: &[u8]) -> Option<u64> {
     (first <= longest && longest <= u64::from(u32::MAX)).then_some(longest << 32 | first)
 }
 
-/// `5 in 60s`, as [`Spec::tries`] has it.
+/// `5 in 60s`, packed for [`Spec::tries`].
 pub fn tries(words: Command) -> Option<u64> {
     let [count, between, within] = words else {
         return None;
@@ -236,7 +237,7 @@ pub fn tries(words: Command) -> Option<u64> {
     (fits && is(between.to_bytes(), "in")).then_some(within << 16 | count)
 }
 
-/// Signals, and perhaps behind them how long it may take: that, or `u64::MAX`.
+/// Stop signals, perhaps followed by a timeout: its milliseconds, or `u64::MAX`.
 #[inline(never)]
 pub fn stop(words: Command) -> Option<u64> {
     let mut timeout = u64::MAX;
@@ -342,7 +343,7 @@ mod tests {
         assert_eq!(spec.stop_timeout(), Some(Span(20_000)));
         let only = [said(&[c"INT"])];
         assert_eq!(Spec(&only).stop_timeout(), None);
-        // Which one is next is counted in a byte.
+        // The step is counted in a byte.
         let mut many = [c"INT"; 256];
         assert_eq!(stop(&many[1..]), Some(u64::MAX));
         many[255] = c"1s";
