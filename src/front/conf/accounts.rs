@@ -2,7 +2,7 @@
 
 use crate::words::text::{number, take, trim};
 
-/// The number that `text` is, if it can be a user's or a group's.
+/// `text` as the number of a user or a group, if it can be one.
 pub fn id(text: &[u8]) -> Option<u32> {
     // All ones is no user (setresuid(2)).
     number(text)
@@ -10,7 +10,7 @@ pub fn id(text: &[u8]) -> Option<u32> {
         .filter(|id| *id != u32::MAX)
 }
 
-/// What is behind the name and the password in the line of this name.
+/// What follows the name and the password in the line of this name.
 #[inline(never)]
 fn entry<'a>(file: &'a [u8], name: &[u8]) -> &'a [u8] {
     let mut rest = file;
@@ -25,7 +25,7 @@ fn entry<'a>(file: &'a [u8], name: &[u8]) -> &'a [u8] {
 }
 
 /// The user of this name in the text of `/etc/passwd`: its number, its primary group, and its home
-/// directory with its shell behind a colon.
+/// directory and shell with a colon between them.
 pub fn user<'a>(passwd: &'a [u8], name: &[u8]) -> Option<(u32, u32, &'a [u8])> {
     let mut line = entry(passwd, name);
     let uid = id(take(&mut line, b':'))?;

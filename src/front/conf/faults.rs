@@ -1,11 +1,11 @@
-//! What can be wrong with a plan's file, beside its values.
+//! What can be wrong with a plan file besides its values.
 
 use crate::words::packed::Text;
 
-/// Declares each fault once: its name, and its words.
+/// Declares each fault once: its name, and its text.
 macro_rules! faults {
     ($($fault:ident $line:literal)*) => {
-        /// What is wrong. Only a number, since it is named in many places.
+        /// What is wrong. Just a number, so that the many places that name one stay small.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Fault {
             $(#[doc = $line] $fault,)*
@@ -51,7 +51,7 @@ faults! {
 }
 
 impl Fault {
-    /// Its words.
+    /// Its text.
     pub fn text(self) -> Text {
         TEXTS.line(self as usize)
     }

@@ -1,4 +1,4 @@
-//! Names of services in a plan's file → the services: who is after whom.
+//! The names of services in a plan file → the services: which one is after which.
 
 use super::faults::Fault;
 use super::nearest::nearest;
@@ -6,19 +6,19 @@ use super::{NO_LINE, Reader};
 use crate::plan::{Key, NOBODY, Place, Service, names};
 use crate::words::list::room;
 
-/// The most that services may be after each other: the instances of a section are after all those of another.
+/// The most dependencies: `after` between two sections makes one for each pair of their instances.
 const EDGES_MAX: u32 = 1 << 24;
 
-/// Who is after whom.
+/// Which service is after which.
 struct Graph<'a> {
-    /// For each service where its share of the edges begins, then the end of all.
+    /// Where each service's share of the edges begins, then the end of all.
     begins: &'a mut [u32],
-    /// The services before each.
+    /// The services that each one is after.
     edges: &'a mut [Place],
 }
 
 impl Graph<'_> {
-    /// Notes that one service is after the other; where there is no room for edges yet, only counts.
+    /// Records that one service is after the other; while there is no room for edges yet, only counts it.
     #[inline(never)]
     fn edge(&mut self, dependent: Place, before: Place) {
         let Some(begin) = self.begins.get_mut(usize::from(dependent)) else {
@@ -36,7 +36,7 @@ impl Graph<'_> {
 }
 
 impl<'a> Reader<'_, '_, 'a> {
-    /// Makes what the sections say of each other the services' [`crate::plan::Service::after`].
+    /// Turns what the sections say of each other into the services' [`crate::plan::Service::after`].
     pub(super) fn dependencies(&mut self, services: &mut [Service<'a>]) {
         let mut line = 0;
         for service in &*services {
@@ -51,7 +51,7 @@ impl<'a> Reader<'_, '_, 'a> {
             edges: &mut [],
         };
         self.each_dependency(services, &mut graph);
-        // From how many each has to where they end; each one filled in moves that to the front.
+        // Each count becomes the end of a share; filling in an edge moves that towards the beginning.
         let mut end = 0;
         for count in &mut *graph.begins {
             end = count.saturating_add(end);
@@ -73,8 +73,8 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    /// Finds each service that another one is after. The programs of a directory are after each
-    /// other; whoever writes to a service is after it, so that somebody reads until the end.
+    /// Finds each service that another one is after. Each program of a directory is after the previous
+    /// one; a service that writes to another is after it, so that its output is read until it ends.
     #[inline(never)]
     fn each_dependency(&mut self, services: &[Service<'a>], graph: &mut Graph) {
         let mut terminals = 0;
@@ -126,13 +126,13 @@ impl<'a> Reader<'_, '_, 'a> {
         self.end_near(near);
     }
 
-    /// What is wrong from here on is so in no one place.
+    /// Faults from here on are not in any one place of the file.
     #[inline(never)]
     pub(super) fn leave_sections(&mut self) {
         (self.section, self.at.line, self.at.key) = (b"", NO_LINE, b"");
     }
 
-    /// Services that wait for each other in a circle would wait for ever.
+    /// Reports services that wait for each other in a circle: they would wait for ever.
     pub(super) fn circles(&mut self) {
         let Err(circle) = self.settings.plan.sequence() else {
             return;

@@ -1,4 +1,4 @@
-//! The lines of a plan's file: sections, and keys with their values (pidlet.conf(5), Lines).
+//! The lines of a plan file: sections, and keys with their values (pidlet.conf(5), Lines).
 
 use crate::words::text::{take, trim};
 
@@ -11,7 +11,7 @@ pub enum Kind {
     Pair,
     /// Neither; the line is the value.
     Neither,
-    /// There is no line any more.
+    /// There are no more lines.
     End,
 }
 
@@ -26,7 +26,7 @@ pub struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// In front of the first line.
+    /// Before the first line.
     pub const NONE: Entry<'static> = Entry {
         line: 0,
         key: b"",
@@ -39,7 +39,7 @@ impl Entry<'_> {
 pub struct Lines<'a> {
     /// What has not been read yet.
     rest: &'a [u8],
-    /// How many lines have been.
+    /// How many lines have been read.
     count: u32,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Lines<'a> {
                     let key = take(&mut value, b'=');
                     let indented = text.first().is_some_and(u8::is_ascii_whitespace);
                     if key.len() < text.len() && !indented {
-                        // The lines that begin with white space continue it.
+                        // Lines that begin with white space continue it.
                         while let [b' ' | b'\t', ..] = self.rest {
                             take(&mut self.rest, b'\n');
                             self.count = self.count.wrapping_add(1);

@@ -1,7 +1,7 @@
-//! The plan's file: sections of keys and values → services (pidlet.conf(5)).
+//! The plan file: sections of keys and values → services (pidlet.conf(5)).
 //!
-//! Every fault of the file is said in one run, each with its line, section and key. Names are
-//! looked up when all sections are known, so the order of sections is the reader's.
+//! All faults of the file are reported in one run, each with its line, section and key. Services are
+//! looked up by name once all sections are known, so sections may stand in any order.
 
 mod accounts;
 mod faults;
@@ -28,24 +28,24 @@ use lines::{Entry, Kind, Lines};
 use nearest::nearest;
 use words::Words;
 
-/// Where the plan's file is if nobody says it.
+/// The plan file if none is named.
 pub const DEFAULT_PATH: &CStr = c"/etc/pidlet.conf";
 
-/// What is wrong is wrong with the file as a whole.
+/// Instead of a line, for a fault of the file as a whole.
 const NO_LINE: u32 = u32::MAX;
 
-/// Reads one file. What is wrong is said where it is found, and nothing comes of it. In this order in
-/// memory: what is asked for often is within a byte's reach, and the line, which is long, comes last.
+/// Reads one file. A fault is reported where it is found, and reading goes on. In this order in memory:
+/// one-byte displacements reach what is used often, and the line, which is long, comes last.
 #[repr(C)]
 struct Reader<'r, 'p, 'a> {
-    /// Where we are: what is wrong there is said with it.
+    /// Where we are, which is part of every report.
     section: &'a [u8],
     at: Entry<'a>,
-    /// What `%i` stands for; 0 where there are no instances, and `%` is a character.
+    /// What `%i` stands for; 0 outside of services' sections, where `%` is an ordinary character.
     instance: u32,
     /// The options that the file has set, a bit each.
     given: u32,
-    /// What is wrong has been said before.
+    /// The faults of this part have been reported already.
     quiet: bool,
     /// The section that was read last has `%i` in it.
     differ: bool,
@@ -54,18 +54,18 @@ struct Reader<'r, 'p, 'a> {
     /// The words of the value that is being read.
     words: Words<'a>,
     settings: &'r mut Settings<'p, 'a>,
-    /// What has been read of the section: its command, and all else.
+    /// What has been read of the section: its command, and everything else.
     run: Command<'a>,
     said: List<'a, Said<'a>>,
     /// The services of the sections that have been read.
     services: List<'a, Service<'a>>,
-    /// Sections whose directory has no programs: there is nothing to wait for.
+    /// Sections whose directory has no programs: they may be named, but there is nothing to wait for.
     empty: Words<'a>,
     passwd: Option<&'a [u8]>,
     group: Option<&'a [u8]>,
     path: &'a CStr,
     table: &'r Table<'r>,
-    /// What is wrong.
+    /// The report of a fault.
     wrong: Line,
 }
 
@@ -106,12 +106,12 @@ impl<'a> Reader<'_, '_, 'a> {
                     return self.fault(Fault::Nul);
                 }
                 b'\n' => line = line.wrapping_add(1),
-                // Or a part of a value, such as an address: there may be more of them than of services.
+                // It may also be part of a value, such as an address, so there may be fewer sections.
                 b'[' => sections = sections.wrapping_add(1),
                 _ => (),
             }
         }
-        // What has instances needs more, and takes it then.
+        // Sections with instances need more room, which is made when they are read.
         self.services = List::with_room(Service::NONE, sections.into());
         let mut lines = Lines::new(unmarked(text));
         loop {
@@ -145,38 +145,38 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    /// Says what is wrong, and goes on.
+    /// Reports a fault.
     #[inline(never)]
     fn fault(&mut self, fault: Fault) {
         self.fault_with(b"", fault);
     }
 
-    /// Says what is wrong with this part of the value.
+    /// Reports a fault in this part of the value.
     #[inline(never)]
     fn fault_with(&mut self, part: &[u8], fault: Fault) {
         self.begin(part, fault);
         self.end();
     }
 
-    /// Says what is wrong; nothing comes of what is being read.
+    /// Reports a fault in this part of the value, and drops what is being read.
     fn wrong<T>(&mut self, part: &[u8], fault: Fault) -> Option<T> {
         self.fault_with(part, fault);
         None
     }
 
-    /// The same of the whole value.
+    /// The same for the whole value.
     fn all_wrong<T>(&mut self, fault: Fault) -> Option<T> {
         self.fault(fault);
         None
     }
 
-    /// Begins to say what is wrong, and with which part of the value.
+    /// Begins to report a fault in this part of the value.
     #[inline(never)]
     fn begin(&mut self, part: &[u8], fault: Fault) {
         self.begin_with(part, fault.text());
     }
 
-    /// The same in these words.
+    /// The same with this text.
     #[inline(never)]
     fn begin_with(&mut self, part: &[u8], text: Text) {
         let line = &mut self.wrong;
@@ -201,14 +201,14 @@ impl<'a> Reader<'_, '_, 'a> {
         line.put(text);
     }
 
-    /// Says what was begun.
+    /// Reports what was begun.
     fn end(&mut self) {
         if !self.quiet {
             self.settings.fault_line(&mut self.wrong);
         }
     }
 
-    /// The same, with what may have been meant.
+    /// The same, with the name that may have been meant.
     #[inline(never)]
     fn end_near(&mut self, near: &[u8]) {
         if !near.is_empty() {
@@ -218,7 +218,7 @@ impl<'a> Reader<'_, '_, 'a> {
         self.end();
     }
 
-    /// Goes on to the next pair of the section that `lines` are in.
+    /// Reads the next pair of the section that `lines` are in, if there is one.
     #[inline(never)]
     fn pair(&mut self, lines: &mut Lines<'a>) -> bool {
         loop {
@@ -307,10 +307,10 @@ impl<'a> Reader<'_, '_, 'a> {
         let mut count = 0;
         let mut ahead = lines;
         while self.pair(&mut ahead) {
-            // A user's groups and variables are two more.
+            // `user` brings groups and variables, which are two more.
             count += match self.at.key {
                 [b'u', ..] => 3,
-                // What is run is no line of the list.
+                // The command is not in the list.
                 b"run" => 0,
                 _ => 1,
             };
@@ -339,7 +339,7 @@ impl<'a> Reader<'_, '_, 'a> {
             return self.all_wrong(Fault::Again);
         }
         if key == Key::Run {
-            // Whatever is wrong with it, it is there.
+            // It counts as given even if it turns out to be wrong.
             self.run = &[c""];
         }
         let words = self.split(value)?;
@@ -360,7 +360,7 @@ impl<'a> Reader<'_, '_, 'a> {
         self.look_up(key, kind, number, words)
     }
 
-    /// Notes what is said.
+    /// Records what a key says.
     #[inline(never)]
     fn note(&mut self, key: Key, number: u64, words: &'a [&'a CStr]) {
         if key == Key::Run {
@@ -375,7 +375,7 @@ impl<'a> Reader<'_, '_, 'a> {
         });
     }
 
-    /// A file that cannot be read.
+    /// Reports a file that cannot be read.
     #[inline(never)]
     fn unreadable<T>(&mut self, path: &CStr, errno: Errno) -> Option<T> {
         self.begin(path.to_bytes(), Fault::Unreadable);
@@ -384,9 +384,9 @@ impl<'a> Reader<'_, '_, 'a> {
         None
     }
 
-    /// Settings that are each right, but not together.
+    /// Reports settings that are each right, but not together.
     fn whole(&mut self, spec: Spec<'a>) {
-        // A bit for each key that is said.
+        // A bit for each key that is given.
         let mut said = 0_u64;
         for one in spec.0 {
             said |= bit(one.key);

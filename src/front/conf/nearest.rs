@@ -1,7 +1,7 @@
-//! The name that somebody may have meant.
+//! The known name that an unknown one may have been meant to be.
 
-/// From nothing to each beginning of a word. The first place is looked at for a name without letters
-/// alone, and no word begins with that.
+/// The distances from an empty name to each beginning of a word. The first is used only if the name is
+/// empty, and is not 0, so that no word counts as beginning with such a name.
 const FIRST_ROW: [u8; LONGEST + 1] = {
     let mut row = [0; LONGEST + 1];
     row[0] = 1;
@@ -13,16 +13,16 @@ const FIRST_ROW: [u8; LONGEST + 1] = {
     row
 };
 
-/// Longer names are not guessed at.
+/// Longer names are not guessed.
 const LONGEST: usize = 24;
 
-/// So many names are compared: to compare ten thousand unknown ones with ten thousand would take long.
+/// At most this many names are compared: ten thousand unknown ones with ten thousand would take long.
 const NAMES_MAX: usize = 1000;
 
-/// Of the names that `nth` has, from 0 until there is none, the one nearest to `word`; nothing if
-/// none is near.
+/// Of the names that `nth` has, from 0 until there is none, the one nearest to `word`; empty if none
+/// is near.
 pub fn nearest<'n>(nth: &mut dyn FnMut(usize) -> Option<&'n [u8]>, word: &[u8]) -> &'n [u8] {
-    // Two slips, and no more than a third of it.
+    // Two slips at most, and no more than a third of the word.
     let mut best = (word.len() / 3).min(2);
     let mut found: &[u8] = b"";
     for n in 0..NAMES_MAX {
@@ -30,7 +30,8 @@ pub fn nearest<'n>(nth: &mut dyn FnMut(usize) -> Option<&'n [u8]>, word: &[u8]) 
             break;
         };
         let distance = distance(name, word);
-        // The word itself is known, and means nothing here. Of keys the longer ones come later.
+        // A word that is a name itself is one that is refused here. Of equally near names the last
+        // one counts: among keys the longer ones come later.
         if distance <= best && name != word {
             (best, found) = (distance, name);
         }
@@ -39,7 +40,7 @@ pub fn nearest<'n>(nth: &mut dyn FnMut(usize) -> Option<&'n [u8]>, word: &[u8]) 
 }
 
 /// How many letters must be added, left out or changed (Levenshtein), but two at most if the word begins
-/// with the name, as `environment` does; in either case, since elsewhere keys are `User` and `PIDFile`.
+/// with the name, as `environment` does. Case does not count: elsewhere keys are `User` and `PIDFile`.
 fn distance(name: &[u8], word: &[u8]) -> usize {
     if name.len() > LONGEST || word.len() > LONGEST {
         return usize::MAX;
@@ -49,7 +50,7 @@ fn distance(name: &[u8], word: &[u8]) -> usize {
         let mut diagonal = index;
         let mut left = index + 1;
         for (place, other) in row.iter_mut().skip(1).zip(word) {
-            // Whatever else differs in this bit alone is in no name.
+            // This bit is a letter's case; no other characters of names differ in it alone.
             let changed = diagonal + u32::from((letter ^ other) & !0x20 != 0);
             diagonal = (*place).into();
             left = changed.min(left + 1).min(diagonal + 1);

@@ -1,5 +1,5 @@
-//! As whom a service runs, with which variables, and the programs of a directory: what needs files
-//! of the image.
+//! The user that a service runs as, its variables, and the programs of a directory: everything that
+//! needs files of the image.
 
 use core::ffi::CStr;
 
@@ -14,7 +14,7 @@ use crate::words::text::{take, trim_end, trim_start};
 const PARTS_MAX: usize = 1000;
 
 impl<'a> Reader<'_, '_, 'a> {
-    /// Looks up what a value names in the files of the image, and notes what there is.
+    /// Looks up what a value names in the files of the image, and records what it finds.
     pub(super) fn look_up(
         &mut self,
         mut key: Key,
@@ -25,11 +25,11 @@ impl<'a> Reader<'_, '_, 'a> {
         let first = words.first()?;
         match kind {
             b'u' => number = self.user(first)?,
-            // Whatever is wrong with it, it is there.
+            // It counts as given even if it cannot be read.
             b'R' => words = self.names(first, true).unwrap_or(&[c""]),
             b'g' | b'f' | b'F' => {
-                // Whatever is wrong, what there is counts: nothing comes of it. Where variables come
-                // from does not matter any more.
+                // After a fault what was found is recorded all the same: nothing will run. Variables
+                // are `env` wherever they come from.
                 (_, key) = match kind {
                     b'g' => (self.groups(words), key),
                     b'f' => (self.env_file(first), Key::Env),
@@ -43,13 +43,13 @@ impl<'a> Reader<'_, '_, 'a> {
         Some(())
     }
 
-    /// `name`, `uid`, `name:group` or `uid:gid` as `uid << 32 | gid`; what else belongs to it is
-    /// said, too.
+    /// `name`, `uid`, `name:group` or `uid:gid` as `uid << 32 | gid`; the user's variables and groups
+    /// are recorded, too.
     #[inline(never)]
     fn user(&mut self, word: &'a CStr) -> Option<u64> {
         let mut group = word.to_bytes();
         let name = take(&mut group, b':');
-        // A number alone has no group of its own: the same number, as in images without names.
+        // A number alone gets the group of the same number, as is usual in images without names.
         let (uid, mut gid);
         let number = id(name);
         if let Some(id) = number {
@@ -107,7 +107,7 @@ impl<'a> Reader<'_, '_, 'a> {
         Some(())
     }
 
-    /// One of the two files of accounts; one that cannot be read is empty.
+    /// The text of `/etc/group` or `/etc/passwd`; empty if it cannot be read.
     #[inline(never)]
     fn file(&mut self, group: bool) -> &'a [u8] {
         let (known, path) = match group {
@@ -125,7 +125,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    /// Docker's dialect: `NAME=value` as it stands, `NAME` alone as we have it, `#` for comments.
+    /// Docker's format: `NAME=value` taken literally, `NAME` alone with our own value, `#` for comments.
     fn env_file(&mut self, path: &'a CStr) -> Option<()> {
         let mut rest = unmarked(self.read(path)?);
         while !rest.is_empty() {
@@ -144,15 +144,15 @@ impl<'a> Reader<'_, '_, 'a> {
             } else if name.len() < line.len() {
                 self.words.put(line).end();
             } else if let Some(value) = self.settings.question.variable(name) {
-                // It is there anyway, unless clear-env took it.
+                // It would be inherited anyway, but not with clear-env.
                 self.words.put(name).put(b"=").put(value).end();
             }
         }
         Some(())
     }
 
-    /// A directory of variables as s6-envdir(1) has it: the file's name is the variable, its first
-    /// line the value; an empty file takes the variable away.
+    /// A directory of variables as s6-envdir(1) reads it: the file's name is the variable, its first
+    /// line the value; an empty file removes the variable.
     fn env_dir(&mut self, path: &'a CStr) -> Option<()> {
         for file in self.names(path, false)? {
             let text = self.read(file)?;
@@ -161,7 +161,7 @@ impl<'a> Reader<'_, '_, 'a> {
                 let value = trim_end(take(&mut { text }, b'\n'));
                 self.words.push(b'=');
                 for byte in value {
-                    // So a value may have several lines.
+                    // A NUL stands for a newline, so that a value may have several lines.
                     self.words.push(if *byte == 0 { b'\n' } else { *byte });
                 }
             }
@@ -170,7 +170,7 @@ impl<'a> Reader<'_, '_, 'a> {
         Some(())
     }
 
-    /// The paths of a directory's files in order; hidden ones are not meant.
+    /// The sorted paths of a directory's files that are not hidden.
     #[inline(never)]
     fn names(&mut self, path: &'a CStr, programs: bool) -> Option<Command<'a>> {
         let words = &mut self.words;
@@ -185,7 +185,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         for end in 1..names.len() {
             let mut place = end;
-            // The new one moves to the front until the one before it is smaller.
+            // Insertion sort: the new one moves forward until the one before it is not larger.
             while let Some([one, other]) = place
                 .checked_sub(1)
                 .and_then(|first| names.get_mut(first..first + 2))

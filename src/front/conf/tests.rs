@@ -1,4 +1,4 @@
-//! What a plan's file says, and every fault that it may have.
+//! What a plan file says, and every fault that it may have.
 
 use std::borrow::ToOwned;
 use std::boxed::Box;
@@ -15,7 +15,7 @@ use crate::words::errno::Errno;
 use crate::words::signal::Signal;
 use crate::words::time::Span;
 
-/// The files of the image that the tests know.
+/// The files of the tests' image.
 const FILES: [(&CStr, &[u8]); 10] = [
     (
         c"/etc/passwd",
@@ -40,7 +40,7 @@ const FILES: [(&CStr, &[u8]); 10] = [
 
 const VARIABLES: [(&[u8], &CStr); 3] = [(b"NAME", c"a value"), (b"EMPTY", c""), (b"P", c"80 81")];
 
-/// Reads a file; the plan and what was said.
+/// Reads a plan file; returns the plan and the lines that were printed.
 fn plan(text: &(impl AsRef<[u8]> + ?Sized)) -> (Plan<'static>, Vec<String>) {
     let said: &'static RefCell<Vec<String>> = Box::leak(Box::default());
     let print = move |_, text: &[u8]| {
@@ -175,7 +175,7 @@ fn words_are_split_as_a_shell_does() {
             &[":2: [a] run: quote | & ; < > ` $(, or write sh -c '...'"],
         );
     }
-    // Who indents keys as in other files' sections.
+    // Keys that are indented, as other programs' files allow.
     faults(
         "[a]\n  run = x",
         &[
@@ -202,7 +202,7 @@ fn variables_are_expanded_and_not_split_again() {
             &[c"$", c"$NAME", c"$NAME", c"a$", c"$1"],
         ),
     ] {
-        // `$1` is no variable that anybody sets: it is refused below.
+        // No variable is called `1`, so `$1` is refused: see below.
         let value = value.replace(" $1", " '$1'");
         assert_eq!(run(&value), expected, "{value:?}");
     }
@@ -487,7 +487,7 @@ fn users_and_files_that_are_not_there() {
             "env-file = /nul",
             "env-file: \"A=1\\x00B=2\": neither NAME nor NAME=VALUE",
         ),
-        // Of variables there may be more than of programs.
+        // Only programs are limited to 1000.
         (
             "env-dir = /1001",
             "env-dir: \"/1001/0000\": cannot read it: No such file or directory",
@@ -504,7 +504,7 @@ fn users_and_files_that_are_not_there() {
     }
     let groups = spec("groups = web 9 10");
     assert_eq!(groups.words(Key::Groups), [c"33", c"9", c"10"]);
-    // Who has a number and no name is a member of nothing else.
+    // A user that is given as a number is a member of no other group.
     assert_eq!(spec("user = 1000").words(Key::Member), [c"1000"]);
     let nul = [c"HOME=/a", c"USER=nul", c"LOGNAME=nul", c"SHELL=/c"];
     assert_eq!(spec("user = nul").words(Key::Account), nul);
@@ -516,7 +516,7 @@ fn users_and_files_that_are_not_there() {
     );
     assert_eq!(spec("user = app:web").number(Key::User), 1000 << 32 | 33);
     assert_eq!(spec("user = app:web").words(Key::Member), [c"33"]);
-    // Who names a group has that one alone.
+    // A user with a named group is in no other.
     assert_eq!(spec("user = app:app").words(Key::Member), [c"1001"]);
 }
 
@@ -576,7 +576,7 @@ fn instances_and_directories_are_several_services() {
     let plan = sound("[a]\ntype = oneshot\nrun-parts = /three\nenv = N=%i");
     let mut specs = plan.services.iter().map(|service| service.spec);
     assert!(specs.all(|spec| spec.words(Key::Env) == [c"N=1"]));
-    // What is wrong with all of them is said once, and only services have numbers.
+    // A fault of all instances is reported once, and only services have `%i`.
     faults(
         "[a]\nrun = x %i\ninstances = 3\nnice = 99\n[pidlet]\nrewrite = %i\n[b]\nrun = x\nnice = 1\nnice = 2",
         &[
@@ -636,13 +636,13 @@ fn large_files_are_read_in_linear_time() {
         .collect();
     let sections = sections.replace("[s0]\nrun = x\nafter = s0\n", "[s0]\nrun = x\n");
     assert_eq!(sound(&sections).services.len(), 10_000);
-    // Few words can make many edges.
+    // Few words can make many dependencies.
     let (_, said) = plan(&format!(
         "[a]\nrun = x\ninstances = 1000\n[b]\nrun = x\ninstances = 1000\nafter = {}\n",
         "a ".repeat(17)
     ));
     assert_eq!(said, ["pidlet: f: more than 16777216 dependencies"]);
-    // Whom an unknown name means is asked of a bounded number of services.
+    // An unknown name is compared with a bounded number of services.
     for (unknown, near) in [
         ("t998", "; is it \"s998\"?"),
         ("t9998", "or it is disabled"),
@@ -665,7 +665,7 @@ fn large_files_are_read_in_linear_time() {
     );
 }
 
-/// Texts made of what files are made of, in any order: nothing panics, and every fault is a line.
+/// Texts made of the parts of plan files, in any order: nothing panics, and every fault is a line.
 #[test]
 fn any_text_is_read_or_refused() {
     const PIECES: [&str; 34] = [

@@ -1,6 +1,6 @@
-//! Values split into words as a shell splits them, and variables in them expanded (pidlet.conf(5), Words).
+//! Values split into words as a shell does it, with variables expanded (pidlet.conf(5), Words).
 //!
-//! What a variable holds is never split again: it stays in the word that it stands in.
+//! A variable's value is never split: it stays in the word in which the variable stands.
 
 use core::ffi::CStr;
 
@@ -10,9 +10,9 @@ use crate::plan::Command;
 use crate::words::list::{List, room};
 use crate::words::text::{string, take, take_if};
 
-/// Words in the making.
+/// Words being built.
 pub struct Words<'a> {
-    /// What they hold, each with a NUL at its end.
+    /// Their bytes, with a NUL at the end of each word.
     bytes: List<'a, u8>,
     /// A word has begun.
     inside: bool,
@@ -34,7 +34,7 @@ impl<'a> Words<'a> {
         self.inside = true;
     }
 
-    /// Adds bytes to the word, as many as there are in front of a NUL.
+    /// Adds bytes to the word, those before a NUL if there is one.
     #[inline(never)]
     pub fn put(&mut self, bytes: &[u8]) -> &mut Words<'a> {
         for byte in bytes {
@@ -82,7 +82,7 @@ impl<'a> Words<'a> {
         false
     }
 
-    /// The words since the last time, for ever.
+    /// The words since the last call, kept for ever.
     #[inline(never)]
     pub fn finish(&mut self) -> &'a mut [&'a CStr] {
         self.end();
@@ -121,7 +121,7 @@ impl<'a> Reader<'_, '_, 'a> {
             };
             rest = behind;
             match byte {
-                // The end of a line is one character in all files.
+                // CR LF is read as a newline alone.
                 b'\r' if next == b'\n' => (),
                 b'"' | b'\'' if quote == 0 || quote == byte => {
                     quote ^= byte;
@@ -139,7 +139,7 @@ impl<'a> Reader<'_, '_, 'a> {
                 }
                 b'<' | b'>' | b'`' if quote == 0 => return self.all_wrong(Fault::Shell),
                 b'$' if quote == 0 && next == b'(' => return self.all_wrong(Fault::Shell),
-                // Inside of words, and quotes begin one, they are harmless: addresses have `&` and `;`.
+                // Inside a word, which quotes may begin, they are harmless: URLs have `&` and `;`.
                 b'|' | b'&' | b';' if quote == 0 && (!self.words.inside || next <= b' ') => {
                     return self.all_wrong(Fault::Shell);
                 }
@@ -165,7 +165,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
     }
 
-    /// Expands what stands behind a `$`; what is behind that is returned.
+    /// Expands what follows a `$`, and returns what is behind it.
     fn expand(&mut self, rest: &'a [u8]) -> Option<&'a [u8]> {
         let (mut inner, mut behind) = (rest, rest);
         let braced = take_if(&mut behind, b'{');
@@ -190,12 +190,12 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         let value = self.settings.question.variable(name);
         if braced && inner.len() + 1 >= rest.len() {
-            // What has no end is nothing, whatever it begins with.
+            // Without a closing brace it is a fault, whatever it begins with.
             default = b"{";
         }
         let value = match default {
             [] => value,
-            // As in a shell, it is for an empty one, too.
+            // As in a shell, an empty variable has the default, too.
             [b':', b'-', default @ ..] => value.filter(|value| !value.is_empty()).or(Some(default)),
             _ => {
                 return self.wrong(inner, Fault::Braces);
