@@ -1,4 +1,4 @@
-//! catatonit 0.2.1 and podman-init. What it is held to is what the real one does beside it: `tests/peers`.
+//! catatonit 0.2.1 and podman-init. `tests/peers` runs the real one beside it and compares.
 
 use super::getopt::Names;
 use super::settings::Setting;

@@ -6,10 +6,10 @@ use crate::plan::names::number_copies;
 use crate::plan::{Plan, SERVICES_MAX, Service};
 use crate::words::list::{List, room};
 
-/// What separates commands where nothing else is said.
+/// What separates commands by default.
 pub const SEPARATOR: &[u8] = b"---";
 
-/// Adds a service for each command in `words`. An empty command is refused with its place.
+/// Adds a service for each command in `words`. The error is the index of an empty command.
 pub fn add<'a>(
     plan: &mut Plan<'a>,
     words: &'a [&'a CStr],
@@ -27,7 +27,7 @@ pub fn add<'a>(
             service.run = run;
         }
     }
-    // Of more the plan's check says so.
+    // More than these are refused by the plan's check.
     if count <= SERVICES_MAX {
         number_copies(services);
     }

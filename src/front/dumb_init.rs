@@ -1,4 +1,4 @@
-//! dumb-init 1.2.5. What it is held to is what the real one does beside it: `tests/peers`.
+//! dumb-init 1.2.5. `tests/peers` runs the real one beside it and compares.
 
 use super::getopt::Names;
 use super::settings::Setting;
@@ -22,7 +22,7 @@ DUMB_INIT_DEBUG=1 means --verbose, DUMB_INIT_SETSID=0 --single-child.
 "
 );
 
-/// What is said about a `-r` that cannot be read.
+/// What is said of a `-r` that cannot be parsed.
 pub const MISSPELT: Text = text!(
     "\
 Usage: -r option takes <signum>:<signum>, where <signum> is between 1 and 31.
@@ -80,7 +80,7 @@ pub const WORDS: Text = text!(
 "
 );
 
-/// What comes after the options: dumb-init's own environment, and its ways.
+/// What comes after the options: dumb-init's own environment, and what follows from it and the options.
 pub fn after(question: &Question, plan: &mut Plan) {
     if let Some(b"1") = question.variable(b"DUMB_INIT_DEBUG") {
         plan.verbosity = 1;
@@ -102,7 +102,7 @@ pub fn after(question: &Question, plan: &mut Plan) {
 /// `sscanf(value, "%d:%d")`: what follows the second number does not matter.
 pub fn rewrite(value: &[u8]) -> Option<(Signal, Option<Signal>)> {
     let mut rest = value;
-    // An int of C: what is too large wraps.
+    // A C int: a larger number wraps.
     let from = leading_integer(&mut rest)? as u32;
     if !take_if(&mut rest, b':') {
         return None;

@@ -13,14 +13,14 @@ use super::settings::Setting;
 use crate::words::packed::Text;
 use crate::words::text::{string, take};
 
-/// How long names are read.
+/// How options with long names are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
-    /// There are none: a second dash is a letter as any other.
+    /// There are none: a second dash is a letter like any other.
     None,
     /// As they are.
     Exact,
-    /// They may be shortened as long as they stay unambiguous.
+    /// They may be shortened if that is unambiguous.
     Shortened,
 }
 
@@ -118,7 +118,7 @@ pub struct Options<'t, 'a> {
 }
 
 impl<'t, 'a: 't> Options<'t, 'a> {
-    /// Reads `args`, of which the first is `argv[0]`, by a table.
+    /// Reads the options in `args`, of which the first is `argv[0]`, by a table.
     pub fn new(args: &'a [&'a CStr], names: Names, table: Table<'t>) -> Self {
         Options {
             args: args.get(1..).unwrap_or(&[]),
@@ -137,7 +137,7 @@ impl<'t, 'a: 't> Options<'t, 'a> {
         self.args
     }
 
-    /// Reads on: whether the next option is right, if there is another one.
+    /// Reads the next option: whether it is right, or `None` if there is no other.
     #[inline(never)]
     pub fn read(&mut self) -> Option<bool> {
         if self.cluster.len() < 2 {
@@ -180,7 +180,7 @@ impl<'t, 'a: 't> Options<'t, 'a> {
         self.complain(text!("%: invalid option -- '%'"))
     }
 
-    /// The option that `word`, with the argument's NUL, names behind two dashes.
+    /// Reads a long option: `word` is what follows the two dashes, with the argument's NUL.
     fn long(&mut self, word: &'a [u8]) -> bool {
         let whole = string(word).to_bytes();
         let name = take(&mut { whole }, b'=');
@@ -213,8 +213,8 @@ impl<'t, 'a: 't> Options<'t, 'a> {
         self.given(place, !value.is_empty(), missing)
     }
 
-    /// The option at this place with its value, which is the next argument if none is attached;
-    /// `missing` is what is said if there is none.
+    /// Takes the option at this place with its value, which is the next argument if none is attached;
+    /// `missing` is what is said if there is no value.
     #[inline(never)]
     fn given(&mut self, place: usize, attached: bool, missing: Text) -> bool {
         let entry = self.table.entry(place);

@@ -1,7 +1,7 @@
 //! The front doors: what was asked for on the command line and in the environment, as a [`Plan`].
 //!
-//! `argv[0]` says who is asked: under the name of tini, dumb-init or catatonit pidlet *is* that
-//! program (pidlet(8), Other names). A [`Door`] is a table, and all are read by the same loop. It reads and
+//! `argv[0]` chooses the door: under the name of tini, dumb-init or catatonit pidlet *is* that program
+//! (pidlet(8), Other names). Each [`Door`] is a table, and one loop reads them all. It reads and
 //! answers; it never does anything.
 
 pub mod catatonit;
@@ -29,19 +29,19 @@ pub(crate) use conf::tests::{sound, spec};
 use getopt::{Names, Options, Table};
 use settings::{Setting, Settings};
 
-/// What a door may look at, and whom it answers.
+/// What a door may look at, and where its answers go.
 pub struct Question<'a> {
     /// The arguments, `argv[0]` first; empty if there is none at all.
     pub args: &'a [&'a CStr],
     /// Looks a variable up in the environment.
     pub getenv: &'a dyn Fn(&[u8]) -> Option<&'a CStr>,
-    /// Whether any variable is there whose name begins with `PIDLET_`.
+    /// Whether there is any variable whose name begins with `PIDLET_`.
     pub twins: bool,
-    /// Our process id: the peers have it in their messages.
+    /// Our process id, for the peers' messages.
     pub own: Pid,
     /// Reads a whole file.
     pub read: &'a dyn Fn(&CStr) -> Result<&'a [u8], Errno>,
-    /// Calls back with the name of each file in a directory that is not hidden; if so asked, only
+    /// Calls back with the name of each file in a directory that is not hidden; if the flag is set, only
     /// of those that can be executed.
     #[allow(clippy::type_complexity, reason = "it is said once")]
     pub list: &'a dyn Fn(&CStr, bool, &mut dyn FnMut(&[u8])) -> Result<(), Errno>,
@@ -51,25 +51,25 @@ pub struct Question<'a> {
 
 /// The command line of one program.
 pub struct Door {
-    /// The help: what comes behind `Usage: NAME`. It is the table of the options, too.
+    /// The help, without the `Usage: NAME` in front. It is also the table of the options.
     help: Text,
     /// What the options set.
     settings: &'static [Setting],
-    /// How long names are read.
+    /// How options with long names are read.
     names: Names,
     /// Where the help goes when it is asked for.
     help_to: Stream,
     /// What is printed for the version, and where.
     version: Text,
     version_to: Stream,
-    /// What is said where no command is given, `%` being `argv[0]`; empty: the help.
+    /// What is said if no command is given, `%` standing for `argv[0]`; if empty, the help.
     no_command: Text,
 }
 
 /// The doors in the order of [`Style`].
 static DOORS: [Door; 4] = [pidlet::DOOR, tini::DOOR, dumb_init::DOOR, catatonit::DOOR];
 
-/// Our licence, for those who are asked for it.
+/// Our licence, for peers with an option that prints theirs.
 const LICENSE: Text = text!(
     "\
 MIT OR Apache-2.0; Copyright (c) 2026 The pidlet authors
@@ -81,13 +81,13 @@ The texts are LICENSE-MIT and LICENSE-APACHE of pidlet's source.
 const ABOUT: Text =
     text!("This is pidlet, an init for containers. PIDLET_GRACE and so on: 'pidlet --help'.\n");
 
-/// The longest text that is printed as a whole: the help.
+/// The longest text that is printed in one piece: the help.
 const PRINTED_BYTES_MAX: usize = 2560;
 
-/// Room for such a text. It is on the stack, which is given back when all has been started.
+/// Room for such a text. It is on the stack, which is given back once everything has been started.
 const ROOM: [u8; PRINTED_BYTES_MAX] = [0; PRINTED_BYTES_MAX];
 
-/// Whose manners we have under this name.
+/// Which program we act as under this name.
 pub fn style(question: &Question) -> Style {
     let names = text!("tini tini-static docker-init dumb-init catatonit podman-init");
     match place(names, question.name()) {
@@ -98,12 +98,12 @@ pub fn style(question: &Question) -> Style {
     }
 }
 
-/// Asks the door of the plan's style. An error is the exit code; whatever there is to say has been
-/// printed then.
+/// Asks the door of the plan's style. An error is the exit code, after everything there is to say has
+/// been printed.
 #[inline(never)]
 pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
-    // Podman runs a pod's infra container as `/<basename of the real file> -P`: a symbolic link has
-    // lost its name by then.
+    // Podman runs a pod's infra container as `/<basename of the real file> -P`: the name of a symbolic
+    // link is lost by then.
     if is(question.only_argument(), "-P") {
         return Ok(());
     }
@@ -146,12 +146,12 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
     let words = options.rest();
     match style {
         Style::Tini => tini::after(question, settings.plan),
-        // Where there is nothing to run it says nothing else.
+        // Without a command dumb-init prints its usage and nothing else.
         Style::DumbInit if !words.is_empty() => dumb_init::after(question, settings.plan),
         _ => (),
     }
     if settings.pause {
-        // A program that is given all the same is ignored.
+        // A program that is given nevertheless is ignored.
         return Ok(());
     }
     if style == Style::Pidlet
@@ -168,8 +168,8 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
     settings.finish()
 }
 
-/// Takes the plan from its file. False if nobody named one and there is none; an error is the exit
-/// code.
+/// Takes the plan from its file. False if none was named and the default does not exist; an error is
+/// the exit code.
 fn file<'a>(settings: &mut Settings<'_, 'a>, table: &Table, words: &[&CStr]) -> Result<bool, u8> {
     let named = settings.config;
     let path = named.unwrap_or(conf::DEFAULT_PATH);
@@ -201,7 +201,7 @@ impl Door {
         }
     }
 
-    /// Says how we are called; `code` is the exit code.
+    /// Prints the usage; `code` is the exit code.
     fn usage(&self, question: &Question, style: Style, stream: Stream, code: u8) -> Result<(), u8> {
         let name = match style {
             Style::Pidlet | Style::Tini => question.name(),
@@ -238,8 +238,8 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Whether options may be given, or a plan's file says them, as without a command. Mostly just a
-    /// command is given, which needs no table of options.
+    /// Whether options may be given, either here or, without a command, in a plan file. Most often there
+    /// is just a command, which needs no table of options.
     fn may_have_options(&self) -> bool {
         match self.args {
             [_, first, rest @ ..] => match first.to_bytes() {
@@ -269,13 +269,13 @@ impl<'a> Question<'a> {
         self.put(stream, text.unpack(&mut room));
     }
 
-    /// Prints a line that says what is wrong: in `text` stands `#` for our process id.
+    /// Prints a line that says what is wrong; `#` in `text` stands for our process id.
     fn complain(&self, text: Text) {
         self.complain_of(text, b"", b"", Text::plain(""));
     }
 
-    /// The same, in which the first `%` stands for one part, and the second for the other; `what`
-    /// comes behind it.
+    /// The same, where the first `%` in `text` stands for `one` and the second for `other`; `what`
+    /// follows.
     #[inline(never)]
     fn complain_of(&self, text: Text, one: &[u8], other: &[u8], what: Text) {
         let mut line = Line::new();

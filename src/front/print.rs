@@ -1,5 +1,5 @@
-//! What `--dry-run` prints: the checked plan in the words of the plan file (pidlet.conf(5)), the services
-//! in the order of their start.
+//! What `--dry-run` prints: the checked plan as a plan file (pidlet.conf(5)), with the services in the
+//! order of their start.
 
 use crate::plan::{Command, Key, Log, Place, Plan};
 use crate::words::line::Line;
@@ -7,7 +7,7 @@ use crate::words::signal::Signal;
 use crate::words::text::take;
 use crate::words::time::Span;
 
-/// Takes text.
+/// What prints text.
 pub type Put<'p> = &'p dyn Fn(&[u8]);
 
 /// Prints a plan.
@@ -20,7 +20,7 @@ pub fn plan(plan: &Plan, put: Put) {
     put(b"\n");
 }
 
-/// Prints the settings of the whole.
+/// Prints the settings of the container.
 #[inline(never)]
 fn container(plan: &Plan, line: &mut Line, put: Put) {
     line.put(text!("[pidlet]\nuntil = "))
@@ -75,23 +75,23 @@ fn service(plan: &Plan, service: Place, line: &mut Line, put: Put) {
         .push(b']');
     flush(line, put);
     print_words(b"run", plan.command(service), put);
-    // Whatever says it: a name may mean several, and the programs of a directory follow each other.
+    // Not just what `after` says: a name may mean several services, and run-parts run one after the other.
     if let Some(service) = plan.services.get(usize::from(service)) {
-        // Backwards, as the reader has them, so that what is printed is printed as it stands.
+        // The reader stores them backwards; in reverse, a plan that was printed is printed unchanged.
         for (at, place) in service.after.iter().enumerate().rev() {
-            // Whoever writes to a service is after it as it is, and may have said so.
+            // A service that writes to another is after it anyway, and may have said so as well.
             if service.after.iter().rposition(|other| other == place) == Some(at) {
                 flush(line.put(text!("\nafter = ")).put_service(plan, *place), put);
             }
         }
     }
     let spec = plan.spec(service);
-    // What the user's name brings: whatever else is said of a variable counts more.
+    // The account's variables come first, so that whatever else sets one of them overrides it.
     print_words(b"env", spec.words(Key::Account), put);
     for said in spec.0 {
         let name = match said.key {
             Key::RunParts | Key::Instances | Key::Account | Key::After | Key::Before => continue,
-            // The user's group alone needs no word.
+            // The user's own group is part of `user`.
             Key::Member if said.words.len() < 2 || spec.has(Key::Groups) => continue,
             Key::Member => Key::Groups.name(),
             Key::User => {
@@ -108,7 +108,7 @@ fn service(plan: &Plan, service: Place, line: &mut Line, put: Put) {
     }
 }
 
-/// Prints what a line has, which is more than one line holds all in all.
+/// Prints what is in the line and empties it, since it cannot hold everything.
 #[inline(never)]
 fn flush(line: &mut Line, put: Put) {
     put(line.text());
@@ -129,10 +129,10 @@ fn print_words(name: &[u8], words: Command, put: Put) {
     }
 }
 
-/// A word as a shell and the plan file read it back.
+/// Prints a word so that a shell and the plan file read it back.
 fn print_word(mut word: &[u8], put: Put) {
     let plain = |byte: &u8| {
-        // Digits are among `+` to `:`. Outside of quotes `%i` is the number of an instance.
+        // `+` to `:` includes the digits. `%` must be quoted: `%i` is the number of an instance.
         matches!(byte, b'+'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z')
     };
     if !word.is_empty() && word.iter().all(plain) {
@@ -172,7 +172,7 @@ mod tests {
             env = A=1 'B='\\''x y'\\'' $HOME' 'NAME=a value' C=3\nenv = 'a=1\n 2' b\nenv = Y\n";
         assert_eq!(printed(text), expected);
         assert_eq!(printed(expected), expected);
-        // What an image without /etc/passwd needs in the place of a name.
+        // What an image without /etc/passwd needs instead of a name.
         let text = "[a]\nrun = a\nenv = HOME=/h\nuser = app\n[b]\nrun = b\nuser = app\ngroups = web\n\
             [c]\nrun = c\nuser = app:web\n[d]\nrun = d\nuser = 7:8\n";
         let account = "env = HOME=/home/app USER=app LOGNAME=app SHELL=/bin/sh";
@@ -185,7 +185,7 @@ mod tests {
         );
         assert_eq!(printed(text), expected);
         assert_eq!(printed(&expected), expected);
-        // Who is after whom, also where one section is several services.
+        // Dependencies, also where one section is several services.
         let text = "[w]\nrun = w\ninstances = 2\nbefore = z\n[i]\ntype = oneshot\nrun-parts = /d\n\
             [z]\nrun = z\nafter = i\n";
         let expected = "[pidlet]\nuntil = any\ngrace = 8s\n\n[w]\nrun = w\n\n[w-2]\nrun = w\n\n\
@@ -194,7 +194,7 @@ mod tests {
         for text in [text, expected] {
             assert_eq!(printed(text), expected);
         }
-        // Whoever writes to another one is after it as it is.
+        // A service that writes to another is after it anyway.
         let text =
             "[w]\nrun = w\nafter = l\nstdout = service:l\nstderr = service:l\n[l]\nrun = l\n";
         let expected = "[pidlet]\nuntil = any\ngrace = 8s\n\n[l]\nrun = l\n\n\

@@ -38,9 +38,9 @@ pub enum Setting {
     Config,
     /// [`Plan::log`].
     Log,
-    /// Less of [`Plan::verbosity`]: from here on it is how often.
+    /// Less of [`Plan::verbosity`]; the value is how often.
     Quiet,
-    /// More of [`Plan::verbosity`].
+    /// More of [`Plan::verbosity`]; the value is how often.
     Verbose,
     /// [`Setting::ParentDeath`] as tini reads it.
     TiniParentDeath,
@@ -48,7 +48,7 @@ pub enum Setting {
     TiniExpect,
     /// [`Setting::Rewrite`] as dumb-init reads it.
     DumbInitRewrite,
-    /// [`Plan::timestamps`]: from here on it is yes or no.
+    /// [`Plan::timestamps`]. From here on the value is yes or no.
     Timestamps,
     /// [`Plan::group`].
     Group,
@@ -74,32 +74,32 @@ pub enum Setting {
     License,
 }
 
-/// A plan in the making, and what is set beside it.
+/// A plan being built, and the settings that are not part of it.
 pub struct Settings<'p, 'a> {
     /// The plan.
     pub plan: &'p mut Plan<'a>,
-    /// Nothing is run: a program that is given all the same is ignored.
+    /// Nothing is run: a program that is given nevertheless is ignored.
     pub pause: bool,
-    /// What there is to look at.
+    /// What the door may look at.
     pub question: &'p Question<'a>,
     /// The word between commands; none under the peers' names, unless the environment sets one.
     separator: Option<&'a [u8]>,
-    /// Something was wrong, and has been said.
+    /// Something was wrong, and has been reported.
     faulty: bool,
     /// The plan's file.
     pub config: Option<&'a CStr>,
-    /// What was set in the environment, a bit each.
+    /// The settings from the environment, a bit each.
     twins: u32,
-    /// What was set by an option.
+    /// The settings from options.
     options: u32,
 }
 
-/// The kinds of value that the settings take, in the order of [`Setting`]: see [`expected`]. What
-/// a peer's expects is said with what is wrong.
+/// The kinds of value that the settings take, in the order of [`Setting`]: see [`expected`]. A peer's
+/// settings need none, since its messages are complete.
 const KINDS: &[u8; Setting::Timestamps as usize + 1] = b"UDDSWCXfLQQ   b";
 
 impl<'p, 'a> Settings<'p, 'a> {
-    /// Nothing is set yet.
+    /// No setting has been made yet.
     pub fn new(plan: &'p mut Plan<'a>, question: &'p Question<'a>) -> Settings<'p, 'a> {
         let separator = match plan.style {
             Style::Pidlet => Some(commands::SEPARATOR),
@@ -117,7 +117,7 @@ impl<'p, 'a> Settings<'p, 'a> {
         }
     }
 
-    /// Takes what the environment asks for, by our own table.
+    /// Makes the settings that the environment asks for, by our own table.
     #[inline(never)]
     pub fn environment(&mut self, mut table: Table) {
         let mut name = Line::new();
@@ -138,8 +138,8 @@ impl<'p, 'a> Settings<'p, 'a> {
         }
     }
 
-    /// Sets something, or says what is wrong with the value: in `text` the name is the first `%`, the
-    /// value the second, and what was expected comes behind it.
+    /// Makes a setting, or says what is wrong with its value: the first `%` in `text` stands for the
+    /// name, the second for the value, and what was expected follows.
     #[inline(never)]
     fn take(&mut self, setting: Setting, value: &'a CStr, text: Text, name: &[u8]) -> bool {
         let set = self.set(setting, value).is_some();
@@ -149,13 +149,13 @@ impl<'p, 'a> Settings<'p, 'a> {
         set
     }
 
-    /// Takes the option that was read. An error is the exit code, after it has been said why: only
-    /// pidlet itself goes on to find what else is wrong.
+    /// Takes the option that was read. An error is the exit code, after the reason has been printed; only
+    /// pidlet itself goes on, to find what else is wrong.
     #[inline(never)]
     pub fn option(&mut self, option: &Options<'_, 'a>) -> Result<(), u8> {
         let setting = option.setting;
         if self.options & setting.bit() == 0 {
-            // What the environment says counts no more.
+            // The options replace what the environment says.
             match setting {
                 Setting::Rewrite => self.plan.routes = Routes::default(),
                 Setting::Expect => self.plan.expect = Codes::default(),
@@ -187,15 +187,14 @@ impl<'p, 'a> Settings<'p, 'a> {
         self.question.complain_of(text, one, other, what);
     }
 
-    /// The same for a line that is ready.
+    /// The same for a line that is complete.
     #[inline(never)]
     pub fn fault_line(&mut self, line: &mut Line) {
         self.faulty = true;
         self.question.put(Stream::Err, line.end());
     }
 
-    /// The option of this long name in our own table; nothing if there is none or it means nothing
-    /// in a file.
+    /// The option of this long name in our own table, if there is one that has a meaning in a file.
     #[inline(never)]
     pub fn named(table: &Table, name: &[u8]) -> Option<Setting> {
         let mut place = 0;
@@ -211,8 +210,7 @@ impl<'p, 'a> Settings<'p, 'a> {
         }
     }
 
-    /// Sets an option as a plan's file has it: what was set before wins. False if that is not what
-    /// the value says.
+    /// Makes a setting of a plan file: one made before wins. False if the value is wrong.
     pub fn set_late(&mut self, setting: Setting, value: &'a CStr) -> bool {
         (self.options | self.twins) & setting.bit() != 0 || self.set(setting, value).is_some()
     }
@@ -228,7 +226,7 @@ impl<'p, 'a> Settings<'p, 'a> {
         }
     }
 
-    /// Checks the whole: the end of every door that runs something.
+    /// Checks everything together: the last step of every door that runs something.
     pub fn finish(&mut self) -> Result<(), u8> {
         if let Err(wrong) = self.plan.check() {
             self.question.complain(wrong);
@@ -239,8 +237,8 @@ impl<'p, 'a> Settings<'p, 'a> {
         }
         let plan = &mut *self.plan;
         if !plan.pass_through() {
-            // A terminal has one foreground group: none of several commands may take it, unless it
-            // is said which.
+            // A terminal has one foreground group, so none of several services gets it unless one of
+            // them has `tty`.
             let tty = |service: &Service| service.spec.number(Key::Tty) > 0;
             match plan.services.iter().position(tty) {
                 Some(place) => plan.foreground = place as Place,
@@ -256,13 +254,13 @@ impl<'p, 'a> Settings<'p, 'a> {
         Ok(())
     }
 
-    /// Sets something, if that is what the value says.
+    /// Makes a setting, if the value is right.
     #[inline(never)]
     fn set(&mut self, setting: Setting, value: &'a CStr) -> Option<()> {
         let plan = &mut *self.plan;
         let text = value.to_bytes();
         match setting {
-            // Whoever sets PIDLET_VERSION means something else.
+            // A variable such as PIDLET_VERSION is meant for something else.
             Setting::Help | Setting::Version | Setting::License => (),
             Setting::TerminationLog => plan.termination_log = Some(value),
             Setting::Config | Setting::Separator if text.is_empty() => return None,
@@ -288,7 +286,7 @@ impl<'p, 'a> Settings<'p, 'a> {
                 plan.routes.set(from, to);
             }
             Setting::Rewrite | Setting::Expect => {
-                // An environment variable holds several, between commas.
+                // An environment variable holds several, separated by commas.
                 let mut rest = text;
                 loop {
                     let item = take(&mut rest, b',');
@@ -343,7 +341,7 @@ fn rewrite(routes: &mut Routes, item: &[u8]) -> Option<()> {
 }
 
 impl Setting {
-    /// The bits of those that may be said again and again.
+    /// The bits of those that may be repeated.
     pub const LISTS: u32 = 1 << Setting::Rewrite as u32 | 1 << Setting::Expect as u32;
 
     /// Its bit among those of all settings.

@@ -1,5 +1,4 @@
-//! tini 0.19.0, tini-static and docker-init. What they are held to is what the real one does beside them:
-//! `tests/peers`.
+//! tini 0.19.0, tini-static and docker-init. `tests/peers` runs the real one beside them and compares.
 
 use super::getopt::Names;
 use super::settings::Setting;
@@ -27,7 +26,7 @@ TINI_VERBOSITY: how much is said (1).
 "
 );
 
-/// What is said about a value that cannot be read.
+/// What is said of a value that cannot be parsed.
 pub const INVALID: Text = text!("[FATAL tini (#)] Not a valid option for -%: %");
 
 /// tini's door.
@@ -87,7 +86,8 @@ Tini as a child subreaper, or run Tini as PID 1.
 "
 );
 
-/// What tini leaves to the kernel or ignores: faults of its own, and its terminal (tini.c:201).
+/// What tini does not pass on: the signals of its own faults, which it leaves to the kernel, and those of
+/// its terminal, which it ignores (tini.c:201).
 pub const NOT_PASSED_ON: SignalSet = SignalSet(
     1 << (4 - 1)
         | 1 << (5 - 1)
@@ -101,7 +101,7 @@ pub const NOT_PASSED_ON: SignalSet = SignalSet(
 
 /// What comes before the options.
 pub fn before(question: &Question, plan: &mut Plan) -> Result<(), u8> {
-    // The only long option, and only alone.
+    // tini's only long option, which must be the only argument.
     if is(question.only_argument(), "--version") {
         return question.answer(DOOR.version_to, DOOR.version);
     }
@@ -114,7 +114,7 @@ pub fn after(question: &Question, plan: &mut Plan) {
     plan.subreaper |= question.variable(b"TINI_SUBREAPER").is_some();
     plan.group |= question.variable(b"TINI_KILL_PROCESS_GROUP").is_some();
     if let Some(mut value) = question.variable(b"TINI_VERBOSITY") {
-        // atoi(3), and the comparison is unsigned: -1 says everything.
+        // tini uses atoi(3) and compares unsigned: -1 says everything.
         plan.verbosity = leading_integer(&mut value).unwrap_or(0) as u32;
     }
 }
@@ -127,7 +127,7 @@ pub fn death_signal(value: &[u8]) -> Option<Signal> {
         .filter(|signal| signal.name() == Some(name) && !matches!(signal.number(), 16 | 29 | 30))
 }
 
-/// strtol(3) over the whole value, within 0 to 255; nothing at all counts as 0.
+/// strtol(3) over the whole value, within 0 to 255; an empty value counts as 0.
 pub fn exit_code(value: &[u8]) -> Option<u8> {
     if value.is_empty() {
         return Some(0);

@@ -1,4 +1,4 @@
-//! The values of a section's keys, and what else was expected of those and of options.
+//! Reads the values of a section's keys, and says what is expected of those and of options.
 
 #[cfg(test)]
 use crate::plan::Key;
@@ -7,7 +7,7 @@ use crate::words::packed::Text;
 use crate::words::text::{is, leading_integer, place};
 use crate::words::time::Span;
 
-/// Declares each kind of value that expects something: its letter, and what.
+/// Declares each kind of value that expects something: its letter, and what it expects.
 macro_rules! kinds {
     ($($letter:literal $line:literal)*) => {
         const LETTERS: &[u8] = &[$($letter),*];
@@ -15,7 +15,7 @@ macro_rules! kinds {
     };
 }
 
-// What the key's own line has comes behind it: see `src/plan/keys.rs`. What is not here expects a path.
+// What may be chosen, from the key's own line, follows: see `src/plan/keys.rs`. Other kinds expect a path.
 kinds! {
     b'p' "expected a path"
     b'b' "expected yes or no"
@@ -34,7 +34,7 @@ kinds! {
     b'e' "expected NAME=VALUE, or NAME to unset it"
     b'u' "expected NAME, UID, NAME:GROUP or UID:GID"
     b'g' "expected at most 256 groups"
-    // The rest are of options alone: see `Setting::expected`.
+    // The rest are for options only: see `Setting::expected`.
     b' ' ""
     b'U' "expected any, all or failure"
     b'L' "expected inherit, prefix or json"
@@ -48,7 +48,7 @@ kinds! {
 /// What stands between the bounds of a number.
 const TO: &str = " to ";
 
-/// The number of a value that [`crate::plan::Said`] keeps.
+/// The value as the number that [`crate::plan::Said`] keeps; `None` if it is wrong.
 #[inline(never)]
 pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
     let said = match kind {
@@ -116,7 +116,7 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
                 .filter(|_| !choices.is_empty())
                 .map(|_| 3),
         },
-        // A path, or what is looked up elsewhere.
+        // A path, or something that is looked up elsewhere.
         _ => Some(0),
     }
 }
@@ -128,9 +128,9 @@ pub fn expected(kind: u8) -> Text {
     EXPECTED.line(place.unwrap_or(0))
 }
 
-/// How often a switch is thrown: none or one time, or up to nine.
+/// How often something is set: a switch once or not at all, a count up to nine times.
 pub fn times(text: &[u8]) -> Option<u32> {
-    // After the ten digits, every other word is a no; the empty one is, too.
+    // After the ten digits every other word means no, beginning with the empty one.
     let place = place(text!("0 1 2 3 4 5 6 7 8 9  yes no true false on off"), text)? as u32;
     Some(if place < 10 { place } else { place % 2 })
 }
@@ -154,7 +154,7 @@ mod tests {
             assert!(LETTERS.contains(&kind) || b"fFR".contains(&kind), "{key:?}");
             let chosen = expected(kind).read().last() == Some(b' ');
             assert_eq!(chosen, b"cn".contains(&kind));
-            // What comes behind the end of a sentence goes on with it.
+            // What follows a complete sentence begins with a comma or a semicolon.
             let on = choices.first().is_some_and(|byte| b",;".contains(byte));
             assert_eq!(chosen || on, !choices.is_empty(), "{key:?}");
         }
