@@ -1,22 +1,22 @@
-//! The beginning of an HTTP answer: enough of it to know its status (RFC 9112, 4).
+//! The start of an HTTP response, as far as its status (RFC 9112, 4).
 
 use crate::words::errno::Errno;
 use crate::words::text::number;
 
-/// How an answer begins that is good: `0` stands for any digit, `2` for 2 and 3.
+/// How a good response begins: `0` stands for any digit, `2` for 2 or 3.
 const STATUS_LINE: &[u8; 12] = b"HTTP/1.0 200";
 
-/// So many bytes say what the status is.
+/// The number of bytes up to the end of the status.
 pub const STATUS_BYTES: usize = STATUS_LINE.len();
 
-/// What is wrong with an answer of which these bytes have come, those in front of them being good: its
-/// status, if that is there.
+/// What is wrong with a response that begins with these bytes, NUL where none has come yet: its status
+/// if that is there, else a protocol error.
 pub fn fault(answer: &[u8; STATUS_BYTES]) -> Errno {
     let status = answer.get(STATUS_BYTES - 3..).and_then(number);
     status.map_or(Errno::PROTO, |status| Errno::foreign(status as u16))
 }
 
-/// Whether this may be the byte at `place` of an answer with a status from 200 to 399.
+/// Whether this may be the byte at `place` of a response with a status from 200 to 399.
 pub fn is_good(place: usize, byte: u8) -> bool {
     match STATUS_LINE.get(place) {
         Some(b'0') => byte.is_ascii_digit(),

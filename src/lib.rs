@@ -1,19 +1,19 @@
-//! The pure half of pidlet: everything that decides, nothing that does.
+//! The pure half of pidlet: everything that decides, nothing that acts.
 //!
 //! ```text
 //! argv, environment ──► front doors ──► Plan ──► Supervisor ◄──► kernel edge ──► exit code
 //!                         (pure)       (data)     (pure)        (the program)
 //! ```
 //!
-//! Nothing here makes a system call, reads a clock or holds a descriptor: time, the fate of a
-//! child and a signal come in as values, and what is to be done goes out as values. So all of it
-//! runs under plain `cargo test`. The edge, with every system call, belongs to the program.
+//! Nothing here makes a system call, reads a clock or holds a descriptor: the time, signals and the
+//! ends of children come in as values, and actions go out as values, so all of it runs under plain
+//! `cargo test`. The edge, which makes every system call, belongs to the program.
 //!
-//! In reading order: [`words`] that everybody uses, the [`plan`], the [`front`] doors that make
-//! one, the supervisor in [`supervise`] that carries it out, what services and servers say of
-//! themselves in [`notify`] and [`http`], what becomes of the services' [`output`], the
-//! [`message`]s that we have to say, and their words in [`voice`]. `docs/CONTRIBUTING.md` says where
-//! a new key, option, kind of readiness or architecture has its place.
+//! In reading order: the [`words`] that every module uses, the [`plan`], the [`front`] doors that
+//! make one, the supervisor in [`supervise`] that carries it out, the parsers of sd_notify messages
+//! ([`notify`]) and HTTP responses ([`http`]), the form of the services' [`output`], the [`message`]s
+//! that pidlet prints, and their wording in [`voice`]. `docs/CONTRIBUTING.md` says where a new key,
+//! option, kind of readiness or architecture goes.
 
 #![no_std]
 #![forbid(unsafe_code)]

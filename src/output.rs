@@ -1,4 +1,4 @@
-//! What services write, as whole lines: behind a name, as JSON, or as they are (pidlet(8), Output).
+//! The services' output as whole lines: behind a name, as JSON, or unchanged (pidlet(8), Output).
 //!
 //! | form | a line |
 //! |---|---|
@@ -6,76 +6,75 @@
 //! | [`Form::Prefix`] | `name \| message` |
 //! | [`Form::Json`] | `{"service":"name","stream":"stdout","message":"message"}` |
 //!
-//! With a time the first two begin with it (`2026-11-26T14:03:05.000123Z name | message`), and the
-//! object has it first, as `"time"`.
+//! With timestamps the first two begin with the time (`2026-11-26T14:03:05.000123Z name | message`),
+//! and the object has it as its first member, `"time"`.
 //!
-//! A line of more than [`LINE_BYTES_MAX`] bytes comes in pieces, each a line of its own: every one
-//! but the last ends with a backslash, which is a line that goes on in shells and in C; an object
-//! says `"partial":true` behind the message instead. A character in UTF-8 is never cut in two.
+//! A line of more than [`LINE_BYTES_MAX`] bytes is split into pieces, each a line of its own: every
+//! piece but the last ends with a backslash, which continues a line in shells and in C; a JSON object
+//! has `"partial":true` after its message instead. A UTF-8 character is never cut in two.
 
 use crate::plan::{Place, Plan};
 use crate::words::line::{self, Line};
 
-/// The most bytes of a line that come in one piece, without the newline.
+/// The longest piece of a line in bytes, without the newline.
 pub const LINE_BYTES_MAX: usize = 8192;
 
-/// Room that takes any piece in any form: in JSON a byte becomes six at the most, and of a name three.
+/// Room for any piece in any form: in JSON a byte of the message becomes six at most, one of the name three.
 pub const PIECE_BYTES_MAX: usize = 6 * LINE_BYTES_MAX + 3 * line::LINE_BYTES_MAX + 128;
 
-/// How many colours names have: red to cyan.
+/// The number of colours for names: red to cyan.
 const COLOURS: Place = 6;
 
-/// What a line looks like. In the order of [`HEADS`].
+/// What a line looks like, in the order of [`HEADS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// As it was written.
     Raw,
     /// Behind the service's name.
     Prefix,
-    /// Behind the service's name in a colour of its own.
+    /// Behind the service's name, which has a colour of its own.
     Colour,
     /// As a JSON object.
     Json,
 }
 
-/// What stands in front of a line, for each form in their order. What is between two question marks is
-/// there only with a time; capitals stand for what differs.
+/// What precedes a line, for each form in order. The part between two question marks is there only with
+/// timestamps; `T`, `N`, `S` and `C` stand for the time, the name, the stream and the colour.
 const HEADS: &[u8] = b"?T ?\n?T ?N | \n?T ?\x1b[3CmN\x1b[m | \n\
     {?\"time\":\"T\",?\"service\":\"N\",\"stream\":\"stdS\",\"message\":\"\n";
 
-/// A moment on the clock of the world: seconds since 1970, without leap seconds, and microseconds.
+/// A wall-clock time: seconds since 1970, not counting leap seconds, and microseconds.
 pub type Time = (u64, u32);
 
-/// Whose lines they are.
+/// Where lines come from, and what they look like.
 #[derive(Clone, Copy)]
 pub struct Source<'s, 'p> {
-    /// Whose services there are.
+    /// The plan that has the service.
     pub plan: &'s Plan<'p>,
-    /// Which of them it is.
+    /// The service that wrote them; for lines of our own a place that no service has.
     pub service: Place,
     /// They were written to standard error.
     pub error: bool,
     /// What they look like.
     pub form: Form,
-    /// When they were read, if the plan wants that to be said.
+    /// When they were read; used only if the plan wants timestamps.
     pub time: Time,
 }
 
-/// Bytes in a room of fixed size.
+/// A buffer of fixed size.
 pub struct Buffer<'a> {
     room: &'a mut [u8],
-    /// How many were added, more than there is room for if it is longer than that.
+    /// How many bytes were to be added, which is more than the room holds once something did not fit.
     len: usize,
 }
 
 impl<'a> Buffer<'a> {
-    /// Nothing yet, in this room.
+    /// An empty buffer in this room.
     pub fn new(room: &'a mut [u8]) -> Buffer<'a> {
         Buffer { room, len: 0 }
     }
 
-    /// Adds these bytes, all or none. Where there was no room for them there is none for anything
-    /// that follows.
+    /// Adds these bytes, all or none. Once something did not fit, nothing is added any more.
     #[inline(never)]
     pub fn put(&mut self, bytes: &[u8]) {
         let from = self.len;
@@ -85,18 +84,18 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// Whether there was room for all.
+    /// Whether there was room for everything.
     pub fn fits(&self) -> bool {
         self.len <= self.room.len()
     }
 
-    /// Adds a line's text as it stands in a JSON string, whatever its bytes are: what is not UTF-8
-    /// becomes U+FFFD, byte by byte.
+    /// Adds a line's text, up to its newline, as it stands in a JSON string. Every byte that is not part
+    /// of a UTF-8 character becomes U+FFFD.
     #[inline(never)]
     fn put_escaped(&mut self, text: &[u8]) {
         let mut rest = text;
         loop {
-            // What stands for itself is added in one go.
+            // Characters that need no escape are added in one go.
             let mut len = 0;
             while let Some(byte) = rest.get(len) {
                 let size = match byte {
@@ -134,11 +133,11 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// Adds when it was, in RFC 3339.
+    /// Adds the time in the format of RFC 3339.
     #[inline(never)]
     fn put_time(&mut self, source: &Source) {
         let (seconds, micros) = source.time;
-        // From the last digit on; a six is one that the next one follows after a sixth.
+        // Filled in from the last digit to the first; a `6` marks one that goes up to 5 only.
         let mut text = *b"0000-00-00T00:60:60.000000Z";
         let mut value = micros;
         for place in text.iter_mut().rev() {
@@ -161,10 +160,10 @@ impl<'a> Buffer<'a> {
         self.put(&text);
     }
 
-    /// Adds what stands in front of each line.
+    /// Adds what precedes each line.
     #[inline(never)]
     fn put_head(&mut self, source: &Source) {
-        // How many forms are passed over, and whether this part is.
+        // How many more forms are skipped, and whether this part of ours is.
         let (mut others, mut skipped) = (source.form as u8, false);
         for &byte in HEADS {
             match byte {
@@ -189,16 +188,16 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// All that there is; nothing if there was no room for all of it.
+    /// Everything that was added; nothing if it did not all fit.
     #[cfg(test)]
     fn text(self) -> &'a [u8] {
         self.room.get(..self.len).unwrap_or(&[])
     }
 }
 
-/// Fills `room` with a newline, in case that the line before is torn, and the whole lines of `input`,
-/// each as `source` has it: not more than `limit` bytes of them after the first line, for which there
-/// must be room beyond that. How much of `input` is done, and of `room`.
+/// Fills `room` with a newline, in case the line before is torn, and the whole lines of `input`, each as
+/// `source` has it. The first line is taken even beyond `limit` bytes, and there must be room for it; the
+/// others only up to `limit` bytes in all. Returns how much of `input` was taken, and of `room` filled.
 #[inline(never)]
 pub fn put_lines(room: &mut [u8], input: &[u8], source: &Source, limit: usize) -> (usize, usize) {
     let mut lines = Buffer::new(room);
@@ -221,12 +220,12 @@ pub fn put_lines(room: &mut [u8], input: &[u8], source: &Source, limit: usize) -
         } else {
             len += 1;
             if !json {
-                // Its own newline is as good.
+                // The line brings its own newline.
                 tail = b"";
             }
         }
         let Some((line, behind)) = rest.split_at_checked(len) else {
-            // What is left is no whole line.
+            // What is left is not a whole line.
             break;
         };
         if json {
@@ -240,7 +239,7 @@ pub fn put_lines(room: &mut [u8], input: &[u8], source: &Source, limit: usize) -
         }
         size = lines.len;
         rest = behind;
-        // The next one has the same in front of it.
+        // The next line begins with the same head.
         lines.len = size.wrapping_add(head - 1);
         if lines.len <= lines.room.len() {
             lines.room.copy_within(1..head, size);
@@ -249,7 +248,7 @@ pub fn put_lines(room: &mut [u8], input: &[u8], source: &Source, limit: usize) -
     (input.len().wrapping_sub(rest.len()), size)
 }
 
-/// Where a piece of a line that is too long ends: not between the bytes of a character, if it is one.
+/// Where to cut a line that is too long: not inside a character, unless the bytes cannot be UTF-8.
 fn whole_characters(text: &[u8]) -> usize {
     let mut len = LINE_BYTES_MAX;
     while len > LINE_BYTES_MAX - 3 && text.get(len).is_some_and(|byte| byte & 0xc0 == 0x80) {
@@ -258,15 +257,15 @@ fn whole_characters(text: &[u8]) -> usize {
     len
 }
 
-/// The place of the first newline, or the length, or that of the first byte that a piece cannot have.
-/// Eight bytes at a time: this is done to every byte that goes through.
+/// The index of the first newline; without one the length, but not more than one byte beyond a piece.
+/// Eight bytes at a time, since every byte of output is searched.
 #[inline(never)]
 fn newline(text: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let text = text.get(..LINE_BYTES_MAX + 1).unwrap_or(text);
     let mut at = 0;
     while let Some(Ok(word)) = text.get(at..at + 8).map(<[u8; 8]>::try_from) {
-        // A byte is 0 where it is a newline, and there is a high bit in the end only if there is one.
+        // Newlines become zero bytes, and the expression below is zero unless there is a zero byte.
         let word = u64::from_ne_bytes(word) ^ (ONES * b'\n' as u64);
         if word.wrapping_sub(ONES) & !word & (ONES << 7) != 0 {
             break;
@@ -279,12 +278,11 @@ fn newline(text: &[u8]) -> usize {
     at
 }
 
-/// The length of the UTF-8 character beyond ASCII that a text begins with; 0 if there is none
-/// (RFC 3629, 3).
+/// The length of the non-ASCII UTF-8 character at the start of a text; 0 if there is none (RFC 3629, 3).
 fn character(text: &[u8]) -> usize {
     let first = text.first().copied().unwrap_or(0);
     let len = first.leading_ones() as usize;
-    // How many bits it must have at the least, so that it is no longer than it need be.
+    // A code point that fits into this many bits has a shorter encoding, so this one is not valid.
     let (Some(rest), Some(bits)) = (text.get(1..len), [7, 11, 16].get(len.wrapping_sub(2))) else {
         return 0;
     };
@@ -295,20 +293,20 @@ fn character(text: &[u8]) -> usize {
         }
         code = code << 6 | u32::from(byte & 0x3f);
     }
-    // No half of a pair of UTF-16 is a character.
+    // Surrogates, and what is beyond U+10FFFF, are no characters either.
     if char::from_u32(code).is_none() || code.wrapping_shr(*bits) == 0 {
         return 0;
     }
     len
 }
 
-/// The last day of the year 9999, the last one that has a name.
+/// The last day of the year 9999, the last one that RFC 3339 can write.
 const LAST_DAY: u64 = 2_932_896;
 
-/// The date so many days after 1 January 1970 in the Gregorian calendar, 20,000,229 for 29 February
-/// 2000. Four centuries are 146,097 days, four years 1461, and five months from March or August on 153.
+/// The Gregorian date this many days after 1 January 1970 as a number: 20,000,229 is 29 February 2000.
+/// Four centuries have 146,097 days, four years 1461, and five months from March or August on 153.
 fn date(days: u64) -> u32 {
-    // A year begins with March, so that its last day is the leap day, and the first one was the year 0.
+    // Years begin in March, so that the leap day comes last, and are counted from the year 0.
     let quarters = 4 * (days.min(LAST_DAY) as u32 + 719_468) + 3;
     let (century, rest) = (quarters / 146_097, quarters % 146_097);
     let quarters = rest | 3;
@@ -428,7 +426,7 @@ mod tests {
             let input = format!("{head}\u{1f437}\n");
             check(raw, input.as_bytes(), &text, 0);
         }
-        // What looks like the middle of one for ever is cut where it must be.
+        // Nothing but continuation bytes is cut all the same.
         let (text, _) = written(raw, &[0x80; LINE_BYTES_MAX + 1]);
         assert_eq!(text.len(), LINE_BYTES_MAX - 3 + 2);
     }
