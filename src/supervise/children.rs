@@ -1,8 +1,8 @@
-//! Which service a process is: a hash table, so that an event costs the same with ten services and
-//! with a thousand.
+//! Which service a process belongs to: a hash table, so that an event costs the same with a thousand services
+//! as with ten.
 //!
-//! The records are its slots, too: one of them has the service that was started last of those whose
-//! processes' numbers fall on it, and that one's record leads to the one before.
+//! The records double as its slots: a slot names the latest service whose process's number falls into it, and
+//! the record of that service names the one before.
 
 use super::Supervisor;
 use crate::plan::{NOBODY, Place};
@@ -15,7 +15,7 @@ impl Supervisor<'_> {
         pid.checked_rem(slots).unwrap_or(0) as Place
     }
 
-    /// A service has this process from now on.
+    /// From now on, this process is the service's.
     pub(super) fn runs(&mut self, place: Place, pid: Pid) {
         let slot = self.slot(pid);
         let latest = core::mem::replace(&mut self.services.of(slot).latest, place);
@@ -33,7 +33,7 @@ impl Supervisor<'_> {
         place
     }
 
-    /// This process has ended, or is the service's no more: says whose it was, or [`NOBODY`].
+    /// A process has ended, or is no longer its service's. Returns that service, or [`NOBODY`].
     pub(super) fn runs_no_more(&mut self, pid: Pid) -> Place {
         let slot = self.slot(pid);
         let mut later = NOBODY;

@@ -1,4 +1,4 @@
-//! What the supervisor is told, and what it answers: the language between it and whoever acts for it.
+//! What the supervisor is told, and what it answers: the language between it and the edge, which acts for it.
 
 #[cfg(doc)]
 use super::{State, Supervisor};
@@ -13,41 +13,41 @@ use crate::words::time::{Instant, Span};
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// What [`Supervisor::next`] named was to be started: its process, or why there is none.
+    /// The start that [`Supervisor::next`] asked for: its process, or why there is none.
     Launched(Result<Pid, StartFault>),
-    /// A child ended. If [`Supervisor::needs_zombies`], it is reaped after this step.
+    /// A child ended. It is reaped after this step if [`Supervisor::needs_zombies`], and before it if not.
     Ended {
         /// Which.
         pid: Pid,
         /// How.
         status: Status,
-        /// The kernel has killed something for memory since the last time.
+        /// Since this was last asked, the kernel has killed something for lack of memory.
         out_of_memory: bool,
     },
-    /// The process of the service that has the terminal was stopped by a signal of the terminal.
+    /// A signal of the terminal stopped the process of the service that has the terminal.
     Stopped(Pid, Signal),
     /// Every zombie there was has been reaped.
     Reaped {
-        /// Whether we have a child left.
+        /// Whether any child of ours is left.
         left: bool,
     },
     /// A signal arrived.
     Signal {
         /// Which.
         signal: Signal,
-        /// The kernel sent it: a key was pressed, a terminal was resized or hung up.
+        /// The kernel sent it: a key was pressed, or the terminal was resized or hung up.
         from_kernel: bool,
-        /// It is `--parent-death`'s, and the parent is gone.
+        /// It is the signal of `--parent-death`, and the parent is gone.
         parent_died: bool,
     },
-    /// What [`Action::Rest`] means cannot be found: there is no `/proc`.
+    /// The processes that [`Action::Rest`] is meant for cannot be found: there is no `/proc`.
     OutOfReach,
-    /// What [`Action::Check`] asked for has been found out.
+    /// The outcome of an [`Action::Check`].
     Checked(Place, Finding),
     /// A service said something on its readiness pipe or its notify socket.
     Noticed(Place, Notice),
-    /// Time passed. Only this has a deadline come: all that happened before it must be told first, however
-    /// late that is.
+    /// Time has passed. Only this event makes deadlines take effect, so everything that happened before it
+    /// must be told first, however late that is.
     Time,
 }
 
@@ -56,11 +56,11 @@ pub enum Event {
 pub enum Finding {
     /// It is as it should be.
     Good,
-    /// It is not, and why; of a pid file: it is not there, or not a number.
+    /// It is not, and why; of a pid file: it is missing, or holds no number.
     Bad(Errno),
     /// The pid file names a process that is not our child.
     Stranger,
-    /// We have no child that the pid file could come to name.
+    /// We have no child left that the pid file could come to name.
     Nobody,
     /// The pid file names this child of ours, which may be another service's process.
     Main(Pid),
@@ -82,13 +82,13 @@ pub enum Notice {
     Alive,
     /// `WATCHDOG=trigger`: it is not.
     Trigger,
-    /// `EXTEND_TIMEOUT_USEC=`: what it does now may take this long from now on.
+    /// `EXTEND_TIMEOUT_USEC=`: what it is doing may take this long, counted from now.
     Extend(Span),
     /// `WATCHDOG_USEC=`: from now on the watchdog waits this long.
     Watchdog(Span),
     /// `MAINPID=`: this child of ours is its process, unless it is another service's.
     Main(Pid),
-    /// The same of a process that is not our child yet.
+    /// The same, of a process that is not our child yet.
     Heir(Pid),
 }
 
@@ -96,43 +96,43 @@ pub enum Notice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Check a service once, and report with [`Event::Checked`]: its pid file while it is
-    /// [`State::Launched`], its readiness before it is up, else its health.
+    /// [`State::Launched`], else its readiness until it is up, and its health from then on.
     Check(Place),
-    /// Give that check up: what it finds is of no interest any more.
+    /// Give that check up: its outcome no longer matters.
     Uncheck(Place),
     /// Send a signal to a child that has not been reaped.
     Signal {
         /// Its process.
         pid: Pid,
-        /// To its whole process group.
+        /// To its whole process group, not only to the process.
         group: bool,
         /// Which signal.
         signal: Signal,
     },
-    /// Close the standard input that other services had: whoever reads it comes to its end.
+    /// Close the standard input that other services wrote to, so that the service that reads it sees its end.
     CloseInput(Place),
-    /// Send CONT to a child if it is stopped: it would never see its stop signal.
+    /// Send CONT to a child if it is stopped, since it would never see its stop signal.
     Wake(Pid),
-    /// Send TERM or KILL to everything that is left: as PID 1 that is everybody, else our descendants. After
-    /// TERM goes CONT, and the groups that [`Supervisor::was_told`] knows have had it.
+    /// Send TERM or KILL to everything that is left: as PID 1 that is every process, else our descendants.
+    /// CONT follows TERM; the groups that [`Supervisor::was_told`] knows have had TERM, and get CONT alone.
     Rest(Signal),
-    /// Reap what there is, and report with [`Event::Reaped`].
+    /// Reap all zombies, and report with [`Event::Reaped`].
     Look,
-    /// Give a child's group the terminal, and CONT if that worked.
+    /// Give a child's group the terminal and, if that worked, send it CONT.
     Foreground(Pid),
-    /// The terminal stopped a child: stop ourselves with it, if that is for us to do.
+    /// The terminal stopped a child: stop ourselves along with it, where that is ours to do.
     Suspend(Pid, Signal),
-    /// We go on: give a child's group the terminal if we have it, before it gets CONT.
+    /// We were continued: if we have the terminal, give it to a child's group before that gets CONT.
     Resume(Pid),
-    /// Stop ourselves by this signal.
+    /// Stop ourselves with this signal.
     StopSelf(Signal),
     /// Say something.
     Say(Message),
-    /// Tell whoever watches us, at our own `NOTIFY_SOCKET`.
+    /// Tell whatever supervises us, through our own `NOTIFY_SOCKET`.
     Announce(News),
 }
 
-/// What is told upward (sd_notify(3)).
+/// What is reported upwards (sd_notify(3)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
     /// All essential services are up.
@@ -141,15 +141,15 @@ pub enum News {
     Stopping,
 }
 
-/// What the edge is to do next.
+/// What the edge must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Next {
     /// Start this service, or its `finish` command while it is [`State::Finishing`], and report
     /// with [`Event::Launched`].
     Start(Place),
-    /// Wait for an event, at the longest until then.
+    /// Wait for an event, until this time at the latest.
     Wait(Instant),
-    /// Leave with this exit code.
+    /// Exit with this code.
     Exit(u8),
 }

@@ -1,19 +1,19 @@
-//! A service's life: started when what it is `after` is up, ended, finished, started again or gone.
+//! A service's life: started when what it is `after` is up, ended, finished, and started again or gone.
 //!
 //! ```text
 //! Waiting ─┬─► Running ◄──────────┐          service, oneshot
-//!    ▲     └─► Launching ─► Launched         daemon: its launcher runs; its pid file is waited for
+//!    ▲     └─► Launching ─► Launched         daemon: its launcher runs; then its pid file is waited for
 //!    │            │             │
-//!    │      its run is over ◄───┘            any of the three; or it could not be started
+//!    │      its run is over ◄───┘            from any of the three, or if it could not be started
 //!    │            │
 //!    │            ├─► Finishing ─┐           if it has a `finish` command
 //!    │            └──────────────┤
 //!    └── Delayed ◄───────────────┴─► Gone    `settled` decides which
 //! ```
 //!
-//! What is `after` a service that will never be up goes from *Waiting* to *Gone* by way of *Delayed*, with
-//! [`End::Skipped`]. In the stop whatever does not run is *Gone*, and nothing starts but `finish` commands.
-//! When the last is gone, or one whose end ends the container, [`Supervisor::decide`] has the stop begin.
+//! A service that is `after` one that will never be up goes from *Waiting* through *Delayed* to *Gone*, with
+//! [`End::Skipped`]. In the stop, a service that does not run is *Gone*, and only `finish` commands start.
+//! When the last is gone, or one whose end ends the container, [`Supervisor::decide`] begins the stop.
 
 use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
@@ -24,9 +24,9 @@ use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{NEVER, Span};
 
-/// How long a `finish` command may run, as s6 has it (`timeout-finish`).
+/// How long a `finish` command may run: the default of s6 (`timeout-finish`).
 const FINISH_PATIENCE: Span = Span::seconds(5);
-/// How often the delay before a start doubles.
+/// How often the delay before a restart doubles at most.
 const QUICK_MAX: u8 = 30;
 
 impl<'p> Supervisor<'p> {
@@ -35,7 +35,7 @@ impl<'p> Supervisor<'p> {
         self.plan.spec(place)
     }
 
-    /// Puts a service at the end of the queue of those to start.
+    /// Appends a service to the start queue.
     pub(super) fn enqueue(&mut self, place: Place) {
         self.services.of(place).link = NOBODY;
         let last = core::mem::replace(&mut self.last_to_start, place);
@@ -46,7 +46,7 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// Takes the first one off that queue.
+    /// Takes the first service off the start queue.
     fn dequeue(&mut self) -> Place {
         let place = self.first_to_start;
         self.first_to_start = self.services.see(place).link;
@@ -72,7 +72,7 @@ impl<'p> Supervisor<'p> {
         if kind == Type::Daemon || self.plan.says(place, Key::Ready) {
             record.limit = self.now.after(self.plan.span(place, Key::ReadyTimeout));
         }
-        // What was true of the run before.
+        // What was true of the previous run.
         (record.up, record.said_ready, record.group_told) = (false, false, false);
         (record.fault, record.told, record.steps) = (None, None, 0);
         record.watchdog = self.plan.span(place, Key::Watchdog);
@@ -94,7 +94,7 @@ impl<'p> Supervisor<'p> {
         self.settled(place);
     }
 
-    /// A service's `finish` command cannot be run, or must be killed.
+    /// A service's `finish` command could not be run, or must be killed.
     pub(super) fn not_finished(&mut self, place: Place, errno: Errno) {
         self.say(Message {
             errno,
@@ -103,7 +103,7 @@ impl<'p> Supervisor<'p> {
     }
 
     pub(super) fn ended(&mut self, pid: Pid, status: Status, out_of_memory: bool) {
-        // Whoever ends when all is over is of no more interest than an orphan.
+        // Once everything is over, the end of a service matters no more than an orphan's.
         let over = self.phase == Phase::Done;
         let place = if over { NOBODY } else { self.runs_no_more(pid) };
         if place == NOBODY {
@@ -127,14 +127,14 @@ impl<'p> Supervisor<'p> {
             return self.settled(place);
         }
         if self.phase == Phase::Run && self.spec(place).restart() != Restart::No {
-            // What the next run would meet: its port, its lock.
+            // Leftover processes would keep the port or the lock that the next run needs.
             self.tell_group_left_behind(place);
         }
         self.run_is_over(place);
         self.tell_group_in_stop(place);
     }
 
-    /// A service's run is over: its `finish` command is next, if it has one.
+    /// A service's run is over: its `finish` command follows, if it has one.
     pub(super) fn run_is_over(&mut self, place: Place) {
         if self.plan.says(place, Key::Finish) && self.phase != Phase::Killing {
             self.services.of(place).state = State::Finishing;
@@ -145,7 +145,7 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// A service's run is over, its `finish` command included: is it started again?
+    /// A service's run is over, including its `finish` command. Decides whether it is started again.
     pub(super) fn settled(&mut self, place: Place) {
         let spec = self.spec(place);
         let record = self.services.of(place);
@@ -170,11 +170,11 @@ impl<'p> Supervisor<'p> {
         if record.ran >= self.plan.span(place, Key::Stable) {
             record.quick = 0;
         }
-        // It doubles with each quick death; none is longer than 32 bits are.
+        // It doubles with each quick death. Both values have 32 bits, so nothing overflows.
         let (first, longest) = spec.backoff();
         let delay = (first.0 << record.quick).min(longest.0) as u32;
         record.quick = (record.quick + 1).min(QUICK_MAX);
-        // A little earlier or later than the others that died of the same thing.
+        // A little sooner or later than other services that died of the same cause.
         let mixed = (self.now.0 as u32)
             .wrapping_mul(31)
             .wrapping_add(place.into());
@@ -201,13 +201,13 @@ impl<'p> Supervisor<'p> {
             Essential::OnFailure => failed,
         };
         let goes_on = self.phase == Phase::Run && !essential;
-        // A failure in the stop matters, too: somebody may have lost what he had in hand. That of the only
-        // service is for the last line to say.
+        // A failure during the stop is worth a message: work in progress may have been lost. With a single
+        // service the last line says it.
         let lost =
             failed && !record.killed && self.phase != Phase::Run && self.plan.services.len() > 1;
         let started = !matches!(record.end, End::NotStarted(_));
-        // A fault with which it all ends is for the last line to say, and one for which we stopped
-        // it has been said.
+        // A failed start that ends everything is left to the last line, and a fault for which we stopped the
+        // service has been reported.
         if (started || self.running > 0 || !essential) && !record.stopped_for() {
             self.to_do.add(Action::Say(Message {
                 code: if goes_on || lost { code } else { 0 },
@@ -229,7 +229,7 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// What others read of it has come to its end, unless somebody else writes there, too.
+    /// Closes the input of a service that reads this one's output, once no other service writes there.
     fn feed_no_more(&mut self, place: Place) {
         for said in self.spec(place).0 {
             let Some(reader) = self.plan.fed_by(said) else {
@@ -248,7 +248,7 @@ impl<'p> Supervisor<'p> {
         (self.counts_from, self.counts_to) = (decisive, decisive.saturating_add(1));
         self.judge();
         if self.limit == NEVER && self.now >= self.budget_from(self.asked_at) {
-            // A stop signal that the service outlived by more than the budget asked for no stop.
+            // The service outlived the stop signal by more than the budget, so that signal is not the cause.
             (self.asked, self.asked_at, self.asked_once) = (None, NEVER, false);
         }
         if self.plan.hold && self.asked.is_none() && self.code != 0 {
@@ -259,7 +259,7 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// What waits for this service waits in vain.
+    /// What waits for this service will never be started.
     fn skip_dependents(&mut self, place: Place, code: u8) {
         let record = self.services.see(place);
         let root = match record.end {
@@ -272,14 +272,14 @@ impl<'p> Supervisor<'p> {
                 record.end = End::Skipped;
                 (record.code, record.failed) = (code.max(1), true);
                 record.cause = root;
-                // What it leads to comes when this step is over: a chain may be long.
+                // What follows from that waits for a later step, since a chain may be long.
                 record.state = State::Delayed;
                 record.limit = self.now;
             }
         }
     }
 
-    /// A service is up, or done: what waited for it waits no more.
+    /// A service is up, or done: the services that are after it need not wait for it any more.
     pub(super) fn up(&mut self, place: Place) {
         let record = self.services.of(place);
         record.up = true;
@@ -319,7 +319,7 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// A service's time has come: whatever it waited for.
+    /// A service's deadline has come, whatever it was for.
     pub(super) fn due_now(&mut self, place: Place) {
         let record = self.services.of(place);
         if record.limit > self.now {
@@ -334,6 +334,7 @@ impl<'p> Supervisor<'p> {
             }
             State::Finishing => self.kill(place),
             State::Launching | State::Running => {
+                // With a service after it that is not down yet: the last call of the stop.
                 record.ending |= record.waits > 0;
                 if record.told.is_some() | record.ending {
                     self.stop(place);

@@ -1,8 +1,8 @@
-//! The supervisor: a plan and what happens to it → what is to be done.
+//! The supervisor: takes a plan and what happens, and decides what is to be done.
 //!
-//! A state machine without a system call or a clock. The edge asks [`Supervisor::next`] what to do,
-//! and tells [`Supervisor::step`] what happened; a step yields [`Action`]s, which the edge performs
-//! in order. An action has no answer: what comes of it is an event like any other.
+//! A state machine without system calls or a clock. The edge asks [`Supervisor::next`] what to do, and tells
+//! [`Supervisor::step`] what happened; a step yields [`Action`]s, which the edge performs in order. An action
+//! has no answer: what comes of it is an event like any other.
 //!
 //! The phases of a container's life, and what leads from one to the next:
 //!
@@ -14,20 +14,26 @@
 //!                            └─────────┴────────┴─► Killing
 //! ```
 //!
-//! - *Stopping*: the services get their stop signal, each when all that is `after` it has ended. Over
-//!   when the last of them ended.
-//! - *Look*: the services are gone, and whether anything else is there is not known yet.
-//! - *Rest*: something is; orphans and left-over group members have their stop signal, too.
+//! - *Held* and *LameDuck*: what runs goes on, but nothing is started, until a stop signal comes or, for a
+//!   lame duck, the delay is over.
+//! - *Stopping*: each service gets its stop signal once everything that is `after` it has ended. The phase
+//!   ends with the last service.
+//! - *Look*: the services are gone, and it is not known yet whether anything else is left. If not, all is
+//!   *Done*.
+//! - *Rest*: something is left; orphans and leftover members of process groups get their stop signal, too.
 //! - *Killing*: the budget ran out, or a second stop signal came; everything was killed.
 //!
-//! The states of a service's life are drawn in [`life`]. [`event`] is what goes in and comes out, [`service`]
-//! what is known of a service; what happens is in [`life`] (it starts, ends, starts again), [`watch`] (it is
-//! up, and well), [`signals`] and [`stop`]. [`children`] and [`timers`] find the service that a process or a
-//! moment is about.
+//! Where all signals are just passed on, *LameDuck* leads back to *Run*. Under a peer's name, unless
+//! `PIDLET_GRACE` is set, the end of the only service leads straight to *Done*.
 //!
-//! Deliberately absent: descriptors, the terminal's ownership, and who is reaped (the edge reaps
-//! every zombie after the step that heard of it, where a dead leader's group may have to be signalled
-//! while its number is still its own: see [`Supervisor::needs_zombies`]).
+//! The states of a service are drawn in [`life`]. [`event`] is what goes in and comes out, and [`service`] is
+//! what is known of a service. What happens to it is in [`life`] (starts, ends and restarts), [`watch`]
+//! (whether it is up, and well), [`signals`] and [`stop`]. [`children`] finds the service that a process
+//! belongs to, and [`timers`] the service that is due next.
+//!
+//! Deliberately absent: descriptors, the ownership of the terminal, and reaping. The edge reaps a zombie only
+//! after the step that heard of its end, where a dead leader's group may have to be signalled while no other
+//! process can have its number: see [`Supervisor::needs_zombies`].
 
 mod children;
 mod event;
@@ -59,17 +65,17 @@ use signals::Suspension;
 pub struct Surroundings {
     /// We are PID 1 of our namespace.
     pub init: bool,
-    /// We lead our session, so that no shell is there to stop us and to continue us.
+    /// We lead our session, so there is no shell that could stop and continue us.
     pub alone: bool,
-    /// Signals that come once because of something we did ourselves, and mean nothing.
+    /// Signals that will come once because of something we did ourselves, and mean nothing.
     pub ignore_once: SignalSet,
 }
 
-/// If we are so late for a service, we were frozen or stopped, and it may have been, too, or have waited for
-/// us to listen: it has so much time to speak, to answer or to end before it is said that it did not.
+/// If we notice a service's deadline this late, we were frozen or stopped. It may have been, too, or have
+/// waited for us to listen, so it gets this long to speak, to answer or to end before it is at fault.
 const AWAY: Span = Span::seconds(1);
 
-/// Where in its life the container is. In the first three services have times of their own.
+/// Where in its life the container is. In the first three phases, services have deadlines of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Run,
@@ -85,9 +91,9 @@ enum Phase {
 /// What is known of each service.
 struct Records<'p> {
     all: &'p mut [Record],
-    /// The record of a place that no service has.
+    /// In place of a record, for a place that no service has.
     nobody: &'p mut Record,
-    /// Whose record was taken last: see [`timers`].
+    /// The service whose record was last lent out for a change: see [`timers`].
     taken: Place,
 }
 
@@ -100,10 +106,10 @@ impl Records<'_> {
 
 /// What a step wants done.
 struct ToDo {
-    /// With room for the actions of the longest step, of which most are never needed: what was not
-    /// written to is no memory. It never grows, and there is nothing to drop.
+    /// Has room for the actions of the longest step. Most of it is never used, and what was never written to
+    /// takes no memory. It never grows, and there is nothing to drop.
     actions: ManuallyDrop<Vec<Action>>,
-    /// Where an action goes for which there is no room.
+    /// Takes the actions for which there is no room.
     lost: Action,
 }
 
@@ -112,7 +118,7 @@ impl ToDo {
         *self.place() = action;
     }
 
-    /// Where the next action goes. It is made there, which takes less than to hand it over.
+    /// The place of the next action. To build it there takes less code than to pass it by value.
     #[inline(never)]
     fn place(&mut self) -> &mut Action {
         debug_assert!(self.actions.len() < self.actions.capacity());
@@ -127,7 +133,7 @@ impl ToDo {
 }
 
 /// Carries out a plan.
-// In this order, since a field within the first 128 bytes takes three bytes less wherever it is used.
+// The order matters: each use of a field within the first 128 bytes is three bytes shorter.
 #[repr(C)]
 pub struct Supervisor<'p> {
     services: Records<'p>,
@@ -136,50 +142,49 @@ pub struct Supervisor<'p> {
     init: bool,
     alone: bool,
     suspension: Suspension,
-    /// Somebody has asked for the stop that goes on: whoever asks again wants it at once.
+    /// A stop signal has come for the stop under way: one more kills everything at once.
     asked_once: bool,
-    /// What has been judged so far: the exit code, and whose end it is.
+    /// The verdict so far: the exit code, and the service whose end it comes from.
     code: u8,
     culprit: Place,
-    /// What the stop sends to whoever has no stop signal of its own.
+    /// What the stop sends to services that have no stop signal of their own.
     stop_signal: Signal,
-    /// The last stop signal that the stop is owed to, or may be, and when it came.
+    /// The last stop signal that caused the stop, or may yet turn out to have caused it, and when it came.
     asked: Option<Signal>,
     asked_at: Instant,
-    /// When this step is.
+    /// When this step takes place.
     now: Instant,
-    /// Before that no service is due: see [`AWAY`].
+    /// No service is due before this: see [`AWAY`].
     lenient_until: Instant,
-    /// When the stop budget runs out, or, when all is killed, our patience.
+    /// When the stop budget runs out or, once everything has been killed, our patience.
     limit: Instant,
     /// When the lame-duck delay ends.
     lame_until: Instant,
     plan: &'p Plan<'p>,
-    /// How many services have a process, and which: see [`children`].
+    /// How many services have a process: see [`children`].
     running: u32,
-    /// How many services are not gone.
+    /// How many services are not gone yet.
     left: u32,
-    /// How many services that it takes to be ready have not been up yet.
+    /// How many of the services that readiness depends on have not been up yet.
     not_up: u32,
-    /// The first and the last service in the queue of those to start.
+    /// The first and the last service in the start queue.
     first_to_start: Place,
     last_to_start: Place,
-    /// The service that failed first in time, or [`NOBODY`].
+    /// The service whose failure came first, or [`NOBODY`].
     first_failure: Place,
-    /// The services whose ends count for the exit code: from this one up to that one. All of them
-    /// after a stop signal, else the one whose end is the container's, if there is one.
+    /// The services whose ends count for the exit code, as a half-open range: all of them after a stop
+    /// signal, else the one whose end ended the container, if there is one.
     counts_from: Place,
     counts_to: Place,
     to_do: ToDo,
-    /// Who is after each service: see [`Supervisor::dependents_of`].
+    /// The services that are after each service, in one list: see [`Supervisor::dependents_of`].
     dependents: &'p [Place],
     ignore_once: SignalSet,
 }
 
 impl<'p> Supervisor<'p> {
-    /// A supervisor that has not started anything yet. All memory that it will ever need is
-    /// taken here.
-    // Inside its caller's large frame every field would cost three bytes more, here and in `step`.
+    /// A supervisor that has started nothing yet. All the memory that it will ever need is allocated here.
+    // Not inlined: in its caller's large frame each field would cost three bytes more, here and in `step`.
     #[inline(never)]
     pub fn new(plan: &'p Plan<'p>, surroundings: Surroundings) -> Supervisor<'p> {
         let count = plan.services.len() as Place;
@@ -216,8 +221,8 @@ impl<'p> Supervisor<'p> {
             counts_from: 0,
             counts_to: count,
             to_do: ToDo {
-                // The longest step is a stop whose budget is nothing: three for each service, then
-                // a message and a KILL.
+                // More than the longest step needs: three actions for each service when the stop begins, a
+                // message and a KILL for each when its budget is over.
                 actions: ManuallyDrop::new(Vec::with_capacity(5 * usize::from(count) + 16)),
                 lost: Action::Look,
             },
@@ -228,7 +233,7 @@ impl<'p> Supervisor<'p> {
         supervisor
     }
 
-    /// Every service knows what it waits for, and those that wait for nothing are to start.
+    /// Works out how many others each service waits for, and queues those that wait for none.
     #[inline(never)]
     fn line_up(&mut self) {
         for place in self.places() {
@@ -249,7 +254,7 @@ impl<'p> Supervisor<'p> {
                 }
             }
         }
-        // From how many each has to where they end; each one filled in moves that to the front.
+        // Counts become ends of parts of the list; filling a part from its end moves that to its beginning.
         let mut end = 0;
         for record in &mut *self.services.all {
             end += record.dependents;
@@ -274,14 +279,14 @@ impl<'p> Supervisor<'p> {
         0..self.services.all.len() as Place
     }
 
-    /// The services that a service is after.
+    /// The services that this one is after.
     fn dependencies_of(&self, place: Place) -> &'p [Place] {
         let service = self.plan.services.get(usize::from(place));
         service.map_or(&[], |service| service.after)
     }
 
-    /// The services that are after it: theirs begin where its record says, and end where those of
-    /// the next one begin.
+    /// The services that are after this one: their part of the list begins where its record says, and ends
+    /// where the next one's begins.
     fn dependents_of(&self, place: Place) -> &'p [Place] {
         let begin = self.services.see(place).dependents;
         let end = self.services.see(place.saturating_add(1)).dependents;
@@ -289,7 +294,7 @@ impl<'p> Supervisor<'p> {
         self.dependents.get(range).unwrap_or(&[])
     }
 
-    /// Whether it takes this service to call the container ready.
+    /// Whether the container counts as ready only once this service has been up.
     fn is_awaited(&self, place: Place) -> bool {
         self.essential(place) != Essential::No || self.plan.until == Essential::No
     }
@@ -306,7 +311,7 @@ impl<'p> Supervisor<'p> {
         self.plan
     }
 
-    /// What is known of a service; of a place that no service has it is nothing.
+    /// What is known of a service; nothing, for a place that no service has.
     pub fn record(&self, place: Place) -> &Record {
         self.services.see(place)
     }
@@ -333,7 +338,7 @@ impl<'p> Supervisor<'p> {
         deadline
     }
 
-    /// When a service is due first.
+    /// When the first service is due.
     fn first_due(&self) -> Instant {
         let due = self.services.first_due();
         if self.phase < Phase::Stopping {
@@ -343,14 +348,12 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// Takes note of what happened, and decides what is to be done.
-    ///
-    /// What is to be done is in [`Supervisor::actions`].
+    /// Takes note of what happened, and decides what must be done: see [`Supervisor::actions`].
     #[inline(never)]
     pub fn step(&mut self, now: Instant, event: Event) {
         self.to_do.actions.clear();
         let before = replace(&mut self.now, now);
-        // Not twice in a row: whoever is late each time gets there all the same.
+        // Not twice in a row, so that deadlines take effect even if every step comes late.
         let again = before.after(AWAY) == self.lenient_until;
         if !again && now.since(before.max(self.first_due())) >= AWAY {
             self.lenient_until = now.after(AWAY);
@@ -390,12 +393,12 @@ impl<'p> Supervisor<'p> {
         &self.to_do.actions
     }
 
-    /// Whether the members of any process group have had their stop signal.
+    /// Whether any process group has been sent its stop signal.
     pub fn told_any(&self) -> bool {
         self.services.all.iter().any(|record| record.group_told)
     }
 
-    /// Whether the members of this process group have had their stop signal.
+    /// Whether this process group has been sent its stop signal.
     pub fn was_told(&self, group: Pid) -> bool {
         let services = &self.services.all;
         services
@@ -403,19 +406,19 @@ impl<'p> Supervisor<'p> {
             .any(|record| record.main == group && record.group_told)
     }
 
-    /// Whether it is of any interest now that a process ended which is no service's, or that every
-    /// zombie was reaped ([`Event::Reaped`]).
+    /// Whether it matters now that a process of no service ended, or that every zombie was reaped
+    /// ([`Event::Reaped`]).
     pub fn heeds_orphans(&self) -> bool {
         self.phase >= Phase::Look || self.plan.tells_all()
     }
 
-    /// Whether everything was killed, and its end is all that is waited for.
+    /// Whether everything has been killed, and we only wait for it to vanish.
     pub fn has_killed_all(&self) -> bool {
         self.phase == Phase::Killing
     }
 
-    /// Whether a process must be a zombie still when what its end leads to is done: its number is its own
-    /// that long. Its group may have to be told, or what it said last must be found to be a service's.
+    /// Whether a dead process must stay a zombie until everything that its end leads to is done, so that its
+    /// number stays its own: its group may have to be signalled, or its last message traced to a service.
     pub fn needs_zombies(&self) -> bool {
         !self.init
             || self.plan.style == Style::DumbInit
@@ -425,24 +428,24 @@ impl<'p> Supervisor<'p> {
             })
     }
 
-    /// Whether a service's daemon is being started: which process that is has not been found out yet.
+    /// Whether a service's daemon is being started, and it is not known yet which process that is.
     #[inline(never)]
     pub fn launches(&self, place: Place) -> bool {
         let state = self.services.see(place).state;
         matches!(state, State::Launching | State::Launched)
     }
 
-    /// Whether a service's process starts its daemon, which is waited for if that ends well.
+    /// Whether a service's process is a launcher whose daemon is waited for if the launcher ends well.
     #[inline(never)]
     pub fn is_launcher(&self, place: Place) -> bool {
         let record = self.services.see(place);
-        // In the stop nobody waits for what it left behind, which is told with all that is left.
+        // In the stop nothing waits for the daemon: it is told to stop with all that is left.
         let stops = matches!(self.phase, Phase::Stopping | Phase::Killing);
         record.state == State::Launching && record.told.is_none() && !stops
     }
 
-    /// The process in which a service may go on when its own ends, which it or its pid file has named; 0 if
-    /// it has named none, or is to end. Where that is its own, its pid file may have another by now.
+    /// The process as which a service goes on when its own ends, named by itself or its pid file; 0 if there
+    /// is none, or it was told to end. Where that is its own process, the pid file may name another by now.
     pub fn heir(&self, place: Place) -> Pid {
         let record = self.services.see(place);
         match record.told {
@@ -451,7 +454,7 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// When the stop must be over; what has no budget has had its time.
+    /// When the stop must be over; now, if there is no budget.
     pub fn limit(&self) -> Instant {
         if self.plan.graceful() {
             self.limit
@@ -460,8 +463,8 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// The process of the service that has the terminal if there is one: the only service, or the
-    /// one that the plan gives it; while it runs.
+    /// The process of the service that has the terminal, while it runs: of the only service, or of the one to
+    /// which the plan gives the terminal.
     pub fn foreground_child(&self) -> Option<Pid> {
         let place = match self.services.all.len() {
             1 => 0,
@@ -503,14 +506,14 @@ impl<'p> Supervisor<'p> {
         });
     }
 
-    /// Acts on the deadlines that have come. One service at a time, which bounds what one step does:
-    /// as long as another one is due, [`Supervisor::next`] does not wait.
+    /// Acts on deadlines that have passed, one service at a time, which bounds what a step does: while
+    /// another one is due, [`Supervisor::next`] asks for no wait.
     fn time(&mut self) {
         self.services.settle();
-        // Whether anything is left over is not known before the first look.
+        // Before the first look it is not known whether anything is left over.
         let bounded = !matches!(self.phase, Phase::Look | Phase::Held | Phase::Done);
         if bounded && self.now >= self.limit {
-            // Whoever's own time is over as well is killed with all else, and said once.
+            // A service whose own time is over as well is killed with everything else, and reported once.
             return self.overdue();
         }
         if self.phase <= Phase::Stopping && self.first_due() <= self.now {

@@ -1,4 +1,4 @@
-//! One service's life, and whether it failed.
+//! What is known of one service: its state, how it ended, and whether that was a failure.
 
 use crate::message::Kind;
 use crate::plan::{Key, NOBODY, Place, Plan, StartFault, Step, Style, Type};
@@ -8,21 +8,21 @@ use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{Instant, NEVER, Span};
 
-/// What a plan says of a service by its place.
+/// What the plan says of the service at a place.
 impl Plan<'_> {
-    /// Whether anything is said with this key.
+    /// Whether this key is set.
     #[inline(never)]
     pub(super) fn says(&self, place: Place, key: Key) -> bool {
         self.spec(place).has(key)
     }
 
-    /// The length of time of this key.
+    /// The length of time that this key gives.
     #[inline(never)]
     pub(super) fn span(&self, place: Place, key: Key) -> Span {
         self.spec(place).span(key)
     }
 
-    /// Whether its readiness must be looked for, and is not told.
+    /// Whether its readiness must be checked, rather than announced by the service.
     #[inline(never)]
     pub(super) fn is_checked(&self, place: Place) -> bool {
         self.spec(place).is_checked()
@@ -38,19 +38,19 @@ impl Plan<'_> {
 /// Where in its life a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It is to start, now or when what it waits for is up.
+    /// It is to be started, now or once what it waits for is up.
     Waiting,
-    /// The daemon's launcher runs.
+    /// The launcher of its daemon runs.
     Launching,
     /// It runs.
     Running,
-    /// The daemon's launcher has ended well, and its pid file is waited for.
+    /// The launcher of its daemon has ended well, and its pid file is waited for.
     Launched,
-    /// Its process is gone, and its `finish` command is to run or runs.
+    /// Its process is gone, and its `finish` command runs or is about to.
     Finishing,
-    /// It is started again after a delay.
+    /// It will be started again after a delay.
     Delayed,
-    /// It is not started again.
+    /// It will not be started again.
     Gone,
 }
 
@@ -63,7 +63,7 @@ pub enum End {
     Process(Status),
     /// It could not be started.
     NotStarted(StartFault),
-    /// It was never started: what it is `after` will never be up.
+    /// It was never started, since what it is `after` will never be up.
     Skipped,
 }
 
@@ -72,86 +72,86 @@ pub enum End {
 pub struct Record {
     /// Its process, or that of its `finish` command, dead or alive; 0 if there is none.
     pub pid: Pid,
-    /// Its own process in its last run.
+    /// Its own process in its current or last run.
     pub main: Pid,
     /// Where in its life it is.
     pub state: State,
     /// How its last run ended.
     pub end: End,
-    /// The exit code that it gives the container for that.
+    /// The exit code that this gives the container.
     pub(super) code: u8,
-    /// Whether it failed.
+    /// Whether this was a failure.
     pub(super) failed: bool,
     /// It is up, or done: past its readiness check.
     pub up: bool,
-    /// What is wrong with it, so that we stopped it.
+    /// The fault for which its run was stopped or given up.
     pub fault: Option<Kind>,
-    /// What the last check that failed found; as long as there is none, that time passed.
+    /// Why the last check failed; until one has failed, a timeout.
     pub why: Errno,
-    /// The kernel killed something for memory just when it ended.
+    /// The kernel killed something for lack of memory just when it ended.
     pub out_of_memory: bool,
-    /// We killed it, because it did not stop within its time or was told twice.
+    /// We killed it: it did not stop in time, or a second stop signal came.
     pub killed: bool,
-    /// Its whole group has had a stop signal.
+    /// Its whole process group has had a stop signal.
     pub group_told: bool,
     /// The last stop signal that we sent it.
     pub told: Option<Signal>,
     /// When it was started.
     pub since: Instant,
-    /// How long it ran, once it ended.
+    /// How long it took to be up and, once it has ended, how long it ran.
     pub ran: Span,
     /// The delay before it is started again.
     pub delay: Span,
-    /// The service that will never be up, because of which it is not started.
+    /// The service that will never be up, so that this one is not started.
     pub cause: Place,
 
-    /// The table of processes: in this slot the latest service, and before this service another.
+    /// In the table of processes: the latest service in this slot, and the one before this service.
     pub(super) latest: Place,
     pub(super) earlier: Place,
-    /// The tournament of the timers: in this node the service that is due first.
+    /// In the tournament of the timers: the service below this node that is due first.
     pub(super) first: Place,
-    /// It was up once: what waited for it waits no more.
+    /// It has been up once, so no service waits for it any more.
     pub(super) was_up: bool,
-    /// A check of it goes on.
+    /// A check of it is under way.
     pub(super) checking: bool,
-    /// Others write to its standard input: it ends when that ends.
+    /// Other services write to its standard input: it ends when that does.
     pub(super) fed: bool,
-    /// In the stop it has had the end of its input, or the last call: from then on its time tells it to stop,
-    /// and no longer those that are after it.
+    /// In the stop its input has been closed, or the last call has come: from now on its own deadline tells
+    /// it to stop, and no longer the end of the services that are after it.
     pub(super) ending: bool,
-    /// How many of those others are not gone.
+    /// How many outputs that lead to its standard input belong to services that are not gone.
     pub(super) feeders: u32,
-    /// It said that it is ready before we know its process.
+    /// It said that it is ready, which a daemon may do before we know its process.
     pub(super) said_ready: bool,
-    /// The last process that its pid file or it itself named: its own, or the one in which it goes on when
-    /// that ends; 0 if none was named.
+    /// The last process that its pid file or it itself named: its own, or the one as which it goes on when
+    /// its own ends; 0 if none was named.
     pub(super) named: Pid,
-    /// Why a daemon's process is not known yet.
+    /// Why its daemon's process is not known yet.
     pub(super) missing: Kind,
-    /// When its patience ends: to be up, for the watchdog, to stop, or to wait.
+    /// The deadline of what it does: coming up, its watchdog, stopping, finishing, awaiting a restart.
     pub(super) limit: Instant,
-    /// When it is checked next, or the check takes too long.
+    /// When it is checked next or, while a check is under way, when that takes too long.
     pub(super) check_at: Instant,
-    /// How often its watchdog must hear of it; nothing: it has none.
+    /// How often its watchdog must hear from it; zero if it has none.
     pub(super) watchdog: Span,
-    /// When the starts that `tries` counts began.
+    /// When the current period of `tries` began.
     pub(super) counted_from: Instant,
-    /// How many these are.
+    /// How often it has ended within that period.
     pub(super) starts: u16,
-    /// How often in a row it died quickly.
+    /// How often in a row it has died quickly.
     pub(super) quick: u8,
-    /// Between two checks, until it is up.
+    /// The interval between two checks while it is not up.
     pub(super) interval_ms: u16,
-    /// While it is up, how many checks of its health failed in a row.
+    /// While it is up, how many checks of its health have failed in a row.
     pub(super) sick: u16,
-    /// How many stop signals of its own it has had.
+    /// How many of its stop signals it has had.
     pub(super) steps: u8,
-    /// Where in the list of dependents its own begin.
+    /// Where its part begins in the list of dependents.
     pub(super) dependents: u32,
-    /// How many that it is `after` are not up yet; in the stop, how many that are `after` it are
-    /// not down yet.
+    /// How many services that it is `after` have not been up yet; in the stop, how many that are `after` it
+    /// are not down yet.
     pub(super) waits: u32,
-    /// The next in the queue of those to start.
+    /// The next service in the start queue.
     pub(super) link: Place,
 }
 
@@ -200,10 +200,10 @@ impl Record {
         link: NOBODY,
     };
 
-    /// Takes note of the end of its process, and of whether it failed: if it had to be stopped for a
-    /// fault, or ended otherwise than with 0, an expected code or the signal that we stopped it with.
-    /// A shell reports that signal as exit code 128+n, and so does the Java runtime of itself: that
-    /// is no failure either.
+    /// Notes how its process ended, and whether it failed: it did if it had to be stopped for a fault, or
+    /// ended with anything but 0, an expected code or the signal that we stopped it with. A shell reports
+    /// that signal as exit code 128+n, and the Java runtime exits with that code itself: that is no failure
+    /// either.
     pub(super) fn ended(&mut self, now: Instant, plan: &Plan, status: Status) {
         self.end = End::Process(status);
         self.ran = now.since(self.since);
@@ -218,34 +218,34 @@ impl Record {
         };
     }
 
-    /// Takes note of why it could not be started: that is a failure.
+    /// Notes why it could not be started, which is a failure.
     pub(super) fn not_started(&mut self, now: Instant, plan: &Plan, fault: StartFault) {
         self.end = End::NotStarted(fault);
         (self.since, self.ran) = (now, Span::ZERO);
         self.code = fault.code(plan.style);
         if plan.style == Style::Tini {
-            // tini cannot tell such an end from the program's own.
+            // tini cannot tell this end from the program's own.
             self.code = plan.mapped(self.code);
         }
         self.failed = true;
     }
 
-    /// Whether a process of it is there, itself or its `finish` command.
+    /// Whether it has a process: its own, or that of its `finish` command.
     pub(super) fn has_process(&self) -> bool {
         self.pid != 0
     }
 
-    /// Whether its process runs, which is not its `finish` command.
+    /// Whether its own process runs, rather than its `finish` command.
     pub(super) fn running(&self) -> bool {
         matches!(self.state, State::Launching | State::Running)
     }
 
-    /// Whether we stopped it for a fault of its own, and said so.
+    /// Whether we stopped it for a fault of its own, and reported that.
     pub(super) fn stopped_for(&self) -> bool {
         self.fault.is_some() && self.told.is_some()
     }
 
-    /// Why it is gone.
+    /// The message that says how its last run ended.
     pub fn reason(&self) -> Kind {
         match self.end {
             End::None => Kind::AllDone,

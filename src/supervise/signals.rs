@@ -1,5 +1,5 @@
-//! Signals that arrive: what each is taken as, to whom it is passed on, and what those of the terminal do to
-//! us. What stops the container is in [`stop`](super::stop).
+//! Signals that arrive: what each is taken as, which services it is passed on to, and how those of the
+//! terminal stop us. What stops the container is in [`stop`](super::stop).
 
 use core::mem::replace;
 
@@ -9,20 +9,20 @@ use crate::plan::{Group, Place, Style};
 use crate::words::Pid;
 use crate::words::signal::{Signal, SignalSet};
 
-/// Whether the terminal, or whoever does as it does, has stopped our children, and us with them.
+/// Whether the terminal, or a process that acts like it, has stopped our children, and us with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspension {
-    /// No, or somebody has continued us since.
+    /// No, or we have been continued since.
     None,
-    /// We stopped ourselves as we were asked, and passed that on: our children stop as well, which we see
-    /// no sooner than when somebody continues us.
+    /// We were asked to stop, passed that on and stopped ourselves. Our children stop as well, which we
+    /// cannot see until we are continued.
     PassedOn,
-    /// We have seen that a child was stopped.
+    /// We have seen a child stopped.
     Seen,
 }
 
 impl Supervisor<'_> {
-    /// The process of the service that has the terminal was stopped by it.
+    /// The terminal stopped the process of the service that has it.
     pub(super) fn stopped(&mut self, pid: Pid, signal: Signal) {
         if !self.alone {
             let before = replace(&mut self.suspension, Suspension::Seen);
@@ -32,10 +32,10 @@ impl Supervisor<'_> {
             return;
         }
         if signal == Signal::TSTP {
-            // Nobody is there to say `fg`: Ctrl-Z has no lasting effect.
+            // There is no shell to say `fg`, so Ctrl-Z has no lasting effect.
             self.send(pid, true, Signal::CONT);
         } else {
-            // It wants the terminal that is meant for it, and somebody else has it.
+            // It wants the terminal, which is meant for it, but another group has it.
             self.act(Action::Foreground(pid));
         }
     }
@@ -44,7 +44,7 @@ impl Supervisor<'_> {
     pub(super) fn signal(&mut self, arrived: Signal, from_kernel: bool, parent_died: bool) {
         self.say_signal(Kind::Received, arrived);
         if arrived == Signal::CHLD {
-            // Our own business; only dumb-init says it.
+            // That is for us alone. Only dumb-init reports it.
             return;
         }
         let bit = SignalSet::NONE.with(arrived).0;
@@ -52,7 +52,7 @@ impl Supervisor<'_> {
         self.ignore_once.0 &= !bit;
         let mut route = if ignored { None } else { self.route(arrived) };
         if self.alone && from_kernel {
-            // Ctrl-Z: nobody could say `fg`. dumb-init takes it as STOP.
+            // Ctrl-Z, after which nothing could say `fg`. dumb-init takes it as STOP.
             route = route.filter(|signal| *signal != Signal::TSTP && *signal != Signal::STOP);
         }
         match route {
@@ -74,8 +74,8 @@ impl Supervisor<'_> {
             }
             Some(signal) => self.pass_on(signal, from_kernel),
         }
-        // Whoever presses Ctrl-Z means us too, where the child cannot stop us by stopping itself;
-        // dumb-init stops itself for anybody, whatever becomes of the signal.
+        // Ctrl-Z is meant for us too, where the child cannot stop us by stopping itself. dumb-init stops
+        // itself whatever the sender, and whether or not the signal was passed on.
         let sleeps = SignalSet::TERMINAL_STOPS.has(arrived)
             && !self.alone
             && (from_kernel || self.plan.style == Style::DumbInit);
@@ -90,7 +90,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// What a signal is taken as, said where that is another one.
+    /// What a signal is taken as; if that is another one, this is reported.
     #[inline(never)]
     pub(super) fn route(&mut self, signal: Signal) -> Option<Signal> {
         let route = self.plan.routes.get(signal);
@@ -106,13 +106,13 @@ impl Supervisor<'_> {
     /// Passes a signal on to every running service.
     pub(super) fn pass_on(&mut self, signal: Signal, from_kernel: bool) {
         if from_kernel && self.plan.setup.group == Group::Ours {
-            // The child is in our group: the terminal has told it already.
+            // The child is in our group, so the terminal has signalled it already.
             return;
         }
         self.say_signal(Kind::PassedOn, signal);
         let mut groups = from_kernel;
         if signal == Signal::CONT && self.suspension != Suspension::None {
-            // The terminal stopped whole groups.
+            // The terminal stopped whole groups, so whole groups go on.
             groups = true;
             if let Some(pid) = self.foreground_child() {
                 self.act(Action::Resume(pid));
@@ -123,10 +123,10 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Sends a service a signal that came to us. A key is pressed for a whole group.
+    /// Sends a service a signal that came to us. A key is meant for its whole group.
     fn pass_to(&mut self, place: Place, signal: Signal, from_kernel: bool) {
         let record = self.services.see(place);
-        // A `finish` command is at its end anyway, and has its own time for that.
+        // Not its `finish` command, which has a time limit of its own.
         if record.has_process() && record.state != State::Finishing {
             let group = from_kernel | self.by_group(self.spec(place));
             self.send(record.pid, group, signal);

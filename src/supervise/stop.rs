@@ -1,4 +1,10 @@
 //! The stop: from its cause to the last process and the exit code (pidlet(8), Stopping and EXIT STATUS).
+//!
+//! `stop_asked` hears a stop signal, and [`Supervisor::decide`] the end of a service; both lead to
+//! `begin_stop`. A service that nothing is after is released: `stop` sends it one stop signal after the
+//! other. Once it is `down`, what it is after may be released. When all have ended, `look` and `reaped` deal
+//! with what is left over; `overdue` and a second stop signal lead to `kill_all`; and `finish` gives the
+//! verdict.
 
 use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
@@ -8,13 +14,13 @@ use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{Instant, NEVER, Span};
 
-/// How long what was killed may take to vanish. A process that hangs in the kernel (a dead NFS
-/// server) must not keep the container, and a healthy one is gone within a few milliseconds.
+/// How long killed processes may take to vanish. A process that hangs in the kernel (on a dead NFS server)
+/// must not keep the container, and a healthy one is gone within a few milliseconds.
 pub(super) const KILL_PATIENCE: Span = Span::seconds(2);
-/// Which part of the budget is the last call: whoever still waits for its turn to stop is told then,
-/// since to be killed without a word is worse than to end out of turn.
+/// The last call comes when one part in this many of the budget is left: a service that still waits for its
+/// turn is told to stop then, since to be killed without warning is worse than to end out of turn.
 pub(super) const LAST_CALL: u64 = 8;
-/// As long as the stop takes.
+/// No limit but the stop's own.
 const FOREVER: Span = Span(u64::MAX);
 
 impl Supervisor<'_> {
@@ -26,7 +32,7 @@ impl Supervisor<'_> {
             Phase::LameDuck => self.end_lame_duck(),
             Phase::Held => self.begin_stop(signal),
             Phase::Killing => (),
-            // Else it is the first one in a stop that a service's end began: what stops has its time.
+            // The first one in a stop that a service's end began: what stops keeps its time.
             _ if again => self.kill_all(),
             _ => (),
         }
@@ -57,7 +63,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Where nothing runs the delay has no sense any more.
+    /// Ends the lame-duck delay once nothing runs: it is pointless then.
     #[inline(never)]
     pub(super) fn end_idle_duck(&mut self) {
         if self.phase == Phase::LameDuck && self.running == 0 {
@@ -69,28 +75,28 @@ impl Supervisor<'_> {
         let Some(pid) = self.foreground_child().filter(|_| self.plan.pass_through()) else {
             return self.begin_stop(signal);
         };
-        // The only service: its signals are its own business, and its end is the end.
+        // The only service deals with its signals itself, and its end is the end.
         let group = self.plan.group;
         self.services.of(0).group_told |= group;
         self.pass_on(signal, from_kernel);
         self.act(Action::Wake(pid));
     }
 
-    /// The stop budget runs from `begun` on, if it does not run already.
+    /// Starts the stop budget at `begun`, if it is not running already.
     #[inline(never)]
     fn limit_to(&mut self, begun: Instant) {
         self.limit = self.limit.min(self.budget_from(begun));
     }
 
-    /// When a stop that began then must be over.
+    /// When a stop that began at this time must be over.
     pub(super) fn budget_from(&self, begun: Instant) -> Instant {
         begun.after(self.plan.budget())
     }
 
-    /// Begins the stop that this signal asked for; if it is CHLD, a service's end did.
+    /// Begins the stop that this signal asked for; CHLD stands for the end of a service.
     pub(super) fn begin_stop(&mut self, asked_by: Signal) {
         if !self.plan.graceful() {
-            // After a hold the child has been reaped: its number may be somebody else's.
+            // After a hold the child has long been reaped: its number may be another process's.
             if self.phase != Phase::Held {
                 self.farewell();
             }
@@ -104,7 +110,7 @@ impl Supervisor<'_> {
             return self.look();
         }
         self.say_that(Kind::Stopping);
-        // dumb-init's users rewrite what a stop sends, too; but nobody is left without one.
+        // dumb-init's users rewrite what a stop sends, too; but a rewrite to nothing still sends TERM.
         self.stop_signal = if self.plan.parent_death == Some(asked_by) {
             asked_by
         } else {
@@ -117,8 +123,8 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Every service knows for how many it waits until it is told to stop, and when at the latest. Nothing is
-    /// started any more but `finish` commands; what has not ended will not run again.
+    /// Works out how many others each service waits for before it is told to stop, and when it is told at the
+    /// latest. Nothing is started any more but `finish` commands, and a service that does not run is gone.
     #[inline(never)]
     fn line_up_to_stop(&mut self) {
         self.first_to_start = NOBODY;
@@ -126,7 +132,7 @@ impl Supervisor<'_> {
         for place in self.places() {
             let dependents = self.dependents_of(place).len();
             let record = self.services.of(place);
-            // All that somebody is after waits for him to be down.
+            // It waits until every service that is after it is down.
             record.waits = dependents as u32;
             match record.state {
                 State::Launching | State::Running if record.told.is_none() => {
@@ -136,7 +142,7 @@ impl Supervisor<'_> {
                 State::Finishing if record.has_process() => (),
                 State::Finishing => self.enqueue(place),
                 State::Waiting | State::Delayed | State::Launched => {
-                    // A failure for which it was to be started again is one after all.
+                    // If it was to be started again after a failure, that failure counts after all.
                     let again = record.state != State::Launched && record.failed;
                     if !again || matches!(record.end, End::Skipped) {
                         record.end = End::None;
@@ -145,28 +151,28 @@ impl Supervisor<'_> {
                     record.limit = NEVER;
                 }
             }
-            // Nobody fails any more for what is found now.
+            // What a check would find now is no reason to fail any more.
             self.uncheck(place);
         }
     }
 
-    /// All that is after this service is down: it is told to stop, or it is down itself.
+    /// Everything after this service is down: it is told to stop, or it is down itself.
     fn release(&mut self, place: Place) {
         let record = self.services.of(place);
         if record.running() || record.state == State::Finishing {
-            // At the last call it was told.
+            // It was told at the last call.
             if !record.ending {
                 self.stop_anew(place);
             }
             return;
         }
         if !self.dependencies_of(place).is_empty() {
-            // What that leads to comes when this step is over: a chain may be long.
+            // What follows from that waits for a later step, since a chain may be long.
             self.services.of(place).limit = self.now;
         }
     }
 
-    /// A service is down, in the stop: those that it is after may be, if nobody else is after them.
+    /// In the stop, a service is down: the services that it is after have one less to wait for.
     pub(super) fn down(&mut self, place: Place) {
         if self.services.see(place).waits == 0 {
             for &dependency in self.dependencies_of(place) {
@@ -182,7 +188,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whether no service runs, and no `finish` command is to run.
+    /// Whether no service has a process, and no `finish` command is about to run.
     fn all_ended(&self) -> bool {
         self.running == 0 && self.first_to_start == NOBODY
     }
@@ -191,7 +197,7 @@ impl Supervisor<'_> {
     pub(super) fn kill(&mut self, place: Place) {
         let record = self.services.of(place);
         let pid = record.pid;
-        // How the service itself ended is not changed by what becomes of its `finish` command.
+        // What happens to its `finish` command does not change how the service itself ended.
         if record.state == State::Finishing {
             self.not_finished(place, Errno::TIME);
         } else {
@@ -200,32 +206,32 @@ impl Supervisor<'_> {
         self.send(pid, self.own_groups(), Signal::KILL);
     }
 
-    /// Stops a service with all its stop signals from the first one on.
+    /// Stops a service, beginning with the first of its stop signals.
     pub(super) fn stop_anew(&mut self, place: Place) {
         self.services.of(place).steps = 0;
         self.stop(place);
     }
 
-    /// Sends a service its next stop signal, and KILL after the last.
+    /// Sends a service its next stop signal, or KILL after the last one.
     pub(super) fn stop(&mut self, place: Place) {
         let spec = self.spec(place);
         let group = self.by_group(spec);
         let in_stop = self.phase == Phase::Stopping;
         let record = self.services.of(place);
         if record.state == State::Finishing {
-            // It is at its end anyway, and has its own time for that.
+            // It is over but for its `finish` command, which has a time limit of its own.
             return;
         }
         let timeout = spec.stop_timeout();
         let budget = self.plan.budget();
         let first = record.steps == 0;
         if in_stop & record.fed & !record.ending {
-            // Whoever wrote to it is gone: when it has read all it ends by itself, and nothing is
-            // lost. It has half of the time for that.
+            // The services that wrote to it are gone: once it has read everything it ends by itself, and
+            // nothing is lost. It has its stop timeout or half of the budget for that.
             record.ending = true;
             let patience = timeout.unwrap_or(Span(budget.0 / 2));
             record.limit = record.limit.min(self.now.after(patience));
-            // Some may never have run.
+            // Its input is still open if a service that feeds it did not run when the stop began.
             if record.feeders > 0 {
                 self.act(Action::CloseInput(place));
             }
@@ -239,7 +245,7 @@ impl Supervisor<'_> {
                 return self.kill(place);
             }
         };
-        // Several stop signals share the time that there is; of the stop's own time one has all.
+        // Several stop signals share the budget. A single one in the stop has all the time that is left.
         let signals = spec.words(Key::Stop).len() as u32;
         let mut patience = budget;
         if signals > 1 {
@@ -259,7 +265,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whether a service's signals go to its process group.
+    /// Whether a service's signals go to its whole process group.
     pub(super) fn by_group(&self, spec: Spec) -> bool {
         match spec.get(Key::Kill) {
             Some(said) => said.number > 0,
@@ -272,13 +278,13 @@ impl Supervisor<'_> {
         self.plan.setup.group != Group::Ours
     }
 
-    /// The services are gone: now whatever else there is.
+    /// The services are gone: looks for what else is left.
     pub(super) fn look(&mut self) {
         self.phase = Phase::Look;
         self.act(Action::Look);
     }
 
-    /// The edge has reaped all that was dead.
+    /// The edge has reaped everything that was dead.
     #[inline(never)]
     pub(super) fn reaped(&mut self, left: bool) {
         match self.phase {
@@ -287,7 +293,7 @@ impl Supervisor<'_> {
                 self.phase = Phase::Rest;
                 self.act(Action::Rest(Signal::TERM));
             }
-            // Whoever was born or came to us since the last round.
+            // For what was born, or reparented to us, since the last round.
             Phase::Killing if !self.init => self.kill_rest(),
             _ => (),
         }
@@ -297,7 +303,7 @@ impl Supervisor<'_> {
         self.act(Action::Rest(Signal::KILL));
     }
 
-    /// What is left over cannot be found, so there is nothing to wait for.
+    /// The leftover processes cannot be found, so there is nothing to wait for.
     pub(super) fn out_of_reach(&mut self) {
         if self.running == 0 {
             self.say_that(Kind::LeftBehind);
@@ -305,16 +311,16 @@ impl Supervisor<'_> {
         }
     }
 
-    /// A leader died in the stop, and is a zombie still: its group hears of the stop now, since
-    /// later the number may be somebody else's. PID 1 has nobody else's processes to fear, and
-    /// tells everybody at once when the services are gone.
+    /// A leader died in the stop, and is still a zombie: its group is told to stop now, since its number may
+    /// be another process's later. PID 1 need not fear to hit a foreign process, and tells everything that is
+    /// left at once when the services are gone.
     pub(super) fn tell_group_in_stop(&mut self, place: Place) {
         if !self.init && matches!(self.phase, Phase::Stopping | Phase::Look) {
             self.tell_group_left_behind(place);
         }
     }
 
-    /// Tells the group of a leader that is a zombie.
+    /// Tells the group of a leader that is still a zombie to stop.
     pub(super) fn tell_group_left_behind(&mut self, place: Place) {
         if !self.own_groups() {
             return;
@@ -356,7 +362,7 @@ impl Supervisor<'_> {
         self.act(Action::Look);
     }
 
-    /// What was killed hangs in the kernel; it counts as killed all the same.
+    /// What was killed hangs in the kernel. It counts as killed all the same, and we leave.
     fn give_up(&mut self) {
         self.say_that(Kind::Unkillable);
         for record in &mut *self.services.all {
@@ -367,7 +373,7 @@ impl Supervisor<'_> {
         self.finish();
     }
 
-    /// dumb-init tells the rest of the session when the main child is gone, and does not wait.
+    /// dumb-init tells the rest of the session to end when its child is gone, and does not wait for it.
     fn farewell(&mut self) {
         let pid = self.services.see(0).main;
         if self.plan.style == Style::DumbInit && self.plan.group && pid > 0 {
@@ -378,8 +384,8 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whose end gives the container its exit code, and which (pidlet(8), EXIT STATUS): of those that count
-    /// the first that failed, else the first that is gone.
+    /// Finds the exit code, and the service that it comes from (pidlet(8), EXIT STATUS): of those that count,
+    /// the first that failed, else the first that has ended.
     pub(super) fn judge(&mut self) {
         let mut failure = false;
         for place in (self.counts_from..self.counts_to).rev() {

@@ -1,17 +1,17 @@
-//! When which service is due: a tournament, so that an event costs the same with ten services and
-//! with a thousand.
+//! Which service is due next: a tournament, so that an event costs the same with a thousand services as with
+//! ten.
 //!
-//! The nodes of a binary tree are numbered from 1 on, those below node `n` are `2n` and `2n + 1`. The
-//! last ones are the services in their order; each of the others has the service below it that is
-//! due first, in the record of that number.
+//! The nodes of a binary tree are numbered from 1 on; below node `n` are `2n` and `2n + 1`. The last ones are
+//! the services in their order. Each of the others names the service below it that is due first, in the
+//! record of that number.
 
 use super::{Record, Records};
 use crate::plan::{NOBODY, Place};
 use crate::words::time::Instant;
 
 impl Records<'_> {
-    /// The record of a service, to change it. What is noted at a place that no service has does no
-    /// harm. Its times may change, too, so the tournament takes it up before the next one is taken.
+    /// The record of a service, for a change; at a place that no service has, a change does no harm. Its
+    /// deadlines may change, too, so the tournament takes them up before the next record is lent out.
     #[inline(never)]
     pub(super) fn of(&mut self, place: Place) -> &mut Record {
         if place != self.taken {
@@ -21,7 +21,7 @@ impl Records<'_> {
         self.all.get_mut(usize::from(place)).unwrap_or(self.nobody)
     }
 
-    /// The tournament takes up whatever has changed.
+    /// Has the tournament take up the last change.
     pub(super) fn settle(&mut self) {
         self.of(NOBODY);
     }
@@ -48,7 +48,7 @@ impl Records<'_> {
         }
     }
 
-    /// Plays the games of a service again, as far as that leads to anything new.
+    /// Replays the games of a service, up to where the result stays the same.
     fn play(&mut self, place: Place) {
         let mut node = self.all.len() + usize::from(place);
         while node > 1 {

@@ -1,7 +1,7 @@
 //! Whether a service is up, and whether it stays well: readiness, health, watchdog.
 //!
-//! Checks are repeated with a growing interval only until the service is up. From then on only
-//! what the plan asks for costs anything.
+//! Checks are repeated, with a growing interval, only until the service is up. From then on nothing costs
+//! anything but what the plan asks for.
 
 use super::{Action, Finding, Notice, Phase, State, Supervisor};
 use crate::message::Kind;
@@ -11,15 +11,15 @@ use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::time::{NEVER, Span};
 
-/// Between the first two checks; from then on twice as long each time.
+/// The interval between the first two checks; it doubles each time.
 const FIRST_INTERVAL_MS: u16 = 20;
-/// Between two checks at most.
+/// The longest interval between two checks.
 const LAST_INTERVAL_MS: u16 = 1000;
-/// How long one check may take before the service is up.
+/// How long one check may take while the service is not up yet.
 const CHECK_PATIENCE: Span = Span::seconds(5);
 
 impl Supervisor<'_> {
-    /// A service has its process: whatever makes it up begins.
+    /// A service's process is known: it is up, or from now on its readiness is awaited.
     pub(super) fn wait_until_up(&mut self, place: Place) {
         if self.plan.is_checked(place) {
             self.check(place);
@@ -28,7 +28,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The first check of a row of them.
+    /// Begins a series of checks.
     pub(super) fn check(&mut self, place: Place) {
         self.services.of(place).interval_ms = FIRST_INTERVAL_MS;
         self.check_once(place);
@@ -45,7 +45,7 @@ impl Supervisor<'_> {
         self.act(Action::Check(place));
     }
 
-    /// It is time for a check, or the one that goes on takes too long.
+    /// It is time for a check, or the one under way takes too long.
     #[inline(never)]
     pub(super) fn check_due(&mut self, place: Place) {
         if self.services.see(place).checking {
@@ -56,7 +56,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// A check is of no interest any more.
+    /// What a check would find no longer matters.
     pub(super) fn uncheck(&mut self, place: Place) {
         let record = self.services.of(place);
         record.check_at = NEVER;
@@ -67,7 +67,7 @@ impl Supervisor<'_> {
 
     pub(super) fn checked(&mut self, place: Place, mut finding: Finding) {
         if let Finding::Main(pid) = finding {
-            // Two pid files may name one process: it is whose file was looked at first.
+            // Two pid files may name one process: it belongs to the service whose file was read first.
             if self.service_of(pid) != NOBODY {
                 finding = Finding::Stranger;
             }
@@ -88,7 +88,7 @@ impl Supervisor<'_> {
                 record.missing = match finding {
                     Finding::Stranger => Kind::Stranger,
                     Finding::Nobody => {
-                        // There is nothing to wait for.
+                        // There is nothing left to wait for.
                         record.limit = self.now;
                         Kind::NoDaemon
                     }
@@ -120,13 +120,13 @@ impl Supervisor<'_> {
         self.main_is(place, pid);
         self.say_about(Kind::Started, place);
         if self.phase == Phase::Killing {
-            // It comes too late to be asked.
+            // It comes too late to be asked to stop.
             return self.kill(place);
         }
         self.wait_until_up(place);
     }
 
-    /// A service's process is another one than the one that we started.
+    /// A service's process is not the one that we started.
     fn main_is(&mut self, place: Place, pid: Pid) {
         let record = self.services.of(place);
         record.main = pid;
@@ -136,11 +136,11 @@ impl Supervisor<'_> {
 
     pub(super) fn noticed(&mut self, place: Place, notice: Notice) {
         let record = self.services.of(place);
-        // Of a daemon its pid file says which process it is, and what makes it up begins then.
+        // A daemon runs once its pid file has named its process; what it takes to be up begins then.
         let runs = record.state == State::Running;
-        // Not if the stop has begun and it has yet to be told: it is told in its turn, whatever it says.
+        // In the stop, a service that has yet to be told cannot put that off, whatever it says.
         let heeded = record.waits == 0 && (!record.ending || record.told.is_some());
-        // Whether it is to go on.
+        // Whether it is meant to go on.
         let goes_on = runs && record.told.is_none() && heeded;
         match notice {
             Notice::Ready => {
@@ -150,8 +150,8 @@ impl Supervisor<'_> {
                     self.up(place);
                 }
             }
-            // It needs no looking after any more, unless it was told to end; but it has no more time for
-            // that than if it had been told, where the plan says how much that is, or than to be up.
+            // Unless it was told to end, its health and watchdog no longer matter. It may take as long to end
+            // as if told to, if the plan says how long; before it is up, only as long as to be up.
             Notice::Stopping if goes_on => {
                 if record.up {
                     let timeout = self.plan.spec(place).stop_timeout();
@@ -173,7 +173,7 @@ impl Supervisor<'_> {
                 record.limit = record.limit.max(self.now.after(span));
             }
             Notice::Heir(pid) if runs => record.named = pid,
-            // Its own process, or another service's, stays what it is.
+            // A process that is a service's already, its own or another's, stays what it is.
             Notice::Main(pid) if runs && self.service_of(pid) == NOBODY => {
                 let before = self.services.see(place).pid;
                 self.runs_no_more(before);
@@ -183,8 +183,8 @@ impl Supervisor<'_> {
         }
     }
 
-    /// A service was not up in time, or has not ended as it said that it would, or its watchdog has heard
-    /// nothing of it.
+    /// A launcher did not end or a service was not up in time, or it did not end as announced, or its
+    /// watchdog heard nothing.
     pub(super) fn patience_ends(&mut self, place: Place) {
         let record = self.services.of(place);
         let fault = if record.state == State::Launching {
@@ -199,7 +199,7 @@ impl Supervisor<'_> {
         self.stop_for(place, fault);
     }
 
-    /// A daemon's pid file has not named its process in time: if there is one, it is an orphan.
+    /// A daemon's pid file has not named its process in time. If there is one, it is an orphan now.
     pub(super) fn left_no_pid_file(&mut self, place: Place) {
         let record = self.services.of(place);
         record.fault = Some(record.missing);
