@@ -1,4 +1,4 @@
-//! Children that have ended: whose end that is, and how many are reaped before others have their turn.
+//! Children that have ended: whose end that is, and how many are reaped before everything else has its turn.
 
 use core::mem::take;
 
@@ -10,25 +10,25 @@ use pidlet::words::Pid;
 use pidlet::words::exit::Status;
 use pidlet::words::signal::{Signal, SignalSet};
 
-/// How long we pause after a look at the children that found several orphans dead and nobody else, in
-/// milliseconds. What services write or their ends may have to wait that long; other signals end it.
+/// How long we pause after a round that found several dead children, all of them orphans, in milliseconds.
+/// What services write, and their own ends, may have to wait that long; other signals end the pause.
 const PAUSE_MS: u64 = 3;
 
-/// How many zombies are reaped before everybody else has his turn again: somebody may make them faster
-/// than we reap them.
+/// How many zombies are reaped before everything else has its turn again: a process may make them faster than
+/// we reap them.
 const REAPED_MAX: u32 = 256;
 
-/// The same where all that there is was killed: nobody else has a turn any more, and who has died is not to
-/// be taken for somebody who hangs in the kernel, and left to whose child it is next.
+/// The same once everything has been killed: nothing else is due a turn then, and a dead process must not be
+/// taken for one that hangs in the kernel, and be left for another process to reap.
 const KILLED_MAX: u32 = 1 << 16;
 
-/// How many dead we reap when we leave: whoever makes more of them all the time does not keep us.
+/// How many zombies we reap when we leave, so that a process that keeps making more cannot keep us.
 const LAST_MAX: u32 = 1024;
 
 impl Init<'_> {
-    /// The service that ends with a process, or [`NOBODY`]. It may have moved to another one, as nginx does
-    /// to upgrade itself: a daemon's pid file says so (systemd's rule, `service_sigchld_event`), or it has
-    /// named one that was a child of the process that ends.
+    /// The service that ends with a process, or [`NOBODY`]. It may go on as another process, as nginx does to
+    /// upgrade itself: a daemon's pid file says so (systemd's rule, `service_sigchld_event`), or the service
+    /// has named one that was a child of the process that ends.
     fn ends_with(&mut self, pid: Pid) -> Place {
         let place = self.supervisor.service_of(pid);
         let mut heir = self.supervisor.heir(place);
@@ -36,7 +36,7 @@ impl Init<'_> {
             if let Finding::Main(named) = self.pid_file(place) {
                 heir = named;
             }
-            // It may have ended since then, and its number be somebody else's.
+            // That process may have ended since, and its number be another's.
             if self.may_become(place, heir) {
                 self.step(Event::Noticed(place, Notice::Main(heir)));
                 return self.supervisor.service_of(pid);
@@ -45,7 +45,7 @@ impl Init<'_> {
         place
     }
 
-    /// Whether the end of this process is of no interest to anybody. There may be thousands of them.
+    /// Whether the end of this process concerns nothing at all. There may be thousands of such.
     fn is_unheard(&self, pid: Pid) -> bool {
         self.checks.run_none()
             && !self.supervisor.heeds_orphans()
@@ -56,7 +56,7 @@ impl Init<'_> {
     fn bury(&mut self, pid: Pid, status: Status) {
         if !self.checks.ended(pid, status) {
             let place = self.ends_with(pid);
-            // What it said comes before what is said of it. What a daemon is saying goes on.
+            // Its last output comes before the message of its end. A launcher's goes on with its daemon.
             if status != Status::Exited(0) || !self.supervisor.is_launcher(place) {
                 self.outputs.ended(place, &mut self.reactor);
             }
@@ -69,26 +69,26 @@ impl Init<'_> {
         }
         self.reap_one(pid);
         if self.supervisor.foreground_child().is_none() {
-            // From now on Ctrl-C is for us.
+            // Nothing is in the foreground now, so Ctrl-C is for us.
             self.terminal.take_back();
         }
-        // Whom a pid file has named may be the next one to be reaped, and must be known by then.
+        // A process that a pid file has just named may be the next zombie, and must be known by then.
         self.tell_findings();
     }
 
-    /// Frees a zombie's number, unless that was done when it was found.
+    /// Frees a zombie's number, unless that was done when the zombie was found.
     fn reap_one(&self, pid: Pid) {
         if self.keeps_zombies {
             reap::reap(pid);
         }
     }
 
-    /// Reaps every zombie there is, but no more at a time than leaves everybody else his turn.
+    /// Reaps all zombies, but no more at a time than leaves everything else its turn.
     #[inline(never)]
     pub(super) fn reap(&mut self) {
         let (mut buried, mut killed) = (0, false);
         let mut all_unheard = !self.supervisor.heeds_orphans();
-        // As long as nobody knows better: a stop goes on, however many die meanwhile.
+        // Assumed until we know better, so that a stop goes on however many children die meanwhile.
         let mut left = true;
         let mut most = REAPED_MAX;
         if self.supervisor.has_killed_all() {
@@ -101,8 +101,8 @@ impl Init<'_> {
                 break;
             }
             let status = reap::status(child);
-            // What it said before its end comes before its end, from a process that still is there. To hear
-            // takes as long as to reap, and others speak as well.
+            // What it said comes before its end, and is told while its number is still its own. To hear a
+            // message takes as long as to reap, and other processes speak as well.
             buried += 1 + self.hear();
             if self.notify.ended(child.pid, &mut self.reactor) || self.is_unheard(child.pid) {
                 self.reap_one(child.pid);
@@ -111,12 +111,12 @@ impl Init<'_> {
             }
             all_unheard = false;
             if take(&mut killed) {
-                // For memory or not: the next one is another matter.
+                // Kills for memory so far may be those of the orphans just reaped, not this child's.
                 self.memory.grown();
             }
             self.bury(child.pid, status);
             if matches!(self.supervisor.next(), Next::Exit(_)) {
-                // Who is dead already when we leave is reaped, too: whose child it is next may reap nobody.
+                // What is dead already when we leave is reaped, too: its next parent may reap nothing.
                 let leaves_all = self.plan.style == Style::DumbInit;
                 most = if leaves_all { 0 } else { LAST_MAX };
             }
@@ -129,17 +129,18 @@ impl Init<'_> {
             self.step(Event::Reaped { left });
         }
         if buried > 1 {
-            // Where thousands die at once each look passes all who still live, so few looks are best.
-            // But whoever writes all the time would be held up by that.
+            // Where thousands die at once, each look walks past all that still live, so few looks are best.
+            // But a service that writes all the time would be held up by the pause.
             let idle = all_unheard && !self.reactor.busy;
             let pending = reactor::pause(if idle { PAUSE_MS } else { 0 }, NOT_CHILDREN);
             self.heed(pending);
         }
         if let Some(pid) = self.supervisor.foreground_child() {
-            // Whoever sends STOP itself is no terminal, and knows how to send CONT.
+            // A process that sends STOP is not the terminal, and must send CONT itself.
             if let Some(signal) = reap::stopped(pid) {
-                // A child that we woke says so, and may have stopped again by then: a word of its stop may
-                // be left when we are continued ourselves.
+                // A child that we continued causes a CHLD, and may be found stopped again by then. We stop
+                // with it, and the CHLD for that stop is still pending when we are continued: it must not
+                // stop us once more.
                 let stops = SignalSet::TERMINAL_STOPS.has(signal) && !self.asleep;
                 if stops && self.terminal.seek(self.plan.setup.terminal, signal) {
                     self.step(Event::Stopped(pid, signal));
@@ -149,7 +150,7 @@ impl Init<'_> {
     }
 }
 
-/// Whether it may have been killed for memory.
+/// Whether this may be a kill for lack of memory.
 fn was_killed(status: Status) -> bool {
     status == Status::Killed(Signal::KILL)
 }

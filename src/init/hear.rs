@@ -1,4 +1,4 @@
-//! What is heard of services that run: their own words, what checks find, and pid files.
+//! What is heard of running services: their own words, what checks find, and pid files.
 
 use core::mem::MaybeUninit;
 
@@ -16,12 +16,12 @@ use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::line::Line;
 
-/// How many messages are heard before everybody else has his turn again.
+/// How many messages are heard before everything else has its turn again.
 const HEARD_MAX: u32 = 64;
 
 impl<'p> Init<'p> {
-    /// Hears what services say by sd_notify(3): so much of it at a time that nobody can keep us. How many
-    /// messages that was.
+    /// Hears what services say through sd_notify(3), so much of it at a time that no sender can keep us.
+    /// Returns how many messages that was.
     #[inline(never)]
     pub(super) fn hear(&mut self) -> u32 {
         let mut buffer = [MaybeUninit::uninit(); notify::MESSAGE_BYTES_MAX];
@@ -48,7 +48,7 @@ impl<'p> Init<'p> {
         HEARD_MAX
     }
 
-    /// Tells whoever watches us what a service says of itself.
+    /// Tells whatever supervises us what a service says of itself.
     #[inline(never)]
     fn pass_on_status(&self, place: Place, status: &[u8]) {
         let mut name = Line::new();
@@ -65,9 +65,9 @@ impl<'p> Init<'p> {
         );
     }
 
-    /// The service that a sender speaks for.
+    /// The service that the sender of a message speaks for.
     fn speaker(&self, sender: Sender) -> Option<Place> {
-        // Who has sent it may have ended before we hear it, and his number may be somebody else's by now.
+        // The sender may have ended before we hear it, and its number may be another process's by now.
         if !process::may_name(sender.user, sender.pid, true) {
             return None;
         }
@@ -75,15 +75,15 @@ impl<'p> Init<'p> {
         if owner != NOBODY {
             return Some(owner);
         }
-        // An orphan may be a daemon of which nobody has asked yet which process it is.
+        // An orphan may be a daemon whose pid file has not been read yet.
         let named = Finding::Main(sender.pid);
         let mut places = 0..self.plan.services.len() as Place;
         places.find(|&place| self.supervisor.launches(place) && self.pid_file(place) == named)
     }
 
-    /// The service that a sender belongs to, or [`NOBODY`]: it is the service's own process, or descends
-    /// from it, or is in its process group or session as its user. Whoever shares our session may join any
-    /// group in it (setpgid(2)), so that a group alone says nothing.
+    /// The service that a sender belongs to, or [`NOBODY`]: the sender is the service's own process or
+    /// descends from it, or it is in its process group or session and runs as its user. Any process in our
+    /// session may join any group in it (setpgid(2)), so a group alone proves nothing.
     fn owner(&self, sender: Sender) -> Place {
         let mut owner = NOBODY;
         let mut is = |pid| {
@@ -91,8 +91,8 @@ impl<'p> Init<'p> {
             owner != NOBODY
         };
         let pid = sender.pid;
-        // Of 0, a process outside of our PID namespace, all of them tell about ourselves: we are no service,
-        // nor is whoever leads our group or our session.
+        // Of pid 0, a process outside of our PID namespace, all these calls tell about ourselves; but neither
+        // we nor the leaders of our group and our session are a service.
         if process::is_or_descends(pid, &mut is) {
             return owner;
         }
@@ -103,7 +103,7 @@ impl<'p> Init<'p> {
         NOBODY
     }
 
-    /// Which key says how a service is checked now.
+    /// The key that says how a service is checked now.
     fn checked(&self, place: Place) -> Key {
         if self.supervisor.record(place).up {
             Key::Health
@@ -116,7 +116,7 @@ impl<'p> Init<'p> {
         self.plan.spec(place).probe(self.checked(place))
     }
 
-    /// Checks a service once. What comes of it is fetched later: we are in the midst of a step.
+    /// Checks a service once. The outcome is fetched later, since we are in the middle of a step.
     pub(super) fn check(&mut self, place: Place) {
         let state = self.supervisor.record(place).state;
         let finding = match self.probe(place) {
@@ -151,7 +151,7 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// What a service's pid file says, if it has one.
+    /// What a service's pid file says; [`Finding::MISSING`] if it has none.
     pub(super) fn pid_file(&self, place: Place) -> Finding {
         let spec = self.plan.spec(place);
         let Some(path) = spec.word(Key::Pidfile) else {
@@ -164,15 +164,15 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// Whether a process may become this service's: one that its user may name.
+    /// Whether a process may become this service's: it is free, and the service's user may name it.
     #[inline(never)]
     pub(super) fn may_become(&self, place: Place, pid: Pid) -> bool {
         let user = process::user_of(self.plan.spec(place));
         self.is_free(pid) && process::may_name(user, pid, false)
     }
 
-    /// Whether a process may become a service's, unless it is another's: it is our child and lives, and is
-    /// no check, of whose end nobody else hears.
+    /// Whether a process may become a service's, unless it is another's: it is a living child of ours, and
+    /// not that of a check, whose end only the check hears of.
     fn is_free(&self, pid: Pid) -> bool {
         reap::is_child(pid) && self.checks.checked_by(pid).is_none()
     }

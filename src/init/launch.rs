@@ -13,13 +13,13 @@ use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 
 impl Init<'_> {
-    /// Starts what is next of a service, with the terminal if that is its.
+    /// Starts what a service runs next, with the terminal if that belongs to it.
     #[inline(never)]
     pub(super) fn start_next(&mut self, service: Place) {
         let record = self.supervisor.record(service);
         let (what, last) = (what(record), record.main);
         if last != 0 && what == What::Run {
-            // A daemon that nobody has found has not been seen to end.
+            // A daemon that was never found was not seen to end, either.
             self.outputs.ended(service, &mut self.reactor);
             reap::clear_group(last);
         }
@@ -37,7 +37,7 @@ impl Init<'_> {
         self.step(Event::Launched(launched));
     }
 
-    /// Starts a service or what belongs to it, with what every process of a service gets.
+    /// Starts a service, or a command that belongs to one, with what every process of a service gets.
     #[inline(never)]
     pub(super) fn launch(
         &mut self,
@@ -47,7 +47,7 @@ impl Init<'_> {
     ) -> Result<Pid, StartFault> {
         let mut streams = self.outputs.ends(service, &mut self.reactor)?;
         if what != What::Run {
-            // What there is to read is for the service.
+            // What there is to read is for the service itself.
             streams[0] = self.outputs.no_input(&mut self.reactor);
         }
         let spec = self.plan.spec(service);
@@ -67,7 +67,7 @@ impl Init<'_> {
         }
         let launched = match self.reactor.fault {
             Errno(0) => self.spawner.start(service, what, &gift),
-            // What it is to say nobody would hear.
+            // What the service is meant to say could not be heard.
             errno => {
                 let watched = spec.has(Key::Watchdog);
                 let key = if watched { Key::Watchdog } else { Key::Ready };
@@ -76,13 +76,13 @@ impl Init<'_> {
             }
         };
         self.outputs.started();
-        // Nobody else may hold the end to write to.
+        // No other process may hold the write end.
         check::close(&mut gift.ready[0]);
         launched
     }
 }
 
-/// What is to be started of a service: itself, or its `finish` command with how it ended.
+/// What a service runs next: itself, or its `finish` command, with how it ended.
 fn what(record: &Record) -> What {
     match record.end {
         _ if record.state != State::Finishing => What::Run,

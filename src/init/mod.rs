@@ -1,6 +1,8 @@
-//! The loop: what has happened is told to the supervisor, and what it says is done.
+//! The loop: tells the supervisor what has happened, and does what it says.
 //!
-//! It sleeps in [`Init::wait`], and everything that is heard there or later goes through [`Init::step`].
+//! A round of [`Init::run`] tells the supervisor what checks have found and, after a wait with a deadline,
+//! that time has passed; then it asks what is next: a start, a wait or the end. [`Init::wait`] takes signals
+//! and what is ready, and reaps. Everything that is heard goes through [`Init::step`].
 
 mod bury;
 mod hear;
@@ -27,31 +29,31 @@ use pidlet::supervise::{Event, Next, Notice, Supervisor, Surroundings};
 use pidlet::words::signal::{Signal, SignalSet};
 use pidlet::words::time::{Instant, NEVER, Span};
 
-/// si_code of what the kernel itself sends (siginfo.h).
+/// si_code of signals that the kernel itself sends (siginfo.h).
 const SI_KERNEL: i32 = 0x80;
 
-/// Every signal but that of a child's end.
+/// Every signal but the one for a child's end.
 const NOT_CHILDREN: SignalSet = SignalSet::ALL.without(Signal::CHLD);
 
-/// How long we wait for whatever comes before we try again to make a process that takes descriptors.
+/// How long we wait for other events before another try at making a process that takes descriptors.
 const TRY_AGAIN: Span = Span(200);
 
-/// A deadline for which nobody waits.
+/// A deadline that has always passed: do not wait.
 const PAST: Instant = Instant(0);
 
-/// The init at work: the supervisor and everything that acts for it. What is small comes first, so
-/// that it is in short reach.
+/// The init at work: the supervisor and everything that acts for it. Small fields come first, so that short
+/// displacements reach them.
 #[repr(C)]
 pub struct Init<'p> {
     plan: &'p Plan<'p>,
     own: Own,
-    /// Orphans come to us.
+    /// Orphans are reparented to us.
     adopts: bool,
-    /// Children may have ended, or the supervisor wants to know what is left: we reap before we sleep.
+    /// Children may have ended, or the supervisor asks what is left: we reap before we sleep.
     reap_due: bool,
-    /// Zombies are reaped after what their end leads to: see [`Supervisor::needs_zombies`].
+    /// Zombies are reaped only after everything that their end leads to: see [`Supervisor::needs_zombies`].
     keeps_zombies: bool,
-    /// We stopped ourselves with our child, and nobody has continued us by a signal that we have seen.
+    /// We stopped ourselves along with our child, and have not seen a CONT since.
     asleep: bool,
     terminal: Terminal,
     checks: Checks,
@@ -65,7 +67,7 @@ pub struct Init<'p> {
 }
 
 impl<'p> Init<'p> {
-    /// Sets up all that must be right before anything runs.
+    /// Sets up everything that must be right before anything runs.
     pub fn new(plan: &'p Plan<'p>, start: &'static Start, own: Own) -> Init<'p> {
         let mut ignore_once = SignalSet::NONE;
         if plan.setup.terminal == plan::Terminal::Session {
@@ -79,8 +81,9 @@ impl<'p> Init<'p> {
             alone: own.init() || on_terminal && raw::session_of(0) == own.pid,
             ignore_once,
         };
-        // Where a key stops us together with our services they are in our session, as jobs are in their
-        // shell's: a group whose parent is in another one is not stopped by it (setpgid(2): orphaned).
+        // Services get sessions of their own only where no key can stop us together with them. Elsewhere they
+        // stay in ours, as jobs do in their shell's: the terminal does not stop a group whose parent is in
+        // another session (setpgid(2): orphaned).
         let apart = surroundings.alone & plan.filed & several;
         // https://no-color.org
         let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);
@@ -96,7 +99,7 @@ impl<'p> Init<'p> {
             memory: MemoryEvents::new(),
             start,
             supervisor: Supervisor::new(plan, surroundings),
-            // A terminal has one reader, and of several it is who asks for it or none.
+            // A terminal has one reader: of several services the one that asks for it, or none.
             outputs: Outputs::new(plan, colour, several & on_terminal),
             reactor: Reactor::new(&start.segments.constants),
             spawner: Spawner::new(plan, start, &own, apart),
@@ -104,7 +107,7 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// Runs until the supervisor says that it is over; the exit code.
+    /// Runs until the supervisor says that it is over. Returns the exit code.
     #[inline(never)]
     pub fn run(&mut self) -> u8 {
         self.spawner.files = process::raise_files(self.outputs.needed());
@@ -118,13 +121,13 @@ impl<'p> Init<'p> {
         }
         arena::seal();
         self.start.segments.protect();
-        // ---- From here on nothing may end us but the supervisor's word: every fault is a message
-        // ---- and a later deadline.
+        // ---- From here on nothing but the supervisor's word may end us: every fault is a message and a
+        // ---- later deadline.
         let (mut settled, mut timed) = (false, false);
         loop {
             self.tell_findings();
-            // Who has ended, answered or spoken by now was in time, however late we are ourselves. Whoever
-            // has many children die, or says much, is no reason to be later.
+            // What has ended, answered or spoken by now did so in time, however late we are. A service whose
+            // children die in masses, or that writes a lot, must not delay a deadline any further.
             if take(&mut timed) {
                 self.step(Event::Time);
                 continue;
@@ -136,7 +139,7 @@ impl<'p> Init<'p> {
                 }
                 Next::Start(service) => {
                     self.start_next(service);
-                    // What has arrived meanwhile may be that nothing more is to be started.
+                    // A signal may have arrived meanwhile after which nothing more is to be started.
                     PAST
                 }
                 Next::Wait(_) if !settled => {
@@ -151,20 +154,20 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// Everything runs: from now on there is time.
+    /// Everything has been started: does what could wait until then.
     #[inline(never)]
     fn settle(&mut self) {
         if !self.plan.filed {
             settle::settle(self.reactor.last.max(self.terminal.fd()));
         }
-        // Kata Containers kills, instead of sending TERM, whom /proc/PID/status calls neither to block,
-        // ignore nor catch it, and no signal counts as blocked there that is waited for.
+        // In place of TERM, Kata Containers sends KILL to a process that, by its /proc/PID/status, neither
+        // blocks, ignores nor catches it. A signal that is being waited for does not count as blocked there.
         self.spawner.term_ignored = Some(raw::seem_to_handle(Signal::TERM));
         self.memory.grown();
     }
 
-    /// Waits for a signal, and takes each kind that is there once: the kernel hands out the one with the
-    /// lowest number, so that whoever sends it without end would keep all others from us.
+    /// Waits for a signal, and takes each kind that is pending once: the kernel hands out the lowest number
+    /// first, so a process that sends that signal without end would keep all others from us.
     fn wait(&mut self, until: Instant) {
         if self.outputs.due {
             self.outputs.complain(false);
@@ -175,7 +178,7 @@ impl<'p> Init<'p> {
             limit = limit.min(now().after(TRY_AGAIN));
         }
         if self.reap_due {
-            // That somebody has died we know already, and there is no time to wait.
+            // We know already that a child has died, and there is no time to wait.
             (signals, limit) = (NOT_CHILDREN, PAST);
         }
         loop {
@@ -187,8 +190,8 @@ impl<'p> Init<'p> {
             let Some(signal) = another else {
                 break;
             };
-            // The word of an end is enough for one round, but where one comes with each start it would keep
-            // what has a higher number from us until the last.
+            // One word of an end is enough for a round. But where each start brings one, stopping at it would
+            // keep signals with higher numbers from us until the last start.
             if signal == Signal::CHLD && until != PAST {
                 break;
             }
@@ -203,7 +206,7 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// Heeds a signal, if there is one; which it was.
+    /// Heeds a signal, if there is one. Returns which it was.
     #[inline(never)]
     fn heed(&mut self, pending: Pending) -> Option<Signal> {
         let signal = Signal::new(pending.number)?;
@@ -239,7 +242,7 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// Tells the supervisor what happened and does what it says; what comes of that is told, too.
+    /// Tells the supervisor what happened, does what it says, and tells it if that was out of our reach.
     fn step(&mut self, event: Event) {
         self.supervisor.step(now(), event);
         let mut index = 0;

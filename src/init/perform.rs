@@ -17,7 +17,7 @@ use pidlet::words::line::Line;
 use pidlet::words::signal::Signal;
 
 impl Init<'_> {
-    /// Does what the supervisor says. False if those whom it is about are out of our reach.
+    /// Does what the supervisor says. False if the processes that it is meant for are out of our reach.
     #[inline(never)]
     pub(super) fn perform(&mut self, action: Action) -> bool {
         match action {
@@ -44,14 +44,14 @@ impl Init<'_> {
                     self.signal(pid, true, Signal::KILL);
                 }
             }
-            // Commands of a command line have that socket themselves, and say what there is to say.
+            // The commands of a command line inherit that socket, and say themselves what there is to say.
             Action::Announce(_) if !self.plan.filed => (),
             Action::Announce(news) => {
                 let text: &[u8] = match news {
                     News::Ready => b"READY=1",
                     News::Stopping => b"STOPPING=1",
                 };
-                // What services have said of themselves may have filled what is read there.
+                // Status messages of services may have filled the receiver's queue, so wait a little.
                 notify::tell(self.start, &[IoSlice::new(text)], say::LAST_LINE_MS);
             }
             Action::CloseInput(place) => self.outputs.close_input(place),
@@ -67,7 +67,7 @@ impl Init<'_> {
         true
     }
 
-    /// Gives a child's group the terminal if we have it, and has it go on.
+    /// Gives a child's group the terminal if we have it, and continues the group.
     #[inline(never)]
     fn resume(&mut self, pid: Pid) {
         self.terminal.give(pid);
@@ -78,7 +78,7 @@ impl Init<'_> {
     fn signal(&mut self, pid: Pid, group: bool, signal: Signal) {
         let mut sent = raw::kill_child(pid, group, signal);
         if group && raw::group_of(pid) != pid {
-            // It has left its group for another one, and others may be there still.
+            // It has left its group for another one, and other processes may still be in the old one.
             sent = raw::kill_child(pid, false, signal);
         }
         if let Err(errno) = sent {
@@ -86,20 +86,20 @@ impl Init<'_> {
         }
     }
 
-    /// The terminal stopped our child: to whoever waits for us it must look as if it stopped us.
+    /// The terminal stopped our child: to the process waiting for us, it must look as if it stopped us.
     fn suspend(&mut self, pid: Pid, signal: Signal) {
         let wants_it = signal == Signal::TTIN || signal == Signal::TTOU;
         if wants_it && self.terminal.ours() != NONE {
-            // A shell says `fg` to a running job without a word: we have the terminal now.
+            // On `fg` a shell gives a job that runs the terminal and sends no signal: we have it now.
             return self.resume(pid);
         }
         self.terminal.take_back();
         if terminal::leads_group(self.own.pid) {
-            // Our own job and nobody else's: a pipeline stops as a whole. We sleep here until CONT.
+            // We lead our group, so the job is ours: a pipeline stops as a whole. We sleep here until CONT.
             self.asleep = true;
             terminal::stop(0, signal);
         } else if !wants_it {
-            // The group is a script's, which we must not stop: Ctrl-Z has no lasting effect.
+            // The group is a script's, which we must not stop, so Ctrl-Z has no lasting effect.
             self.resume(pid);
         }
     }
@@ -111,7 +111,7 @@ impl Init<'_> {
             patience = say::LAST_LINE_MS;
             self.outputs
                 .finish(self.supervisor.limit(), &mut self.reactor);
-            // The peers have no word for that.
+            // The peers have no words for that.
             if self.plan.style == Style::Pidlet {
                 self.outputs.complain(true);
             }
@@ -125,7 +125,7 @@ impl Init<'_> {
             }
             line.clear();
         }
-        // Behind everything else: why the container ends is in the last line.
+        // After everything else: the last line says why the container ends.
         if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
             self.outputs.say(stream, &mut line, patience);
         }
