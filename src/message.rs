@@ -6,7 +6,7 @@ use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
 
-/// What is said: the lines of a style, in this order.
+/// What is said. A style has one line for each, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -14,53 +14,53 @@ pub enum Kind {
     Started,
     /// No process could be made for a service.
     NotForked,
-    /// A service's process got no group of its own.
+    /// A service's process could not get a group of its own.
     NotGrouped,
     /// A service's program could not be run.
     NotExecuted,
-    /// A service's program is there, but not what it names to load it.
+    /// A service's program is there, but not the interpreter or loader that it names.
     NotInterpreted,
-    /// A service ended of itself.
+    /// A service exited.
     Exited,
-    /// A signal ended a service.
+    /// A service was killed by a signal.
     Killed,
     /// We killed a service.
     KilledByUs,
-    /// The kernel killed a service for memory.
+    /// The kernel killed a service for lack of memory.
     KilledForMemory,
-    /// Somebody else killed a service.
+    /// A service was killed from outside.
     KilledFromOutside,
-    /// Nothing is left to run; the reason of an end that is no service's.
+    /// Nothing is left to run: the reason where the end is no service's.
     AllDone,
     /// A signal arrived.
     Received,
-    /// A signal comes out as another.
+    /// A signal is rewritten to another.
     Rewritten,
     /// A signal was passed on.
     PassedOn,
     /// A signal was not passed on, as the plan says.
     Dropped,
-    /// A process that is no service of ours ended and was reaped.
+    /// A process that is no service's exited and was reaped.
     OrphanExited,
-    /// The same, by a signal.
+    /// The same, but it was killed by a signal.
     OrphanKilled,
     /// The stop begins.
     Stopping,
-    /// The stop begins after the lame-duck delay.
+    /// The stop begins after a lame-duck delay.
     LameDuck,
-    /// A service did not stop in time and is killed.
+    /// A service did not stop in time, and is killed.
     Overdue,
-    /// What was left over did not stop in time and is killed.
+    /// Leftover processes did not stop in time, and are killed.
     LeftOver,
-    /// What was left over cannot be found without `/proc`, and stays.
+    /// Leftover processes cannot be found without `/proc`, and stay.
     LeftBehind,
-    /// What was killed is still there: it hangs in the kernel.
+    /// Killed processes are still there: they hang in the kernel.
     Unkillable,
-    /// A failure of this service; the container is kept.
+    /// A service has failed, and the container is held.
     Held,
-    /// Neither PID 1 nor a child subreaper: orphans will not come to us.
+    /// We are neither PID 1 nor a child subreaper: orphans will not come to us.
     NotSubreaper,
-    /// A process may not be signalled, or is gone.
+    /// A process could not be signalled: we may not, or it is gone.
     NotSignalled,
     /// The end.
     End,
@@ -68,56 +68,56 @@ pub enum Kind {
     Up,
     /// A service was not ready in time and is stopped.
     NotReady,
-    /// What starts a daemon did not end in time and is stopped.
+    /// A daemon's launcher did not end in time, and is stopped.
     NotBackground,
-    /// A service has not ended as it said that it would, and is stopped.
+    /// A service did not end although it had said that it would, and is stopped.
     NotEnded,
     /// A service is not well and is stopped.
     Unhealthy,
-    /// A service's watchdog heard nothing of it; it is stopped.
+    /// A service's watchdog heard nothing, and the service is stopped.
     NotAlive,
     /// A daemon's pid file does not appear.
     NoPidFile,
     /// A daemon's pid file names a process that is not ours.
     Stranger,
-    /// Nothing runs that could be the daemon.
+    /// No process is left that could be the daemon.
     NoDaemon,
     /// A service is started again after a delay.
     Again,
     /// A service was started too often, and is not started again.
     TooOften,
-    /// A service is never started, since what it is `after` will never be up.
+    /// A service is never started, because what it is `after` will never be up.
     Skipped,
     /// A service's `finish` command could not be run.
     NotFinished,
-    /// A command that is to check a service could not be run.
+    /// The command that checks a service could not be run.
     NotChecked,
-    /// What a key of its section says could not be done for a service.
+    /// What a key of its section says could not be done for a service's process.
     NotSet,
 }
 
-/// One thing to say. What else there is to know of a service, the supervisor knows.
+/// One thing to say. Whatever else is said of a service, the supervisor knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
     /// What is said.
     pub kind: Kind,
-    /// An exit code: the container's at its end, an orphan's, or that of a service that failed
-    /// while the container goes on; else 0.
+    /// An exit code: the container's at its end, an orphan's, or that of a service that has failed without
+    /// ending the container; else 0.
     pub code: u8,
-    /// The number of the signal that it is about; 0 for none.
+    /// The number of the signal concerned; 0 for none.
     pub signal: u8,
-    /// The signal that it is rewritten to; at the end the stop signal that began it; 0 for none.
+    /// The signal that it is rewritten to; at the end, the stop signal that caused it; 0 for none.
     pub to: u8,
-    /// What went wrong with a process that is no service's.
+    /// What went wrong, where the service's record does not say so.
     pub errno: Errno,
-    /// The service that it is about, at the end the one whose end or fault it is, or [`NOBODY`].
+    /// The service concerned; at the end, the one whose end or fault caused it; or [`NOBODY`].
     pub service: Place,
-    /// A process that is no service's.
+    /// A process that is no service's, or any that could not be signalled.
     pub pid: Pid,
 }
 
 impl Message {
-    /// A message that is about nothing else.
+    /// A message that is about nothing in particular.
     pub const fn of(kind: Kind) -> Message {
         Message {
             kind,
@@ -146,7 +146,7 @@ impl Message {
         }
     }
 
-    /// A process that is no service of ours ended and was reaped.
+    /// A process that is no service's ended and was reaped.
     pub const fn orphan(pid: Pid, status: Status) -> Message {
         let (kind, code, signal) = match status {
             Status::Exited(code) => (Kind::OrphanExited, code, 0),
@@ -160,7 +160,7 @@ impl Message {
         }
     }
 
-    /// A process may not be signalled, or is gone.
+    /// A process could not be signalled.
     pub const fn not_signalled(pid: Pid, errno: Errno) -> Message {
         Message {
             pid,

@@ -1,24 +1,24 @@
-//! What services say in the words of sd_notify(3): lines of `KEY=VALUE` in a datagram.
+//! What services say through sd_notify(3): lines of `KEY=VALUE` in a datagram.
 
 use crate::supervise::Notice;
 use crate::words::packed::Text;
 use crate::words::text::{cut, number, place, take};
 use crate::words::time::Span;
 
-/// What is said as it stands here, and the keys of values. All others are ignored, as the protocol
-/// asks for; so is `BARRIER`, which asks for nothing but that its descriptor is closed.
+/// Lines that mean something as a whole, and keys whose values do. All others are ignored, as the protocol
+/// demands; so is `BARRIER`, which asks for nothing but that its descriptor be closed.
 const WORDS: Text = text!(
     "READY=1 STOPPING=1 WATCHDOG=1 WATCHDOG=trigger \
     MAINPID WATCHDOG_USEC EXTEND_TIMEOUT_USEC STATUS"
 );
 
-/// Calls `then` for each notice in a message, in its order, and returns the text of the last
-/// `STATUS=` if there is one. What does not parse is ignored.
+/// Calls `then` for each notice in a message, in order, and returns the text of the last `STATUS=` if there
+/// is one. What does not parse is ignored.
 #[inline(never)]
 pub fn parse<'m>(message: &'m [u8], then: &mut dyn FnMut(Notice)) -> Option<&'m [u8]> {
     let mut status = None;
     let mut rest = message;
-    // Some senders count the NUL that ends their string.
+    // Some senders include the NUL that ends their string.
     if let [text @ .., 0] = rest {
         rest = text;
     }
@@ -26,7 +26,7 @@ pub fn parse<'m>(message: &'m [u8], then: &mut dyn FnMut(Notice)) -> Option<&'m 
         let line = take(&mut rest, b'\n');
         let (key, value) = cut(line, b'=');
         let count = number(value).unwrap_or(0);
-        // Microseconds in whole milliseconds, and never nothing.
+        // Microseconds become whole milliseconds, and at least one.
         let span = Span((count / 1000).max(1));
         let notice = match place(WORDS, line).or_else(|| place(WORDS, key)) {
             Some(0) => Notice::Ready,

@@ -1,8 +1,8 @@
-//! The words for each message, in the style of whom we are.
+//! The words for each message, in the style of the program that we are.
 //!
-//! A style is a text of one line for each [`Kind`], in that order. A line begins with the verbosity
-//! from which on it is said, then comes a template; a kind that a style does not have is an empty
-//! line. In a template stands
+//! A style is a text with one line for each [`Kind`], in that order. A line begins with the lowest verbosity
+//! at which it is said, then comes a template; a kind that a style does not have is an empty line. A template
+//! may contain
 //!
 //! | | |
 //! |---|---|
@@ -11,12 +11,12 @@
 //! | `%0` … | other keys with their values: see [`KEYS`] |
 //! | `%w` | what the last check found |
 //! | `%p` `%o` | the process concerned, our own |
-//! | `%c` | the exit code of a process, or the signal's number that killed it |
+//! | `%c` | the exit code of a process, or the number of the signal that killed it |
 //! | `%S` `%N` | a signal, its number |
 //! | `%T` `%M` | the signal that it is rewritten to, its number |
 //! | `%e` | an error in the words of strerror(3) |
 //! | `%t` `%b` `%l` | how long the service ran, the stop budget, the lame-duck delay |
-//! | `%y` `%d` `%a` | its ready-timeout, the delay before it starts again, what it is after in vain |
+//! | `%y` `%d` `%a` | its ready-timeout, the delay before its restart, the service that it is after in vain |
 //! | `%n` | a new line |
 //! | `%i` `%r` `%x` | at the end: what began it, the reason, the container's exit code |
 
@@ -80,10 +80,10 @@ const PIDLET: Text = text!(
 "
 );
 
-/// How much is said of a word of a key's value, which must not push out what comes behind it.
+/// How much of each word of a key's value is shown, so that it does not push out what follows.
 const WORD_BYTES_MAX: usize = 200;
 
-/// The keys that stand in a template as `%0`, `%1` and so on.
+/// The keys that templates call `%0`, `%1` and so on.
 const KEYS: [Key; 6] = [
     Key::Ready,
     Key::Health,
@@ -93,7 +93,7 @@ const KEYS: [Key; 6] = [
     Key::Finish,
 ];
 
-/// What a template may speak of.
+/// What a template can refer to.
 struct Facts<'s, 'p> {
     plan: &'p Plan<'p>,
     record: &'s Record,
@@ -101,7 +101,7 @@ struct Facts<'s, 'p> {
     own: Pid,
 }
 
-/// Writes `message` as the plan's style has it; `None` if it is not to be said.
+/// Writes `message` in the plan's style; `None` if it is not to be said.
 pub fn write(
     message: Message,
     supervisor: &Supervisor,
@@ -145,20 +145,20 @@ fn write_in(
         return None;
     }
     if kind == Kind::End && fault && !ours {
-        // It was not said before, and the peers say nothing after it.
+        // The failed start was not said before, and the peers say nothing after it.
         kind = facts.record.reason();
     }
     if let (Kind::KilledByUs | Kind::KilledForMemory | Kind::KilledFromOutside, false) =
         (kind, ours)
     {
-        // Who killed it and why is for the last line, in every style but ours.
+        // Only our own style tells how it came to be killed.
         kind = Kind::Killed;
     }
     let mut template = text.line(kind as usize).read();
     let mut first = template.next();
     if first.is_none() {
-        // What a peer has no words for is said in ours, unless it is about what goes as it should. Those
-        // other than tini have no verbosity below that of a warning.
+        // A message that a peer has no words for is said in ours, unless it reports what goes as it should.
+        // Peers other than tini have no verbosity below that of warnings.
         template = PIDLET.line(kind as usize).read();
         first = template.next().filter(|level| *level < b'2');
         (ours, verbosity) = (true, if tini { verbosity } else { 1 });
@@ -176,7 +176,7 @@ fn write_in(
         line.put(text!("pidlet: "));
     }
     facts.fill(line, &mut template);
-    // tini's own words about its work are on standard output; whatever may be a fault is not.
+    // tini reports on its work on standard output; anything that may be a fault goes to standard error.
     Some(if tini && level > 1 {
         Stream::Out
     } else {
@@ -195,7 +195,7 @@ impl Facts<'_, '_> {
         }
     }
 
-    /// Writes what stands behind the level of this line.
+    /// Writes the template of a line, without its level.
     #[inline(never)]
     fn fill_text(&self, line: &mut Line, text: Text) {
         let mut template = text.read();
@@ -203,7 +203,7 @@ impl Facts<'_, '_> {
         self.fill(line, &mut template);
     }
 
-    /// Writes what a code stands for. Not inlined: the loop would have it all at hand before.
+    /// Writes what a code stands for. Not inlined, or the loop would load all of it beforehand.
     #[inline(never)]
     fn put(&self, line: &mut Line, code: u8) {
         let Facts { plan, record, .. } = *self;
@@ -240,7 +240,7 @@ impl Facts<'_, '_> {
         }
     }
 
-    /// How long the service may take to stop, or the whole stop, which says KILL, where that is over.
+    /// The time that was exceeded: the service's own, or the whole stop's, which a message with KILL reports.
     fn budget(&self) -> Span {
         let spec = self.plan.spec(self.message.service);
         match spec.stop_timeout() {
@@ -249,7 +249,7 @@ impl Facts<'_, '_> {
         }
     }
 
-    /// What a process ended with: its code, or the signal's number.
+    /// What a process ended with: its code, or the number of the signal.
     fn number(&self) -> u8 {
         match self.record.end {
             End::Process(Status::Exited(code)) => code,
@@ -276,7 +276,7 @@ impl Facts<'_, '_> {
         }
     }
 
-    /// Writes a key of the service's section with what it says: of a command its program.
+    /// Writes a key of the service's section and its value; of a command, only the program.
     #[inline(never)]
     fn put_said(&self, line: &mut Line, key: Key) {
         line.put_bytes(key.name());
@@ -287,7 +287,7 @@ impl Facts<'_, '_> {
             line.put_bytes(word.get(..WORD_BYTES_MAX).unwrap_or(word));
             line.push(b'"');
             if key.is_command() {
-                // The arguments of a command may be a script, or hold a password that a variable had.
+                // A command's arguments may be a whole script, or hold a password from a variable.
                 break;
             }
         }
