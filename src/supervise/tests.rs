@@ -1,8 +1,7 @@
-//! The supervisor against its contract: the rows of EXIT STATUS and the steps of Stopping in pidlet(8) as
-//! tables.
+//! The supervisor against its contract, as tables: the rows of EXIT STATUS and the steps of Stopping in
+//! pidlet(8).
 //!
-//! A row says what happens and what the supervisor wants done about it, both as a person would
-//! jot them down; [`World`] knows the words.
+//! A row says in shorthand what happens, and what the supervisor then wants done; [`World`] knows the words.
 
 mod exploration;
 mod oracle;
@@ -29,9 +28,9 @@ use crate::words::list::List;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::{Instant, NEVER, Span};
 
-/// The process of the first service; the others follow in order.
+/// The process of the first service. Those of the others follow in order.
 const FIRST_PID: Pid = 100;
-/// Some process that is no service's.
+/// A process that is no service's.
 const ORPHAN: Pid = 999;
 
 const PID_1: Surroundings = Surroundings {
@@ -68,7 +67,7 @@ pub fn plan(count: usize, set: impl FnOnce(&mut Plan)) -> Plan<'static> {
     plan
 }
 
-/// The peers' way: the main child's end is the end at once.
+/// As the peers do it: the end of the main child is the end at once.
 pub fn persona(style: Style) -> impl FnOnce(&mut Plan) {
     move |plan| {
         let verbosity = plan.verbosity;
@@ -121,7 +120,7 @@ impl World {
         }
     }
 
-    /// Plays rows of what happens and, behind `=>`, what is to be done then; `#` is a comment.
+    /// Plays rows of what happens and, after `=>`, what is to be done about it; `#` begins a comment.
     #[track_caller]
     pub fn play(&mut self, rows: &str) -> &mut World {
         for row in rows.lines().map(str::trim) {
@@ -135,13 +134,13 @@ impl World {
         self
     }
 
-    /// Lets it happen, and says what is to be done. What happens is one of
+    /// Has something happen, and returns what is to be done. What happens is one of
     ///
-    /// - `start` (all that is next), `start a`, `start a ENOENT`, `start a EAGAIN`
+    /// - `start` (everything that is next), `start a`, `start a ENOENT`, `start a EAGAIN`
     /// - `a exits 3`, `a killed KILL`, `a killed KILL memory`, `a stopped TSTP`; `z` is an orphan
-    /// - `left`, `gone`: what a look at the children finds; `no proc`
-    /// - `TERM`, `TERM tty` from the kernel, `TERM parent` for its death
-    /// - `8s`: so much time passes, and if something stands behind it, that happens then
+    /// - `left`, `gone`: whether a look at the children finds any; `no proc`
+    /// - `TERM`, `TERM tty` (from the kernel), `TERM parent` (for the parent's death)
+    /// - `8s`: that much time passes; what follows it, if anything, happens then
     pub fn happens(&mut self, happens: &str) -> String {
         let words: Vec<&str> = happens.split(' ').collect();
         let event = match words[..] {
@@ -192,8 +191,8 @@ impl World {
         self.step(event)
     }
 
-    /// One step and, if a deadline has come by then, another one, as the edge has it; and what is to be done
-    /// then: `a:TERM` for a process, `-a:TERM` for its group.
+    /// One step and, if a deadline has come by then, a second one, as the edge does it. Returns what is to be
+    /// done: `a:TERM` is for a process, `-a:TERM` for its group.
     fn step(&mut self, event: Event) -> String {
         self.supervisor.step(self.now, event);
         let mut actions = self.supervisor.actions().to_vec();
@@ -285,9 +284,9 @@ pub fn until(essential: Essential) -> impl FnOnce(&mut Plan) {
     move |plan| plan.until = essential
 }
 
-// ---- What ends a container, and with what code (§6)
+// ---- What ends a container, and with what code
 
-/// Lets all `ends` happen; whatever is told to stop does, by that signal. The exit code, if any.
+/// Has all `ends` happen; whatever is told to stop ends by that signal. Returns the exit code, if any.
 fn code_after(mut world: World, ends: &str) -> Option<u8> {
     let mut to_come: Vec<String> = ends.split_terminator(", ").map(str::to_owned).collect();
     while !to_come.is_empty() {
@@ -378,7 +377,7 @@ fn faults_at_the_start() {
     for (fault, code) in [("ENOENT", 127), ("EACCES", 126), ("EAGAIN", 125)] {
         let exit = &*format!("exit {code}");
         let world = || starting(3, nothing);
-        // The first: nothing runs yet. The others are not even tried.
+        // The first one: nothing runs yet, and the others are not even tried.
         world().play(&format!(
             "
             start a {fault}    => look
@@ -478,7 +477,7 @@ fn expected_codes_become_0_and_are_no_failure() {
 #[test]
 fn after_a_stop_signal_the_first_listed_that_failed_counts() {
     for ([first, second, last], exit) in [
-        // Nobody failed: 0, the signal that was sent, the same as a shell reports it.
+        // None failed: 0, the signal that was sent, and the code that a shell makes of it.
         (["a exits 0", "b exits 0", "c exits 0"], "exit 0"),
         (["a exits 0", "b killed TERM", "c exits 143"], "exit 0"),
         (["a killed TERM", "b exits 0", "c exits 0"], "exit 143"),
@@ -497,7 +496,7 @@ fn after_a_stop_signal_the_first_listed_that_failed_counts() {
         "
         ));
     }
-    // What failed before the signal counts, too.
+    // A failure before the signal counts, too.
     running(2, until(Essential::No)).play(
         "
         b exits 7
@@ -508,7 +507,7 @@ fn after_a_stop_signal_the_first_listed_that_failed_counts() {
     );
 }
 
-// ---- Stopping (§7)
+// ---- Stopping
 
 #[test]
 fn who_ignores_the_stop_is_killed_exactly_at_the_deadline() {
@@ -524,7 +523,7 @@ fn who_ignores_the_stop_is_killed_exactly_at_the_deadline() {
         gone               => exit 137
     ",
     );
-    // The row that began the stop has the code where that was another service.
+    // If the end of another service began the stop, that end gives the code.
     running(2, nothing).play(
         "
         a exits 3          => b:TERM b:CONT
@@ -562,7 +561,7 @@ fn a_second_stop_signal_kills_at_once() {
         "
         ));
     }
-    // As long as there are left-overs, too.
+    // The same while only leftover processes remain.
     running(2, nothing).play(
         "
         TERM               => a:TERM a:CONT b:TERM b:CONT
@@ -627,10 +626,10 @@ fn all_other_signals_are_passed_on() {
             world.play(&format!("{arrived} => a:{arrived} b:{arrived}"));
         }
     }
-    // That one is ours alone.
+    // CHLD is ours alone.
     world.play("CHLD");
     running(2, |plan| plan.group = true).play("HUP => -a:HUP -b:HUP");
-    // During the stop as well, to whom it still concerns.
+    // During the stop as well, to those that still run.
     world.play(
         "
         TERM               => a:TERM a:CONT b:TERM b:CONT
@@ -638,7 +637,7 @@ fn all_other_signals_are_passed_on() {
         HUP                => b:HUP
     ",
     );
-    // Not PID 1: Ctrl-Z means us too, a mere signal does not.
+    // Not as PID 1: Ctrl-Z is meant for us too, a mere signal is not.
     running_below(2, nothing).play(
         "
         TSTP               => a:TSTP b:TSTP
@@ -672,7 +671,7 @@ fn the_lame_duck_waits_before_anything_is_stopped() {
         INT                => -a:KILL -b:KILL rest:KILL look
     "
     ));
-    // Whoever dies meanwhile may; with the last the wait has no sense any more.
+    // Services may end meanwhile; with the last one the wait becomes pointless.
     running(2, ducks).play(
         "
         TERM
@@ -732,7 +731,7 @@ fn the_lame_duck_of_the_only_service() {
         1s                 => -a:KILL rest:KILL look
     ",
     );
-    // A stop was asked for: nothing is held any more.
+    // A stop was asked for, so nothing is held.
     let held = |plan: &mut Plan| {
         ducks(None)(plan);
         plan.hold = true;
@@ -768,7 +767,7 @@ fn a_failure_is_held_until_a_stop_signal() {
         "
         ));
     }
-    // With nothing left that runs, and with a later failure.
+    // With nothing left running, and with a later failure.
     running(2, hold(Essential::OnFailure)).play(
         "
         b killed SEGV
@@ -821,13 +820,13 @@ fn what_is_no_failure_is_not_held() {
         ));
     }
     running(2, hold).play("b exits 0 => a:TERM a:CONT");
-    // Nor what fails just when the budget of a stop signal is over.
+    // Nor is a failure just when the budget of a stop signal is over.
     running(1, |plan: &mut Plan| {
         hold(plan);
         plan.grace = Some(span("1s"));
     })
     .play("TERM => a:TERM wake:a\n1s a exits 9 => look\ngone => exit 9");
-    // Nor is what fails after a stop signal.
+    // Nor is a failure after a stop signal.
     running(2, hold).play(
         "
         TERM               => a:TERM a:CONT b:TERM b:CONT
@@ -863,7 +862,7 @@ fn rewriting_comes_first() {
         TERM               => a:TERM a:CONT b:TERM b:CONT
     ",
     );
-    // What comes out as a stop signal is one, and what does not is none.
+    // What comes out as a stop signal stops, and what comes out as another signal does not.
     running(
         2,
         rewrite(&[(Signal::HUP, Some(Signal::QUIT)), (Signal::QUIT, USR1)]),
@@ -874,7 +873,7 @@ fn rewriting_comes_first() {
         HUP                => a:TERM a:CONT b:TERM b:CONT
     ",
     );
-    // What a stop sends is rewritten, but nobody is left without one.
+    // What a stop sends is rewritten, but no service is left without a signal.
     running(2, rewrite(&[(Signal::TERM, Some(Signal::QUIT))])).play(
         "
         TERM               => a:QUIT a:CONT b:QUIT b:CONT
@@ -922,7 +921,7 @@ fn the_only_service_has_its_signals_to_itself() {
         gone               => exit 143
     ",
     );
-    // A budget only where one was set; then from the first stop signal on.
+    // There is a budget only where one was set, and then from the first stop signal on.
     running(1, |plan| plan.grace = Some(Span::seconds(3))).play(
         "
         HUP                => a:HUP
@@ -949,7 +948,7 @@ fn what_is_left_over_of_the_only_service_has_the_rest_of_the_budget() {
         1ms                => rest:KILL look
     ",
     );
-    // Without a budget the stop signal that it ended by began the stop, but not an old one.
+    // Without a budget, the stop signal by which it ended began the stop, unless that came long ago.
     running(1, nothing).play(
         "
         TERM               => a:TERM wake:a
@@ -1039,7 +1038,7 @@ fn orphans_are_looked_for_told_once_and_killed_at_the_deadline() {
             "pidlet: processes that were killed do not end: they hang in the kernel",
         ]
     );
-    // Nobody is left: the end comes at once.
+    // Nothing is left, so the end comes at once.
     running(2, nothing).play(
         "
         a exits 0          => b:TERM b:CONT
@@ -1086,7 +1085,7 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
         gone               => exit 3
     ",
     );
-    // Who has had the stop with its group is not told twice.
+    // A group that has had the stop signal is not told twice.
     running_below(2, |plan| plan.group = true).play(
         "
         a exits 3          => -b:TERM -b:CONT -a:TERM
@@ -1100,7 +1099,7 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
         left               => rest:TERM
     ",
     );
-    // Before the stop a group that outlives its leader is nobody's business.
+    // Before the stop, a group that outlives its leader is left alone.
     running_below(2, until(Essential::No)).play("a exits 0");
 }
 
@@ -1134,7 +1133,7 @@ fn under_the_peers_names_the_end_is_the_end_at_once() {
         (Style::Tini, "a exits 3", "exit 3"),
         (Style::Tini, "a killed TERM", "exit 143"),
         (Style::Catatonit, "a exits 3", "exit 3"),
-        // dumb-init says farewell to the session, and does not wait for it.
+        // dumb-init sends the session a farewell, and does not wait for it.
         (Style::DumbInit, "a exits 3", "-a:TERM exit 3"),
     ] {
         running(1, persona(style)).play(&format!("{end} => {done}"));
@@ -1155,9 +1154,9 @@ fn under_the_peers_names_the_end_is_the_end_at_once() {
         "
         ));
     }
-    // Nobody was ever there to say farewell to.
+    // There never was a session to send it to.
     starting(1, persona(Style::DumbInit)).play("start a ENOENT => exit 2");
-    // After a hold it is gone, and its number may be somebody else's.
+    // After a hold the child is gone, and its number may be another process's.
     let held = |plan: &mut Plan| {
         persona(Style::DumbInit)(plan);
         plan.hold = true;
@@ -1170,7 +1169,7 @@ fn under_the_peers_names_the_end_is_the_end_at_once() {
         plan.setup.group = Group::Ours;
     };
     running(1, single).play("a exits 0 => exit 0");
-    // With a grace of their own they are as graceful as we are.
+    // With a grace period of their own, they are as graceful as we are.
     let graceful = |plan: &mut Plan| {
         persona(Style::Tini)(plan);
         plan.grace = Some(Span::seconds(1));
@@ -1202,11 +1201,11 @@ fn pause_ends_on_term_and_int() {
     assert_eq!(pause().supervisor.next(), Next::Wait(NEVER));
 }
 
-// ---- The terminal (§5)
+// ---- The terminal
 
 #[test]
 fn a_child_that_the_terminal_stopped() {
-    // As PID 1 it is never stuck for good.
+    // As PID 1: it is never stuck for good.
     running(1, nothing).play(
         "
         a stopped TSTP     => -a:CONT
@@ -1218,7 +1217,7 @@ fn a_child_that_the_terminal_stopped() {
         TSTP               => a:TSTP
     ",
     );
-    // Else we stop with it, and go on with it.
+    // Elsewhere we stop with it, and go on with it.
     running_below(1, nothing).play(
         "
         CONT               => a:CONT
@@ -1230,7 +1229,7 @@ fn a_child_that_the_terminal_stopped() {
         CONT               => resume:a -a:CONT
     ",
     );
-    // Where the terminal asks us first we sleep at once, and learn later that the child stopped, too.
+    // If the terminal's signal reaches us first, we stop at once, and learn of the child's stop later.
     running_below(1, nothing).play(
         "
         INT tty            => -a:INT wake:a
@@ -1245,7 +1244,7 @@ fn a_child_that_the_terminal_stopped() {
         a stopped TSTP     => suspend:a:TSTP
     ",
     );
-    // Whom we stopped as well goes on as well.
+    // A service that we stopped as well goes on as well.
     running_below(2, |plan| plan.foreground = 0).play(
         "
         TSTP tty           => -a:TSTP -b:TSTP stop-self:TSTP
@@ -1254,10 +1253,10 @@ fn a_child_that_the_terminal_stopped() {
         CONT               => a:CONT b:CONT
     ",
     );
-    // dumb-init stops itself for anybody, but not as PID 1.
+    // dumb-init stops itself whatever the sender, but not as PID 1.
     running_below(1, persona(Style::DumbInit)).play("TSTP => -a:TSTP stop-self:STOP");
     running(1, persona(Style::DumbInit)).play("TSTP => -a:TSTP");
-    // Which it takes as STOP: as PID 1 nobody goes on from that either.
+    // It takes Ctrl-Z as STOP: under PID 1 nothing would continue a child after that, either.
     let preset = |plan: &mut Plan| {
         persona(Style::DumbInit)(plan);
         plan.routes.preset(Signal::TSTP, Signal::STOP);

@@ -1,4 +1,4 @@
-//! The lines word for word, and who says them when.
+//! The lines, word for word, and when which style says them.
 
 use std::string::String;
 use std::vec::Vec;
@@ -17,7 +17,7 @@ const STYLES: [(Style, Text); 4] = [
     (Style::Catatonit, catatonit::WORDS),
 ];
 
-/// All that is said while `rows` happen to `count` services.
+/// All lines that are said while `rows` happen to `count` services.
 #[track_caller]
 fn said(count: usize, set: impl FnOnce(&mut Plan), rows: &str) -> Vec<String> {
     let surroundings = Surroundings {
@@ -37,7 +37,7 @@ fn every_style_has_a_line_for_every_kind() {
     for (style, words) in STYLES {
         let words = String::from_utf8(words.read().collect()).unwrap();
         assert!(words.ends_with('\n'), "{style:?}");
-        // The peers have no word for what only a plan's file can ask for.
+        // The peers have no words for what only a plan file can ask for.
         let last = match style {
             Style::Pidlet => Kind::NotSet,
             _ => Kind::End,
@@ -58,14 +58,14 @@ fn every_style_has_a_line_for_every_kind() {
     );
 }
 
-/// Whoever reads a log finds each line in the manual page, by the longest part that is always the same.
+/// A reader of a log can find each line in the manual page, by its longest part that is always the same.
 #[test]
 fn every_line_but_those_of_vv_is_in_the_manual_page() {
     let page = include_str!("../../docs/pidlet.8").replace("\\(dq", "\"");
     let (_, page) = page.split_once(".Sh DIAGNOSTICS").unwrap();
     let words = String::from_utf8(PIDLET.read().collect()).unwrap();
     for line in words.lines().filter(|line| !line.starts_with('4')) {
-        // The level in front and the code behind each `%` are one byte.
+        // The level in front, and the code behind each `%`, are one byte.
         let parts = line.split('%').filter_map(|part| part.get(1..));
         let parts = parts.map(|part| part.trim_matches([' ', ':', ';', '(', ')', '"']));
         let parts = parts.map(|part| part.trim_end_matches(" after").trim_end_matches(','));
@@ -74,7 +74,7 @@ fn every_line_but_those_of_vv_is_in_the_manual_page() {
     }
 }
 
-/// Orphans of which nobody hears have no words that would be said.
+/// Where the ends of orphans are not heeded, no style would have reported them.
 #[test]
 fn unheard_orphans_are_nobodys_loss() {
     for (style, words) in STYLES {
@@ -95,7 +95,7 @@ fn unheard_orphans_are_nobodys_loss() {
     }
 }
 
-/// The last line for so many services and what happens to them.
+/// The last line for a number of services and what happens to them.
 const LAST_LINES: [(usize, &str, &str); 15] = [
     (
         1,
@@ -226,7 +226,7 @@ fn a_fault_with_which_the_container_goes_on_is_said_at_once() {
     );
 }
 
-/// Nobody but this line says so, unless it is for the last one.
+/// Only this line reports it, unless the last line does.
 #[test]
 fn a_failure_in_the_stop_is_said_at_once() {
     let failed = "pidlet: a (pid 100) exited with code 3 after 1.0s";
@@ -240,14 +240,14 @@ fn a_failure_in_the_stop_is_said_at_once() {
         let rows = std::format!("start, b exits 0, 1s {how}, gone");
         assert_eq!(said(2, |_| (), &rows), lines, "{how}");
     }
-    // The delay before it belongs to it.
+    // The lame-duck delay is part of the stop.
     let duck = |plan: &mut Plan| plan.lame_duck = Span::seconds(5);
     let end =
         "pidlet: stopped by TERM: a (pid 100) exited with code 3 after 1.0s; container exits 3";
     let rows = "start, TERM, 1s a exits 3, b exits 4, gone";
     let other = "pidlet: b (pid 101) exited with code 4 after 1.0s";
     assert_eq!(said(2, duck, rows), [failed, other, end]);
-    // Of the only service the last line says it.
+    // With a single service the last line says it.
     assert_eq!(said(1, duck, "start, TERM, 1s a exits 3, gone"), [end]);
 }
 
@@ -264,7 +264,7 @@ fn a_hold_says_why() {
     );
 }
 
-/// Everything that can be said in one life, with the verbosity from which on it is.
+/// Everything that can be said in one life, with the verbosity from which on it is said.
 const A_LIFE: [(u32, &str); 20] = [
     (3, "a (pid 100) runs"),
     (0, "b: cannot run \"b\": No such file or directory"),
@@ -335,7 +335,7 @@ fn success_is_said_later_than_failure_and_a_fault_always() {
     }
 }
 
-/// What the peers say at a verbosity of theirs.
+/// What the peers say at each verbosity of theirs.
 const PEERS: [(Style, u32, &str, &[&str]); 9] = [
     (
         Style::Tini,
@@ -474,6 +474,6 @@ fn only_tinis_reports_go_to_standard_output() {
     );
     assert_eq!(stream(Style::Pidlet, 4, passed_on), Some(Stream::Err));
     assert_eq!(stream(Style::Catatonit, 1, passed_on), Some(Stream::Err));
-    // What a style has no line for is not said where all goes as it should.
+    // What a style has no line for is not said where everything goes as it should.
     assert_eq!(stream(Style::Tini, 9, Message::of(Kind::Stopping)), None);
 }

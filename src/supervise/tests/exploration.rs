@@ -1,9 +1,9 @@
-//! Everything that can happen to tiny containers, one state after the other, until there is no new one:
-//! processes end, starts fail, checks find, signals come and deadlines pass in every order.
+//! Everything that can happen to tiny containers, state by state until there is no new one: processes end,
+//! starts fail, checks find something, signals come and deadlines pass, in every order.
 //!
-//! A state is met on the shortest way to it first, so what is printed where something does not hold is a
-//! shortest way there. `EXPLORE=n` looks at up to n thousand states of every pair of kinds of services, too,
-//! and at ten times as many of each chosen plan; `MODEL=text` explores only the plans with that text.
+//! A state is first met on a shortest path to it, so the path that is printed where something does not hold
+//! is a shortest one. `EXPLORE=n` also looks at up to n thousand states of every pair of kinds of services,
+//! and at ten times as many of each chosen plan; `MODEL=text` explores only the plans that contain that text.
 
 mod container;
 mod models;
@@ -21,13 +21,13 @@ use container::{Around, Container, Move};
 use models::{MODELS, Model, pairs, plan_of};
 use snapshot::{NOW, Snapshot};
 
-/// So many states of each chosen plan where nothing else is said.
+/// How many states of each chosen plan are explored by default.
 const STATES: usize = 4000;
 
-/// A state that was met: from which one, and by what.
+/// How a state was met: from which other one, and by which move.
 type Met = (usize, Option<Move>);
 
-/// Prints the way to the state where something does not hold.
+/// Prints the path to the state where something does not hold.
 struct OnPanic<'a> {
     model: &'a Model,
     surroundings: Surroundings,
@@ -55,7 +55,7 @@ impl Drop for OnPanic<'_> {
     }
 }
 
-/// What is the same of two states that are one.
+/// A number that is the same for equal states.
 fn key(snapshot: &Snapshot, around: &Around, numbers: &mut Vec<u64>) -> u128 {
     numbers.clear();
     snapshot.numbers(numbers);
@@ -67,11 +67,11 @@ fn key(snapshot: &Snapshot, around: &Around, numbers: &mut Vec<u64>) -> u128 {
     half(0) << 64 | half(1)
 }
 
-/// What came of an exploration.
+/// What an exploration has found.
 #[derive(Debug, Default)]
 struct Explored {
     plans: usize,
-    /// Those of which no state is left to be found.
+    /// Plans of which every state was found.
     whole: usize,
     states: usize,
     moves: usize,
@@ -139,7 +139,7 @@ fn explore(model: &'static Model, surroundings: Surroundings, most: usize) -> Ex
     explored
 }
 
-/// Says what came of the exploration of a plan in all surroundings that make a difference.
+/// Explores a plan in all surroundings that make a difference, and counts what is found.
 fn explore_all(model: &'static Model, most: usize, all: &mut Explored) {
     let below = Surroundings {
         alone: true,

@@ -1,5 +1,5 @@
-//! What pidlet(8) says of a container's exit code, said once more and without looking at how the
-//! supervisor comes to it: from how each service ended, and from what began the stop.
+//! What pidlet(8) says of a container's exit code, worked out once more without looking at how the supervisor
+//! does it: from how each service ended, and from what began the stop.
 
 use core::hash::{Hash, Hasher};
 use std::vec::Vec;
@@ -10,7 +10,7 @@ use crate::plan::{Essential, Place, Plan, Step, Type};
 use crate::words::exit::Status;
 use crate::words::time::Instant;
 
-/// What a container ends with.
+/// Why a container ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Cause {
     /// The end of this service.
@@ -21,18 +21,18 @@ enum Cause {
     Over,
 }
 
-/// Watches services go.
+/// Watches how services go.
 #[derive(Clone)]
 pub struct Oracle {
     gone: Vec<bool>,
-    /// Which end each was to be started again after, and when that run began, if it was.
+    /// For each service that was to be started again: after which end, and when that run began.
     delayed: Vec<Option<(End, Instant)>>,
-    /// The first that failed in time.
+    /// The service whose failure came first.
     first_failure: Option<usize>,
     cause: Option<Cause>,
 }
 
-/// Without what the records say as well, and when.
+/// Leaves out what the records hold as well, and all times.
 impl Hash for Oracle {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.gone, self.first_failure, self.cause).hash(state);
@@ -57,13 +57,13 @@ impl Oracle {
         self.cause.get_or_insert(Cause::Asked);
     }
 
-    /// The stop begins. What comes now changes nothing.
+    /// The stop begins. What happens from now on changes nothing.
     pub fn stop_begins(&mut self) {
         self.cause.get_or_insert(Cause::Over);
     }
 
-    /// Looks at the services after a step, of which the event was `first`'s: another one goes after it,
-    /// since its time has come.
+    /// Looks at the services after a step. The one that the event was about, `first`, is looked at first: any
+    /// other went after it, because its time had come.
     pub fn look(&mut self, plan: &Plan, supervisor: &Supervisor, first: Option<usize>) {
         for service in first.into_iter().chain(0..self.gone.len()) {
             let record = supervisor.record(service as Place);
@@ -79,7 +79,7 @@ impl Oracle {
             let let_go = same || supervisor.actions().contains(&said);
             self.gone[service] = record.state == State::Gone;
             if !self.gone[service] || let_go {
-                // It is there, or the stop that something else began let it go.
+                // It is not gone, or only because of a stop that something else began.
                 continue;
             }
             let Some((_, failed)) = verdict(supervisor, service) else {
@@ -102,7 +102,7 @@ impl Oracle {
         }
     }
 
-    /// The exit code.
+    /// The expected exit code.
     pub fn code(&self, supervisor: &Supervisor) -> u8 {
         let verdict = |service: usize| verdict(supervisor, service);
         match self.cause {
@@ -120,14 +120,14 @@ impl Oracle {
     }
 }
 
-/// The code that a service's end gives, and whether it failed.
+/// The exit code that a service's end gives, and whether it failed.
 fn verdict(supervisor: &Supervisor, service: usize) -> Option<(u8, bool)> {
     let record = supervisor.record(service as Place);
     let (code, as_told) = match record.end {
         End::None => return None,
         End::NotStarted(fault) if fault.step == Step::Exec => (127, false),
         End::NotStarted(_) => (125, false),
-        // Its code is that of what it waited for.
+        // It has the code of the service that it waited for.
         End::Skipped => (verdict(supervisor, record.cause.into())?.0.max(1), false),
         End::Process(status) if record.fault.is_some() => (status.code().max(1), false),
         End::Process(status) => {

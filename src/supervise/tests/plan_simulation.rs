@@ -1,7 +1,7 @@
-//! Plans at random: dependencies, checks, restarts, daemons and `finish` commands, with ends, faults
-//! and signals at every point, against what must hold after every step.
+//! Random plans with dependencies, checks, restarts, daemons and `finish` commands, where ends, faults and
+//! signals come at any point, against what must hold after every step.
 //!
-//! `FIRST=n` begins with another life than the first, `SEED=n` plays one life again.
+//! `FIRST=n` begins with the n-th life, `SEED=n` plays only that one.
 
 use std::boxed::Box;
 use std::vec::Vec;
@@ -23,7 +23,7 @@ use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::{Instant, NEVER, Span};
 
 const STEPS: u64 = 1_000_000;
-/// No life takes more: whoever restarts for ever is stopped.
+/// After so many steps a life is stopped, since its services may be restarted for ever.
 const STEPS_OF_A_LIFE: u64 = 3000;
 const SERVICES_MAX: u64 = 50;
 fn random_spec(random: &mut Random) -> Spec<'static> {
@@ -86,7 +86,7 @@ fn random_plan(random: &mut Random) -> Plan<'static> {
     });
     for place in 0..count {
         let mut after: Vec<Place> = Vec::new();
-        // Whoever comes later may be after whoever came before, so there is no cycle.
+        // Services are only after earlier ones, so there is no cycle.
         for before in 0..place {
             if random.one_in(1 + place as u64) {
                 after.push(before as Place);
@@ -114,18 +114,18 @@ struct Simulation<'p> {
     steps: u64,
     processes: Vec<Process>,
     next_pid: Pid,
-    /// What was up at least once, as we see it.
+    /// Which services have been up at least once, as seen from here.
     was_up: Vec<bool>,
-    /// Those with a check under way.
+    /// The services with a check under way.
     checks: Vec<Place>,
-    /// A daemon's process, once its launcher has made it.
+    /// The process of each daemon, once its launcher has made it.
     mains: Vec<Option<Pid>>,
     stopping: Option<Instant>,
-    /// How often somebody asked for it.
+    /// How many stop signals have come.
     asks: usize,
     ends_said: usize,
     look: bool,
-    /// Whose `finish` command is still to run.
+    /// The services whose `finish` command is still to run.
     owed: Vec<bool>,
     killed: bool,
     oracle: Oracle,
@@ -244,7 +244,7 @@ impl<'p> Simulation<'p> {
         }
         self.now = next.max(self.now);
         if self.stopping.is_none() && self.random.one_in(300) {
-            // A machine that slept: all that was due meanwhile is due at once.
+            // The machine slept: all that was due meanwhile is due at once.
             self.now = self.now.after(Span::seconds(100_000));
         }
         if other {
@@ -254,7 +254,7 @@ impl<'p> Simulation<'p> {
         }
     }
 
-    /// Something that comes from outside.
+    /// Something happens from outside.
     fn something(&mut self) {
         let late = self.steps > STEPS_OF_A_LIFE;
         let place = self.random.below(self.plan.services.len() as u64) as Place;
@@ -303,7 +303,7 @@ impl<'p> Simulation<'p> {
                 process.unwrap().service = Some(service);
                 Finding::Main(pid)
             }
-            // Where others run it is not known that nothing is left of it.
+            // While other processes run, it cannot be known that none of them is the daemon.
             None if self.processes.is_empty() && self.random.one_in(2) => Finding::Nobody,
             _ => [Finding::MISSING, Finding::Stranger][self.random.below(2) as usize],
         }
@@ -327,7 +327,7 @@ impl<'p> Simulation<'p> {
                 status,
                 out_of_memory: false,
             });
-            // A launcher's end is none of the service, even if the stop begins in the same step.
+            // A launcher's end is not its service's, even if the stop begins in the same step.
             let over = |service: &usize| {
                 let record = self.supervisor.record(*service as Place);
                 record.state != State::Launched && record.end != End::None
@@ -335,7 +335,7 @@ impl<'p> Simulation<'p> {
             if let Some(service) = ran.filter(over) {
                 self.owed[service] = self.plan.services[service].spec.has(Key::Finish);
             }
-            // The number is free only now.
+            // The number becomes free only now.
             let place = self.processes.iter().position(|process| process.pid == pid);
             self.processes.remove(place.unwrap());
             if let Some(service) = service.filter(|service| self.is(*service, State::Launched)) {
@@ -422,8 +422,8 @@ impl<'p> Simulation<'p> {
         }
     }
 
-    /// Nobody is killed who was not asked to end, unless somebody asked for the stop once more, or there
-    /// is no time at all. A `finish` command is not asked.
+    /// No process is killed that was not asked to end, unless a second stop signal came or there is no time
+    /// at all. A `finish` command is never asked.
     fn was_asked(&self, place: usize, signal: Signal) {
         let process = &self.processes[place];
         let Some(service) = process.service.filter(|_| signal == Signal::KILL) else {
@@ -435,7 +435,7 @@ impl<'p> Simulation<'p> {
         assert!(asked, "{service} is killed without a word");
     }
 
-    /// In a stop nobody is told as long as somebody who is after him is there, until the last call.
+    /// In a stop no service is told while one that is after it remains, until the last call.
     fn in_order(&self, place: usize, signal: Signal) {
         let process = &self.processes[place];
         let stop = matches!(signal, Signal::TERM | Signal::INT);

@@ -1,4 +1,4 @@
-//! What a plan's file can ask for: dependencies, readiness, restart, and a stop in order.
+//! What a plan file can ask for: dependencies, readiness, restarts, and a stop in order.
 
 use std::string::String;
 use std::vec::Vec;
@@ -11,10 +11,10 @@ use crate::plan::{Essential, NOBODY, Place, Plan};
 use crate::words::Pid;
 use crate::words::time::{Instant, NEVER};
 
-/// What a section says beside its command.
+/// What a section says besides its command.
 type Said = &'static str;
 
-/// A container with these services, each with the places of those that it is after.
+/// A container with these services, each with the places of the services that it is after.
 fn planned(services: &[(&[Place], Said)], set: impl FnOnce(&mut Plan)) -> World {
     let mut plan = plan(services.len(), set);
     for (place, (after, said)) in services.iter().enumerate() {
@@ -98,7 +98,7 @@ fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so
     world.play("start a\nstart c\na exits 7 => c:TERM c:CONT\nc killed TERM => look");
     world.play("gone => exit 7");
     world.last_line("b is not started: a, which it is after, will never be up; container exits 7");
-    // A chain of those that do not matter, and one that goes on.
+    // A chain of services that do not matter, and one service that goes on.
     let chain: [(&[Place], Said); 4] = [
         (&[], OPTIONAL),
         (&[0], OPTIONAL),
@@ -108,16 +108,16 @@ fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so
     let mut world = planned(&chain, nothing);
     world.play("start a\nstart d\na exits 7\n0s\n0s\n0s");
     world.waits();
-    // All of them name the one with which it began.
+    // All of them name the service at the beginning of the chain.
     world.last_line("c is not started: a, which it is after, will never be up");
     world.play("d exits 0 => look\ngone => exit 0");
-    // Whoever was up has been: what waits for another one as well goes on to wait.
+    // A service that has been up counts as up: what waits for another one as well keeps waiting.
     let both: [(&[Place], Said); 3] = [(&[], "essential = no"), (&[], NOTIFY), (&[0, 1], SERVICE)];
     let mut world = planned(&both, nothing);
     world.play("start a\nstart b\na exits 7");
     world.says("b", Notice::Ready);
     world.play("start c");
-    // Nobody is blamed who only waited when the stop signal came.
+    // A service that was only waiting when the stop signal came is not blamed.
     let mut world = planned(
         &[(&[1], SERVICE), (&[], OPTIONAL), (&[], SERVICE)],
         |plan| {
@@ -131,7 +131,7 @@ fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so
 
 #[test]
 fn the_stop_goes_backwards_through_what_has_ended_meanwhile() {
-    // c after b after a; b is a oneshot that is done. d is on its own.
+    // c is after b, which is after a; b is a oneshot that is done. d is on its own.
     let mut world = planned(
         &[
             (&[], SERVICE),
@@ -144,12 +144,12 @@ fn the_stop_goes_backwards_through_what_has_ended_meanwhile() {
     world.play("start a\nstart d\nstart b\nb exits 0\nstart c");
     world.play("TERM => c:TERM c:CONT d:TERM d:CONT\nd killed TERM");
     world.play("c killed TERM => a:TERM a:CONT\na killed TERM => look\ngone => exit 143");
-    // Nor is anybody told sooner since the one between has ended meanwhile.
+    // Nor is a service told any sooner because the one in between has ended meanwhile.
     let chain: [(&[Place], Said); 3] = [(&[], SERVICE), (&[0], SERVICE), (&[1], SERVICE)];
     let mut world = planned(&chain, nothing);
     world.play("start a\nstart b\nstart c\nTERM => c:TERM c:CONT\nb exits 0");
     world.play("c exits 0 => a:TERM a:CONT\na exits 0 => look\ngone => exit 0");
-    // A diamond: the bottom one goes when both have gone.
+    // Two services after one: that one is told when both have gone.
     let diamond: [(&[Place], Said); 3] = [(&[], SERVICE), (&[0], SERVICE), (&[0], SERVICE)];
     let mut world = planned(&diamond, nothing);
     world.play("start a\nstart b\nstart c\nTERM => b:TERM b:CONT c:TERM c:CONT");
@@ -184,7 +184,7 @@ fn who_failed_and_is_not_started_again_for_the_stop_has_failed() {
         ));
         world.play(&std::format!("a killed TERM => look\ngone => exit {code}"));
     }
-    // Nor is it the end of another one with which it all ends.
+    // But if another service's end ends the container, that end gives the code.
     let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 3 => -a:TERM\nb exits 4 => look\ngone => exit 4");
 }
@@ -200,15 +200,15 @@ fn whoever_still_waits_for_its_turn_is_told_at_the_last_call() {
     world.play("start a\nstart b");
     world.says("b", Notice::Ready);
     world.play("start c\nTERM => c:TERM c:CONT");
-    // What it says meanwhile changes nothing.
+    // What a service says meanwhile changes nothing.
     for notice in [Notice::Alive, Notice::Extend(span("1h")), Notice::Stopping] {
         assert_eq!(world.says("b", notice), "");
     }
     world.play("6999ms\n1ms => b:TERM b:CONT\n0s => a:TERM a:CONT\n0s");
-    // Nobody is told twice.
+    // No service is told twice.
     world.play("c killed TERM\na exits 0\n999ms\n1ms => -b:KILL rest:KILL look");
     world.play("b killed KILL\ngone => exit 137");
-    // In time everybody has its turn.
+    // If there is time, every service has its turn.
     let mut world = planned(&chain, nothing);
     world.play("start a\nstart b");
     world.says("b", Notice::Ready);
@@ -237,7 +237,7 @@ fn who_is_stopped_for_a_fault_has_all_its_stop_signals_again_in_the_stop() {
     world.play("start");
     assert_eq!(world.says("a", Notice::Trigger), "a:INT a:CONT");
     world.play("TERM => a:INT a:CONT b:TERM b:CONT\n1s => a:QUIT\n1s => -a:KILL");
-    // Where it is not its turn yet it goes on with those that it has had.
+    // While it is not its turn yet, it goes on from the signals that it has had.
     let mut world = planned(&[(&[], PICKY), (&[0], SERVICE)], nothing);
     world.play("start a\nstart b");
     assert_eq!(world.says("a", Notice::Trigger), "a:INT a:CONT");
@@ -273,7 +273,7 @@ fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
     let mut world = planned(&[(&[], ALWAYS), (&[], SERVICE)], nothing);
     world.play("start a\nstart b");
     let mut delays = Vec::new();
-    // However often: the doubling has an end.
+    // However often it dies, the delay stops doubling.
     for _ in 0..300 {
         world.happens("a exits 1");
         world.waits();
@@ -295,7 +295,7 @@ fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
     }
     world.play("10s a exits 0 => -a:TERM");
     assert!(world.supervisor.record(0).delay <= span("1s"));
-    // What waits to be started again is simply not started any more, and did not fail.
+    // A service that awaits its restart is simply not started any more, and has not failed.
     world.play("TERM => b:TERM b:CONT\nb killed TERM => look\ngone => exit 143");
 }
 
@@ -359,7 +359,7 @@ fn a_start_that_failed_was_no_life() {
     world.play("start a\nstart b\n2s a exits 0 => -a:TERM\n1s\nstart a ENOENT");
     let delay = world.supervisor.record(0).delay;
     assert!(delay > span("1s"), "{delay:?}");
-    // Nothing is wrong any more when it has started.
+    // Once it has been started, nothing is wrong with it any more.
     world.play("2s\nstart a");
     let end = world.supervisor.record(0).end;
     assert!(matches!(end, End::None), "{end:?}");
@@ -397,12 +397,12 @@ fn tries_bound_the_starts() {
     let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
     world.play("start a\na exits 3 => -a:TERM b:TERM b:CONT\nb exits 0 => look\ngone => exit 3");
-    // On a machine that has come up just now, too: what counts begins with the first of them.
+    // Also on a machine that has only just booted: the period begins with the first end.
     let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
     world.now = Instant(58_500);
     world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
     world.play("start a\na exits 3 => -a:TERM b:TERM b:CONT\nb exits 0 => look\ngone => exit 3");
-    // Long ago is forgotten.
+    // Ends of long ago are forgotten.
     let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
     world.play("start a\n60s a exits 3 => -a:TERM");
@@ -416,7 +416,7 @@ fn not_ready_in_time_is_a_failure() {
     let reason = "a (pid 100) was not ready within 60s: stopped (ready \"notify\": Timer expired)";
     world.last_line(&std::format!("{reason}; container exits 1"));
     assert_eq!(world.lines.len(), 2, "it is said once, and at the end");
-    // A check that is a script leaves room for what it found, and for the exit code.
+    // The line has room for what a check with a long command found, and for the exit code.
     let (program, secrets) = ("x".repeat(2000), " secret".repeat(100));
     let check = format!("ready = exec:{program}{secrets}\nready-timeout = 1ms").leak();
     let mut world = planned(&[(&[], check)], nothing);
@@ -426,16 +426,16 @@ fn not_ready_in_time_is_a_failure() {
     let end = "x\": Timer expired); container exits 1";
     assert!(world.lines.last().is_some_and(|line| line.ends_with(end)));
     assert!(!world.lines.iter().any(|line| line.contains("secret")));
-    // What starts a daemon, and does not end.
+    // A daemon's launcher that does not end.
     let mut world = planned(&[(&[], DAEMON)], nothing);
     world.play("start a\n60s => a:TERM a:CONT\na exits 0 => look\ngone => exit 1");
     world.last_line("a (pid 100) was not in the background within 60s: stopped; container exits 1");
-    // It may ask for more time.
+    // A service may ask for more time.
     let mut world = planned(&[(&[], NOTIFY)], nothing);
     world.play("start a\n59s");
     world.says("a", Notice::Extend(span("10s")));
     world.play("9999ms\n1ms => a:TERM a:CONT\n8s => -a:KILL");
-    // Where there is nothing to be ready for it takes as long as it takes, whatever is asked for.
+    // Where there is nothing to be ready for, it may take as long as it likes, whatever it asks for.
     let mut world = planned(&[(&[], ONESHOT), (&[0], SERVICE), (&[], SERVICE)], nothing);
     world.play("start a\nstart c");
     world.says("a", Notice::Extend(span("10s")));
@@ -452,7 +452,7 @@ fn checks_are_repeated_only_until_it_is_up() {
         world.finds("a", Finding::MISSING);
     }
     world.play("1s => check 0\n4999ms");
-    // One that takes too long is a bad one.
+    // A check that takes too long has failed.
     world.play("1ms => uncheck 0");
     assert_eq!(world.finds("a", Finding::Good), "");
     world.play("1s => check 0");
@@ -480,14 +480,14 @@ fn an_unhealthy_service_is_stopped_and_has_failed() {
     world.finds("a", Finding::MISSING);
     world.play("10s => check 0");
     assert_eq!(world.finds("a", Finding::MISSING), "a:TERM a:CONT");
-    // It has all its tries again.
+    // After the restart it has all its tries again.
     world.play("a exits 0 => -a:TERM\n1s\nstart a\n10s => check 0");
     assert_eq!(world.finds("a", Finding::MISSING), "");
-    // To take too long is to be bad.
+    // To take too long is to fail.
     let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\n10s => check 0\n9999ms\n1ms => uncheck 0\n10s => check 0");
     world.play("9999ms\n1ms => uncheck 0 a:TERM a:CONT");
-    // A check ends with the run that it was for.
+    // A check ends with the run that it belongs to.
     let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
     world.play("start a\nstart b");
     world.play("10s => check 0\na exits 1 => uncheck 0 -a:TERM\n1s\nstart a");
@@ -510,14 +510,14 @@ fn a_watchdog_must_be_fed() {
     let mut world = planned(&[(&[], WATCHED)], nothing);
     world.play("start a");
     assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
-    // Once more that it is ready is no sign of life.
+    // To say once more that it is ready is no sign of life.
     let mut world = planned(&[(&[], WATCHED)], nothing);
     world.play("start a");
     world.says("a", Notice::Ready);
     world.play("4s");
     world.says("a", Notice::Ready);
     world.play("999ms\n1ms => a:TERM a:CONT");
-    // Nor does it make who is looked for ready.
+    // Nor does it make a service ready whose readiness is checked.
     let mut world = planned(
         &[(&[], "ready = tcp:1\nwatchdog = 5s"), (&[0], SERVICE)],
         nothing,
@@ -525,7 +525,7 @@ fn a_watchdog_must_be_fed() {
     world.play("start a => check 0");
     world.says("a", Notice::Ready);
     world.waits();
-    // It may say itself how long it may take, and need none in its section.
+    // A service may set its watchdog's time itself, and needs none in its section.
     for said in [WATCHED, NOTIFY] {
         let mut world = planned(&[(&[], said)], nothing);
         world.play("start a");
@@ -571,7 +571,7 @@ fn a_daemon_may_say_that_it_is_ready_before_it_is_known_and_is_up_then() {
         world.play("a exits 0 => check 0");
         world.finds("a", Finding::Main(MAIN));
         if !early {
-            // Its file is looked at no more.
+            // Its pid file is not looked at any more.
             world.play("5s");
             world.waits();
             world.says("a", Notice::Ready);
@@ -580,7 +580,7 @@ fn a_daemon_may_say_that_it_is_ready_before_it_is_known_and_is_up_then() {
     }
     let mut world = planned(&[(&[], SAYS)], nothing);
     world.play("start a\na exits 0 => check 0");
-    // That its pid file was not there yet is no reason for what comes then.
+    // That its pid file was missing at first is not blamed for what follows.
     world.finds("a", Finding::MISSING);
     world.play("20ms => check 0");
     world.finds("a", Finding::Main(pid("c")));
@@ -625,7 +625,7 @@ fn a_daemon_that_starts_again_is_looked_for_again() {
 fn two_daemons_with_one_pid_file_are_not_one_process() {
     let mut world = planned(&[(&[], DAEMON), (&[], DAEMON)], nothing);
     world.play("start\na exits 0 => check 0\nb exits 0 => check 1");
-    // Both files were looked at before anything came of it.
+    // Both files were read before either result was told.
     world.finds("a", Finding::Main(MAIN));
     world.finds("b", Finding::Main(MAIN));
     assert_eq!(world.supervisor.record(1).state, State::Launched);
@@ -643,7 +643,7 @@ fn no_service_takes_the_process_of_another_one() {
         assert_eq!(world.supervisor.record(0).pid, expected);
         assert_eq!(world.supervisor.service_of(pid("b")), 1);
     }
-    // Nor does it keep the one that it had, or take one where it does not run.
+    // Nor does it keep the process that it had, or take one while it does not run.
     assert_eq!(world.supervisor.service_of(pid("a")), NOBODY);
     let end = super::ended(MAIN, crate::words::exit::Status::Exited(4), false);
     assert_eq!(world.step(end), "b:TERM b:CONT");
@@ -747,9 +747,9 @@ fn a_finish_command_runs_after_each_end_and_delays_the_next() {
     const FINISHED: Said = "restart = always\nfinish = f";
     let mut world = planned(&[(&[], FINISHED), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 1 => -a:TERM\nstart a\na exits 0\n1s\nstart a");
-    // In the stop, too, and it is waited for; but not for ever.
+    // In the stop as well, which waits for it, but not for ever.
     world.play("TERM => a:TERM a:CONT b:TERM b:CONT\na killed TERM\nb exits 0\nstart a");
-    // No signal is for it.
+    // No signal is passed on to it.
     world.play("HUP\n5s => -a:KILL");
     let said = "pidlet: a: cannot run finish \"f\": Timer expired";
     assert_eq!(world.lines.last().unwrap(), said);
@@ -822,20 +822,20 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
     world.play("start a\nstart b");
     world.says("a", Notice::Ready);
     assert_eq!(world.says("a", Notice::Stopping), "");
-    // Its watchdog expects nothing of it any more, and is not put off by it.
+    // Its watchdog expects nothing of it any more, and WATCHDOG=1 does not put off its end.
     world.play("2s");
     assert_eq!(world.says("a", Notice::Alive), "");
     world.play("999ms\n1ms => a:TERM a:CONT");
     world.last_line("a (pid 100) did not stop by itself within 3s: stopped");
     world.play("2999ms\n1ms => -a:KILL\na killed KILL => b:TERM b:CONT");
-    // Nobody looks whether it is well, either.
+    // Nor is its health checked any more.
     const HEALTHY: Said = "ready = notify\nhealth = tcp:1\nhealth-every = 10s";
     let mut world = planned(&[(&[], HEALTHY)], nothing);
     world.play("start a");
     world.says("a", Notice::Ready);
     world.says("a", Notice::Stopping);
     assert_eq!(world.supervisor.next(), Next::Wait(NEVER));
-    // It may say that it takes longer; and where no time is set it has all that it takes.
+    // It may say that it takes longer; where no time is set, it may take as long as it likes.
     for (said, longer) in [(PATIENT, "5s"), ("ready = notify", "0s")] {
         let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
         world.play("start a\nstart b");
@@ -874,14 +874,14 @@ fn who_was_frozen_with_us_has_a_second_to_speak() {
     assert_eq!(world.finds("b", Finding::Good), "");
     world.play("1s => check 1");
     assert_eq!(world.finds("b", Finding::Good), "");
-    // Nor is it late if it was frozen once more just after that.
+    // Nor is it late if it was frozen once more right after that.
     world.play("1h");
     world.says("a", Notice::Alive);
     world.play("500ms\n1h");
     assert_eq!(world.says("a", Notice::Alive), "");
     world.play("1s => check 1");
     assert_eq!(world.finds("b", Finding::Good), "");
-    // Whoever says nothing then has had its time.
+    // A service that still says nothing has had its time.
     world.play("1h\n1s => check 1\n0s => a:TERM a:CONT");
 }
 
@@ -908,7 +908,7 @@ fn many_who_are_due_at_once_are_no_absence() {
         world.happens(&std::format!("{service} exits 0"));
     }
     world.happens("1s");
-    // Each start takes a while, so that the last of them is late by far.
+    // Each start takes a while, so the last of them is very late.
     for number in 0..8 {
         let Next::Start(service) = world.supervisor.next() else {
             panic!("number {number} waits");
@@ -934,7 +934,7 @@ fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
             "a (pid 100) was not ready within 5s: stopped (ready \"notify\": Timer expired)",
         );
     }
-    // Nor does what starts a daemon wait for it without end.
+    // Nor is a daemon waited for without end because its launcher says STOPPING=1.
     let text = "[a]\nrun = a\ntype = daemon\npidfile = /run/a.pid\nready-timeout = 5s";
     let mut world = World::new(sound(text), PID_1);
     world.play("start a");
@@ -991,9 +991,9 @@ fn in_the_stop_nobody_waits_for_what_a_launcher_left_behind() {
     world.play("start a\na exits 0 => check 0");
     world.finds("a", Finding::Main(pid("c")));
     world.play("start b\nc exits 1 => -c:TERM\n1s\nstart a\nTERM => b:TERM b:CONT\na exits 0");
-    // Whose number this was may be anybody's by the last call.
+    // By the last call, this number may be another process's.
     world.play("7s\nb killed TERM => look\nleft => rest:TERM\ngone => exit 0");
-    // Nor has it failed.
+    // Nor has the service failed.
     let mut world = planned(&[(&[], AGAIN), (&[0], SERVICE), (&[0], SERVICE)], nothing);
     world.play("start a\nTERM\na exits 0 => look\nleft => rest:TERM\ngone => exit 0");
 }
@@ -1003,7 +1003,7 @@ fn where_all_is_killed_nobody_waits_for_what_a_launcher_left_behind() {
     let text = "[pidlet]\ngrace = 0\n[a]\nrun = a\ntype = daemon\npidfile = /run/a.pid\n\
         restart = always\nessential = no\n[b]\nrun = b\nstdout = service:a";
     let mut world = World::new(sound(text), PID_1);
-    // How it ended before does not count any more.
+    // How an earlier run ended no longer counts.
     world.play("start a\na exits 3 => -a:TERM\n1s\nstart a");
     world.play("TERM => -a:KILL rest:KILL look\na exits 0\ngone => exit 0");
 }

@@ -1,5 +1,5 @@
-//! Thousands of containers at random, against what must hold in each of them, and against a naive
-//! reading of EXIT STATUS in pidlet(8) that only looks at what happened.
+//! Thousands of random containers, against what must hold in each of them, and against a naive reading of
+//! EXIT STATUS in pidlet(8) that only looks at what happened.
 
 use std::boxed::Box;
 use std::vec::Vec;
@@ -17,7 +17,7 @@ use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::{Instant, Span};
 
 const RUNS: u64 = 20_000;
-/// How much later than its deadline the edge may ask, in milliseconds.
+/// How late the edge may be for a deadline, in milliseconds.
 const LATE_MS_MAX: u64 = 50;
 const STEPS_MAX: usize = 10_000;
 
@@ -55,15 +55,15 @@ impl Random {
 struct Process {
     pid: Pid,
     service: Option<usize>,
-    /// When it ends and how, as things are.
+    /// When and how it ends, as things stand.
     end: Option<(Instant, Status)>,
     heeds_stop: bool,
-    /// Its group was signalled.
+    /// Its group has been signalled.
     group_told: bool,
     told: Option<Signal>,
 }
 
-/// What happened, as far as §6 asks.
+/// What happened, as far as it matters for EXIT STATUS.
 #[derive(Debug)]
 enum Fact {
     Gone {
@@ -148,7 +148,7 @@ impl<'p> Simulation<'p> {
         }
     }
 
-    /// A container's whole life, as the program's loop leads it.
+    /// A container's whole life, in a loop like the program's.
     fn run(&mut self) -> u8 {
         for _ in 0..STEPS_MAX {
             match self.supervisor.next() {
@@ -188,7 +188,7 @@ impl<'p> Simulation<'p> {
     }
 
     fn spawn(&mut self, pid: Pid, service: Option<usize>) {
-        // Nobody but itself ends the only service, unless a budget was set.
+        // The only service ends only by itself, unless a budget was set.
         let must_end = self.plan.pass_through() && service.is_some();
         let ends = must_end || self.random.one_in(2);
         let after = Span(1 + self.random.below(30_000));
@@ -202,11 +202,11 @@ impl<'p> Simulation<'p> {
         });
     }
 
-    /// The next thing that happens of itself: a deadline, a signal, or a child's end in `reap`.
+    /// The next thing that happens by itself: a deadline, a signal, or a child's end in `reap`.
     fn wait(&mut self, until: Instant) {
         if until <= self.now {
             self.step(Event::Time);
-            // Whoever waits for what has been would spin.
+            // To wait for a time that has passed would be to spin.
             let next = self.supervisor.next();
             let spins = matches!(next, Next::Wait(until) if until <= self.now);
             assert!(!spins, "waits for the past");
@@ -256,7 +256,7 @@ impl<'p> Simulation<'p> {
         });
     }
 
-    /// Everything dead is told of one by one, and then whether somebody is left.
+    /// Tells of each dead process, one by one, and then whether any are left.
     fn reap(&mut self) {
         let mut any = core::mem::take(&mut self.look);
         while let Some(place) = self.dead() {
@@ -314,7 +314,7 @@ impl<'p> Simulation<'p> {
             failed,
         });
         match expected_code(self.plan, &self.facts) {
-            // Held, or a single service's affair.
+            // Held, or the only service after a stop signal, whose stop is not timed here.
             Some(1..) if self.plan.hold => (),
             Some(_) => _ = self.stopping.get_or_insert(self.now),
             None => (),
@@ -326,13 +326,13 @@ impl<'p> Simulation<'p> {
         while let Some(happened) = event.take() {
             self.supervisor.step(self.now, happened);
             let actions = self.supervisor.actions().to_vec();
-            // One less than the room that there is: so nothing was ever refused.
+            // Less than the room that there is, so nothing was ever refused.
             assert!(actions.len() < 4 * self.plan.services.len() + 12);
             for action in actions {
                 event = event.or(self.perform(action));
             }
         }
-        // A lame duck tells them later; the only service has what was passed on to it.
+        // A lame duck tells them later; the only service has had what was passed on.
         let several = !self.plan.pass_through() && self.plan.lame_duck == Span::ZERO;
         if several && self.stopping.is_some() {
             for process in &self.processes {
@@ -391,7 +391,7 @@ impl<'p> Simulation<'p> {
     }
 
     fn check(&mut self, code: u8) {
-        // What hangs in the kernel was killed all the same.
+        // What hangs in the kernel counts as killed all the same.
         for process in &self.processes {
             if let (Some(service), true) = (process.service, self.hangs) {
                 let code = self.plan.mapped(137);
@@ -434,7 +434,7 @@ fn expected_code(plan: &Plan, facts: &[Fact]) -> Option<u8> {
             if plan.pass_through() {
                 continue;
             }
-            // A stop signal: whoever ended by the end of it all counts, in the order listed.
+            // A stop signal: every service counts that had ended when all was over, in the order listed.
             let mut all: Vec<(usize, u8, bool)> = facts
                 .iter()
                 .filter_map(|fact| match *fact {
@@ -482,7 +482,7 @@ fn thousands_of_containers_at_random() {
     }
 }
 
-/// Names the run that failed.
+/// Prints the seed of the run that failed.
 pub struct OnPanic(pub u64);
 
 impl Drop for OnPanic {

@@ -1,5 +1,5 @@
-//! A container around the supervisor: its processes, what may happen to them next, and what must hold
-//! after whatever happened.
+//! A container around the supervisor: its processes, what may happen to them next, and what must hold after
+//! each move.
 
 use std::vec::Vec;
 use std::{assert, assert_eq, matches};
@@ -18,7 +18,7 @@ use crate::words::exit::Status;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::{Instant, NEVER, Span};
 
-/// More stop signals than that tell nobody anything new.
+/// More stop signals than that make no difference.
 const ASKS_MAX: u8 = 3;
 
 /// What a process is.
@@ -32,12 +32,12 @@ enum Role {
     Orphan,
 }
 
-/// A process that lives.
+/// A living process.
 #[derive(Clone, Hash)]
 struct Process {
     pid: Pid,
     role: Role,
-    /// The number of the last signal that asked it to end, and how many the supervisor sent of its own.
+    /// The number of the last signal that asked it to end, and how many the supervisor sent by itself.
     asked_by: u8,
     asks: u8,
     killed: bool,
@@ -46,7 +46,7 @@ struct Process {
 }
 
 impl Process {
-    /// Whose process the supervisor takes it for.
+    /// The service whose process the supervisor takes it for.
     fn service(&self) -> Option<usize> {
         match self.role {
             Role::Service(service) | Role::Finish(service) | Role::Daemon(service, true) => {
@@ -57,31 +57,31 @@ impl Process {
     }
 }
 
-/// What may happen.
+/// What may happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     Happens(Event),
     /// A service's process ends, and leaves a child behind.
     EndsAsParent(Event),
-    /// All that was dead is reaped.
+    /// Everything that was dead has been reaped.
     Reaped,
-    /// It is the supervisor's deadline now; whether it hears of that first or of something else is open.
+    /// The supervisor's deadline comes; whether it hears of that first, or of something else, is open.
     TimePasses,
 }
 
-/// What is there beside the supervisor.
+/// Everything around the supervisor.
 #[derive(Clone, Hash)]
 pub struct Around {
     processes: Vec<Process>,
-    /// Who is being checked.
+    /// The services that are being checked.
     checks: Vec<bool>,
     was_up: Vec<bool>,
-    /// Whose input was closed.
+    /// The services whose input was closed.
     closed: Vec<bool>,
-    /// Whose `finish` command is still to run.
+    /// The services whose `finish` command is still to run.
     owed: Vec<bool>,
     pub oracle: Oracle,
-    /// How often somebody asked for the stop.
+    /// How many stop signals have come.
     asks: u8,
     /// When the budget began, in milliseconds.
     stop_since: Option<u64>,
@@ -135,7 +135,7 @@ impl<'p> Container<'p> {
         }
     }
 
-    /// What is around, where it is [`NOW`].
+    /// What is around, with its times relative to [`NOW`].
     pub fn around_now(&self) -> Around {
         let most = Span(self.plan.budget().0 + KILL_PATIENCE.0 + 1);
         let mut around = self.around.clone();
@@ -270,7 +270,7 @@ impl<'p> Container<'p> {
         }
     }
 
-    /// A number for a new process: not that of its service's last one, which may be remembered.
+    /// A number for a new process, other than that of its service's last one, which may be remembered.
     fn free_pid(&self, service: usize) -> Pid {
         let first = 100 + 10 * service as Pid;
         let free = |pid: &Pid| {
@@ -476,7 +476,7 @@ impl<'p> Container<'p> {
     }
 
     fn signal(&mut self, pid: Pid, signal: Signal, event: Event) {
-        // The only service is told whatever comes, at the end of a lame duck as well.
+        // The only service is told whatever comes, also at the end of a lame-duck delay.
         let passed = self.plan.pass_through() && self.around.asks > 0;
         let stop_since = self.around.stop_since;
         let process = self
@@ -509,7 +509,7 @@ impl<'p> Container<'p> {
             return;
         }
         if matches!(event, Event::Ended { pid: of, .. } if of == pid) {
-            // It is dead: this is for whoever is left of its group.
+            // It is dead: this is for what is left of its group.
             return;
         }
         let again = self.around.told_stopping;
@@ -527,7 +527,7 @@ impl<'p> Container<'p> {
         }
     }
 
-    /// In a stop nobody is told as long as somebody who is after him is there, until the last call.
+    /// In a stop no service is told while one that is after it remains, until the last call.
     fn in_order(&self, service: usize, event: Event) {
         let budget = self.plan.budget().0;
         let last_call = Instant(self.supervisor.limit.0 - budget / LAST_CALL);
@@ -555,7 +555,7 @@ impl<'p> Container<'p> {
 
     // ---- What must hold
 
-    /// Who asks twice wants no stop that takes its time.
+    /// A second stop signal leaves a stop no time.
     fn check_second_signal(&self, before: Phase, event: Event) {
         let Event::Signal { signal, .. } = event else {
             return;
@@ -664,7 +664,7 @@ impl<'p> Container<'p> {
         self.supervisor.limit != NEVER
     }
 
-    /// Before the stop whatever waits waits for something that comes.
+    /// Before the stop, whatever waits must wait for something that comes.
     fn check_wait(&self, service: usize) {
         let record = self.record(service);
         let timed = record.limit != NEVER || record.check_at != NEVER;
@@ -742,7 +742,7 @@ impl<'p> Container<'p> {
         writers.sum()
     }
 
-    /// How many that are after it are not known to be down.
+    /// How many services that are after it are not known to be down.
     fn not_down_after(&self, service: usize) -> usize {
         let all = (0..self.plan.services.len()).map(|other| {
             let record = self.record(other);
@@ -763,7 +763,7 @@ impl<'p> Container<'p> {
         };
         let first = (0..count).map(due).min().unwrap_or(NEVER);
         assert_eq!(services.first_due(), first, "a timer is lost");
-        // Each node has the better of the two below it.
+        // Each node has the one of the two below it that is due first.
         let below = |node: usize| match services.all.get(node) {
             Some(record) => usize::from(record.first),
             None => node - count,
@@ -774,7 +774,7 @@ impl<'p> Container<'p> {
         }
     }
 
-    /// The queue holds those that are to start, and nobody twice.
+    /// The queue holds the services that are to start, and none of them twice.
     fn check_queue(&self) {
         let supervisor = &self.supervisor;
         let count = self.plan.services.len();
@@ -846,7 +846,7 @@ impl<'p> Container<'p> {
         }
     }
 
-    /// Nobody waits for what is gone: the end comes the moment the last process does.
+    /// Nothing waits for what is gone: the end comes the moment the last process is gone.
     fn check_haste(&self) {
         let around = &self.around;
         let due = self.supervisor.services.first_due() <= self.now;
@@ -854,7 +854,7 @@ impl<'p> Container<'p> {
         let mut services = self.supervisor.places();
         let launched = services.any(|place| self.supervisor.record(place).state == State::Launched);
         let waits = match self.supervisor.phase {
-            // A daemon may serve that is not known yet.
+            // A daemon that is not known yet may be serving.
             Phase::LameDuck => self.supervisor.running == 0 && !launched,
             Phase::Stopping => !self.lives_any() && !due && !start,
             Phase::Look => !around.reaping,
@@ -864,7 +864,7 @@ impl<'p> Container<'p> {
         assert!(!waits, "it waits for nobody");
     }
 
-    /// What waits without a deadline waits for a process, or for somebody who looks at a failure.
+    /// A wait without a deadline is for a process, or for a person who looks at a failure.
     fn check_patience(&self) {
         let phase = self.supervisor.phase;
         let hears = self.around.reaping || self.lives_any() || self.around.checks.contains(&true);
@@ -903,7 +903,7 @@ impl<'p> Container<'p> {
         );
     }
 
-    /// Time alone leads out of every deadline that has come.
+    /// The passing of time alone gets past every deadline that has come.
     pub fn check_no_spin(&mut self) {
         if self.around.reaping {
             return;

@@ -1,4 +1,4 @@
-//! The plans that are explored: tiny, and of every kind.
+//! The plans that are explored: tiny ones, of every kind.
 
 use std::boxed::Box;
 use std::format;
@@ -8,9 +8,9 @@ use super::super::{persona, plan};
 use crate::front::sound;
 use crate::plan::{Plan, Style};
 
-/// A plan as a person would jot it down, and what may happen to it beside the usual.
+/// A plan in shorthand, and what may happen to it besides the usual.
 pub struct Model {
-    /// The container's settings, and behind each `|` a service's name and what its section says.
+    /// The container's settings and, after each `|`, a service's name and what its section says.
     pub text: &'static str,
     /// A service that ends may leave a child behind.
     pub orphans: bool,
@@ -18,7 +18,7 @@ pub struct Model {
     pub terminal: bool,
     /// Not as PID 1, and without `/proc`.
     pub no_proc: bool,
-    /// Whose manners we have.
+    /// The program whose manners we have.
     pub style: Style,
 }
 
@@ -60,7 +60,7 @@ const fn persona_of(style: Style) -> Model {
 }
 
 pub const MODELS: &[Model] = &[
-    // A command line's: one, two, and whose end is the end.
+    // As from a command line: one service, two, and whose end is the end.
     orphans("| a:"),
     orphans("grace = 1s | a:"),
     orphans("grace = 0 | a:"),
@@ -154,7 +154,7 @@ pub const MODELS: &[Model] = &[
     usual("grace = 1s | a: stdout = service:b | b: ready = notify; watchdog = 1s"),
 ];
 
-/// What two services may be, each with each.
+/// What each of two services may be.
 const KINDS: [&str; 19] = [
     "",
     "type = oneshot",
@@ -189,7 +189,7 @@ const SETTINGS: [&str; 7] = [
 ];
 const BETWEEN: [&str; 3] = ["", "; after = a", "; stdout = service:a"];
 
-/// Every two of them in every container.
+/// Every pair of these in every kind of container.
 pub fn pairs() -> impl Iterator<Item = &'static Model> {
     let all = SETTINGS.iter().flat_map(|settings| {
         KINDS.iter().flat_map(move |a| {

@@ -1,8 +1,8 @@
-//! All that a supervisor knows as a value: to bring it back there, and to know the state again when it is
-//! met once more.
+//! Everything that a supervisor knows, as a value: to bring it back to that state, and to recognise the state
+//! when it is met again.
 //!
-//! Every time is kept relative to now, and what lies so far back that it makes no difference any more lies
-//! as far back as it takes: so there are only so many states.
+//! Times are kept relative to now, and one so far back that it no longer makes a difference is moved up to
+//! where it just makes none, so that there are only so many states.
 
 use std::vec::Vec;
 
@@ -12,13 +12,13 @@ use crate::words::exit::Status;
 use crate::words::signal::Signal;
 use crate::words::time::{Instant, NEVER, Span};
 
-/// When it is now, in every snapshot.
+/// The present, in every snapshot.
 pub const NOW: Instant = Instant(1 << 40);
 
 /// A supervisor between two steps.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// The last one is nobody's.
+    /// The last one belongs to no service.
     records: Vec<Record>,
     rest: Rest,
 }
@@ -47,7 +47,7 @@ struct Rest {
     ignore_once: u64,
 }
 
-/// The same moment where it is [`NOW`] instead of `now`. What lies further back than `most` lies that far.
+/// The same moment relative to [`NOW`] instead of `now`, but no further back than `most`.
 pub fn moved(at: Instant, now: Instant, most: Span) -> Instant {
     match at {
         NEVER => NEVER,
@@ -58,7 +58,7 @@ pub fn moved(at: Instant, now: Instant, most: Span) -> Instant {
 
 impl Snapshot {
     pub fn take(supervisor: &Supervisor, now: Instant) -> Snapshot {
-        // All that there is: a new field must be taken, too.
+        // Every field is named, so that a new one cannot be forgotten.
         let Supervisor {
             services,
             phase,
@@ -119,7 +119,7 @@ impl Snapshot {
         Snapshot { records, rest }
     }
 
-    /// Brings a supervisor there. It is [`NOW`] then.
+    /// Brings a supervisor to this state, at [`NOW`].
     pub fn put(&self, supervisor: &mut Supervisor) {
         let (nobody, all) = self.records.split_last().expect("nobody is there");
         supervisor.services.all.copy_from_slice(all);
@@ -141,7 +141,7 @@ impl Snapshot {
         supervisor.ignore_once.0 = rest.ignore_once;
     }
 
-    /// The state as numbers: the same ones for the same state alone.
+    /// The state as numbers, which are the same only for the same state.
     pub fn numbers(&self, out: &mut Vec<u64>) {
         for record in &self.records {
             numbers_of(record, out);
@@ -165,7 +165,7 @@ impl Snapshot {
     }
 }
 
-/// A record where it is [`NOW`], without what makes no difference any more.
+/// A record as of [`NOW`], without what no longer makes a difference.
 fn settled(record: Record, plan: &Plan, place: usize, now: Instant) -> Record {
     let spec = plan.spec(place as Place);
     let stable = spec.span(Key::Stable);
