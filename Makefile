@@ -31,7 +31,7 @@ ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catato
 
 # The size of the binary in bytes: what it may have with what exists today, a ratchet on the way down to 64 KiB, and what it
 # may never exceed. Each compiler makes another size of the same source, so the budget is one for one compiler and target.
-SIZE_BUDGET ?= 82032
+SIZE_BUDGET ?= 82048
 SIZE_BUDGET_FOR := 1.95.0 x86_64-unknown-linux-gnu
 SIZE_LIMIT := 100000
 

@@ -98,10 +98,12 @@ fn a_last_line_without_newline_is_completed_before_the_end_is_said() {
 fn a_line_of_a_daemon_goes_on_when_its_launcher_ends() {
     let temp = Temp::new();
     let pidfile = temp.join("pid");
-    let script =
-        format!("exec 3<&0; printf \"one \"; {{ read line <&3; echo two; }} & echo $! >{pidfile}");
+    let script = format!(
+        "exec 3<&0; printf \"one \"; {{ read line <&3; echo two; }} & echo $! >{pidfile}; exit 3"
+    );
+    // With another code that counts as success, too.
     let text = format!(
-        "[pidlet]\nverbose = 1\nlog = prefix\n[a]\ntype = daemon\nrun = sh -c '{script}'\n\
+        "[pidlet]\nverbose = 1\nlog = prefix\nexpect = 3\n[a]\ntype = daemon\nrun = sh -c '{script}'\n\
         pidfile = {pidfile}\n"
     );
     for mode in Mode::BOTH {

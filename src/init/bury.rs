@@ -57,7 +57,7 @@ impl Init<'_> {
         if !self.checks.ended(pid, status) {
             let place = self.ends_with(pid);
             // Its last output comes before the message of its end. A launcher's goes on with its daemon.
-            if status != Status::Exited(0) || !self.supervisor.is_launcher(place) {
+            if !self.supervisor.has_launched(place, status.code()) {
                 self.outputs.ended(place, &mut self.reactor);
             }
             let out_of_memory = was_killed(status) && self.memory.grown();

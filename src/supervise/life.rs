@@ -109,9 +109,9 @@ impl<'p> Supervisor<'p> {
         if place == NOBODY {
             return self.say(Message::orphan(pid, status));
         }
-        let launcher = self.is_launcher(place);
+        let launched = self.has_launched(place, status.code());
         let record = self.services.of(place);
-        if launcher && self.plan.expected(status.code()) {
+        if launched {
             record.state = State::Launched;
             return self.check(place);
         }

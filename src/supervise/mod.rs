@@ -435,13 +435,17 @@ impl<'p> Supervisor<'p> {
         matches!(state, State::Launching | State::Launched)
     }
 
-    /// Whether a service's process is a launcher whose daemon is waited for if the launcher ends well.
+    /// Whether a service's process that ended with this code was a launcher that did its work, so that its
+    /// daemon is waited for.
     #[inline(never)]
-    pub fn is_launcher(&self, place: Place) -> bool {
+    pub fn has_launched(&self, place: Place, code: u8) -> bool {
         let record = self.services.see(place);
         // In the stop nothing waits for the daemon: it is told to stop with all that is left.
         let stops = matches!(self.phase, Phase::Stopping | Phase::Killing);
-        record.state == State::Launching && record.told.is_none() && !stops
+        record.state == State::Launching
+            && record.told.is_none()
+            && !stops
+            && self.plan.expected(code)
     }
 
     /// The process as which a service goes on when its own ends, named by itself or its pid file; 0 if there
