@@ -578,7 +578,7 @@ const MEASURED: [(&str, &str); 8] = [
     ("start of 1000 commands, ms", "start, 1000 services, ms"),
     ("stop of 1000 commands, ms", "stop, 1000 services, ms"),
     (
-        "CPU an orphan, 10 000 die at once, µs",
+        "CPU per orphan, 10 000 die at once, µs",
         "10000 in a burst, µs",
     ),
     ("wake-ups in ten idle seconds", "wake-ups in 10 s"),

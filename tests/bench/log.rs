@@ -202,7 +202,7 @@ fn costs(bench: &Bench, loggers: &[Logger], sink: Sink, writers: usize) -> [Meas
         if writers == 1 { "" } else { "s" }
     );
     let mut throughput = Measure::new(TABLE, format!("throughput {who}"), "GiB/s");
-    let mut cpu = Measure::new(TABLE, format!("CPU a GiB {who}"), "s");
+    let mut cpu = Measure::new(TABLE, format!("CPU per GiB {who}"), "s");
     for (logger, costs) in &costs {
         let throughputs = costs.iter().map(|cost| cost.throughput);
         throughput.values.push((logger.name, throughputs.collect()));

@@ -6,7 +6,7 @@ use crate::contestants::{Contestant, Kind};
 use crate::look;
 use crate::report::{Measure, Target};
 
-const TABLE: &str = "CPU an orphan";
+const TABLE: &str = "CPU per orphan";
 
 /// Numbers that are left to everybody else's processes.
 const OTHERS: usize = 2000;

@@ -36,7 +36,7 @@ CHARTS = [
         "benchmark-log.svg",
         "CPU for a GiB of lines of four services, s",
         "Output of services, in lines of 100 bytes written 4 KiB at a time",
-        "CPU a GiB into a pipe, 4 writers",
+        "CPU per GiB into a pipe, 4 writers",
     ),
 ]
 

@@ -210,11 +210,11 @@ fn machine() -> String {
 const HEAD: &str = "\
 # How pidlet compares
 
-Written by `make bench`. Every contestant is PID 1 of a namespace of its own, and all take turns, round by
-round. A cell is the median, with the 10th and 90th percentile in brackets where they differ. *limit* is a
-program without a libc that does the least that an init can do ([`limit.c`](../tests/bench/limit.c));
-*pidlet* has its commands on the command line, *pidlet -c* in a plan file. The first columns are its ratio
-to the limit and to the best of the peers, and what the project asks of itself.
+Written by `make bench`. Every contestant is PID 1 of its own namespace, and all take turns, round by round.
+A cell is the median, with the 10th and 90th percentiles in brackets where they differ. *limit* is a program
+without a libc that does the least that an init can do ([`limit.c`](../tests/bench/limit.c)); *pidlet* has
+its commands on the command line, *pidlet -c* in a plan file. The first three columns are the ratio of
+*pidlet* to the limit, its ratio to the best peer, and the project's own target.
 ";
 
 /// Writes the report and its pictures.

@@ -42,7 +42,7 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
     let strace = Path::new("/usr/bin/strace");
     if strace.exists() {
         let calls = bench.take_turns(1, |_| true, |one| system_calls(bench, one, strace));
-        let calls = Measure::new(TABLE, "system calls until the child is exec'ed", "")
+        let calls = Measure::new(TABLE, "system calls until the child's exec", "")
             .values(&calls, |calls| *calls);
         measures.push(calls);
     } else {
