@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes the dictionary that packs the program's texts, src/words/dictionary.rs, from the texts.
+"""Makes src/words/dictionary.rs, the dictionary that packs the program's texts, from those texts.
 
-The texts are what stands in `text!(...)` in the source, tests apart, and the lines of the tables that
-become such a text (TABLES). Whatever the most frequent pair becomes that is joined again and again may be a
-phrase (byte pair encoding); those that save least are left out until there is a symbol for each. Of equal
-ones the smallest comes first, so the same texts always make the same dictionary. A dictionary that does not
-fit the texts packs them less well, and that is all: run this when many have changed.
+The texts are the contents of each `text!(...)` in the source, except in tests, and the lines of the tables
+that become such a text (TABLES). As in byte pair encoding, the most frequent pair is joined again and again,
+and each result is a candidate phrase; the phrases that save least are dropped until there is a symbol for
+each. Ties go to the smallest, so the same texts always give the same dictionary. A dictionary that does not
+fit the texts only packs them less well, so run this when many texts have changed.
 """
 
 import collections
@@ -16,12 +16,12 @@ import sys
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 DICTIONARY = "src/words/dictionary.rs"
 TABLES = ("faults!", "kinds!")
-# Bytes that are no character of a text, in the order of the dictionary's places; NUL and the newline
-# have places, but are no symbols.
+# Bytes that are not characters of a text, in the order of the dictionary's places; NUL and newline have places,
+# but are not symbols.
 PLACES = [*range(0x80, 0x100), *range(0x20)]
 SYMBOLS = [byte for byte in PLACES if byte not in (0x00, 0x0A)]
-# How many symbols the reader can keep back, and the most characters that a symbol may stand for
-# (src/words/packed.rs); the most symbols of a phrase.
+# How many symbols the reader can hold pending, and how many characters a symbol may stand for (both as in
+# src/words/packed.rs); how many symbols a phrase may have.
 PENDING_MAX = 16
 MEANING_BYTES_MAX = 31
 PHRASE_MAX = 8
@@ -43,7 +43,7 @@ def unescaped(literal):
 
 
 def texts_of(path):
-    """What stands in each `text!(...)` of a file."""
+    """The content of each `text!(...)` of a file."""
     with open(path, encoding="utf-8") as file:
         source = file.read().split("#[cfg(test)]\nmod tests {")[0]
     tokens = list(TOKEN.finditer(source))
@@ -83,7 +83,7 @@ def all_texts():
 
 
 def candidates(lines):
-    """All that may be a phrase."""
+    """Everything that could become a phrase."""
     lines, words = [list(line) for line in lines], set()
     while True:
         counts = collections.Counter(pair for line in lines for pair in zip(line, line[1:]))
@@ -100,7 +100,7 @@ def candidates(lines):
 
 
 def parsed(text, words):
-    """A text as few words and characters."""
+    """A text in as few words and characters as possible."""
     best = [(0, 0)]
     for end in range(1, len(text) + 1):
         best.append(min((best[begin][0] + 1, begin) for begin in range(max(0, end - MEANING_BYTES_MAX), end)
@@ -114,7 +114,7 @@ def parsed(text, words):
 
 
 def dictionary(lines):
-    """The phrases, each with its parts, and how many symbols there are then."""
+    """The phrases, each with its parts, and how many symbols the packed lines have."""
     words = candidates(lines)
     while True:
         phrases = {word: parsed(word, words - {word}) for word in words}
@@ -131,7 +131,7 @@ def dictionary(lines):
         if too_many <= 0:
             return phrases, sum(map(len, packed))
         uses = collections.Counter(part for parts in [*packed, *phrases.values()] for part in parts)
-        # Without these another phrase would be too long.
+        # Without one of these another phrase would be too long.
         needed = {part for parts in phrases.values() for part in parts
                   if len(parts) - 1 + len(phrases.get(part, "")) > PHRASE_MAX}
 
@@ -143,7 +143,7 @@ def dictionary(lines):
 
 
 def spelt(symbols):
-    """The inside of a literal of bytes."""
+    """The inside of a byte string literal."""
     return "".join("\\" + chr(byte) if byte in b'"\\' else chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}"
                    for byte in symbols)
 
@@ -163,21 +163,21 @@ def main():
     for place in PLACES:
         parts = phrases[meaning[place]] if place in meaning else "\0\0"
         counts[len(parts)] += 1
-        # The last of them first, as the reader wants them.
+        # Last part first, which is the order that the reader needs.
         entry = spelt(symbol.get(part, ord(part[0])) for part in reversed(parts))
         if len(rows[-1]) + len(entry) > 90:
             rows.append("")
-        # White space at the start of a line is no part of the literal.
+        # White space at the start of a line is not part of the literal.
         rows[-1] += "\\x20" + entry[1:] if not rows[-1] and entry[0] == " " else entry
     size = sum(length * count for length, count in counts.items())
     with open(os.path.join(TOP, DICTIONARY), "w", encoding="ascii") as file:
         file.write(
-            "//! What the packed texts are packed with: made by `make dictionary`, not by hand.\n\n"
-            "/// How many phrases have so many symbols: the longest ones first, down to two.\n"
+            "//! The dictionary of the packed texts: made by `make dictionary`, not by hand.\n\n"
+            f"/// How many phrases there are of each length, from {PHRASE_MAX} symbols down to 2.\n"
             f"pub const COUNTS: &[u8; {PHRASE_MAX - 1}] = "
             f"&{[counts[length] for length in range(PHRASE_MAX, 1, -1)]};\n\n"
             "/// The phrases that the bytes 0x80 to 0xff and 0x00 to 0x1f stand for, in that order: characters or\n"
-            "/// other such bytes, the last of them first. NULs where a byte is no phrase.\n"
+            "/// other such bytes, the last of them first. NULs where a byte is not a phrase.\n"
             "#[rustfmt::skip]\n"
             f"pub const PHRASES: &[u8; {size}] = b\"\\\n    " + "\\\n    ".join(rows) + "\";\n"
         )

@@ -1,8 +1,8 @@
-"""The demo's application: counts its visits in Redis. The standard library is all that it needs.
+"""The demo's application: counts its visits in Redis. It needs only the standard library.
 
-/             one more visit
-/processes    the tree of processes, as seen from inside the container
-/exit?code=N  ends the application with that exit code, to see what the container makes of it
+/             counts one more visit
+/processes    the process tree, as seen from inside the container
+/exit?code=N  ends the application with that exit code, to see how the container reacts
 """
 
 import http.server
@@ -22,7 +22,7 @@ def redis(*words):
 
 
 def processes():
-    """pidlet, which started us, and everything below it: one indented line a process."""
+    """pidlet, which started us, and its descendants: one indented line for each process."""
     children, titles = {}, {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

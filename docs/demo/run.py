@@ -4,9 +4,9 @@
     python3 docs/demo/run.py PATH/TO/pidlet        (`make demo` installs, builds and then does this)
 
 Runs the plan in pidlet.conf (redis-server, a command that prepares it, a Python application, nginx) in a fresh PID
-namespace where pidlet is PID 1, asks the application for a few pages through nginx, lets it fail with exit code 3, and
-checks that the whole container ends with that code and that the other two programs were stopped properly, nginx before
-Redis. Exit code 0: everything was as it should be.
+namespace where pidlet is PID 1, requests a few pages from the application through nginx, lets it fail with exit code 3,
+and checks that the whole container ends with that code and that the other two programs were stopped properly, nginx
+before Redis. Exit code 0: everything was as it should be.
 """
 
 import http.client
@@ -25,7 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 EXIT_CODE = 3
-START_SECONDS = 120  # both bounds are for very slow machines: the demo goes on the moment that something happens
+START_SECONDS = 120  # both limits are for very slow machines: the demo waits for events, not for time
 END_SECONDS = 120
 
 FIRST_VISITOR = 1001  # the plan prepares Redis with a thousand visits
@@ -36,10 +36,10 @@ class Unexpected(Exception):
 
 
 def namespaces():
-    """The command that gives its command a container's view of the machine, or nothing where that is forbidden."""
+    """The prefix that runs a command with a container's view of the machine, or nothing where that is forbidden."""
     command = "unshare --pid --fork --kill-child --mount-proc".split()
     if os.geteuid() != 0:
-        command[1:1] = ["--user", "--map-current-user"]  # only with a user namespace may ordinary users do this
+        command[1:1] = ["--user", "--map-current-user"]  # ordinary users may do this only in a user namespace
     tried = subprocess.run(command + ["true"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if tried.returncode == 0:
         return command
@@ -64,14 +64,14 @@ def free_port(wanted=8080):
 
 
 def ask(url):
-    # No proxy of the environment: the address is this machine's own.
+    # Ignores the environment's proxy: the address is this machine's own.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=END_SECONDS) as answer:
         return answer.read().decode().rstrip()
 
 
 def ask_once_listening(url, container):
-    """The first answer. nginx starts last, when all else is up: once it listens, the first request must succeed."""
+    """The first answer. nginx starts last, when all others are up: once it listens, the first request must succeed."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -132,7 +132,7 @@ def demo(pidlet, state, log):
         try:
             ask(f"{base}/exit?code={EXIT_CODE}")
         except (OSError, http.client.HTTPException):
-            pass  # nginx may be stopped before it has passed on the goodbye
+            pass  # nginx may be stopped before it has passed on the answer
         try:
             code = container.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -149,8 +149,8 @@ def demo(pidlet, state, log):
 
 def stop(container, in_namespace):
     """Ends a container that did not end by itself."""
-    # With --kill-child the namespace's PID 1 dies with `unshare`, and with PID 1 everything inside.
-    # Without a namespace it is pidlet itself, which stops what it started, and kills it on a second signal.
+    # With --kill-child the namespace's PID 1 dies with `unshare`, and everything inside dies with PID 1.
+    # Without a namespace `container` is pidlet, which stops what it started, and kills it on a second signal.
     if in_namespace:
         container.kill()
     else:
@@ -163,7 +163,7 @@ def stop(container, in_namespace):
 
 
 def check(code, said, took):
-    """Compares the end with the promise, line by line; true if all of it holds."""
+    """Compares the end with what the demo promises, line by line; true if all of it holds."""
     last = said.rstrip().rpartition("\n")[2]
     reason = rf"pidlet: app \(pid \d+\) exited with code {EXIT_CODE} after .*; container exits {EXIT_CODE}"
     nginx = re.search(r"^nginx \| .*\[notice\] [0-9#]+: exit$", said, re.MULTILINE)
@@ -192,8 +192,8 @@ def main():
     pidlet = os.path.abspath(sys.argv[1])
     if not os.access(pidlet, os.X_OK):
         sys.exit(f"demo: {pidlet}: not an executable file; `make build` makes it")
-    os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"  # where Debian has nginx, and ordinary users do not look
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the clean-up below happens then as well
+    os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"  # Debian's nginx is outside an ordinary user's PATH
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the clean-up below happens on SIGTERM too
 
     with tempfile.TemporaryDirectory(prefix="pidlet-demo.") as name:
         state, log = Path(name), Path(name, "container.log")

@@ -1,10 +1,10 @@
-//! What the packed texts are packed with: made by `make dictionary`, not by hand.
+//! The dictionary of the packed texts: made by `make dictionary`, not by hand.
 
-/// How many phrases have so many symbols: the longest ones first, down to two.
+/// How many phrases there are of each length, from 8 symbols down to 2.
 pub const COUNTS: &[u8; 7] = &[8, 10, 11, 15, 20, 24, 72];
 
 /// The phrases that the bytes 0x80 to 0xff and 0x00 to 0x1f stand for, in that order: characters or
-/// other such bytes, the last of them first. NULs where a byte is no phrase.
+/// other such bytes, the last of them first. NULs where a byte is not a phrase.
 #[rustfmt::skip]
 pub const PHRASES: &[u8; 571] = b"\
     \xecS\xebITPO\xdd \xe4\xb3 \xd6 \xca \x9c LA\xeaF[0\x9c\xd8NRAW[1\x9c\xd8OFNI[2\
