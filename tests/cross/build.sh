@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# build.sh WHAT TARGET... : builds for other architectures, cached below target/cross, and prints what it built, a line each.
+# build.sh WHAT TARGET... : builds for other architectures, cached below target/cross, and prints a line for each result.
 #
 #   build.sh pidlet TARGET...   the program, as users build it: TARGET PATH
-#   build.sh numbers TARGET...  compares the numbers of the kernel in the source with the kernel's headers (numbers.py)
+#   build.sh numbers TARGET...  compares the kernel's numbers in the source with the kernel's headers (numbers.py)
 #   build.sh tests TARGET [NAME...]
 #                               the integration tests (all, or those of tests/NAME.rs) and their payload as static
-#                               executables for a machine of that architecture with nothing else on it: NAME PATH, `probe`
-#                               being the payload. Only for aarch64-unknown-linux-gnu.
+#                               executables for a machine of that architecture with nothing else on it: NAME PATH, where
+#                               the payload is called `probe`. Only for aarch64-unknown-linux-gnu.
 #
 # On that machine the variables PIDLET_BINARY and PIDLET_PROBE say where the program and the payload are; the tests make
 # their temporary directories below the path that target/cross/build/tmp has here.
@@ -15,10 +15,10 @@ cd "$(dirname "$0")/../.."
 settings=$(tests/cross/toolchain.sh)
 eval "$settings"
 
-# What cargo calls a target in its variables.
+# The name of cargo's variable `$2` for a target.
 variable() { echo "CARGO_TARGET_$(echo "$1" | tr a-z- A-Z_)_$2"; }
 
-# The targets of the list whose core comes from `$1`, of those that were asked for.
+# Those of the given targets whose core comes from `$1`, according to the list.
 from() {
     local source=$1 target
     shift
@@ -27,21 +27,21 @@ from() {
     done
 }
 
-# build FLAGS TARGET... : what cargo is told to do, with `core` as `from` has it.
+# build FLAGS TARGET... : runs cargo with these flags for these targets, if there are any.
 build() {
     local flags=$1 target arguments=()
     shift
     [ $# -gt 0 ] || return 0
     for target; do
         arguments+=(--target "$target")
-        # As flags, which reach the program alone: what is built to run here is linked as ever.
+        # As RUSTFLAGS, which reach only what is built for the target: what is built to run here is linked as usual.
         export "$(variable "$target" RUSTFLAGS)=-Clinker=$CROSS_LLD"
     done
     # shellcheck disable=SC2086    # flags are words
     "${CARGO:-cargo}" $flags --quiet "${arguments[@]}" >&2
 }
 
-# all FLAGS TARGET...
+# all FLAGS TARGET... : the same for all targets, with `core` from where the list says.
 all() {
     local flags=$1
     shift
@@ -76,7 +76,7 @@ tests() {
     export "$(variable "$target" LINKER)=$PWD/tests/cross/static-ld"
     export "$(variable "$target" RUSTFLAGS)=-Ctarget-feature=+crt-static"
     export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/static
-    # Nobody measures these; the program under test is the other one.
+    # The size and speed of these do not matter; the program under test is another one.
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
     "${CARGO:-cargo}" build --quiet --release --example probe --target "$target" >&2
     echo "probe $CARGO_TARGET_DIR/$target/release/examples/probe"

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# check.sh : what `make cross` does. Builds the program for every architecture of the list, compares the numbers that it has of
-# the kernel with the kernel's headers, runs the integration tests on the architectures that run here, and prints
-# the sizes.
+# check.sh : what `make cross` does. Builds the program for every architecture of the list, compares the kernel's numbers in
+# the source with the kernel's headers, runs the integration tests on the architectures that run here, and prints the sizes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 limit=${SIZE_LIMIT:?}
@@ -13,17 +12,17 @@ built=$(tests/cross/build.sh pidlet "${targets[@]}")
 
 tests/cross/build.sh numbers "${targets[@]}" || failed=" numbers"
 
-# What runs them is of this machine, with the toolchain that it has.
+# The tests themselves are native programs, built with the machine's own toolchain.
 "${CARGO:-cargo}" build --quiet --example probe
 names=(elf cli run stop plan ready notify daemon output files tty)
 said=$("${CARGO:-cargo}" test --no-run "${names[@]/#/--test=}" 2>&1) || { echo "$said" >&2; exit 1; }
 executable() { sed -n "s|^ *Executable tests.$1\.rs (\(.*\))|\1|p" <<<"$said"; }
 
-# count WHAT : a number of the test result in $output, 0 where there is none.
+# count WHAT : the number of tests in $output with that result, 0 if it says none.
 count() { sed -n "s/^test result: .* \([0-9]*\) $1.*/\1/p" "$output" | grep . || echo 0; }
 
-# An emulator on a loaded machine is slow, and not always faultless: what failed under it is tried once more, alone.
-# second_try COMMAND... : the tests of $output that failed, with what ran them.
+# An emulator on a loaded machine is slow and not always faultless, so tests that failed under it are tried once more, one
+# at a time. second_try COMMAND... : the failed tests of $output, run by COMMAND again.
 second_try() {
     mapfile -t wrong < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$output")
     [ ${#wrong[@]} -gt 0 ] || return 1
@@ -31,8 +30,8 @@ second_try() {
     PIDLET_BINARY=$binary "$@" --exact "${wrong[@]}" --test-threads=1 >"$output.again" 2>&1
 }
 
-# run_tests HOW TARGET COMMAND... : the integration tests with the target's program; COMMAND runs them. What
-# tests/cross/left-out names for HOW is left out.
+# run_tests HOW TARGET COMMAND... : the integration tests with the target's program, run by COMMAND, except for those that
+# tests/cross/left-out lists for HOW.
 run_tests() {
     local how=$1 target=$2 passed=0 failures=
     shift 2
@@ -60,7 +59,7 @@ run_tests() {
     [ "$passed" -gt 100 ] && [ -z "$failures" ] || failed="$failed $target"
 }
 
-# Here most of a test is waiting.
+# Natively, most of a test is waiting.
 run_tests native i686-unknown-linux-gnu env RUST_TEST_THREADS=$((2 * $(nproc)))
 for target in riscv64gc-unknown-linux-gnu thumbv7neon-unknown-linux-gnueabihf arm-unknown-linux-gnueabi; do
     run_tests emulated "$target" tests/cross/emulated

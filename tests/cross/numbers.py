@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """numbers.py HEADERS CRATE TARGET=TRIPLE...
 
-Compares every number and layout of the kernel that the source has with the kernel's headers, for each architecture. HEADERS
-has Debian's cross headers unpacked in it; what C makes of `tests/cross/numbers`, and of the names that the source
-takes from linux-raw-sys, becomes assertions of a crate below CRATE that is to be checked for these targets.
+Compares every number and layout of the kernel in the source with the kernel's headers, for each architecture. HEADERS is a
+directory with Debian's cross headers. `tests/cross/numbers`, and the names that the source takes from linux-raw-sys, are
+evaluated in C; the values become assertions in a crate in the directory CRATE, to be checked for each of these targets.
 """
 
 import pathlib
@@ -14,7 +14,7 @@ import sys
 SOURCES = [path for room in ("edge", "init") for path in sorted(pathlib.Path("src", room).glob("**/*.rs"))]
 CRATES = {"general": "sys", "errno": "errno", "ioctl": "ioctl", "net": "net", "prctl": "prctl"}
 
-# Headers of the kernel, and of a libc for what the kernel does not publish. The two do not go together.
+# Headers of the kernel, and of a libc for what the kernel does not publish. The two cannot be included together.
 KERNEL = """
 #include <linux/types.h>
 #include <asm/unistd.h>
@@ -112,7 +112,7 @@ def module(path):
 
 
 def names_of_linux_raw_sys():
-    """What the source takes from linux-raw-sys, as `sys::NAME`."""
+    """The names that the source takes from linux-raw-sys, as `sys::NAME`."""
     found = set()
     for path in SOURCES:
         text = code(path)
@@ -126,7 +126,7 @@ def names_of_linux_raw_sys():
 
 
 def items():
-    """Constants and structures of the kernel's layout in the source, with what they depend on: name to text."""
+    """The source's constants, types and structures of C layout: name to text."""
     found = {}
     for path in SOURCES:
         text = code(path)
@@ -141,7 +141,7 @@ def items():
 
 
 def listed():
-    """The list: pairs of Rust and C, and what is our own."""
+    """The list: pairs of Rust and C, and the names that are our own."""
     pairs, ours = [], set()
     for line in pathlib.Path("tests/cross/numbers").read_text().splitlines():
         if line.startswith("ours:"):
@@ -153,7 +153,7 @@ def listed():
 
 
 def by_place():
-    """Lists of names in the source: signals, capabilities, errors."""
+    """Pairs from the source's lists of names: signals, capabilities, errors."""
     signals = re.search(r'const NAMES: &str = "([^"]*)"', pathlib.Path("src/words/signal.rs").read_text())[1]
     for number, name in enumerate(signals.replace("\\", "").split(), 1):
         yield str(number), f"SIG{name}"
@@ -167,7 +167,7 @@ def by_place():
 
 
 def complaints(pairs, ours, raw, own):
-    """What the source has and nobody compares."""
+    """What the source has and neither list mentions, and what is listed but missing."""
     mentioned = " ".join(rust for rust, _ in pairs)
     has = lambda name: name in ours or re.search(rf"\b{re.escape(name)}\b", mentioned)
     yield from (f"{name} is in neither list" for name in own if not has(name) and " type " not in f" {own[name][0]}")
@@ -183,7 +183,7 @@ def complaints(pairs, ours, raw, own):
 
 
 def evaluate(headers, triple, prelude, expressions):
-    """What C makes of expressions: those that mean something with these headers."""
+    """The values of those C expressions that compile with these headers."""
     wanted = dict(enumerate(expressions))
     clang = ["clang", f"--target={triple}", "-nostdlibinc", f"-isystem{headers}/usr/{triple}/include",
              "-ferror-limit=0", "-w", "-S", "-emit-llvm", "-o", "-", "-x", "c", "-"]
@@ -204,7 +204,7 @@ def evaluate(headers, triple, prelude, expressions):
 
 
 def assertions(pairs, values, own):
-    """Rust that says so."""
+    """Rust that asserts these values."""
     text = [PRELUDE]
     used = sorted({name for rust, _ in pairs for name in re.findall(r"\b[a-z_]+::[A-Z]\w*", rust) if name in own})
     for home in sorted({name.split("::")[0] for name in used}):

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# toolchain.sh : unpacks a Rust that can build for other architectures below target/cross, once, and prints what to set
-# for it: `eval "$(tests/cross/toolchain.sh)"`. Nothing is installed, and no root is needed.
+# toolchain.sh : unpacks a Rust that can build for other architectures below target/cross, once, and prints the variables to
+# set for it: `eval "$(tests/cross/toolchain.sh)"`. It installs nothing and needs no root.
 #
-# With rustup none of this is needed: `rustup target add T` and `cargo build --release --target T` are all. Here it comes
-# from Debian, so that a machine that reaches nothing else can build too. The compiler, its source (for the `core` of
-# architectures without such a package) and the standard libraries are all of one version. The headers of the kernel and
-# of a libc, for each architecture, come with them.
+# With rustup none of this is needed: `rustup target add T` and `cargo build --release --target T` suffice. Here everything
+# comes from Debian, so that a machine that can reach only Debian's servers can build too. The compiler, its source (for the
+# `core` of architectures without a package of it) and the standard libraries are all of one version. The headers of the
+# kernel and of a libc are fetched with them, for each architecture.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cross=$PWD/target/cross
@@ -13,7 +13,7 @@ rust=$cross/rust
 libc=$cross/libc
 headers=$cross/headers
 
-# An apt of our own: its lists know foreign architectures, and the machine's dpkg need not.
+# An apt of our own, whose lists have foreign architectures, so that the machine's dpkg need not know them.
 private_apt() {
     mkdir -p "$cross"/apt/{lists/partial,cache/archives/partial}
     : >"$cross/apt/status"
@@ -31,12 +31,12 @@ CONF
 
 versions() { apt-cache madison "$1" | cut -d '|' -f 2 | tr -d ' ' | sort -Vru; }
 
-# The newest version that there is for both architectures.
+# The newest version that exists for both architectures.
 common_version() {
     comm -12 <(versions rustc-web | sort) <(versions libstd-rust-web-dev:arm64 | sort) | sort -V | tail -n 1
 }
 
-# The package that `$1` depends on and whose name is like `$2`.
+# The package that `$1` depends on and whose name matches `$2`.
 needed() { apt-cache depends "$1" | grep -ox " *Depends: $2" | grep -o '[^ ]*$'; }
 
 # Unpacks packages below a directory.
@@ -71,10 +71,10 @@ fetch() {
 }
 
 export LD_LIBRARY_PATH=$rust/usr/lib/x86_64-linux-gnu
-# With another list of architectures all is fetched again.
+# When the list of architectures has changed, everything is fetched again.
 [ "$rust/version" -nt tests/cross/targets ] || fetch
 
-# rustup's toolchains have a linker for all architectures.
+# rustup's toolchains come with a linker for all architectures.
 lld=$(echo "$(rustc --print sysroot)"/lib/rustlib/*/bin/rust-lld)
 [ -x "$lld" ] || lld=$(command -v lld) || {
     echo 'cross: no rust-lld and no lld' >&2
