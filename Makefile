@@ -106,7 +106,7 @@ random: rust build-needs  ## run the program in RUNS containers made at random, 
 # `TARGETS='conf lines'` fuzzes these alone; tests/fuzz/fuzz.sh says where what was found is, and why it needs no nightly.
 SECONDS ?= 60
 TARGETS ?=
-fuzz: rust  ## fuzz the library, each target for SECONDS seconds; SECONDS=0 only plays the inputs that are kept
+fuzz: rust  ## fuzz the library, each target for SECONDS seconds; SECONDS=0 only replays the kept inputs
 	@.ci/packages 'Fuzzing' $(BUILD_NEEDS) $(FUZZ_NEEDS)
 	CARGO=$(CARGO) tests/fuzz/fuzz.sh $(SECONDS) $(TARGETS)
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Has root run the tests as an ordinary user, who may do less and goes other ways. What only root can do is left out aloud,
-# whatever CI says: root has done it.
+# Runs the tests as an ordinary user, who may do less and takes other code paths; started by root. A test that only root
+# can run is skipped with a message, whatever CI says, since root has run it already.
 set -eu
 cd "$(dirname "$0")/.."
 
-# Not those that look at the file or at the tree, nor those that take long and ask nothing of who we are.
+# Left out are the tests that look at the file or the tree, and long ones that do not depend on the user.
 TESTS='cli run stop plan ready notify daemon output files tty calls peers'
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -12,9 +12,9 @@ if [ "$(id -u)" -ne 0 ]; then
     exit 1
 fi
 
-# Who is no root has no room for it.
+# Built now, by root: the ordinary user may not write to `target`.
 cargo build --quiet --example probe
-# cargo's words are a line of JSON for each file that it makes.
+# cargo prints a line of JSON for each file that it makes.
 # shellcheck disable=SC2046,SC2086    # words
 made=$(cargo test --no-run --message-format=json $(printf -- '--test %s ' $TESTS))
 mkdir -p target/tmp

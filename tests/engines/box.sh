@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # box.sh v1|v2|hyb|auto COMMAND [ARG]... : runs COMMAND where container engines can do no harm to the machine: in PID,
 # mount, IPC, UTS, network and cgroup namespaces of its own, in a cgroup of its own, with an empty /run and a fresh
-# view of the cgroups: v1 alone, v2 alone, or both (hybrid). `auto` is v2 on a machine with nothing else, and v1
+# view of the cgroups: v1 alone, v2 alone, or both (hybrid). `auto` is v2 on a machine that has only v2, and v1
 # otherwise. Nothing inside can see or signal a process outside, and everything inside ends with COMMAND. Exit code:
 # COMMAND's. Needs root.
 #
-# COMMAND finds PIDLET_BOX, the view and its PID namespace, by which it can tell that it really is in a box, and
+# COMMAND gets PIDLET_BOX, which holds the view and its PID namespace and so proves that it is in a box, and
 # PIDLET_BOX_DIR, an empty directory on disk below `target`, which is removed at the end.
 set -euo pipefail
 
@@ -18,7 +18,7 @@ fail() {
 
 # ---- inside: we are the first process of the new namespaces -----------------------------------------
 
-# A cgroup that hands controllers on may hold no process itself.
+# A cgroup that enables controllers for its children may not hold a process itself.
 view_v2() {
     mount -t cgroup2 cgroup2 "$cgroups"
     mkdir "$cgroups"/inside
@@ -61,7 +61,7 @@ if [ "${1-}" = --inside ]; then
     ip link set lo up
     PIDLET_BOX="$view $(readlink /proc/self/ns/pid)"
     export PIDLET_BOX
-    # Not by exec: a shell reaps whatever engines leave behind.
+    # Without exec: the shell stays PID 1 and reaps the orphans that engines leave behind.
     code=0
     "$@" || code=$?
     exit $code
@@ -74,13 +74,13 @@ fi
 view=$1
 shift
 
-# What the machine has: one tree, or one for each hierarchy.
+# The machine's cgroup trees: a single one, or one for each hierarchy.
 if [ "$(stat -f -c %T "$cgroups")" = cgroup2fs ]; then
     trees=("$cgroups")
     [ "$view" != auto ] || view=v2
     [ "$view" = v2 ] || fail "this machine has cgroup v2 alone, so the view can only be v2, not $view"
 else
-    # Names that are symbolic links are those of a tree that is there under its full name.
+    # A symbolic link is another name of a tree that is also listed under its full name.
     mapfile -t trees < <(find "$cgroups" -mindepth 1 -maxdepth 1 -type d)
     [ "$view" != auto ] || view=v1
 fi
@@ -93,7 +93,7 @@ export PIDLET_BOX_DIR=${CARGO_TARGET_DIR:-${self%/tests/engines/box.sh}/target}/
 # shellcheck disable=SC2317    # the trap calls it
 clean_up() {
     for tree in "${trees[@]}"; do
-        # Whoever was killed with the box may take a moment.
+        # Processes that were killed with the box may take a moment to die.
         for _ in {1..100}; do
             find "$tree/$box" -depth -type d -exec rmdir {} \; 2>/dev/null || true
             [ -e "$tree/$box" ] || break
@@ -107,7 +107,7 @@ trap clean_up EXIT
 mkdir -p "$PIDLET_BOX_DIR"
 for tree in "${trees[@]}"; do
     mkdir "$tree/$box"
-    # A new cpuset lets nobody in before it has these.
+    # A new cpuset admits no process until these are set.
     for file in cpuset.cpus cpuset.mems; do
         if [ "$tree" != "$cgroups" ] && [ -e "$tree/$file" ]; then
             cat "$tree/$file" >"$tree/$box/$file"
@@ -119,7 +119,7 @@ done
     for tree in "${trees[@]}"; do
         echo $BASHPID >"$tree/$box/cgroup.procs"
     done
-    # With us ends `unshare`, and with that the first process of the box, and so all that is in there.
+    # When we end, so does `unshare`, with it the first process of the box, and so everything inside.
     exec setpriv --pdeathsig KILL \
         unshare --mount --propagation private --pid --fork --mount-proc --kill-child --cgroup --ipc --uts --net \
         "$self" --inside "$view" "$@"

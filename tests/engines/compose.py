@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""compose.py SERVICE <FILE: the `docker run` that a service of a Compose file stands for, one word a line.
+"""compose.py SERVICE <FILE: prints the `docker run` that a service of a Compose file stands for, one word per line.
 
-The image of a service with `build` is called `built`. A key that is not known here is an error, so that no key of a
-file is left out.
+The image of a service with `build` is called `built`. An unknown key is an error, so that none is left out.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""The seccomp profile of Podman and CRI-O as an OCI runtime wants it, for a process without capabilities.
+"""The seccomp profile of Podman and CRI-O in an OCI runtime's format, for a process without capabilities.
 
-    seccomp.py PROFILE ERRNO    ERRNO is what system calls get that the profile does not list
+    seccomp.py PROFILE ERRNO    system calls that the profile does not list fail with ERRNO
 
-Their own profile has 38, ENOSYS; Docker's and containerd's, which list nearly the same, have 1, EPERM.
+Their own profile has 38, ENOSYS; Docker's and containerd's, which list nearly the same calls, have 1, EPERM.
 """
 
 import json
@@ -16,7 +16,7 @@ ARCHITECTURES = {
 
 
 def holds(rule: dict, architecture: str) -> bool:
-    """Whether a rule is for this architecture and for somebody without capabilities."""
+    """Whether a rule is for this architecture and for a process without capabilities."""
     only, never = rule.get("includes") or {}, rule.get("excludes") or {}
     return (
         not only.get("caps")

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# test.sh ARCHITECTURE... : boots Debian's kernel for amd64 or arm64 in an emulated machine, pidlet being the machine's
-# real PID 1, and runs the integration tests in it: for arm64 in two of them, one for the 32 bits of the same processor.
+# test.sh ARCHITECTURE... : boots Debian's kernel for amd64 or arm64 in an emulated machine, with pidlet as the machine's
+# real PID 1, and runs the integration tests in it; for arm64 in two machines, one of them for 32-bit code on the same kernel.
 # As many machines run side by side as there are processors. Everything is cached below target/kernels.
 #
-# The kernel is that of the machine's own release of Debian, or of the one that the variable SUITE names (`bullseye`,
-# `trixie-backports`, `sid`); the programs beside it are the same ones. A kernel is fetched once: to have a newer one,
-# remove it.
+# The kernel is that of the host's own release of Debian, or of the one that the variable SUITE names (`bullseye`,
+# `trixie-backports`, `sid`); the programs beside it come from the host's release in any case. A kernel is fetched once: to
+# get a newer one, remove it.
 #
-# The kernel's command line, or /etc/pidlet.conf in the machine, tells pidlet what to run. When PID 1 ends the kernel
-# panics and says its status, which is how the container's end and its exit code show. What the tests say comes over the
+# The kernel's command line, or /etc/pidlet.conf in the machine, tells pidlet what to run. When PID 1 ends, the kernel
+# panics and prints its status, which shows the container's end and its exit code. The output of the tests comes over the
 # serial line. Nothing is installed in the machine: its programs are unpacked from Debian's packages, beside busybox.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,21 +17,21 @@ cache=$PWD/target/kernels
 SUITE=${SUITE-}
 kernel=vmlinuz${SUITE:+-$SUITE}
 
-# The longest that a machine may take: it is emulated, so that everything takes ten times as long in it.
+# The longest that a machine may take: it is emulated, so everything takes ten times as long.
 BOOT_SECONDS=60 TEST_SECONDS=900
 
-# What the tests need of Debian in the machine, with all that depends on it. Busybox has the rest.
+# The Debian packages that the tests need in the machine, besides their dependencies. Busybox has the rest.
 PACKAGES='busybox-static base-passwd bash coreutils dash python3 util-linux'
 
-# The files of `tests` that run in the machine. The others test the file (elf), the tree (docs, tidy), peers and servers
-# of Debian (peers, real), or need strace (cost, turns).
+# The files of `tests` that run in the machine. The others test the binary (elf), the tree (docs, tidy), Debian's peers and
+# servers (peers, real), or need strace (cost, turns).
 TESTS='run stop plan ready notify daemon output files tty cli cgroup calls soak'
 
 fail() { echo "kernels: $*" >&2; exit 1; }
 
-# ---- what Debian has --------------------------------------------------------------------------------------------
+# ---- from Debian ------------------------------------------------------------------------------------------------
 
-# An apt of our own, which knows of one architecture and of nothing that is installed.
+# An apt of our own, which knows one architecture and sees nothing as installed.
 private_apt() {
     mkdir -p apt/{lists/partial,cache/archives/partial}
     : >apt/status
@@ -49,7 +49,7 @@ CONF
     apt-get -qq update || echo 'kernels: some lists are missing; going on with those that are here' >&2
 }
 
-# Has our apt know of another release, and of that alone, where the machine's own has its packages.
+# Points our apt at another release alone, on the server that the host's own release comes from.
 of_suite() {
     local sources
     # shellcheck disable=SC2016    # apt expands it
@@ -62,7 +62,7 @@ of_suite() {
     apt-get -qq update
 }
 
-# Unpacks a package into `root`, whose /bin and /lib are those of /usr, without what only people read.
+# Unpacks a package into `root`, where /bin and /lib are links into /usr, without its documentation.
 unpack() {
     dpkg-deb --fsys-tarfile "$1" | tar -x -C root --keep-directory-symlink \
         --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*'
@@ -71,8 +71,8 @@ unpack() {
 # The package that `$1` depends on and whose name begins with `$2`.
 needed() { apt-cache depends "$1" | sed -n "s/.*Depends: \\($2-.*\\)/\\1/p"; }
 
-# Makes the kernel from a package, in the directory that we are in: fetch_kernel ARCHITECTURE FILE. Since Linux 7 the
-# package of the image has another one for the file.
+# Fetches the kernel from its package into the current directory: fetch_kernel ARCHITECTURE FILE. Since Linux 7 the image's
+# package depends on another one, which has the file.
 fetch_kernel() {
     echo "kernels: fetching Debian's kernel for $1${SUITE:+ of $SUITE}"
     rm -rf apt kernel
@@ -88,7 +88,7 @@ fetch_kernel() {
     mv "$2.new" "$2"
 }
 
-# Makes `base.cpio` from packages, in the directory that we are in.
+# Makes `base.cpio` from packages, in the current directory.
 fetch_programs() {
     echo "kernels: fetching Debian's programs for $1"
     rm -rf apt root
@@ -113,12 +113,12 @@ fetch_programs() {
     mv base.cpio.new base.cpio
 }
 
-# An initial file system with all files of a directory.
+# An initramfs with all files of a directory.
 archive() { (cd "$1" && find . | sort | cpio --create --format=newc --owner=0:0 --reproducible --quiet); }
 
-# ---- what we put in ---------------------------------------------------------------------------------------------
+# ---- our own files ----------------------------------------------------------------------------------------------
 
-# Builds pidlet and the tests, static: NAME PATH for each, `probe` being their payload.
+# Builds pidlet and the tests statically, and prints NAME PATH for each; `probe` is the tests' payload.
 build_amd64() {
     local target=x86_64-unknown-linux-gnu name names=()
     for name in $TESTS; do
@@ -127,13 +127,13 @@ build_amd64() {
     export CARGO_TARGET_DIR=$cache/build RUSTFLAGS=-Ctarget-feature=+crt-static
     cargo build --quiet --release --bin pidlet --target $target
     echo "pidlet $CARGO_TARGET_DIR/$target/release/pidlet"
-    # As tests/cross/build.sh has them: what is not optimized at all is slow in an emulator.
+    # As in tests/cross/build.sh: code that is not optimized at all is slow in an emulator.
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
     cargo build --quiet --release --example probe --target $target
     echo "probe $CARGO_TARGET_DIR/$target/release/examples/probe"
     local said
     said=$(cargo test --no-run --release "${names[@]}" --target $target 2>&1) || fail "$said"
-    # What cargo says that it has built.
+    # Cargo names each executable that it has built.
     sed -n 's|^ *Executable tests.\([a-z]*\).* (\(.*\))$|\1 \2|p' <<<"$said"
 }
 
@@ -150,7 +150,7 @@ build_arm64() {
     tests/cross/build.sh tests aarch64-unknown-linux-gnu $TESTS
 }
 
-# The tests of a file that cannot run in the machine, as its executable wants to hear it. Each must be there.
+# The tests of a file that cannot run in the machine, as options of its executable. Each test must exist.
 left_out() {
     local file test reason
     while read -r file test reason; do
@@ -161,7 +161,7 @@ left_out() {
     done < <(grep -v '^#' $here/left-out)
 }
 
-# Where the file system of an architecture has the pidlet of each machine.
+# The directory of each machine's pidlet in the file system of an architecture.
 directories() {
     case $1 in
         amd64) echo / ;;
@@ -169,9 +169,9 @@ directories() {
     esac
 }
 
-# What runs where the pidlet of a directory is PID 1: the file of tests, and options, a line each. For the 32 bits that is
-# only what `make cross` leaves out of its emulated 32-bit ARM, or does not run. Where the filter of `calls` counts 64-bit
-# calls, 32-bit ones have other numbers.
+# What runs where the pidlet of a directory is PID 1: lines with a file of tests and its options. For 32 bits these are only
+# the tests that `make cross` leaves out on emulated 32-bit ARM, or does not run. `calls` is not among them: its filter
+# knows the numbers of 64-bit system calls, and 32-bit ones have others.
 runs() {
     local file options
     for file in $TESTS; do
@@ -182,7 +182,7 @@ runs() {
     done
 }
 
-# Puts what we have built and written together, behind what is Debian's.
+# Appends our own programs and files to Debian's, as the machine's initrd.
 furnish() {
     local name path directory root=$cache/$1/own
     rm -rf "$root"
@@ -203,7 +203,7 @@ furnish() {
 
 # ---- the machine ------------------------------------------------------------------------------------------------
 
-# Boots a machine with this command line, and waits for its end: boot ARCHITECTURE SECONDS LOG WORD...
+# Boots a machine with a kernel command line, and waits until it ends: boot ARCHITECTURE SECONDS LOG WORD...
 boot() {
     local architecture=$1 seconds=$2 log=$3 qemu
     shift 3
@@ -211,24 +211,24 @@ boot() {
         amd64) qemu=(qemu-system-x86_64 -cpu max -append "console=ttyS0 $*") ;;
         arm64) qemu=(qemu-system-aarch64 -machine virt -cpu 'max,pauth-impdef=on' -append "console=ttyAMA0 $*") ;;
     esac
-    # One processor each: those of one machine take a third more for the same, as they interrupt each other.
-    # `timeout` ends with 124 what takes too long.
+    # One processor each: several in one machine interrupt each other and need a third more time for the same work.
+    # `timeout` exits with 124 if it takes too long.
     timeout -k 5 "$seconds" "${qemu[@]}" -accel tcg -smp 1 -m 1536 -nodefaults -no-user-config \
         -nographic -serial stdio -no-reboot -kernel "$cache/$architecture/$kernel" \
         -initrd "$cache/$architecture/initrd" </dev/null 2>&1 | tr -d '\r' >"$log"
 }
 
-# What the kernel is told beside its init: to say nothing but the last, and to end with its panic.
+# Kernel options besides the init: print only the panic, and reboot at once on it, which ends the emulator.
 KERNEL='quiet loglevel=1 panic=-1'
 
-# With which code PID 1 has ended; nothing if it has not.
+# The exit code of PID 1; nothing if it has not ended.
 exit_code() {
     local status
     status=$(sed -n 's/.*Attempted to kill init! exitcode=0x\([0-9a-f]*\).*/\1/p' "$1")
     [ -z "$status" ] || echo $((0x$status >> 8))
 }
 
-# pidlet started by the kernel itself with a command: no /proc, nothing in /dev but a console.
+# The kernel itself starts pidlet with a command: there is no /proc, and only a console in /dev.
 test_command_line() {
     local name=$2 log=$cache/$1/command-$2${SUITE:+-$SUITE}.log words='/bin/busybox sh -c "exit 42"'
     boot "$1" $BOOT_SECONDS "$log" "$KERNEL rdinit=$3pidlet -- $words" || show "$log" "$name did not end"
@@ -252,7 +252,7 @@ test_plan() {
     ' "$log" || show "$log" "not all of $wanted executables ran tests in $name"
 }
 
-# machine ARCHITECTURE NAME DIRECTORY : all that is to be seen of the pidlet in a directory.
+# machine ARCHITECTURE NAME DIRECTORY : tests the pidlet in a directory in both ways.
 machine() {
     local since=$SECONDS
     test_command_line "$@"
@@ -260,7 +260,7 @@ machine() {
     echo "kernels: $2: all passed after $((SECONDS - since)) s"
 }
 
-# Why a machine is no success, with all that it said.
+# Prints everything that a machine printed, and fails for this reason: show LOG REASON.
 show() {
     cat "$1" >&2
     fail "$2; all that the machine said is above, and in $1"
