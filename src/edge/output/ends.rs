@@ -1,4 +1,4 @@
-//! What a service has for its three standard streams.
+//! What a service gets as its three standard streams.
 
 use core::ffi::c_int;
 use core::mem::take;
@@ -13,8 +13,8 @@ use pidlet::plan::{Key, Place, StartFault, Step};
 use pidlet::words::errno::Errno;
 
 impl Outputs<'_> {
-    /// What a service's three standard streams are to be: [`NONE`] for what we have. To be asked
-    /// before each of its starts. Nothing is wrong with the reactor then.
+    /// The descriptors for a service's three standard streams, [`NONE`] for one of ours that it inherits.
+    /// Called before each of its starts. On success [`Reactor::fault`] is clear.
     #[inline(never)]
     pub fn ends(
         &mut self,
@@ -37,7 +37,7 @@ impl Outputs<'_> {
         Ok(ends)
     }
 
-    /// What a service has as this stream.
+    /// The descriptor for this stream of a service.
     #[inline(never)]
     fn end(&mut self, number: usize, reactor: &mut Reactor) -> c_int {
         let input = number % STREAMS == 0;
@@ -62,7 +62,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// The service has its streams, or will have none.
+    /// The service has its streams, or will not get them.
     pub fn started(&mut self) {
         if self.file > 0 {
             raw::close(self.file as usize);
@@ -70,7 +70,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// A standard input with nothing in it; where there is none it stays what it is.
+    /// An empty standard input. Where `/dev/null` cannot be opened it stays what it is.
     #[inline(never)]
     pub fn no_input(&mut self, reactor: &mut Reactor) -> c_int {
         let null = self.null(reactor);
@@ -86,7 +86,7 @@ impl Outputs<'_> {
         self.null
     }
 
-    /// An end of a stream's pipe, for a service: 0 to read from, 1 to write to.
+    /// An end of a stream's pipe, for a service: 0 is the read end, 1 the write end.
     fn pipe(&mut self, number: usize, end: usize, reactor: &mut Reactor) -> c_int {
         let Some(stream) = self.streams.get_mut(number) else {
             return NONE;
@@ -95,9 +95,9 @@ impl Outputs<'_> {
             if !reactor.note(raw::pipe(&mut stream.ends)) {
                 return NONE;
             }
-            // A service that is another user, or becomes one, may open /dev/stdout. Nobody else comes
-            // by it: in /proc another user's descriptors are hidden. But of those who write to one
-            // service none may read what the others say.
+            // A service that runs as another user, or becomes one, may open /dev/stdout. No other process
+            // gets at the pipe: /proc hides another user's descriptors. But of several services that feed
+            // one, none may read what the others write.
             let reader = self.plan.spec(service_of(number));
             let reader = (stream.way == Way::Fed).then(|| process::user_of(reader));
             raw::open_to_all(stream.ends[1], reader);
@@ -112,13 +112,13 @@ impl Outputs<'_> {
                 stream.ends.iter_mut().for_each(shut);
             }
         }
-        // Whoever has it from now on ends his lines himself.
+        // From here on a new process has it, which ends its lines itself.
         stream.closing = false;
         stream.ends[end & 1]
     }
 
-    /// Nobody feeds a service any more: it reads the end of its input once those who write have
-    /// ended. The other end is kept: one that is started again reads what is left, and comes to its end, too.
+    /// No service feeds this one any more: it reads end-of-file once the last writer has ended. The read
+    /// end is kept: if it is started again it reads what is left, and then end-of-file, too.
     pub fn close_input(&mut self, service: Place) {
         if let Some(feed) = self.streams.get_mut(number_of(service.into(), 0)) {
             shut(&mut feed.ends[1]);

@@ -86,7 +86,7 @@ impl<'p> Outputs<'p> {
         }
     }
 
-    /// All sinks are known.
+    /// All sinks are known: takes the memory for all buffers.
     fn reserve(&mut self) {
         let sinks = take(&mut self.sinks).get_mut(..self.count as usize);
         self.sinks = sinks.unwrap_or(&mut []);
@@ -95,11 +95,11 @@ impl<'p> Outputs<'p> {
             sink.room = rooms.wrapping_mul(ROOM_BYTES);
             rooms = rooms.wrapping_add(SINK_BYTES / ROOM_BYTES);
         }
-        // Where addresses have 32 bits that may be more than there is.
+        // With 32-bit addresses that may be more than there is.
         self.bytes = arena::bytes(rooms.saturating_mul(ROOM_BYTES));
     }
 
-    /// There is something to note.
+    /// There is a first stream to note.
     #[inline(never)]
     fn begin(&mut self, colour: bool) {
         let services = self.plan.services.len();
@@ -125,7 +125,7 @@ impl<'p> Outputs<'p> {
     /// The sink for a stream's file.
     #[inline(never)]
     fn file_sink(&mut self, path: &'p CStr, spec: Spec) -> u32 {
-        // The next one has it if none before it has.
+        // The next free entry gets the path: that is where the search ends if no earlier one has it.
         if let Some(sink) = self.sinks.get_mut(self.count as usize) {
             sink.path = Some(path);
             sink.size_max = spec.number(Key::LogSize);
@@ -143,7 +143,7 @@ impl<'p> Outputs<'p> {
         place
     }
 
-    /// The most descriptors that all that may need: three pipes and two files for each service.
+    /// The most descriptors that all this may need: three pipes and two files for each service.
     pub fn needed(&self) -> usize {
         2 * self.streams.len()
     }

@@ -1,4 +1,4 @@
-//! The way of the lines: from the pipes into the sinks, and what waits where a sink is full.
+//! The path of lines from the pipes into the sinks, and what waits when a sink is full.
 
 use core::mem::{replace, take};
 
@@ -13,15 +13,15 @@ use pidlet::plan::Place;
 use pidlet::words::signal::SignalSet;
 use pidlet::words::time::{Instant, Span};
 
-/// How often a pipe is read whose service has ended: its largest size that anybody may set is 1 MiB
-/// (pipe(7): pipe-max-size). More comes from somebody who still writes.
+/// How often the pipe of a service that has ended is read at most. An unprivileged process can enlarge it to
+/// 1 MiB (pipe(7): pipe-max-size); more than that comes from a process that still writes.
 const LAST_READS: u32 = 20;
 
-/// How long the end waits for whoever reads what the services have said, and has taken nothing.
+/// How long the end waits for a reader of the services' output that takes nothing.
 const LAST_OUTPUT: Span = Span::seconds(1);
 
 impl Outputs<'_> {
-    /// Something of ours is ready: a stream is read once, or a full sink takes more.
+    /// One of our descriptors is ready: a stream is read, or a full sink takes more.
     #[inline(never)]
     pub fn woken(&mut self, token: Token, reactor: &mut Reactor) {
         match token {
@@ -31,15 +31,15 @@ impl Outputs<'_> {
         }
     }
 
-    /// A service's process has ended: what is left in its pipes is written, and what is a line
-    /// without a newline becomes one.
+    /// A service's process has ended: what is left in its pipes is written, and a last line without a
+    /// newline gets one.
     pub fn ended(&mut self, service: Place, reactor: &mut Reactor) {
         self.close(number_of(service.into(), 1), reactor);
         self.close(number_of(service.into(), 2), reactor);
     }
 
-    /// Everything that is left is written, as long as its readers take some of it in time, and until
-    /// `limit` at the most. What they have not taken is lost, and counted.
+    /// Writes everything that is left: the readers get a second, and another one whenever they take some of
+    /// it, until `limit`. What they have not taken is lost, and counted.
     #[inline(never)]
     pub fn finish(&mut self, limit: Instant, reactor: &mut Reactor) {
         for number in 0..self.streams.len() {
@@ -63,7 +63,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// Reads a stream, and its last bytes if its service has ended, unless its sink is full.
+    /// Reads a stream once, unless its sink is full; or, if its service has ended, all that is left in it.
     #[inline(never)]
     fn drain(&mut self, number: usize, reactor: &mut Reactor) {
         for _ in 0..LAST_READS {
@@ -73,7 +73,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// Reads the last of a stream, now or when its sink takes it.
+    /// Reads the last of a stream, now or once its sink takes it.
     #[inline(never)]
     fn close(&mut self, number: usize, reactor: &mut Reactor) {
         if let Some(stream) = self.streams.get_mut(number) {
@@ -82,8 +82,8 @@ impl Outputs<'_> {
         }
     }
 
-    /// Reads a stream once and writes its lines, unless its sink is full; what is left is kept.
-    /// Whether there may be more, and it is the last.
+    /// Reads a stream once and writes its lines, unless its sink is full; what is left is kept. Returns
+    /// whether the stream is closing and there may be more.
     #[inline(never)]
     fn once(&mut self, number: usize, reactor: &mut Reactor) -> bool {
         if number >= self.streams.len() {
@@ -95,10 +95,10 @@ impl Outputs<'_> {
             return false;
         }
         let sink = &mut self.sinks[place];
-        // The last of a stream must not become one line with what its service writes when it starts again.
+        // A stream's last output must not become one line with what its service writes after a restart.
         if !sink.stalled || stream.closing {
             let room = room_of(number);
-            // What fills a file many times over comes in many turns: each new file takes its time.
+            // What would fill a file many times over is read in many turns, since each new file takes time.
             let most = sink.left.min(INPUT_BYTES as u64) as usize + MORE_BYTES;
             let (mut done, len) = (0, stream.read(self.bytes, room, most));
             let source = source(
@@ -136,7 +136,7 @@ impl Outputs<'_> {
         more
     }
 
-    /// Has a stream wait for its sink, behind those that wait already.
+    /// Makes a stream wait for its sink, behind those that wait already.
     fn pause(&mut self, number: usize, reactor: &mut Reactor) {
         let stream = &self.streams[number];
         watch(stream, number, EventFlags::empty(), reactor);
@@ -150,8 +150,8 @@ impl Outputs<'_> {
         self.streams[number].next = next;
     }
 
-    /// A full sink takes more: what waits goes first, then its streams are read again, one after the other,
-    /// until it is full again.
+    /// A full sink takes more: what waits in it goes first, then its streams are read again, one after the
+    /// other, until it is full again.
     fn resume(&mut self, place: u32, reactor: &mut Reactor) {
         let Some(sink) = self.sinks.get_mut(place as usize) else {
             return;
@@ -168,7 +168,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// Takes the stream that has waited longest for a sink off those that wait, unless the sink is full.
+    /// Takes the stream that has waited longest for a sink off its list, unless the sink is full.
     fn first_waiting(&mut self, place: u32) -> Option<usize> {
         let sink = self.sinks.get_mut(place as usize)?;
         let last = index(sink.paused);
@@ -187,11 +187,11 @@ impl Outputs<'_> {
 }
 
 impl Stream {
-    /// Reads once, behind what is kept, at most so much, or the last that its service said, whose last line
-    /// it completes. How much there is then, at the start of all `bytes`.
+    /// Reads once, at most `most` bytes, behind what is kept; or, if the stream is closing, its service's
+    /// last output, whose last line it completes. Returns how much there is then, at the start of `bytes`.
     fn read(&mut self, bytes: &mut [u8], room: usize, most: usize) -> usize {
         copy(bytes, room, self.kept, 0);
-        // It is never at its end: we hold the other end, too. A byte is left for a newline.
+        // The pipe never reports end-of-file: we hold its write end, too. A byte is left for a newline.
         let most = if self.closing {
             ROOM_BYTES
         } else {
@@ -215,17 +215,17 @@ impl Stream {
     }
 }
 
-/// What is counted from 1, so that 0 is nothing.
+/// An index counted from 1, so that 0 means none.
 fn name(index: usize) -> u32 {
     (index as u32).wrapping_add(1)
 }
 
-/// The place of what is counted from 1; for 0 there is none.
+/// The index of what is counted from 1; for 0, one that is out of range.
 fn index(name: u32) -> usize {
     (name as usize).wrapping_sub(1)
 }
 
-/// Copies so many bytes from one place to another.
+/// Copies `len` bytes within `bytes`, if there are so many at both places.
 #[inline(never)]
 fn copy(bytes: &mut [u8], from: usize, len: usize, to: usize) {
     if from.max(to) + len <= bytes.len() {

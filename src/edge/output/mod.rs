@@ -1,22 +1,22 @@
-//! The pipes that services write to, and the way of their lines from there (pidlet(8), Output).
+//! The pipes that services write to, and the path their lines take from there (pidlet(8), Output).
 //!
 //! ```text
-//! service ──► pipe ──► input ──► whole lines ──► the sink's room ──► sink
+//! service ──► pipe ──► input ──► whole lines ──► sink's buffer ──► sink
 //!                      │  ▲                      │  ▲
 //!                kept: └──┘                      └──┘ what a full sink did not take
 //! ```
 //!
-//! - A stream has its pipe from the first start of its service on, both ends, so that nothing is lost
-//!   between two runs.
-//! - What a sink does not take waits in its room, and until it has taken that none of its streams is
-//!   read: their pipes hold the services back. A stream is taken off the watch only when it has
-//!   something to say meanwhile, so that a full sink costs the same whoever else writes to it.
-//! - The input is shared by all streams: what is kept is copied, which is half a line, or more where the
-//!   sink is full. All rooms are one piece, of which nothing is touched that is not used.
+//! - A stream's pipe is made at the first start of its service, and we hold both ends, so that nothing is
+//!   lost between two runs.
+//! - What a sink does not take waits in its buffer, and until the sink has taken it, none of its streams is
+//!   read: their pipes hold the services back. A stream stops being watched only once it has output for a
+//!   full sink, so a full sink costs the same however many streams lead to it.
+//! - All streams share the input buffer: what a stream keeps, half a line or more when its sink is full, is
+//!   copied out of it. All buffers are one allocation, and what is not used of it is never touched.
 //! - A plan that captures nothing has none of all this.
 //!
-//! `layout` finds out what a plan asks for, `ends` gives the services their ends, `lines` is the way from
-//! there on, `sink` where it leads, and `own` has our own lines go the same way.
+//! `layout` works out what a plan asks for, `ends` gives services their ends of the pipes, `lines` moves
+//! lines from pipes to sinks, `sink` is where they go, and `own` sends our own lines the same way.
 
 mod ends;
 mod layout;
@@ -35,89 +35,89 @@ use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source};
 use pidlet::plan::{Key, Place, Plan};
 use sink::Sink;
 
-/// An unfinished line, and behind it what is read at once: three quarters of what a pipe holds, so
-/// that behind prefixes it mostly fits into another one in one write.
+/// Room for an unfinished line and, behind it, one read: three quarters of what a pipe holds, so that with
+/// prefixes added it usually fits into another pipe in one write.
 const INPUT_BYTES: usize = LINE_BYTES_MAX + 48 * 1024;
-/// How much more than there is room for in a file is read at once for it.
+/// How many bytes more than a file has room for are read at once for it.
 const MORE_BYTES: usize = 1024;
-/// All that a stream may keep, and behind it the last that its service said: what a pipe holds. There is
-/// one such room for what is read, and behind it one for what each stream keeps.
+/// A stream's buffer, for all that it may keep and, behind that, its service's last output: as much as a
+/// pipe holds. The first of these is the input; the streams' own follow.
 const ROOM_BYTES: usize = 128 * 1024;
 /// How much is written at once.
 const OUTPUT_BYTES: usize = 64 * 1024;
-/// A sink's room: what is written, and the piece of a line that was too much, or lines of our own.
+/// A sink's buffer: one write, and behind it the piece of a line that exceeded it, or lines of our own.
 const SINK_BYTES: usize = 2 * OUTPUT_BYTES;
 
 const _: () = assert!(OUTPUT_BYTES > PIECE_BYTES_MAX);
 const _: () = assert!(SINK_BYTES % ROOM_BYTES == 0);
 
-/// How many streams a service has, so that their numbers are easy to take apart: the last one is never
-/// used.
+/// How many streams a service has: a power of two, so that their numbers are easy to take apart. The last
+/// one is never used.
 const STREAMS: usize = 4;
 
-/// What says where a service's streams lead.
+/// The keys that say where a service's streams lead.
 const KEYS: [Key; STREAMS] = [Key::Stdin, Key::Stdout, Key::Stderr, Key::None];
 
-/// A pipe of ours: what a service writes to standard output or error, or reads from standard input.
-/// All zeroes are one that the plan does not ask for.
+/// A pipe of ours: for what a service writes to standard output or error, or reads from standard input. All
+/// zeroes stand for one that the plan does not ask for.
 #[derive(Clone, Copy)]
 struct Stream {
-    /// Both ends, the one to read from first; 0 before they are needed.
+    /// Both ends, the read end first; 0 until they are needed.
     ends: [c_int; 2],
-    /// The sink that it leads to; 0 for one that we do not read.
+    /// The sink that it leads to; 0 if we do not read it.
     sink: u32,
-    /// Whose pipe the service has: its own, or that of the standard input that it feeds.
+    /// The stream whose pipe the service gets: this one, or the standard input that it feeds.
     to: u32,
-    /// While it waits for its sink, the next one of those that do, counted from 1; behind the last one
-    /// comes the first. Else 0.
+    /// While it waits for its sink, the next stream that does, counted from 1; the last one leads back to
+    /// the first. Otherwise 0.
     next: u32,
-    /// How much was read and not written: an unfinished line, or more when its sink is full.
+    /// How many bytes were read and not written: an unfinished line, or more when its sink is full.
     kept: usize,
-    /// Its service has ended: what is in the pipe is the last that it said.
+    /// Its service has ended: what is in the pipe is its last output.
     closing: bool,
     /// What the service has as this stream.
     way: Way,
 }
 
-/// What a service has as a standard stream; of several the last one here.
+/// What a service has as a standard stream. Where several apply, the last one here wins.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Way {
-    /// Nothing is said of it, and it is not captured.
+    /// The plan says nothing of it, and it is not captured.
     Usual,
-    /// What we have.
+    /// Our own.
     Ours,
     /// `/dev/null`.
     Null,
-    /// A pipe to us or to another service; as standard input, the file that its sink has the path of.
+    /// A pipe to us or to another service; for standard input, the file whose path its sink has.
     Pipe,
-    /// A pipe that others write to.
+    /// The standard input that other services feed: a pipe that they write to.
     Fed,
 }
 
 /// All streams of all services.
 pub struct Outputs<'p> {
     plan: &'p Plan<'p>,
-    /// [`STREAMS`] of each service; or none at all.
+    /// [`STREAMS`] for each service, or none at all.
     streams: &'p mut [Stream],
-    /// None, our own standard output and error, and every file once.
+    /// The one that is none, our own standard output and error, then every file once.
     sinks: &'p mut [Sink<'p>],
-    /// Everything that is read or written.
+    /// All buffers.
     bytes: &'p mut [u8],
     /// How many sinks there are.
     count: u32,
-    /// The sink that standard errors lead to: that of the standard outputs where it is the same.
+    /// The sink for standard error: that of standard output where both lead to the same file.
     errors: u32,
-    /// `/dev/null` once it is needed, and the file that the service to be started reads; or 0.
+    /// `/dev/null` once it is needed, and the file that the service being started reads; positive if open.
     null: c_int,
     file: c_int,
-    /// Standard input is `/dev/null` for every service that says nothing else, as a shell has it for what
-    /// runs in the background: it is a terminal that belongs to none of them.
+    /// Standard input is a terminal that belongs to none of several services: those that the plan gives
+    /// nothing else get `/dev/null`, as a shell's background jobs do.
     close_stdin: bool,
-    /// A sink has something to complain of.
+    /// A sink has dropped lines to report.
     pub due: bool,
 }
 
-/// The number of a service's stream: 0 for its standard input, and so on.
+/// The number of a service's stream, `which` being 0 for standard input and so on.
 fn number_of(service: usize, which: usize) -> usize {
     service << STREAMS.ilog2() | which
 }
@@ -127,8 +127,8 @@ fn service_of(number: usize) -> Place {
     (number / STREAMS) as Place
 }
 
-/// How many rooms come before a stream's own. Only two of [`STREAMS`] have any; behind them are the
-/// rooms of the sinks.
+/// How many buffers come before a stream's own: the input is first, and only two of [`STREAMS`] have one.
+/// The sinks' buffers come last.
 fn rooms_before(number: usize) -> usize {
     (number / 2).wrapping_add(1)
 }
@@ -138,12 +138,12 @@ fn room_of(number: usize) -> usize {
     rooms_before(number).wrapping_mul(ROOM_BYTES)
 }
 
-/// What says where a stream leads.
+/// The key that says where a stream leads.
 pub fn key(number: usize) -> Key {
     KEYS[number % STREAMS]
 }
 
-/// Whose lines are written now; of no service they are our own.
+/// Describes the lines written now: those of a service, or with no service our own.
 #[inline(never)]
 fn source<'s, 'p>(plan: &'s Plan<'p>, service: Place, error: bool, form: Form) -> Source<'s, 'p> {
     let time = if plan.timestamps {

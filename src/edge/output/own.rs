@@ -8,12 +8,12 @@ use pidlet::plan::{Log, NOBODY};
 use pidlet::words::errno::Errno;
 use pidlet::words::line::{self, Line};
 
-/// What a line of our own takes in any form: in JSON a byte of it becomes three at the most, as it has no
-/// control characters.
+/// The most that a line of our own takes in any form: it has no control characters, so in JSON a byte
+/// becomes three at most.
 const OWN_BYTES: usize = 3 * line::LINE_BYTES_MAX + 256;
 
 impl Outputs<'_> {
-    /// Says what was dropped and is to be said now; `at_the_end` all that was not.
+    /// Reports dropped lines where that is due; `at_the_end` wherever it has not been done.
     #[inline(never)]
     pub fn complain(&mut self, at_the_end: bool) {
         self.due = false;
@@ -27,15 +27,15 @@ impl Outputs<'_> {
         }
     }
 
-    /// Says a line of our own, behind those of services that wait; if nobody takes it within
-    /// `patience_ms` it is counted, and the count is said as soon as somebody does.
+    /// Says a line of our own, behind services' lines that wait. If it is not taken within `patience_ms` it
+    /// is counted as dropped, which is reported as soon as lines are taken again.
     #[inline(never)]
     pub fn say(&mut self, stream: Stream, line: &mut Line, patience_ms: u64) {
         let error = stream == Stream::Err;
         let mut text = line.end();
         let mut source = source(self.plan, NOBODY, error, Form::Raw);
         if self.plan.log == Log::Json {
-            // Whoever reads objects reads no other lines.
+            // A reader of JSON objects can read nothing else.
             source.form = Form::Json;
             text = text.strip_prefix(b"pidlet: ").unwrap_or(text);
         }
@@ -45,7 +45,7 @@ impl Outputs<'_> {
         let Some(sink) = self.sinks.get_mut(place as usize) else {
             return;
         };
-        // Behind half a line that was given up comes its newline first.
+        // If half a line was given up here, its newline comes first.
         let begin = usize::from(sink.stalled || !sink.torn);
         let text = room.get(begin..size).unwrap_or(&[]);
         if sink.stalled {
@@ -63,8 +63,8 @@ impl Outputs<'_> {
         if errno == Errno::AGAIN {
             return sink.drop_lines(text, errno);
         }
-        // A closed or broken stream takes nothing ever: that is not worth counting. But what services could
-        // not write is, and there a full disk may have room again.
+        // A closed or broken stream never takes anything again, so our line is not worth counting. Lines that
+        // services lost are, and are reported once ours gets through: a full disk may have room again.
         sink.torn = false;
         if errno == Errno(0) && sink.dropped > 0 {
             sink.said = false;

@@ -1,7 +1,7 @@
 //! Where lines go: our own standard output and error, and files that are rotated by size.
 //!
-//! A sink takes bytes, or says that it is full, or fails. What a sink that fails was given is dropped
-//! and its lines are counted: a full disk must not stop a service. No sink is ever waited for.
+//! A sink takes bytes, or says that it is full, or fails. What a failing sink was given is dropped and its
+//! lines are counted: a full disk must not stop a service. We never block on a sink.
 
 use core::ffi::{CStr, c_int};
 use core::mem::{replace, take};
@@ -21,13 +21,13 @@ use pidlet::words::line::Line;
 use pidlet::words::text;
 use pidlet::words::time::{Instant, NEVER, Span};
 
-/// No descriptor: none of a sink is that of standard input.
+/// No descriptor: that of standard input is never a sink's.
 const CLOSED: c_int = 0;
 
-/// How long a path is believed to lead to the file that is open, or to none.
+/// How long we assume that a path still leads to the file that is open, or still cannot be opened.
 const BELIEVED: Span = Span::seconds(1);
 
-/// A place that lines go to, and what waits for it. All zeroes are one that leads nowhere yet.
+/// A place that lines go to, and the lines that wait for it. All zeroes lead nowhere yet.
 #[derive(Clone, Copy)]
 pub struct Sink<'p> {
     /// The descriptor, or [`CLOSED`] while the file cannot be opened.
@@ -36,30 +36,30 @@ pub struct Sink<'p> {
     pub form: Form,
     /// It is full, and none of its streams is read.
     pub stalled: bool,
-    /// The last thing that was written is no newline.
+    /// The last byte written was not a newline.
     pub torn: bool,
     /// It is a file on disk.
     regular: bool,
-    /// It was said that it fails, and since then it has not taken everything that it was given.
+    /// Its failure was reported, and since then it has never taken all that it was given.
     pub said: bool,
     /// Why it failed.
     errno: Errno,
-    /// How many old files there are.
+    /// How many old files are kept.
     pub keep: u32,
-    /// Where its room is, and the lines in it that wait: from where on, and to where.
+    /// Where its buffer begins, and where in it the lines that wait begin and end.
     pub room: usize,
     pub from: usize,
     pub to: usize,
-    /// The last of the streams that wait until they are read again, counted from 1; 0 for none.
+    /// The last of the streams that wait for it, counted from 1; 0 for none.
     pub paused: u32,
-    /// The size that a file does not pass, 0 if there is none; and how much may come until then.
+    /// The size that its file may not exceed, 0 for no limit; and how many bytes may come until then.
     pub size_max: u64,
     pub left: u64,
-    /// A file's path; none of our own streams.
+    /// A file's path; our own streams have none.
     pub path: Option<&'p CStr>,
     /// When the path is looked at again.
     look_at: Instant,
-    /// How many lines were dropped and not spoken of.
+    /// How many lines were dropped and not reported.
     pub dropped: u64,
     /// Which file it is: device and inode.
     identity: (u64, u64),
@@ -76,12 +76,12 @@ impl<'p> Sink<'p> {
         }
     }
 
-    /// Whether both are the same open thing, so that their lines must not mix.
+    /// Whether both are the same file, so that their lines must not mix.
     pub fn same(&self, other: &Sink) -> bool {
         self.identity == other.identity
     }
 
-    /// Learns what there is now, as [`raw::status`] has it, and tells whether it is what there was.
+    /// Looks at a file, as [`raw::status`] does, and returns whether it is the same one as last time.
     #[inline(never)]
     fn learn(&mut self, fd: c_int, path: &CStr) -> bool {
         let about = raw::status(fd, path, 0);
@@ -94,9 +94,9 @@ impl<'p> Sink<'p> {
         replace(&mut self.identity, identity) == identity
     }
 
-    /// Opens a file that is not open, and opens it anew where its path leads to another one by now:
-    /// somebody else rotates it. Not more often than once in a while, and not while one that is full
-    /// is watched, which would be told of no more.
+    /// Opens the file if it is not open, and reopens it if its path leads to another one by now, which is
+    /// how others rotate it. Not more often than once in [`BELIEVED`], and not while a full sink is
+    /// watched, since closing it would end the watch.
     #[inline(never)]
     pub fn look(&mut self) {
         let (Some(path), false) = (self.path, self.stalled) else {
@@ -132,10 +132,10 @@ impl<'p> Sink<'p> {
         self.learn(self.fd, c"");
     }
 
-    /// Begins a new file, and gives the old ones the next numbers.
+    /// Begins a new file, after moving each old one up by a number.
     #[inline(never)]
     pub fn rotate(&mut self) {
-        // A line that is longer than any file may be has one to itself.
+        // A line longer than any file may be gets a file to itself.
         let (Some(path), true) = (self.path, self.left < self.size_max && self.fd != CLOSED) else {
             return;
         };
@@ -147,7 +147,7 @@ impl<'p> Sink<'p> {
             while number > 0 {
                 let to = old(&mut to, path, number);
                 number -= 1;
-                // There need not be one of that number yet. One that cannot make room stays.
+                // There may be none of that number yet. If one cannot be moved, the newer ones stay, too.
                 let moved = rustix::fs::rename(old(&mut from, path, number), to);
                 if moved.is_err_and(|error| error != rustix::io::Errno::NOENT) {
                     break;
@@ -155,25 +155,25 @@ impl<'p> Sink<'p> {
             }
             self.open(path);
         }
-        // Where it could not be moved it grows on, and this is done again after the next look.
+        // A file that could not be moved goes on growing, and this is tried again after the next look.
         self.left = self.size_max;
     }
 
-    /// Takes nothing any more: it was full for too long.
+    /// Takes nothing from now on: it was full for too long.
     pub fn give_up(&mut self) {
         (self.fd, self.look_at, self.errno) = (CLOSED, NEVER, Errno::AGAIN);
     }
 
-    /// Writes what waits, of all `bytes`. If it does not take all of it now it is stalled, and `token`
-    /// tells when it takes more. If it fails the rest is dropped, and that is `due` to be said: the first
-    /// loss at once, what follows when it is over.
+    /// Writes what waits, which is a part of `bytes`. If the sink does not take all of it now it is
+    /// stalled, and `token` reports when it takes more. If it fails the rest is dropped, and `due` says
+    /// that this must be reported: the first loss at once, later ones when it works again.
     #[inline(never)]
     pub fn send(&mut self, bytes: &[u8], token: Token, reactor: &mut Reactor, due: &mut bool) {
         self.stalled = false;
         while let Some(text @ [_, ..]) = bytes.get(self.from..self.to) {
             let (mut written, mut errno) = (0, self.errno);
             if self.fd != CLOSED {
-                // What we have opened never waits, nor does a file.
+                // What we opened ourselves does not block (O_NONBLOCK), nor does a file on disk.
                 (written, errno) = if self.path.is_some() || self.regular {
                     say::write_to(self.fd, text)
                 } else {
@@ -193,9 +193,9 @@ impl<'p> Sink<'p> {
             if self.stalled {
                 return;
             }
-            // The newline behind a torn line is not one of those.
+            // A newline that only ends a torn line is not a line of its own.
             let ours = usize::from(self.from == self.room);
-            // If the kernel has no memory to watch it, to wait for ever would be worse.
+            // Also if the kernel has no memory to watch it: waiting for ever would be worse.
             self.drop_lines(text.get(ours..).unwrap_or(text), errno);
             *due |= !self.said;
             return;
@@ -213,7 +213,8 @@ impl<'p> Sink<'p> {
         self.errno = errno;
     }
 
-    /// Says what was dropped since the last time, if that is to be said now or, `at_the_end`, ever.
+    /// Puts a report of what was dropped since the last one into `line`, if one is due or `at_the_end`.
+    /// Returns whether there is one.
     pub fn complain(&mut self, at_the_end: bool, line: &mut Line) -> bool {
         if self.dropped == 0 || replace(&mut self.said, true) && !at_the_end {
             return false;
@@ -226,23 +227,23 @@ impl<'p> Sink<'p> {
     }
 }
 
-/// Whether a link is ours or root's: it may be the work of a service that may write in its directory and not
-/// where it leads.
+/// Whether a link is ours or root's. Any other may be the work of a service that may write to the link's
+/// directory, but not to the file that it leads to.
 fn is_trusted(link: &CStr) -> bool {
     let about = raw::status(raw::HERE, link, AT_SYMLINK_NOFOLLOW);
-    // Of one that is gone all is zero.
+    // For a link that is gone all is zero.
     about.st_mode != 0 && [0, raw::own_user().0].contains(&about.st_uid)
 }
 
-/// The path of an old file, or of the one that is written to for 0. Empty, which is no file, where it
-/// is too long.
+/// The path of an old file, or for 0 that of the current one. Empty, which names no file, if it would be
+/// too long.
 #[inline(never)]
 fn old<'l>(line: &'l mut Line, path: &'l CStr, number: u32) -> &'l CStr {
     if number == 0 {
         return path;
     }
     line.clear();
-    // As it is, whatever is in it.
+    // Byte by byte: [`Line::put_bytes`] would escape control characters.
     for byte in path.to_bytes() {
         line.push(*byte);
     }
