@@ -16,7 +16,7 @@ const SHELL: &CStr = c"/bin/sh";
 /// The longest path that the kernel takes, limits.h.
 const PATH_MAX: usize = 4096;
 
-/// What a search answers that was not to execute anything.
+/// What a search that executes nothing returns if there is such a program.
 const FOUND: Errno = Errno(0);
 
 /// What a program is executed with.
@@ -31,7 +31,7 @@ pub struct Attempt<'p> {
 }
 
 impl Attempt<'_> {
-    /// Puts a word behind those that the command has.
+    /// Appends a word to the command.
     #[inline(never)]
     pub fn put(&mut self, word: *const c_char) {
         if let Some(place) = self.argv.get_mut(self.words) {
@@ -40,7 +40,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// execvp(3), with the error that it gives, or that a script's interpreter is missing.
+    /// execvp(3), with its error, or the fault that a script's interpreter is missing.
     pub fn execute(&mut self, program: &CStr) -> StartFault {
         let errno = self.search(program, true);
         let there = errno == Errno::NOENT && self.search(program, false) == FOUND;
@@ -50,7 +50,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Executes the program, or the first of its name in PATH that can be; or only looks whether
+    /// Executes the program, or the first of its name in PATH that can be executed; or only looks whether
     /// there is one.
     #[inline(never)]
     fn search(&mut self, program: &CStr, execute: bool) -> Errno {
@@ -60,13 +60,13 @@ impl Attempt<'_> {
         }
         let mut room = [0; PATH_MAX];
         let mut last = Errno::NOENT;
-        // SAFETY: our own words, or those that the spawner has put there.
+        // SAFETY: our own environment or the spawner's: pointers up to a NULL, to strings that live on.
         let path = unsafe { variable(self.envp, b"PATH") };
         let mut rest = path
             .map_or(DEFAULT_PATH, |(_, path)| path)
             .to_bytes_with_nul();
         while !rest.is_empty() {
-            // The NUL is the end of the last one.
+            // The NUL ends the last directory.
             let directory = match text::take(&mut rest, b':') {
                 [directory @ .., 0] => directory,
                 directory => directory,
@@ -76,7 +76,7 @@ impl Attempt<'_> {
             };
             match self.make(path, execute) {
                 errno @ (Errno::ACCES | Errno::NOENT | Errno::NOTDIR | Errno::STALE) => {
-                    // One that may not be executed is remembered, whatever is missing elsewhere.
+                    // EACCES is the error to report, whatever is missing elsewhere.
                     if last != Errno::ACCES {
                         last = errno;
                     }
@@ -92,10 +92,10 @@ impl Attempt<'_> {
         if !execute {
             return raw::find(path);
         }
-        // The kernel reads what is changed here, so that all of it goes through one pointer.
+        // The kernel reads the array that is changed here, so everything goes through one pointer.
         let whole = self.argv.as_mut_ptr();
-        // SAFETY: strings of the plan and our own, arrays with a null pointer at their end. There is room for
-        // more than the shell and a name in every one.
+        // SAFETY: the strings are the plan's and our own, and the arrays end with a null pointer. `argv`
+        // always has room for more than the shell and a name.
         unsafe {
             let words = whole.add(1);
             let errno = raw::execve(path.as_ptr(), words, self.envp);
@@ -119,7 +119,7 @@ fn join<'b>(room: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Optio
     for part in [directory, slash, name_with_nul] {
         path.put(part);
     }
-    // SAFETY: the name ends with a NUL and fitted.
+    // SAFETY: everything fitted, and the name ends with a NUL.
     path.fits()
         .then(|| unsafe { CStr::from_ptr(room.as_ptr().cast()) })
 }

@@ -1,9 +1,9 @@
 //! Starting a service: vfork-style, so that the parent knows before it does anything else whether
 //! the program runs, and if not which step failed and with which errno. No pipe, no race.
 //!
-//! From `clone` to `execve` the child shares our memory, and we sleep. It makes system calls and
-//! writes to [`Birth`] and to buffers whose content nobody relies on, nothing else: what it has
-//! changed when its exec succeeds stays changed for us.
+//! From `clone` to `execve` the child shares our memory while we sleep. It only makes system calls, and
+//! writes to [`Birth`] and to buffers whose content is not relied on afterwards: whatever it has changed when
+//! its exec succeeds stays changed for us.
 
 mod exec;
 mod prepare;
@@ -26,25 +26,25 @@ use pidlet::words::line::Line;
 use pidlet::words::list::List;
 use pidlet::words::signal::{Signal, SignalSet};
 
-/// How long a child of a plan from a file may take to execute its program, in seconds: we sleep
-/// meanwhile. Whoever may send it signals could stop it just then, and whoever owns the program could
-/// hold a lease of it (fcntl(2)).
+/// How many seconds a child of a plan file may take to execute its program: we sleep meanwhile. A process
+/// that may signal it could stop it just then, and the program's owner could hold a lease on the file
+/// (fcntl(2)).
 const LOADING_MAX: usize = 10;
-/// How long a child that could not be started may take to be dead, in milliseconds: we sleep meanwhile.
+/// How many milliseconds a child that could not be started may take to be dead: we sleep meanwhile.
 const DYING_MAX: u32 = 200;
 
 /// The first of the sockets that are passed on (sd_listen_fds(3)).
 pub const FIRST_SOCKET: c_int = 3;
-/// More are passed on by nobody.
+/// No program passes on more.
 const SOCKETS_MAX: u64 = 1000;
-/// Words beside those of the plan: in a command the shell's name, a `finish` command's arguments and
-/// a null pointer; in an environment a service's own variables.
+/// Words besides those of the plan: in a command the shell's name, a `finish` command's arguments and a null
+/// pointer; in an environment a service's own variables.
 const EXTRA_WORDS: usize = 4;
 
-/// The variables that name the process that they are for.
+/// The variables that name the process they are meant for.
 const PIDS: [&[u8]; 2] = [b"LISTEN_PID", b"WATCHDOG_PID"];
 
-/// What of a service is started.
+/// Which of a service's commands is started.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// The service.
@@ -52,20 +52,20 @@ pub enum What {
     /// Its `finish` command, for a service that ended with this code (256 if it was killed) by this
     /// signal, as s6-supervise(8) has it.
     Finish(u16, u8),
-    /// A command that is a check, said with this key.
+    /// A check: the command of this key.
     Check(Key),
 }
 
-/// What a child gets besides.
+/// What a child gets besides what its section says.
 #[derive(Clone, Copy)]
 pub struct Gift<'g> {
-    /// What its standard streams are to be: descriptors of ours, or [`NONE`] for the one that we have.
+    /// Its standard streams: descriptors of ours, or [`NONE`] to inherit the one that we have.
     pub streams: [c_int; 3],
-    /// Its `ready = fd:N`: its end of the pipe, and N; or [`NONE`] and [`NONE`].
+    /// For `ready = fd:N`, its end of the pipe and N; otherwise [`NONE`] and [`NONE`].
     pub ready: [c_int; 2],
     /// `NOTIFY_SOCKET=...`, or nothing.
     pub notify: &'g CStr,
-    /// The terminal of which it is to be the foreground, or [`NONE`].
+    /// The terminal whose foreground group it becomes, or [`NONE`].
     pub terminal: c_int,
 }
 
@@ -73,23 +73,23 @@ pub struct Gift<'g> {
 pub struct Spawner<'p> {
     plan: &'p Plan<'p>,
     attempt: Attempt<'p>,
-    /// How many of [`PIDS`] are for a child where they are in its environment.
+    /// How many of [`PIDS`] are made to name a child, where its environment has them.
     pids: usize,
-    /// Our own environment, and room for a service's: as words, and as execve(2) takes it. For
-    /// plans that come from a file.
+    /// Our own environment, and room for a service's: as words, and as execve(2) takes it. Only for a plan
+    /// file.
     ours: &'p [&'p CStr],
     variables: List<'p, &'p CStr>,
     envp: *mut *const c_char,
-    /// The limit of descriptors that a service has, where we have another one; else nothing.
+    /// The limit on descriptors that services get back, if we have raised our own; otherwise zeroes.
     pub files: [u64; 2],
     /// How many sockets were passed to us, from descriptor 3 on (sd_listen_fds(3)).
     pub sockets: c_int,
     start: &'p Start,
     /// SIGCHLD was ignored when we were started.
     chld_ignored: bool,
-    /// Whether TERM was, once it looks as if we had a handler for it.
+    /// Whether TERM was, known once we seem to handle it ([`raw::seem_to_handle`]).
     pub term_ignored: Option<bool>,
-    /// Services without the terminal are in sessions of their own.
+    /// Services that do not have the terminal get sessions of their own.
     apart: bool,
 }
 
@@ -106,7 +106,7 @@ impl<'p> Spawner<'p> {
     /// Takes all memory that starting will need.
     #[inline(never)]
     pub fn new(plan: &'p Plan<'p>, start: &'p Start, own: &Own, apart: bool) -> Spawner<'p> {
-        // More than any command or any service's environment has: room costs nothing.
+        // More than any command or environment of a service has: room costs nothing.
         let mut words = EXTRA_WORDS;
         for service in &*plan.services {
             words += service.run.len();
@@ -141,7 +141,7 @@ impl<'p> Spawner<'p> {
                 0
             };
             let most = said.min(SOCKETS_MAX) as c_int;
-            // Only those that are there: what we open ourselves may have the numbers of others.
+            // Only those that are open: the numbers of others may be given to descriptors of our own.
             while spawner.sockets < most && raw::is_inherited(FIRST_SOCKET + spawner.sockets) {
                 spawner.sockets += 1;
             }
@@ -153,7 +153,7 @@ impl<'p> Spawner<'p> {
         spawner
     }
 
-    /// Services get what is theirs and nothing else, however late they start.
+    /// Makes sure that services get what is theirs and nothing else, however late they start.
     fn own_all(&mut self, words: usize) {
         self.ours = self.start.environment();
         let most = self.ours.len() + words;
@@ -163,7 +163,7 @@ impl<'p> Spawner<'p> {
         settle::close_inherited(FIRST_SOCKET + self.sockets - 1);
     }
 
-    /// Starts a service or what belongs to it, and tells what came of it.
+    /// Starts a service or one of its commands; returns its process, or why there is none.
     pub fn start(&mut self, service: Place, what: What, gift: &Gift) -> Result<Pid, StartFault> {
         let mut watchdog = Line::new();
         if self.plan.filed {
@@ -187,8 +187,8 @@ impl<'p> Spawner<'p> {
         let pid = pid as Pid;
         match birth.fault {
             Some(fault) => {
-                // It was never a service: nobody else hears of it. It lets go of our memory a moment before
-                // it is dead; who takes longer hangs in the kernel, and is an orphan.
+                // It never was a service: its end is not reported. It lets go of our memory a moment before
+                // it is dead; if it takes longer it hangs in the kernel, and counts as an orphan.
                 for _ in 0..DYING_MAX {
                     if reap::reap(pid) {
                         break;
@@ -219,14 +219,14 @@ impl<'p> Spawner<'p> {
             };
             extra = [gift.notify, period, c"WATCHDOG_PID="];
         }
-        // SAFETY: the gift's word and ours live until the program runs, and nobody looks at the list
-        // after that.
+        // SAFETY: the gift's words and ours live until the program runs, and nothing reads the list after
+        // that.
         let extra = unsafe { transmute::<[&CStr; 3], [&'p CStr; 3]>(extra) };
         assemble(&mut self.variables, spec, &extra);
         let mut place = self.envp;
         self.attempt.envp = place;
         for word in &*self.variables {
-            // SAFETY: there is room for so many and for the null pointer.
+            // SAFETY: `own_all` made room for so many and for the null pointer.
             unsafe {
                 place.write(word.as_ptr());
                 place = place.add(1);
@@ -236,14 +236,14 @@ impl<'p> Spawner<'p> {
         unsafe { place.write(null()) };
     }
 
-    /// A child's life up to its program. Returns only to say why there is none.
+    /// The child's life up to its program. Returns only to say why that does not run.
     fn live(&mut self, service: Place, what: What, gift: &Gift) -> StartFault {
         let setup = self.plan.setup;
         if self.plan.filed {
             raw::expire(LOADING_MAX);
         }
         let group = match setup.group {
-            // In our session any user could take the terminal from whoever has it, and type for him.
+            // In our session a service of any user could take the terminal from its owner and type for it.
             Group::Own if self.apart && service != self.plan.foreground => raw::lead_session(),
             Group::Own => raw::lead_group(),
             Group::Session => raw::lead_session(),
@@ -264,14 +264,14 @@ impl<'p> Spawner<'p> {
             return StartFault { step, errno };
         }
         if self.plan.parent_death == Some(Signal::KILL) {
-            // The kernel would kill us only: whoever asks for KILL means the program too. A change
+            // The kernel would kill only us, but KILL is meant for the program, too. Set here, since a change
             // of user would clear it.
             raw::set_parent_death(Signal::KILL);
         }
         self.execute(service, what)
     }
 
-    /// Has the sockets that were passed to us come through an exec, or not.
+    /// Lets the sockets that were passed to us survive an exec, or not.
     #[inline(never)]
     fn pass_sockets(&self, yes: bool) {
         for fd in FIRST_SOCKET..FIRST_SOCKET + self.sockets {
@@ -279,14 +279,14 @@ impl<'p> Spawner<'p> {
         }
     }
 
-    /// Descriptors, and what else its section says.
+    /// Sets up descriptors, and whatever else the section says.
     fn furnish(&self, service: Place, what: What, gift: &Gift) -> Result<(), (Key, Errno)> {
         for (fd, to) in gift.streams.iter().zip(0..) {
             if *fd != NONE {
                 raw::dup_to(*fd, to).map_err(|errno| (output::key(to as usize), errno))?;
                 if what == What::Run {
-                    // It waits, which whoever had it before may have changed. While the service runs it is
-                    // the service's.
+                    // A previous holder may have made it non-blocking. For a check that is left as it is:
+                    // while the service runs, the service decides.
                     raw::set_flags(to, 0);
                 }
             }
@@ -300,9 +300,9 @@ impl<'p> Spawner<'p> {
         let spec = self.plan.spec(service);
         let [ready, to] = gift.ready;
         if spec.number(Key::Sockets) > 0 {
-            // No descriptor of its own is one from below, far behind all of them.
+            // For [`NONE`] the difference wraps around to a number far above all sockets.
             if (to.wrapping_sub(FIRST_SOCKET) as u32) < self.sockets as u32 {
-                // One of the two would be lost.
+                // The pipe and a socket would have the same number.
                 return Err((Key::Ready, Errno::INVAL));
             }
             self.pass_sockets(true);
@@ -327,7 +327,7 @@ impl<'p> Spawner<'p> {
         if let (What::Check(_), Some(behind)) =
             (what, program.to_bytes_with_nul().get(EXEC.len()..))
         {
-            // SAFETY: what ends with a NUL still does.
+            // SAFETY: a check's word begins with [`EXEC`], and what is behind that still ends with its NUL.
             program = unsafe { CStr::from_bytes_with_nul_unchecked(behind) };
         }
         self.attempt.words = 1;
@@ -335,21 +335,21 @@ impl<'p> Spawner<'p> {
         for word in command.get(1..).unwrap_or(&[]) {
             self.attempt.put(word.as_ptr());
         }
-        // What these lead to lives until the kernel has copied it.
+        // What these pointers lead to lives until the kernel has copied it.
         let mut room = Line::new();
         let room = &raw mut room;
         if let What::Finish(code, signal) = what {
-            // SAFETY: the line is there.
+            // SAFETY: the line is there, and nothing else uses it.
             unsafe {
                 self.attempt.put(put_word(room, b"", code.into()));
                 self.attempt.put(put_word(room, b"", signal.into()));
             }
         }
         self.attempt.put(null());
-        // Names the child as the one that these are for.
+        // Makes these variables name the child.
         for name in PIDS.iter().take(self.pids) {
-            // SAFETY: the environment is ours, and its words live until the program runs; if it
-            // cannot be executed nobody reads it any more.
+            // SAFETY: the environment is ours, and its words live until the program runs; if it cannot be
+            // executed nothing reads them any more.
             unsafe {
                 if let Some((place, _)) = variable(self.attempt.envp, name) {
                     place.write(put_word(room, name, raw::own_pid().into()));
@@ -360,8 +360,8 @@ impl<'p> Spawner<'p> {
         self.attempt.execute(program)
     }
 
-    /// Gives back what we changed, the mask last: what was sent to the child meanwhile is still
-    /// pending when the program begins.
+    /// Restores what we changed, the mask last: until then a signal that was sent to the child stays pending,
+    /// so that none is lost.
     fn restore_signals(&self) {
         let mut mask = self.start.mask;
         if self.plan.style == Style::DumbInit {
@@ -384,15 +384,14 @@ impl<'p> Spawner<'p> {
     }
 }
 
-/// Puts a variable with a number, or only that, behind what is in a line, and a NUL; it is there for as
-/// long as the line is.
+/// Appends a variable with a number, or only the number, and a NUL to a line. It lives as long as the line.
 ///
 /// # Safety
 ///
-/// Nobody else may use the line meanwhile.
+/// Nothing else may use the line meanwhile.
 #[inline(never)]
 unsafe fn put_word(room: *mut Line, name: &[u8], number: u64) -> *const c_char {
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     let line = unsafe { &mut *room };
     let start = line.text().len();
     if !name.is_empty() {
@@ -400,23 +399,23 @@ unsafe fn put_word(room: *mut Line, name: &[u8], number: u64) -> *const c_char {
     }
     line.put_number(number).push(0);
     let word = line.text().as_ptr().wrapping_add(start);
-    // The pointer that the reference has made would end with the next word.
+    // A pointer derived from the reference would be invalid after the next word.
     room.cast::<c_char>().with_addr(word.addr())
 }
 
-/// So many null pointers.
+/// `count` null pointers.
 fn pointers<'p>(count: usize) -> &'p mut [*const c_char] {
     // SAFETY: zeroes are null pointers.
     unsafe { arena::zeroes(count) }
 }
 
-/// A child's life up to its program.
+/// The child's life up to its program.
 ///
 /// # Safety
 ///
 /// Only as [`raw::vfork`]'s child: `birth` is a [`Birth`] of the sleeping parent.
 unsafe extern "C" fn child(birth: *mut u8) -> ! {
-    // SAFETY: the caller's; the parent sleeps, so nobody else uses it.
+    // SAFETY: upheld by the caller; the parent sleeps, so nothing else uses it.
     let birth = unsafe { &mut *birth.cast::<Birth>() };
     let fault = birth.spawner.live(birth.service, birth.what, birth.gift);
     birth.fault = Some(fault);

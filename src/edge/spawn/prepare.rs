@@ -1,5 +1,5 @@
-//! What a section says of its process, done in the child between its birth and its program: as whom
-//! it runs and where (pidlet.conf(5)). The first thing that fails ends the start: it fails closed.
+//! What a section says of its process, done in the child before it executes its program: as which user it
+//! runs, where, and within which limits (pidlet.conf(5)). The first failure ends the start: it fails closed.
 
 use linux_raw_sys::general::O_WRONLY;
 
@@ -8,8 +8,8 @@ use pidlet::plan::{GROUPS_MAX, Key, Said, Spec, spec};
 use pidlet::words::errno::Errno;
 use pidlet::words::text::number;
 
-/// The order in which it is done: what needs privileges comes before they are given up, and the
-/// directory is entered as the user. Limits and the bounding set come behind what takes a descriptor.
+/// The order of the steps: what needs privileges comes before they are given up, and the directory is entered
+/// as the service's user. Limits and the bounding set come after the step that opens a file.
 const ORDER: [Key; 8] = [
     Key::Nice,
     Key::OomScoreAdj,
@@ -21,7 +21,7 @@ const ORDER: [Key; 8] = [
     Key::Dir,
 ];
 
-/// Does all that is said. What fails is returned.
+/// Takes all the steps that the section asks for. The one that fails is returned.
 pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
     for key in ORDER {
         if key == Key::Umask {
@@ -33,7 +33,7 @@ pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
         };
         if let Some(said) = said {
             one(spec, key, said).map_err(|errno| match said.key {
-                // Nobody has said that: it comes with the user.
+                // The plan has not said this key: it comes with the user.
                 Key::Member => (Key::User, errno),
                 _ => (key, errno),
             })?;
@@ -96,7 +96,7 @@ fn groups(spec: Spec, said: &Said) -> Result<(), Errno> {
     let (user, group) = raw::own_user();
     let ids = u64::from(user) << 32 | u64::from(group);
     match raw::set_groups(list) {
-        // Somebody without privileges who is already who he is to be has the groups that he has.
+        // Without privileges a service that runs as our own user keeps the groups that we have.
         Err(Errno::PERM) if said.key == Key::Member && spec.number(Key::User) == ids => Ok(()),
         done => done,
     }
