@@ -4,7 +4,7 @@ use linux_raw_sys::net;
 
 use pidlet::plan::Address;
 
-/// Of an address of IPv4, as IPv6 has it (RFC 4291, 2.5.5.2).
+/// The prefix of an IPv4 address in IPv6 (RFC 4291, 2.5.5.2).
 const MAPPED: &[u8; 12] = b"\0\0\0\0\0\0\0\0\0\0\xff\xff";
 
 /// A socket's address, which begins with the family in every kind.
@@ -18,7 +18,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// None yet.
+    /// No address yet.
     #[inline(never)]
     pub fn new() -> Name {
         Name {
@@ -28,8 +28,8 @@ impl Name {
         }
     }
 
-    /// Makes it a path, or a name in the abstract namespace behind `@` (unix(7)). Of one that is too
-    /// long enough is left for the kernel to refuse it.
+    /// Makes it a path or, behind `@`, a name in the abstract namespace (unix(7)). Of one that is too long,
+    /// enough is kept for the kernel to refuse it.
     #[inline(never)]
     pub fn unix(&mut self, path: &[u8]) {
         self.family = net::AF_UNIX as u16;
@@ -48,7 +48,7 @@ impl Name {
             ip => (net::AF_INET6, 6, &ip[..]),
         };
         self.family = family as u16;
-        // More zeroes than the kernel reads.
+        // For IPv4 that is more zeroes than the kernel reads.
         self.len = 28;
         self.put(0, &address.port.to_be_bytes());
         self.put(place, ip);

@@ -1,9 +1,8 @@
-//! Checks of readiness and health, one at a time for each service, and none of them ever waits.
+//! Checks of readiness and health, one at a time for each service. None of them ever blocks.
 //!
-//! A connection is made and asked as far as it goes, and goes on when its descriptor is ready. What
-//! comes of a check is fetched with [`Checks::fetch`], whenever it became known: it may be at once,
-//! in the midst of what the supervisor wants done. How long a check may take is the supervisor's
-//! business.
+//! A connection is advanced as far as it goes, and goes on when its descriptor is ready. The result of a
+//! check is collected with [`Checks::fetch`], since it may be known at once, while the supervisor's actions
+//! are still being carried out. How long a check may take is up to the supervisor.
 
 use core::ffi::{CStr, c_int};
 use core::mem::replace;
@@ -24,18 +23,18 @@ use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
 use pidlet::words::text;
 
-/// What [`read`] returns where there is no further byte, and where there is none yet.
+/// What [`read`] returns if nothing more will come, and if nothing has come yet.
 const END: isize = 0;
 const NOT_YET: isize = -1;
 
-/// What is known of one service's check.
+/// What is known of a service's check.
 #[derive(Clone, Copy)]
 struct Check {
     /// What was found and not fetched yet.
     finding: Option<Finding>,
     /// The connection, or [`NONE`].
     fd: c_int,
-    /// Where a newline says that the service is ready, or [`NONE`].
+    /// The pipe on which a newline says that the service is ready, or [`NONE`].
     pipe: c_int,
     /// The process that checks, or 0.
     pid: Pid,
@@ -47,24 +46,24 @@ struct Check {
     seen: u8,
 }
 
-/// In the place of a length: the connection is not there yet.
+/// In place of a length: the connection is not established yet.
 const CONNECTING: u8 = u8::MAX;
 
-/// In the place of a length: all that is to be known is. From here on it counts how often more has come.
+/// In place of a length: the result is known. From here on it counts how often more has come.
 const ANSWERED: u8 = http::STATUS_BYTES as u8;
 
-/// How much of the rest of an answer is read at once: 32 KiB, then we lose patience.
+/// How many times in a row the rest of an answer is read: after 32 KiB we hang up.
 const DRAIN_READS: u32 = 64;
 
-/// All checks that go on.
+/// All checks in progress.
 pub struct Checks {
     /// One for each service, if any is checked.
     checks: &'static mut [Check],
-    /// In the place of one that there is not.
+    /// Stands in for a service that has none.
     spare: Check,
     /// The first one in the chain of those that may have a finding.
     chain: Place,
-    /// How many have a process.
+    /// How many of them have a process.
     processes: u32,
 }
 
@@ -94,8 +93,8 @@ impl Checks {
         }
     }
 
-    /// Begins a check of a service, which has no other one: one that needs no process. Its
-    /// connection is watched with [`Whose::Check`].
+    /// Begins a check that needs no process, of a service that has no other one in progress. Its connection
+    /// is watched with [`Whose::Check`].
     pub fn begin(&mut self, place: Place, probe: &Probe, reactor: &mut Reactor) {
         let finding = match probe {
             Probe::File(path) => Some(good(raw::find(path))),
@@ -112,13 +111,13 @@ impl Checks {
         if finding.is_some() {
             return finding;
         }
-        // Each change is told once, so that the room to write does not wake us for ever.
+        // Edge-triggered, so that a socket with room to write does not wake us for ever.
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
         let watched = reactor.watch(check.fd, Token(Whose::Check, place.into()), flags);
         (!watched).then_some(Finding::Bad(reactor.fault))
     }
 
-    /// The connection of a service's [`Whose::Check`] is ready. It may be an old one's.
+    /// The connection of a service's [`Whose::Check`] is ready, or an earlier one of that service was.
     pub fn woken(&mut self, place: Place, probe: Option<Probe>) {
         let check = self.at(place);
         if (ANSWERED..CONNECTING).contains(&check.seen) {
@@ -129,8 +128,8 @@ impl Checks {
         }
     }
 
-    /// A process checks this service: its end with code 0 is good. If the check is given up it must
-    /// be killed with its process group.
+    /// A process checks this service: exit code 0 is good. If the check is given up the process must be
+    /// killed with its group.
     pub fn started(&mut self, place: Place, pid: Pid) {
         self.at(place).pid = pid;
         self.processes += 1;
@@ -141,18 +140,18 @@ impl Checks {
         self.processes == 0
     }
 
-    /// The service that this process checks, if it does.
+    /// The service that this process checks, if any.
     pub fn checked_by(&self, pid: Pid) -> Option<Place> {
         let place = self.checks.iter().position(|check| check.pid == pid)?;
         Some(place as Place)
     }
 
-    /// A child ended. Whether it was one that checks.
+    /// A child ended. Returns whether it was one that checks.
     pub fn ended(&mut self, pid: Pid, status: Status) -> bool {
         if self.run_none() {
             return false;
         }
-        // No service's own process comes here, and orphans are rare where such checks run.
+        // Searching will do: no service's own process comes here, and orphans are rare where checks run.
         let Some(place) = self.checked_by(pid) else {
             return false;
         };
@@ -167,8 +166,8 @@ impl Checks {
         true
     }
 
-    /// The check of this service is of no interest any more. Its process, if it has one, is to be
-    /// killed with its whole group; nobody hears of its end.
+    /// Gives up the check of this service. Returns its process, if it has one, which must be killed with its
+    /// whole group, and whose end is no finding any more.
     pub fn give_up(&mut self, place: Place) -> Option<Pid> {
         let check = self.at(place);
         close(&mut check.fd);
@@ -181,13 +180,13 @@ impl Checks {
         Some(pid)
     }
 
-    /// What was found out of a service, if anything; that is the end of the check.
+    /// Notes what was found out about a service, if anything; that ends the check.
     #[inline(never)]
     pub fn found(&mut self, place: Place, finding: Option<Finding>) {
         let before = self.chain;
         let check = self.at(place);
         if finding.is_some() {
-            // Whoever was asked and has begun to answer ends it, even if we know enough.
+            // A server that was asked may finish its answer, even if we know enough.
             match replace(&mut check.seen, ANSWERED) {
                 CONNECTING => close(&mut check.fd),
                 _ => check.drain(),
@@ -201,7 +200,7 @@ impl Checks {
         }
     }
 
-    /// What was found out of a service, once; again and again until there is nothing more.
+    /// Returns a finding, each only once; to be called until there is none.
     pub fn fetch(&mut self) -> Option<Event> {
         loop {
             let place = self.chain;
@@ -214,9 +213,9 @@ impl Checks {
         }
     }
 
-    /// Makes the pipe on which a service says that it is ready, anew for each start. What is
-    /// returned is the end to write to: the service's descriptor, and to be closed here once it is
-    /// started; or [`NONE`]. Ours is watched with [`Whose::ReadyPipe`].
+    /// Makes the pipe on which a service says that it is ready, anew for each start. Returns the write end,
+    /// which is the service's, to be closed here once that is started; or [`NONE`]. Ours is watched with
+    /// [`Whose::ReadyPipe`].
     pub fn pipe(&mut self, place: Place, reactor: &mut Reactor) -> c_int {
         let mut ends = [NONE; 2];
         let check = self.at(place);
@@ -225,20 +224,20 @@ impl Checks {
             return NONE;
         }
         let [read, write] = [reactor.own(ends[0]), reactor.own(ends[1])];
-        // The service may wait when it writes; we never do when we read.
+        // The service's writes may block; our reads never do.
         raw::set_flags(write, 0);
         check.pipe = read;
         reactor.watch(read, Token(Whose::ReadyPipe, place.into()), EventFlags::IN);
         write
     }
 
-    /// The pipe of a service's [`Whose::ReadyPipe`] is ready; it may be an old one's. Whether the
-    /// service says that it is ready: everything before the newline is ignored, and an end without
-    /// one means that it never will be.
+    /// The pipe of a service's [`Whose::ReadyPipe`] is ready, or an earlier one of that service was. Returns
+    /// whether the service says that it is ready: everything before the newline is ignored, and end-of-file
+    /// without one means that it never will.
     #[inline(never)]
     pub fn heard(&mut self, place: Place) -> bool {
         let check = self.at(place);
-        // Those who say that they are ready do so in a few bytes; who says more must not keep us long.
+        // Readiness takes a few bytes; a service that writes more must not keep us long.
         let mut bytes = [0; 512];
         let len = read(check.pipe, &mut bytes);
         let ready = !bytes.iter().all(|byte| *byte != b'\n');
@@ -260,7 +259,7 @@ impl Check {
         seen: 0,
     };
 
-    /// Goes on with a connection as far as it goes. What was found, if that is the end of it.
+    /// Advances a connection as far as it goes. Returns what was found, if that ends the check.
     #[inline(never)]
     fn advance(&mut self, probe: &Probe) -> Option<Finding> {
         if self.seen == CONNECTING {
@@ -282,10 +281,10 @@ impl Check {
                     raw::take_nothing(self.fd);
                 }
             }
-            // The second call tells what came of the first. A socket whose queue is full is AGAIN.
+            // A second call returns the result of the first. A Unix socket whose queue is full says AGAIN.
             if let Err(errno) = raw::connect(self.fd, &name) {
                 match errno.0.into() {
-                    // Whose socket takes no connections, as `/dev/log` does not, has one all the same.
+                    // A datagram socket such as `/dev/log` takes no connections, but it is there.
                     EISCONN | EPROTOTYPE => (),
                     EINPROGRESS | EALREADY => return None,
                     _ => return Some(Finding::Bad(errno)),
@@ -315,8 +314,8 @@ impl Check {
         Some(Finding::Good)
     }
 
-    /// Reads the rest of an answer: a connection that is closed before that is reset, and many a
-    /// server complains. One that never ends it, and is silent, keeps its connection until the next check.
+    /// Reads the rest of an answer: a connection that is closed before that is reset, and many servers
+    /// complain. A server that falls silent without ending it keeps its connection until the next check.
     #[inline(never)]
     fn drain(&mut self) {
         let mut buffer = [0; 512];
@@ -335,7 +334,7 @@ impl Check {
 
     fn ask(&mut self, host: &[u8], path: &[u8]) {
         self.seen = 0;
-        // A socket that has sent nothing yet has room; who resets the connection gives no answer.
+        // Errors need no check: a socket that has sent nothing has room, and after a reset no answer comes.
         raw::send(
             self.fd,
             &[
@@ -349,7 +348,7 @@ impl Check {
     }
 }
 
-/// Reads what there is: how much that is, [`END`] or [`NOT_YET`].
+/// Reads what there is. Returns how much that was, [`END`] or [`NOT_YET`].
 #[inline(never)]
 fn read(fd: c_int, place: &mut [u8]) -> isize {
     if fd == NONE {
@@ -362,7 +361,7 @@ fn read(fd: c_int, place: &mut [u8]) -> isize {
     }
 }
 
-/// Closes a descriptor, which ends its being watched, if there is one.
+/// Closes a descriptor, if there is one, which also ends its watch.
 #[inline(never)]
 pub fn close(fd: &mut c_int) {
     if *fd != NONE {
@@ -378,8 +377,8 @@ fn good(errno: Errno) -> Finding {
     }
 }
 
-/// Whether a connection comes from this port, too: where nobody listens on a port that the kernel
-/// gives to clients, it may give it to us, and we are connected to ourselves.
+/// Whether a connection also comes from this port: if nothing listens on an ephemeral port, the kernel may
+/// choose it for our own end, and we are connected to ourselves.
 fn is_own_port(fd: c_int, port: u16) -> bool {
     let mut name = [0; 4];
     raw::own_address(fd, &mut name);
@@ -389,7 +388,7 @@ fn is_own_port(fd: c_int, port: u16) -> bool {
 /// The process that a daemon's pid file names, or 0.
 #[inline(never)]
 pub fn pid_file(path: &CStr) -> Pid {
-    // Some fill their number up with spaces: Postfix to 32 characters.
+    // Some daemons pad the number with spaces: Postfix to 32 characters.
     let mut buffer = [0; 64];
     let mut text = text::trim_start(files::read(path, &mut buffer));
     match (text::leading_number(&mut text), text) {

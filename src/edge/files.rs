@@ -11,15 +11,15 @@ use pidlet::words::text;
 /// The beginning of a file: as much as `buffer` takes; nothing if it cannot be read.
 #[inline(never)]
 pub fn read<'b>(path: &CStr, buffer: &'b mut [u8]) -> &'b [u8] {
-    // Without a file all of this fails, and that is all.
+    // If it cannot be opened the rest fails, too, which does no harm.
     let file = raw::open(path, 0);
     let len = raw::read(file, buffer).max(0) as usize;
     raw::close(file as usize);
     buffer.get(..len).unwrap_or(&[])
 }
 
-/// A whole file, for as long as we live. What is no file (a directory, a pipe, a device) is refused,
-/// and never waited for; but `/dev/null` is one with nothing in it.
+/// A whole file, for as long as we live. What is not a regular file (a directory, a pipe, a device) is
+/// refused, and never waited for; but `/dev/null` counts as an empty one.
 pub fn whole(path: &CStr) -> Result<&'static [u8], Errno> {
     let file = raw::open(path, 0);
     if file < 0 {
@@ -38,8 +38,7 @@ fn read_whole(file: c_int) -> Result<&'static [u8], Errno> {
         S_IFDIR => return Err(Errno::ISDIR),
         _ => return Err(Errno::INVAL),
     }
-    // The kernel's own files are as large as nothing until they are read. A file that grows while
-    // it is read is read as far as it was.
+    // The kernel's own files have size 0. A file that grows while it is read is read up to its old size.
     let mut size = usize::try_from(about.st_size).map_err(|_| Errno::FBIG)?;
     if size == 0 {
         size = UNKNOWN_SIZE;
@@ -59,13 +58,13 @@ fn read_whole(file: c_int) -> Result<&'static [u8], Errno> {
     Ok(text.get(..len).unwrap_or(&[]))
 }
 
-/// The number of `/dev/null` (null(4)).
+/// The device number of `/dev/null` (null(4)).
 const DEV_NULL: u64 = 0x103;
 
-/// Room for a file whose size nobody knows.
+/// Room for a file whose size is not known.
 const UNKNOWN_SIZE: usize = 4096;
 
-/// Calls `each` with the name of every file in a directory that is not hidden; if `programs`, only
+/// Calls `each` with the name of every regular file in a directory that is not hidden; with `programs`, only
 /// of those that we may execute.
 pub fn list(path: &CStr, programs: bool, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
     entries(path, &mut |directory, name| {

@@ -24,8 +24,8 @@ impl MemoryEvents {
         MemoryEvents { seen: u64::MAX }
     }
 
-    /// Whether the kernel killed something since the last time; the first time begins to count.
-    /// While the counter cannot be read, for want of a descriptor, it has not grown.
+    /// Whether the kernel killed something since the last call; the first one begins to count. While the
+    /// counter cannot be read, for want of a descriptor, it has not grown.
     pub fn grown(&mut self) -> bool {
         let before = self.seen;
         if let Some(kills) = count(EVENTS).or_else(|| count(CONTROL)) {

@@ -1,7 +1,7 @@
-//! The socket of sd_notify(3): what services say to us, and what we say to whoever watches us.
+//! The socket of sd_notify(3): what services tell us, and what we tell the service manager above us.
 //!
-//! Ours has a name in the abstract namespace, which the kernel chooses: it needs no writable path,
-//! and works as any user. Who speaks is what the kernel says, not the message.
+//! Ours has a name in the abstract namespace that the kernel chooses, so it needs no writable path, and works
+//! as any user. The sender of a message is the process that the kernel names, whatever the message says.
 
 use core::ffi::{CStr, c_int};
 use core::mem::MaybeUninit;
@@ -21,22 +21,22 @@ use pidlet::words::Pid;
 /// The longest message; the rest of a longer one is cut off.
 pub const MESSAGE_BYTES_MAX: usize = 4096;
 
-/// How long whoever takes descriptors may live, in seconds, if somebody stops it.
+/// How many seconds the process that takes descriptors may live, in case something stops it.
 const CLOSING_MAX: usize = 10;
 
-/// In the place of a process that takes descriptors: there can be none just now.
+/// In place of the process that takes descriptors: none can be made just now.
 pub const NOBODY_YET: Pid = Pid::MAX;
 
 /// What is in front of the name that the kernel chooses.
 const VARIABLE: &[u8; 15] = b"NOTIFY_SOCKET=@";
 
-/// Both directions.
+/// Our socket, and the process that takes descriptors from it.
 pub struct Notify {
     /// Our socket, or [`NONE`].
     fd: c_int,
     /// The process that closes the descriptors of a message, [`NOBODY_YET`], or 0.
     taker: Pid,
-    /// The variable for those who shall speak to us: five hexadecimal digits and a NUL are its end.
+    /// The variable for services that may notify us; it ends with five hexadecimal digits and a NUL.
     variable: [u8; VARIABLE.len() + 6],
 }
 
@@ -50,15 +50,15 @@ impl Notify {
         }
     }
 
-    /// The variable for those who shall speak to us, `NOTIFY_SOCKET=@NAME`. Opens our socket for it,
-    /// and has the reactor watch that with [`Whose::Notify`], if there is none yet; where there is none
-    /// to be had nothing is returned, and [`Reactor::fault`] says why.
+    /// The variable for services that may notify us, `NOTIFY_SOCKET=@NAME`. The first call opens our socket,
+    /// and has the reactor watch it with [`Whose::Notify`]. Without a socket the variable is empty, and
+    /// [`Reactor::fault`] says why.
     #[inline(never)]
     pub fn variable(&mut self, reactor: &mut Reactor) -> &CStr {
         if self.fd == NONE {
             let fd = reactor.own(raw::socket(net::AF_UNIX, net::SOCK_DGRAM));
             raw::pass_credentials(fd);
-            // With no name at all the kernel makes one: the family, a NUL and the digits.
+            // Bound to no name at all, it gets one from the kernel: the family, a NUL and the digits.
             let mut name = Name::new();
             name.unix(b"");
             if fd != NONE
@@ -73,17 +73,17 @@ impl Notify {
                 raw::close(fd as usize);
             }
         }
-        // SAFETY: nobody writes to the last byte, which is a NUL.
+        // SAFETY: the last byte is a NUL, and is never written to.
         unsafe { CStr::from_ptr(self.variable.as_ptr().cast()) }
     }
 
-    /// The next message that is there, and who sent it.
+    /// The next message, if there is one, and who sent it.
     ///
-    /// Descriptors that came with it are closed by a process of their own: to close a socket may take as
-    /// long as whoever made it wants (socket(7): SO_LINGER), and we might be the last who has it. That
-    /// they are closed is all that `BARRIER=1` waits for, since every message before it has been handled.
-    /// There is one such process at a time: until it has ended nothing is heard, and who speaks waits. So it
-    /// is where no process can be made: the message stays where it is.
+    /// Descriptors that came with it are closed by a process of their own: closing a socket may take as long
+    /// as its maker wants (socket(7): SO_LINGER), and we might be the last to hold it. `BARRIER=1` waits for
+    /// nothing but this, since every message before it has been handled by then. There is only one such
+    /// process at a time: until it has ended no message is taken, and senders wait. The same holds while no
+    /// process can be made: the message stays in the socket.
     pub fn receive<'b>(
         &mut self,
         buffer: &'b mut [MaybeUninit<u8>; MESSAGE_BYTES_MAX],
@@ -107,13 +107,13 @@ impl Notify {
         (!self.is_held_up()).then_some((received.sender, received.text))
     }
 
-    /// Whether a message waits until a process can be made for its descriptors.
+    /// Whether a message waits because no process can be made for its descriptors.
     pub fn is_held_up(&self) -> bool {
         self.taker == NOBODY_YET
     }
 
-    /// A child has ended, or [`NOBODY_YET`] is to be tried again: if it is the one that closed descriptors,
-    /// messages are heard again. Whether it was.
+    /// A child has ended, or [`NOBODY_YET`] is to be tried again: if it is the process that took descriptors,
+    /// messages are taken again. Returns whether it was.
     pub fn ended(&mut self, pid: Pid, reactor: &mut Reactor) -> bool {
         let taker = self.taker == pid;
         if taker {
@@ -124,25 +124,25 @@ impl Notify {
     }
 }
 
-/// Takes a message with all its descriptors, and dies with them: that closes them without a wait, and
-/// not before our parent goes on.
+/// Takes a message with all its descriptors and exits: that closes them without lingering, and only after our
+/// parent has gone on.
 ///
 /// # Safety
 ///
 /// Only as [`raw::vfork`]'s child: `fd` is the socket of the sleeping parent.
 unsafe extern "C" fn take_all(fd: *mut u8) -> ! {
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     let fd = unsafe { *fd.cast::<c_int>() };
     raw::expire(CLOSING_MAX);
     let [_, hard] = raw::limit(RLIMIT_NOFILE);
     process::limit_files([hard, hard]);
-    // With room for a byte: gVisor leaves a message where it is of which nothing is read.
+    // With room for a byte: gVisor leaves a message in the socket if nothing of it is read.
     _ = raw::receive(fd, &mut [MaybeUninit::uninit()], true);
     raw::exit(0)
 }
 
-/// Tells whoever watches us, at our own `NOTIFY_SOCKET`; if he does not listen, or has no room for it within
-/// `patience_ms`, he does not hear it.
+/// Tells the service manager above us, at our own `NOTIFY_SOCKET`. If it does not listen, or has no room
+/// within `patience_ms`, the message is lost.
 #[inline(never)]
 pub fn tell(start: &Start, parts: &[IoSlice], patience_ms: u64) {
     let path = start.getenv(b"NOTIFY_SOCKET").unwrap_or(c"").to_bytes();
@@ -150,7 +150,7 @@ pub fn tell(start: &Start, parts: &[IoSlice], patience_ms: u64) {
         let fd = raw::socket(net::AF_UNIX, net::SOCK_DGRAM);
         let mut name = Name::new();
         name.unix(path);
-        // Whether there is room is known of a socket that is connected. Without one poll would just wait.
+        // Only a connected socket can tell whether there is room: polling any other would just wait.
         if raw::connect(fd, &name).is_ok() {
             _ = raw::poll(fd, POLLOUT, patience_ms);
             raw::send(fd, parts);

@@ -1,5 +1,5 @@
-//! The process that we are: who we are, whose child, and who comes to us; and who descends from
-//! whom.
+//! Our own process: its number, its parent, and whether orphans come to it; and which process descends from
+//! which.
 
 use linux_raw_sys::general::RLIMIT_NOFILE;
 
@@ -11,23 +11,23 @@ use pidlet::words::line::Line;
 use pidlet::words::signal::Signal;
 use pidlet::words::text::{self, take};
 
-/// How deep a family tree is followed: a loop of numbers that change hands must end, and whoever makes a
-/// deep one on purpose must not keep us.
+/// How far up the process tree is followed: a loop made of reused numbers must end, and a tree that is deep
+/// on purpose must not keep us.
 pub const DEPTH_MAX: u32 = 100;
 
 /// Our own process.
 pub struct Own {
     /// Our number.
     pub pid: Pid,
-    /// Our parent's at the start; 0 if it is outside of our PID namespace.
+    /// Our parent's at the start; 0 if it is outside our PID namespace.
     parent: Pid,
     /// SIGCHLD was ignored when we were started.
     pub chld_ignored: bool,
 }
 
 impl Own {
-    /// Process `pid`, made one whose children become zombies that we can wait for: an inherited "ignore"
-    /// would have the kernel reap them, and we would wait for ever.
+    /// Process `pid`, with SIGCHLD set to the default, so that children become zombies that we can wait for:
+    /// if we inherited "ignore" the kernel would reap them, and we would wait for ever.
     pub fn new(pid: Pid) -> Own {
         Own {
             pid,
@@ -41,7 +41,7 @@ impl Own {
         self.pid == 1
     }
 
-    /// Has orphans come to us, as the plan wants it. False if they will not.
+    /// Makes orphans come to us, if the plan wants that. False if they will not.
     pub fn adopt(&self, plan: &Plan) -> bool {
         if self.init() {
             return true;
@@ -49,14 +49,14 @@ impl Own {
         if plan.subreaper {
             return raw::become_subreaper();
         }
-        // Inherited by exec(2): somebody may have made us one before.
+        // A subreaper stays one across execve(2), so we may have been one from the start.
         match plan.style {
             pidlet::plan::Style::DumbInit => true,
             _ => raw::is_subreaper(),
         }
     }
 
-    /// Has the kernel tell us when our parent dies, and tells us ourselves if it has meanwhile.
+    /// Has the kernel send us this signal when our parent dies; if it just has, we send it ourselves.
     pub fn watch_parent(&mut self, signal: Signal) {
         self.parent = raw::parent();
         raw::set_parent_death(signal);
@@ -65,18 +65,18 @@ impl Own {
         }
     }
 
-    /// Whether our parent is another one than at the start. One outside of our PID namespace is
-    /// always 0: then we believe the signal.
+    /// Whether our parent is another one than at the start. One outside our PID namespace is always 0: then
+    /// we believe the signal.
     pub fn parent_died(&self) -> bool {
         self.parent == 0 || raw::parent() != self.parent
     }
 }
 
-/// Descriptors that we need whatever the plan says.
+/// How many descriptors we need whatever the plan says.
 const FILES: u64 = 64;
 
-/// Lets us have so many descriptors more than those that we need anyway, as far as we may. The limit
-/// that our children are to have back, if it had to be raised; else nothing.
+/// Raises our limit on descriptors to what we need anyway and `more`, as far as we may. Returns the limit
+/// that our children are to get back, if it had to be raised; otherwise zeroes.
 pub fn raise_files(more: usize) -> [u64; 2] {
     if more == 0 {
         return [0; 2];
@@ -90,12 +90,12 @@ pub fn raise_files(more: usize) -> [u64; 2] {
     [soft, hard]
 }
 
-/// Sets that limit. Where it cannot be, descriptors run out later, which is said then.
+/// Sets that limit. If that fails, descriptors run out later, which is reported then.
 pub fn limit_files(limit: [u64; 2]) {
     _ = raw::set_limit(RLIMIT_NOFILE, limit);
 }
 
-/// Whether this is true of a process, or of one that it descends from.
+/// Whether this holds for a process, or for one that it descends from.
 pub fn is_or_descends(pid: Pid, is: &mut dyn FnMut(Pid) -> bool) -> bool {
     let mut pid = pid;
     for _ in 0..DEPTH_MAX {
@@ -110,7 +110,7 @@ pub fn is_or_descends(pid: Pid, is: &mut dyn FnMut(Pid) -> bool) -> bool {
     false
 }
 
-/// As whom a service is started.
+/// The user that a service is started as.
 pub fn user_of(spec: Spec) -> u32 {
     match spec.get(Key::User) {
         Some(said) => (said.number >> 32) as u32,
@@ -124,9 +124,8 @@ pub fn is_own_proc(own: Pid) -> bool {
     text::number(raw::read_link(c"/proc/self", &mut [0; 32])) == Some(own.into())
 }
 
-/// Whether a user may say of a process that it is a service: root, and whose process it is. With our
-/// privileges it is told to stop, which is nothing that others could do. Where nothing is known of it, it is
-/// `unknown`.
+/// Whether a user may declare a process to be a service: only root and the process's own user may, since we
+/// will stop it with our privileges. If nothing is known of it, the answer is `unknown`.
 #[inline(never)]
 pub fn may_name(user: u32, pid: Pid, unknown: bool) -> bool {
     let mut path = Line::new();
@@ -137,7 +136,7 @@ pub fn may_name(user: u32, pid: Pid, unknown: bool) -> bool {
         || unknown && (about.st_mode == 0 || !is_own_proc(raw::own_pid()))
 }
 
-/// The parent of a process, from `/proc/PID/stat` (proc_pid_stat(5)); 0 if there is none of this number.
+/// The parent of a process, from `/proc/PID/stat` (proc_pid_stat(5)); 0 if there is no such process.
 #[inline(never)]
 pub fn parent_of(pid: Pid) -> Pid {
     let mut path = Line::new();

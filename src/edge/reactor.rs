@@ -1,8 +1,8 @@
-//! Waiting: for signals, for the earliest deadline, or for what somebody watches. Nothing polls; an
-//! idle container costs no wake-up and no system call.
+//! Waiting: for signals, for the earliest deadline, and for descriptors. Nothing polls; an idle container
+//! costs no wake-up and no system call.
 //!
-//! Signals come one by one from rt_sigtimedwait(2), which takes no descriptor and is quicker than a
-//! signalfd. Only where something else is watched, too, a signalfd tells epoll(7) of them: a plan whose
+//! Signals are taken one by one with rt_sigtimedwait(2), which needs no descriptor and is quicker than a
+//! signalfd. Only when something else is watched, too, does a signalfd report them to epoll(7): a plan whose
 //! services are only started and stopped has nothing to watch, and pays for neither.
 
 use core::ffi::c_int;
@@ -19,46 +19,45 @@ use pidlet::words::time::{Instant, NEVER};
 /// How many events one wait takes at most.
 const BATCH: usize = 8;
 
-/// The lowest descriptor that is not one of the three that every program knows.
+/// The lowest descriptor that is not a standard stream.
 const FIRST_OWN: c_int = 3;
 
 /// No descriptor.
 pub const NONE: c_int = -1;
 
-/// Brings signals.
+/// Waits for signals, deadlines and descriptors.
 pub struct Reactor {
-    /// Code and data that need not be in memory while nothing happens; nothing once they were
-    /// given back.
+    /// Code and data that need not be in memory while nothing happens; `None` once they were given back.
     constants: Option<&'static [(usize, usize); 2]>,
-    /// The epoll instance once somebody watches something, or [`NONE`].
+    /// The epoll instance once something is watched, or [`NONE`].
     epoll: c_int,
-    /// Why nothing could be opened or watched the last time that it could not.
+    /// The error when opening or watching a descriptor last failed.
     pub fault: Errno,
     /// The highest descriptor that was ever ours.
     pub last: c_int,
     events: [epoll_event; BATCH],
     /// How many of the events are still to be handed out.
     ready: usize,
-    /// In the last wait there was something else than signals.
+    /// The last wait found something other than signals.
     pub busy: bool,
 }
 
-/// What woke us: whose descriptor it is, and which of his.
+/// What woke us: the kind of descriptor, and which one of that kind.
 #[derive(Clone, Copy)]
 pub struct Token(pub Whose, pub u32);
 
-/// Whose descriptor something is.
+/// What a descriptor belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
     /// The signalfd.
     Signals,
     /// The socket of sd_notify(3).
     Notify,
-    /// A stream of a service, `4 * place` for standard input, and the outputs behind it.
+    /// A stream of a service: `4 * place` for standard input, the outputs behind it.
     Output,
-    /// Our standard output or error, which was full.
+    /// A sink that was full.
     Sink,
-    /// The pipe that a service says `ready = fd:N` with.
+    /// The pipe on which a service reports readiness (`ready = fd:N`).
     ReadyPipe,
     /// The connection with which a service is checked.
     Check,
@@ -86,8 +85,8 @@ impl Token {
 }
 
 impl Reactor {
-    /// A reactor that has opened nothing yet: signals are blocked and wait for us anyway, and what
-    /// is done after the first start does not hold it up.
+    /// A reactor that has opened nothing yet: signals are blocked and wait for us anyway, and what is opened
+    /// after the first start does not delay it.
     ///
     /// `constants` are the program's segments that are never written to.
     #[inline(never)]
@@ -103,7 +102,7 @@ impl Reactor {
         }
     }
 
-    /// A descriptor of ours, or [`NONE`] and why.
+    /// Takes a descriptor as ours, clear of the standard streams; or keeps the error, and returns [`NONE`].
     #[inline(never)]
     pub fn own(&mut self, fd: c_int) -> c_int {
         let own = away_from_the_three(fd);
@@ -115,23 +114,23 @@ impl Reactor {
         own
     }
 
-    /// Keeps why something could not be done; whether it was done.
+    /// Keeps the error of what could not be done; returns whether it was done.
     pub fn note(&mut self, done: Result<(), Errno>) -> bool {
         done.map_err(|errno| self.fault = errno).is_ok()
     }
 
-    /// From now on [`Reactor::woken`] tells when this descriptor is ready for what the flags say, or
-    /// nothing more if there are none. False where the kernel gives us no epoll, or no room in it; a
-    /// file on disk is always ready and cannot be watched.
+    /// From now on [`Reactor::woken`] reports when this descriptor is ready for what the flags say, or
+    /// nothing more if there are none. False if the kernel gives us no epoll, or no room in it; or for a file
+    /// on disk, which is always ready and cannot be watched.
     #[inline(never)]
     pub fn watch(&mut self, fd: c_int, token: Token, flags: EventFlags) -> bool {
-        // A change takes nothing of the kernel, so that it cannot fail.
+        // Changing an entry takes no memory in the kernel, so it cannot fail.
         self.begin()
             && (self.control(EPOLL_CTL_ADD, fd, token, flags)
                 || self.fault == Errno::EXIST && self.control(EPOLL_CTL_MOD, fd, token, flags))
     }
 
-    /// Makes an epoll instance that watches a signalfd, if there is none; whether there is one.
+    /// Makes an epoll instance that watches a signalfd, if there is none; returns whether there is one.
     #[inline(never)]
     fn begin(&mut self) -> bool {
         if self.epoll == NONE {
@@ -161,20 +160,20 @@ impl Reactor {
         self.note(done)
     }
 
-    /// Whose descriptor became ready in the last wait; again and again until there is none.
+    /// A descriptor that became ready in the last wait; to be called until there is none.
     pub fn woken(&mut self) -> Option<Token> {
         self.ready = self.ready.checked_sub(1)?;
         let event = self.events.get(self.ready)?;
         Token::of(event.data)
     }
 
-    /// Whether whoever stopped, traced or froze us has interrupted the last wait, so that nobody knows yet
+    /// Whether the last wait was interrupted because we were stopped, traced or frozen: it is not known then
     /// what is ready.
     pub fn interrupted(&self) -> bool {
         self.ready != 0
     }
 
-    /// Waits for what is watched. Whether a signal is there.
+    /// Waits for what is watched. Returns whether there may be a signal.
     fn wait_all(&mut self, timeout_ms: Option<u64>) -> bool {
         self.ready = raw::epoll_wait(self.epoll, &mut self.events, timeout_ms);
         let mut signals = false;
@@ -182,13 +181,13 @@ impl Reactor {
             signals |= event.data == Token(Whose::Signals, 0).data();
         }
         self.busy = self.ready > usize::from(signals);
-        // Where more is ready than was asked for, a signal would wait behind all of it.
+        // If more is ready than was asked for, a signal may be behind all of it.
         signals | (self.ready == BATCH)
     }
 
-    /// A pending one of these signals, after waiting for one, or for what is watched, until `deadline`.
+    /// Waits for one of these signals, or for what is watched, until `deadline`. The signal, if there is one.
     pub fn wait(&mut self, deadline: Instant, signals: SignalSet) -> Pending {
-        // Rounded up as it is in whole milliseconds: what is due then is due when we are back.
+        // Rounded up, since the clock is rounded down: what is due then is due when we are back.
         let timeout = (deadline != NEVER).then(|| deadline.since(now()).0);
         let mut idle = None;
         let mut at_most = timeout;
@@ -198,23 +197,23 @@ impl Reactor {
             }
             at_most = Some(0);
         } else if timeout.is_none() {
-            // What the start needed is needed no more, for as long as nothing happens.
+            // What the start needed is not needed as long as nothing happens.
             idle = self.constants.take();
         }
         loop {
-            // SAFETY: the segments are the program's, which nobody may write to.
+            // SAFETY: the segments are the program's own, mapped from its file and never written to.
             let pending = unsafe { raw::wait_signal(signals, at_most, take(&mut idle)) };
             if pending.number != 0 || at_most == Some(0) {
                 return pending;
             }
-            // Whoever stops, traces or freezes us interrupts the call, and means nothing by it; but what
-            // has come meanwhile is there.
+            // Stopping, tracing or freezing us interrupts the call, which means nothing by itself; but a
+            // signal that has arrived meanwhile is there to be taken.
             at_most = at_most.map(|_| 0);
         }
     }
 }
 
-/// Waits so long for one of these signals, and for nothing else.
+/// Waits `ms` for one of these signals, and for nothing else.
 #[inline(never)]
 pub fn pause(ms: u64, signals: SignalSet) -> Pending {
     // SAFETY: no segments.
@@ -223,8 +222,8 @@ pub fn pause(ms: u64, signals: SignalSet) -> Pending {
 
 const NO_EVENT: epoll_event = epoll_event { events: 0, data: 0 };
 
-/// A descriptor of ours, moved if it is one of the three that every program knows, which was closed
-/// then: what is written to standard error must not come here. An error's number stays negated.
+/// A descriptor of ours, moved if it has the number of a standard stream, which was closed then: what is
+/// written to standard error must not go here. An error's negated number stays what it is.
 pub fn away_from_the_three(fd: c_int) -> c_int {
     if !(0..FIRST_OWN).contains(&fd) {
         return fd;
@@ -234,7 +233,7 @@ pub fn away_from_the_three(fd: c_int) -> c_int {
     copy
 }
 
-/// The time.
+/// The time on the monotonic clock.
 pub fn now() -> Instant {
     Instant(raw::clock_ms())
 }

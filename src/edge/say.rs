@@ -13,14 +13,14 @@ use pidlet::plan::{Plan, Style};
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::Signal;
 
-/// How long the last line, and what is told upward once, waits for a reader that is only slow.
+/// How long the last line, and what a service manager is told once, waits for a reader that is merely slow.
 pub const LAST_LINE_MS: u64 = 100;
 
 /// Where Kubernetes looks for the reason of a container's end
 /// (`terminationMessagePath`, kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure).
 const TERMINATION_LOG: &CStr = c"/dev/termination-log";
 
-/// Writes an answer whole, however long its reader takes: nothing runs yet that could suffer.
+/// Writes a whole answer, however long its reader takes: no service runs yet that could suffer.
 pub fn answer(stream: Stream, text: &[u8]) {
     let mut rest = text;
     loop {
@@ -39,13 +39,13 @@ fn fd(stream: Stream) -> c_int {
     }
 }
 
-/// How much is written at once where the kernel only knows whether a stream takes anything: what a
-/// pipe takes whole then (pipe(7): PIPE_BUF), and what a terminal has room for.
+/// How much is written at once where the kernel can only tell whether a stream takes anything: what a pipe
+/// then takes whole (pipe(7): PIPE_BUF), and what a terminal has room for.
 const PIPE_BYTES: usize = 4096;
 const TERMINAL_BYTES: usize = 128;
 
-/// Says a whole line, or not: [`Errno::AGAIN`] if the stream does not take it within `patience_ms`, or
-/// what else went wrong.
+/// Says a whole line. Returns [`Errno::AGAIN`] if the stream does not take it within `patience_ms`, or what
+/// else went wrong.
 pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> Errno {
     let fd = fd(stream);
     let path = match stream {
@@ -66,12 +66,12 @@ pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> Errno {
     }
 }
 
-/// Writes what a stream takes just now, without waiting: how much that was, and [`Errno::AGAIN`] or
-/// what else went wrong if it is nothing. A terminal is given all if it can be opened by this path.
+/// Writes what a stream takes just now, without waiting. Returns how much that was and, if it was nothing,
+/// [`Errno::AGAIN`] or what else went wrong. A terminal gets everything if it can be opened by this path.
 #[inline(never)]
 pub fn offer(fd: c_int, text: &[u8], path: Option<&CStr>) -> (usize, Errno) {
-    // Setting O_NONBLOCK would set it for everybody who shares the pipe. A write that does not
-    // wait needs a kernel that knows it for this kind of file.
+    // Setting O_NONBLOCK would set it for every process that shares the pipe. RWF_NOWAIT needs a kernel that
+    // supports it for this kind of file.
     match pwritev2(
         raw::borrow(fd),
         &[IoSlice::new(text)],
@@ -79,13 +79,13 @@ pub fn offer(fd: c_int, text: &[u8], path: Option<&CStr>) -> (usize, Errno) {
         ReadWriteFlags::NOWAIT,
     ) {
         Ok(written) => (written, Errno(0)),
-        // What polls as writable has a little room. A file always has, and has only to wait for its file
-        // system: XFS and Btrfs say AGAIN to that.
+        // What polls as writable has a little room. A regular file always does, but may have to wait for its
+        // file system, for which XFS and Btrfs return AGAIN.
         Err(error) if raw::poll(fd, POLLOUT, 0).unwrap_or(error != rustix::io::Errno::AGAIN) => {
             let mut most = PIPE_BYTES;
-            // Only now, since no kernel knows that kind of write for terminals.
+            // Asked only now, since no kernel supports RWF_NOWAIT for terminals.
             if raw::is_terminal(fd) {
-                // Opened anew it does not wait, whatever it does for those who share it: a line stays
+                // Opened anew it does not block, whatever it does for others that share it: a line stays
                 // whole.
                 let anew = path.map_or(-1, |path| raw::open(path, O_WRONLY));
                 if anew >= 0 {
@@ -93,8 +93,8 @@ pub fn offer(fd: c_int, text: &[u8], path: Option<&CStr>) -> (usize, Errno) {
                     raw::close(anew as usize);
                     return (text.len(), errno);
                 }
-                // What is done for a newline, a tab or a return takes room anew, of which there may be
-                // none any more behind what comes before: the kernel would wait for it.
+                // A newline, a tab or a return may be expanded, for which there may be no room left behind
+                // what comes before it: the kernel would wait for that.
                 most = 0;
                 while most < TERMINAL_BYTES
                     && text
@@ -112,7 +112,7 @@ pub fn offer(fd: c_int, text: &[u8], path: Option<&CStr>) -> (usize, Errno) {
 }
 
 /// write(2), without the signal that comes with a broken pipe or a file that may not grow any more
-/// (RLIMIT_FSIZE): nobody has sent it, and the services must not be told of it.
+/// (RLIMIT_FSIZE): no process has sent it, and it must not be passed on to services.
 #[inline(never)]
 pub fn write_to(fd: c_int, text: &[u8]) -> (usize, Errno) {
     let written = raw::write(fd, text);
@@ -128,8 +128,8 @@ pub fn write_to(fd: c_int, text: &[u8]) -> (usize, Errno) {
     (0, errno)
 }
 
-/// Opens the termination log for the reason of our end: the one that was set, or Kubernetes' if it is
-/// there and empty. The peers know nothing of the latter.
+/// Opens the termination log for the reason of our end: the one that was configured, or Kubernetes' if it
+/// exists and is empty. The peers know nothing of the latter.
 pub fn termination_log(plan: &Plan) -> Result<c_int, Errno> {
     let mut flags = O_WRONLY;
     let path = match plan.termination_log {
@@ -140,12 +140,12 @@ pub fn termination_log(plan: &Plan) -> Result<c_int, Errno> {
         None if plan.style == Style::Pidlet => TERMINATION_LOG,
         None => return Err(Errno::NOENT),
     };
-    // Closed by our end, which is next.
+    // Closed by our exit, which is next.
     let file = raw::open(path, flags);
     if file < 0 {
         return Err(raw::errno(file as isize));
     }
-    // Never so with one that was set.
+    // Never true of one that was configured: it was truncated.
     if raw::status(file, c"", 0).st_size != 0 {
         return Err(Errno::EXIST);
     }

@@ -7,16 +7,15 @@ use super::{files, raw};
 /// The standard streams stay.
 const FIRST_INHERITED: c_int = 3;
 
-/// Changes to `/` and closes every descriptor from 3 on that we were born with: a directory that we
-/// were started in can be unmounted, and a pipe comes to its end. None of our own is above `last`.
+/// Changes to `/` and closes every inherited descriptor from 3 on, so that the directory that we were started
+/// in can be unmounted, and an inherited pipe comes to its end. None of our own is above `last`.
 pub fn settle(last: c_int) {
     // A root that may not be entered is no reason to die.
     _ = raw::chdir(c"/");
     close_inherited(last);
 }
 
-/// Closes every descriptor from 3 on that we were born with, and that nobody has made ours since.
-/// None of ours is above `last`.
+/// Closes every inherited descriptor from 3 on, unless it was made ours since. None of ours is above `last`.
 pub fn close_inherited(last: c_int) {
     let behind = last.max(FIRST_INHERITED - 1) + 1;
     for fd in FIRST_INHERITED..behind {
@@ -29,8 +28,8 @@ pub fn close_inherited(last: c_int) {
     }
 }
 
-/// Closes a descriptor that is not one of the three and not our own: ours are all closed on exec,
-/// and one that came through an exec is not.
+/// Closes a descriptor that is neither a standard stream nor ours: all of ours are closed on exec, and one
+/// that came through an exec is not.
 fn close_if_inherited(fd: c_int) {
     if fd >= FIRST_INHERITED && raw::is_inherited(fd) {
         raw::close(fd as usize);

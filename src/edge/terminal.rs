@@ -1,4 +1,4 @@
-//! The terminal: who is its foreground group. No error of it is fatal.
+//! The terminal and its foreground group. No error with it is fatal.
 
 use core::ffi::c_int;
 use core::mem::take;
@@ -12,14 +12,14 @@ use pidlet::words::signal::{Signal, SignalSet};
 /// Standard input.
 pub const STDIN: c_int = 0;
 
-/// The terminal that the only service is given, if there is one. Where there is none nothing can be
-/// done with it, and nothing happens.
+/// The terminal that one service is given, if there is one. Without one, every operation fails and nothing
+/// happens.
 pub struct Terminal {
     /// Its descriptor, or [`NONE`].
     fd: c_int,
-    /// Our own process group, as our PID namespace counts: 0 if it is not in it.
+    /// Our own process group, as numbered in our PID namespace; 0 if it is outside.
     own_group: Pid,
-    /// The service's group that has the terminal from us, or 0.
+    /// The service's group that we gave the terminal to, or 0.
     given: Pid,
 }
 
@@ -50,9 +50,9 @@ impl Terminal {
         self.fd != NONE
     }
 
-    /// Whether there is one, for a child that the terminal has stopped by this signal: where standard
-    /// input is none, as in `x | pidlet less`, it is our controlling one. Ctrl-Z stops only whom we have
-    /// given it to; who has not wanted to read there yet was stopped by somebody else.
+    /// Whether there is one, for a child that the terminal has stopped by this signal: where standard input
+    /// is none, as in `x | pidlet less`, it is our controlling one. Ctrl-Z stops only a group that was given
+    /// the terminal; one that has not tried to read from it yet was stopped by something else.
     pub fn seek(&mut self, kind: plan::Terminal, signal: Signal) -> bool {
         if self.fd == NONE && kind == plan::Terminal::Stdin && signal != Signal::TSTP {
             *self = Terminal::find(plan::Terminal::Controlling);
@@ -60,8 +60,8 @@ impl Terminal {
         self.fd != NONE
     }
 
-    /// Its descriptor, if we are in its foreground: to give it away from the background would be
-    /// to steal it from the shell that we were started from. Else [`NONE`].
+    /// Its descriptor if we are in its foreground, otherwise [`NONE`]: to give it away from the background
+    /// would be to steal it from the shell that started us.
     pub fn ours(&self) -> c_int {
         if self.is_there() && raw::foreground(self.fd) == Some(self.own_group) {
             self.fd
@@ -80,13 +80,13 @@ impl Terminal {
         self.given = pid;
     }
 
-    /// A child that could not be started may have made itself the foreground group before.
+    /// Takes the terminal back from a child that failed to start, but may have become the foreground group.
     pub fn take(&mut self) {
         raw::set_foreground(self.fd, self.own_group);
     }
 
-    /// Gives a child's group the terminal if it is ours to give, or nobody's: the group that has
-    /// it may have died.
+    /// Gives a child's group the terminal if it is ours to give, or if the group that has it has died.
+    /// Returns whether it did.
     #[inline(never)]
     pub fn give(&mut self, pid: Pid) -> bool {
         let ours = raw::foreground(self.fd).is_some_and(|group| {
@@ -99,13 +99,13 @@ impl Terminal {
         given
     }
 
-    /// Takes the terminal back from the group that we gave it to, unless somebody else has it now.
+    /// Takes the terminal back from the group that we gave it to, unless another group has it now.
     #[inline(never)]
     pub fn take_back(&mut self) {
         let given = take(&mut self.given);
         if given != 0 && raw::foreground(self.fd) == Some(given) {
-            // Fails where our own group is outside of our PID namespace; whoever is there takes
-            // the terminal by himself.
+            // Fails if our own group is outside our PID namespace; a shell out there takes the terminal back
+            // by itself.
             raw::set_foreground(self.fd, self.own_group);
         }
     }
@@ -116,9 +116,9 @@ pub fn on_stdin() -> bool {
     raw::foreground(STDIN).is_some()
 }
 
-/// Gives up our controlling terminal, so that a child's session can have it (dumb-init). What is
-/// returned are the signals that come once because of that: the kernel hangs up and continues the
-/// foreground group of a session leader who lets go of the terminal (tty_ioctl(4)).
+/// Gives up our controlling terminal, so that a child's session can have it (dumb-init). Returns the signals
+/// that this makes arrive once: when a session leader lets go of its terminal, the kernel hangs up and
+/// continues the foreground group (tty_ioctl(4)).
 pub fn detach(own: Pid) -> SignalSet {
     let leader = raw::session_of(0) == own;
     if raw::give_up_terminal(STDIN) && leader {
@@ -128,15 +128,14 @@ pub fn detach(own: Pid) -> SignalSet {
     }
 }
 
-/// Whether we lead our process group: then it is our own job, and nobody else's.
+/// Whether we lead our process group: then the job is ours, not that of a program that started us.
 pub fn leads_group(own: Pid) -> bool {
     raw::group_of(0) == own
 }
 
-/// Stops us, or with 0 our whole group, as the terminal would have done: whoever waits for us must see
-/// by which signal, since one who is an init himself leaves a child alone that somebody stopped by STOP.
-/// The kernel does not stop a group that nobody could continue (setpgid(2)); then we go on at once, and
-/// so does our child.
+/// Stops us, or with 0 our whole group, as the terminal would have done: our parent must see by which signal,
+/// since if it is an init itself it leaves alone a child that was stopped by STOP. The kernel does not stop a
+/// group that nothing could continue (setpgid(2): orphaned); then we go on at once, and so does our child.
 #[inline(never)]
 pub fn stop(target: c_int, signal: Signal) {
     _ = raw::kill(target, signal);
