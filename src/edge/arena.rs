@@ -1,11 +1,11 @@
-//! Memory: a bump allocator that is sealed once everything has been started.
+//! Memory: a bump allocator that is sealed before anything is started.
 //!
 //! All that pidlet ever needs follows from its plan, so it is taken before the first start and
 //! never given back. After that an allocation is a fault of ours: an assertion in
 //! debug builds, and served all the same in release builds, since PID 1 must not die of it.
 //!
-//! What the allocator itself knows is never changed after that, so it stands with the data that are
-//! only relocated: they are made read-only together, and no further page is written to.
+//! The allocator's own state is never changed after that, so it is placed with the data that only relocation
+//! writes to: both become read-only together, and no further page is written to.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -17,9 +17,9 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use super::{raw, say};
 use pidlet::message::Stream;
 
-/// What most plans need, so that they cost no system call.
+/// Enough for most plans, so that they cost no system call.
 pub type First = [u64; 256];
-/// What is asked of the kernel at least.
+/// The least that is asked of the kernel.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 struct Arena(UnsafeCell<State>);
@@ -27,7 +27,7 @@ struct Arena(UnsafeCell<State>);
 struct State {
     next: usize,
     end: usize,
-    /// The rest is not handed out any more: whoever still asks gets memory of his own.
+    /// The rest is no longer handed out: each further request gets memory of its own.
     sealed: bool,
 }
 
@@ -47,9 +47,9 @@ static ARENA: Arena = Arena(UnsafeCell::new(State {
 ///
 /// # Safety
 ///
-/// It must be there and nobody else's for as long as we live, and all zeroes.
+/// It must be there, all zeroes, and used by nothing else for as long as we live.
 pub unsafe fn begin(first: *mut First) {
-    // SAFETY: one thread, and nobody holds a reference into the state.
+    // SAFETY: one thread, and there is no other reference into the state.
     let state = unsafe { &mut *ARENA.0.get() };
     state.next = first as usize;
     state.end = state.next + size_of::<First>();
@@ -61,8 +61,8 @@ pub fn seal() {
     unsafe { (*ARENA.0.get()).sealed = true };
 }
 
-/// So many bytes; without them we end, before anything runs. Those that were never handed out before
-/// are zeroes.
+/// `size` bytes, at a multiple of `mask + 1`; if there are none we exit, which is before anything runs. They
+/// were never handed out before, and are zeroes.
 #[inline(never)]
 fn take(size: usize, mask: usize) -> *mut u8 {
     // SAFETY: one thread, and the reference does not leave this function.
@@ -106,7 +106,7 @@ unsafe impl GlobalAlloc for Arena {
 pub fn array<'a, T: Copy + 'a>(value: T, count: usize) -> &'a mut [T] {
     const { assert!(align_of::<T>() <= align_of::<u64>()) };
     let place = fresh(count.saturating_mul(size_of::<T>())).cast::<T>();
-    // SAFETY: of this size and no smaller alignment, and all there when it becomes a slice.
+    // SAFETY: it has this size and at least this alignment, and is all written when it becomes a slice.
     unsafe {
         for index in 0..count {
             place.add(index).write(value);
@@ -115,7 +115,7 @@ pub fn array<'a, T: Copy + 'a>(value: T, count: usize) -> &'a mut [T] {
     }
 }
 
-/// So many bytes, all zero, for as long as we live. They cost nothing until they are touched.
+/// `count` bytes, all zero, for as long as we live. They cost nothing until they are touched.
 #[inline(always)]
 pub fn bytes<'a>(count: usize) -> &'a mut [u8] {
     // SAFETY: zeroes are bytes.
@@ -132,12 +132,12 @@ pub fn bytes<'a>(count: usize) -> &'a mut [u8] {
 pub unsafe fn zeroes<'a, T: Copy + 'a>(count: usize) -> &'a mut [T] {
     const { assert!(align_of::<T>() <= align_of::<u64>()) };
     let place = fresh(count.saturating_mul(size_of::<T>()));
-    // SAFETY: of this size and no smaller alignment. What the arena hands out is fresh from the
-    // kernel, which gives zeroes, and is handed out once. The rest is the caller's.
+    // SAFETY: it has this size and at least this alignment. What the arena hands out comes zeroed from
+    // `begin` or the kernel, and is handed out once. That zeroes are valid items is up to the caller.
     unsafe { from_raw_parts_mut(place.cast(), count) }
 }
 
-/// So many items of this size, which can become anything.
+/// `size` bytes for items of any kind that is aligned no more strictly than a `u64`.
 #[inline(never)]
 pub fn fresh(size: usize) -> *mut u8 {
     take(size, align_of::<u64>() - 1)

@@ -1,13 +1,13 @@
 //! The memory functions that compiled code calls, in place of libc's.
 //!
-//! Small rather than fast: an init moves a few bytes. The loops use volatile accesses, so that the
-//! compiler cannot turn one into a call of the very function that it is in.
+//! Small rather than fast: an init moves few bytes. The loops use volatile accesses, so that the compiler
+//! cannot turn one into a call of the very function that it is in.
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::{read_volatile, write_volatile};
 
-/// What is copied: it may be padding, or a part of a pointer, and no number.
+/// What is copied: it may be padding, or part of a pointer, and so is no number.
 type Byte = MaybeUninit<u8>;
 
 /// memcpy(3).
@@ -18,7 +18,7 @@ type Byte = MaybeUninit<u8>;
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, count: usize) -> *mut c_void {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's: both ranges are valid. The direction flag is clear by the ABI.
+    // SAFETY: the caller guarantees that both ranges are valid. The direction flag is clear by the ABI.
     unsafe {
         core::arch::asm!(
             "rep movsb",
@@ -33,7 +33,7 @@ unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, count: usize) 
         let (bytes, from) = (to.cast::<Byte>(), from.cast::<Byte>());
         let mut index = 0;
         while index < count {
-            // SAFETY: the caller's: both ranges are valid.
+            // SAFETY: the caller guarantees that both ranges are valid.
             unsafe { write_volatile(bytes.add(index), read_volatile(from.add(index))) };
             index += 1;
         }
@@ -56,7 +56,7 @@ unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, count: usize)
     let mut index = count;
     while index > 0 {
         index -= 1;
-        // SAFETY: the caller's: both ranges are valid.
+        // SAFETY: the caller guarantees that both ranges are valid.
         unsafe { write_volatile(bytes.add(index), read_volatile(from.add(index))) };
     }
     to
@@ -70,7 +70,7 @@ unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, count: usize)
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut c_void, byte: c_int, count: usize) -> *mut c_void {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's: the range is valid. The direction flag is clear by the ABI.
+    // SAFETY: the caller guarantees that the range is valid. The direction flag is clear by the ABI.
     unsafe {
         core::arch::asm!(
             "rep stosb",
@@ -84,7 +84,7 @@ unsafe extern "C" fn memset(to: *mut c_void, byte: c_int, count: usize) -> *mut 
     {
         let mut index = 0;
         while index < count {
-            // SAFETY: the caller's: the range is valid.
+            // SAFETY: the caller guarantees that the range is valid.
             unsafe { write_volatile(to.cast::<u8>().add(index), byte as u8) };
             index += 1;
         }
@@ -102,7 +102,7 @@ unsafe extern "C" fn memcmp(left: *const c_void, right: *const c_void, count: us
     let (left, right) = (left.cast::<u8>(), right.cast::<u8>());
     let mut index = 0;
     while index < count {
-        // SAFETY: the caller's: both ranges are valid.
+        // SAFETY: the caller guarantees that both ranges are valid.
         let (a, b) = unsafe {
             (
                 read_volatile(left.add(index)),
@@ -124,7 +124,7 @@ unsafe extern "C" fn memcmp(left: *const c_void, right: *const c_void, count: us
 /// As in C.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bcmp(left: *const c_void, right: *const c_void, count: usize) -> c_int {
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     unsafe { memcmp(left, right, count) }
 }
 
@@ -136,13 +136,13 @@ unsafe extern "C" fn bcmp(left: *const c_void, right: *const c_void, count: usiz
 #[unsafe(no_mangle)]
 unsafe extern "C" fn strlen(text: *const c_char) -> usize {
     let mut len = 0;
-    // SAFETY: the caller's: the string ends with a NUL.
+    // SAFETY: the caller guarantees that the string ends with a NUL.
     while unsafe { read_volatile(text.add(len)) } != 0 {
         len += 1;
     }
     len
 }
 
-/// The prebuilt `core` names it in its tables; with `panic = "abort"` nobody calls it.
+/// The prebuilt `core` names it in its tables; with `panic = "abort"` it is never called.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}

@@ -4,15 +4,15 @@
 //! |---|---|
 //! | from the first instruction on | [`entry`], [`relocate`], [`mem`], [`arena`] |
 //! | system calls, and nothing else | [`raw`] |
-//! | who we are, and our children | [`process`], [`spawn`], [`reap`], [`rest`] |
+//! | our own process, and our children | [`process`], [`spawn`], [`reap`], [`rest`] |
 //! | waiting | [`reactor`] |
 //! | what services say and write | [`notify`], [`check`], [`output`] |
 //! | our own words | [`say`] |
 //! | the rest of the world | [`terminal`], [`files`], [`memory_events`], [`address`], [`settle`] |
 //!
-//! Descriptors are plain numbers. What the kernel answers is one, or an error's number negated; what is
-//! kept is one or [`reactor::NONE`]. Only the tables of [`output`] have 0 for none: their
-//! memory costs nothing as long as it is all zeroes, and none of theirs is standard input.
+//! Descriptors are plain numbers. The kernel answers with one, or with an error's negated number; we keep
+//! one, or [`reactor::NONE`]. Only the tables of [`output`] have 0 for none: memory that stays all zeroes
+//! costs nothing, and standard input is never in them.
 
 pub mod address;
 pub mod arena;

@@ -1,5 +1,5 @@
-//! System calls; how the instruction is spelled is in `entry`, for each architecture. What rustix has is
-//! here, too, where its own types and errors would cost more code than the call.
+//! System calls; the instruction itself is in `entry`, for each architecture. Calls that rustix has are here,
+//! too, where its own types and errors would cost more code than the call.
 //!
 //! Types and numbers come from `linux-raw-sys`, which has them from the kernel's headers. Each
 //! function is as thin as it can be: what it does is in section 2 of the manual under its name.
@@ -21,11 +21,11 @@ use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::signal::{Signal, SignalSet};
 
-/// An argument of a system call, or nothing in particular.
+/// An argument of a system call, or no value in particular.
 pub type Word = MaybeUninit<usize>;
 
-/// A system call: what the kernel answers, an error as its number negated. Registers of arguments
-/// that there are none of are left as they are.
+/// A system call: the kernel's answer, an error as its negated number. The registers of arguments that are
+/// not given are left as they are.
 ///
 /// # Safety
 ///
@@ -37,7 +37,7 @@ unsafe fn syscall<const N: usize>(number: u32, arguments: [usize; N]) -> isize {
         Some(&argument) => MaybeUninit::new(argument),
         None => MaybeUninit::uninit(),
     };
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     unsafe { instruction(number, at(0), at(1), at(2), at(3), at(4)) }
 }
 
@@ -50,21 +50,21 @@ fn answer(result: isize) -> Result<usize, Errno> {
     }
 }
 
-/// A descriptor that was answered, or an error's number negated.
+/// A descriptor, or an error's negated number.
 type Fd = c_int;
 
-/// An answer with nothing in it but success.
+/// An answer that says no more than success.
 #[inline(never)]
 fn done(result: isize) -> Result<(), Errno> {
     answer(result).map(|_| ())
 }
 
-/// The error whose number, negated, this answer is.
+/// The error that an answer stands for, as its negated number.
 pub fn errno(result: isize) -> Errno {
     Errno(result.unsigned_abs() as u16)
 }
 
-/// Leaves.
+/// exit_group(2).
 pub fn exit(code: u8) -> ! {
     loop {
         // SAFETY: no pointers.
@@ -72,19 +72,18 @@ pub fn exit(code: u8) -> ! {
     }
 }
 
-/// mprotect(2): makes whole pages read-only; whether it succeeded.
+/// mprotect(2): makes whole pages read-only. Returns whether it succeeded.
 ///
 /// # Safety
 ///
-/// They are ours, and nobody writes to them any more.
+/// They must be ours, and must not be written to any more.
 pub unsafe fn protect(start: usize, size: usize) -> bool {
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     unsafe { syscall(sys::__NR_mprotect, [start, size, sys::PROT_READ as usize]) == 0 }
 }
 
-/// The kernel's set of signals is an array of words, the first signals in the first one: where words
-/// are 64 bits that is our number in every order of bytes, and with 32 bits if they are
-/// little-endian.
+/// The size of the kernel's set of signals, an array of words with the first signals in the first one. With
+/// 64-bit words that is our number in either byte order, with 32-bit ones if they are little-endian.
 const SET_BYTES: usize = 8;
 const _: () = assert!(size_of::<usize>() == SET_BYTES || cfg!(target_endian = "little"));
 
@@ -95,20 +94,20 @@ pub fn set_signal_mask(mask: SignalSet) {
     unsafe { syscall(sys::__NR_rt_sigprocmask, [how, set, 0, SET_BYTES]) };
 }
 
-/// Sets a disposition to "ignore" or to the default, and tells whether it was "ignore". Nothing
-/// else can be inherited: execve(2) turns a handler into the default, and clears all flags.
+/// Sets a disposition to "ignore" or to the default, and returns whether it was "ignore". Nothing else can be
+/// inherited: execve(2) turns a handler into the default, and clears all flags.
 pub fn set_ignored(signal: Signal, ignored: bool) -> bool {
     dispose(signal, usize::from(ignored))
 }
 
-/// Has it look as if we had a handler for this signal, and tells whether it was ignored. None is ever run:
-/// where we block the signal it waits, and a child takes this back.
+/// Makes it look as if we had a handler for this signal, and returns whether it was ignored. The handler
+/// never runs: in us the signal is blocked and stays pending, and a child undoes this.
 pub fn seem_to_handle(signal: Signal) -> bool {
     const NO_HANDLER: usize = 2;
     dispose(signal, NO_HANDLER)
 }
 
-/// sigaction(2); whether the signal was ignored.
+/// sigaction(2). Returns whether the signal was ignored.
 #[inline(never)]
 fn dispose(signal: Signal, how: usize) -> bool {
     const { assert!(core::mem::offset_of!(sys::kernel_sigaction, sa_handler_kernel) == 0) };
@@ -125,7 +124,7 @@ fn dispose(signal: Signal, how: usize) -> bool {
     }
 }
 
-/// kill(2) as it is: `target` negative is a process group, -1 everybody we may signal.
+/// kill(2) as it is: a negative `target` is a process group, -1 every process that we may signal.
 #[inline(never)]
 pub fn kill(target: c_int, signal: Signal) -> Result<(), Errno> {
     let number = usize::from(signal.number());
@@ -141,7 +140,7 @@ pub fn kill_child(pid: Pid, group: bool, signal: Signal) -> Result<(), Errno> {
     }
 }
 
-/// Whether there is a process in this group: for 0 in our own, for 1 any that is not ourselves or an init.
+/// Whether this group has a process: 0 is our own group, and 1 is every process but us and the init.
 pub fn is_group(group: Pid) -> bool {
     let target = (group as c_int).wrapping_neg();
     // SAFETY: no pointers; signal 0 is only a question.
@@ -155,7 +154,7 @@ pub fn own_pid() -> Pid {
     unsafe { syscall(sys::__NR_getpid, []) as Pid }
 }
 
-/// Our parent; 0 if it is outside of our PID namespace.
+/// Our parent; 0 if it is outside our PID namespace.
 pub fn parent() -> Pid {
     // SAFETY: no arguments.
     unsafe { syscall(sys::__NR_getppid, []) as Pid }
@@ -173,8 +172,7 @@ pub fn lead_session() -> Result<(), Errno> {
     done(unsafe { syscall(sys::__NR_setsid, []) })
 }
 
-/// getpgid(2), of ourselves for 0. A group outside of our PID namespace is 0, and an error is no process's
-/// number.
+/// getpgid(2), for 0 our own. A group outside our PID namespace is 0, and an error is no process's number.
 pub fn group_of(pid: Pid) -> Pid {
     // SAFETY: no pointers.
     unsafe { syscall(sys::__NR_getpgid, [pid as usize]) as Pid }
@@ -186,7 +184,7 @@ pub fn session_of(pid: Pid) -> Pid {
     unsafe { syscall(sys::__NR_getsid, [pid as usize]) as Pid }
 }
 
-/// A process as a descriptor, where the kernel has pidfd_open(2) and lets us.
+/// pidfd_open(2), where the kernel has it and lets us.
 pub fn pidfd_open(pid: Pid) -> Fd {
     // SAFETY: no pointers.
     unsafe { syscall(sys::__NR_pidfd_open, [pid as usize, 0]) as Fd }
@@ -201,14 +199,14 @@ pub fn pidfd_send_signal(fd: c_int, signal: Signal) -> Result<(), Errno> {
 
 /// A descriptor of ours, as rustix wants it.
 pub fn borrow(fd: c_int) -> BorrowedFd<'static> {
-    // SAFETY: what we hold stays open for as long as it is used; a number that is none of ours
-    // fails, and that is all.
+    // SAFETY: it is never -1. What we hold stays open for as long as it is used; with a number that is not
+    // open the call just fails.
     unsafe { BorrowedFd::borrow_raw(fd.max(0)) }
 }
 
 /// close(2), for a descriptor that rustix never saw.
 pub fn close(fd: usize) {
-    // SAFETY: the caller owns it; nothing else is done to it later.
+    // SAFETY: no pointers; the caller owns it, and does nothing with it afterwards.
     unsafe { syscall(sys::__NR_close, [fd]) };
 }
 
@@ -218,20 +216,20 @@ pub fn dup_to(fd: c_int, to: c_int) -> Result<(), Errno> {
     done(unsafe { syscall(sys::__NR_dup3, [fd as usize, to as usize, 0]) })
 }
 
-/// The lowest descriptor from `from` on that leads to the same, closed on exec.
+/// A copy of a descriptor, the lowest free one from `from` on, closed on exec.
 #[inline(never)]
 pub fn duplicate(fd: c_int, from: c_int) -> Fd {
     // SAFETY: no pointers.
     unsafe { fcntl(fd, sys::F_DUPFD_CLOEXEC, from as usize) }
 }
 
-/// Whether a descriptor is open and comes through an exec.
+/// Whether a descriptor is open and survives an exec.
 pub fn is_inherited(fd: c_int) -> bool {
     // SAFETY: no pointers.
     unsafe { fcntl(fd, sys::F_GETFD, 0) == 0 }
 }
 
-/// Has a descriptor come through an exec, or not.
+/// Lets a descriptor survive an exec, or not.
 pub fn inherit(fd: c_int, yes: bool) {
     let flags = if yes { 0 } else { sys::FD_CLOEXEC };
     // SAFETY: no pointers.
@@ -242,12 +240,12 @@ pub fn inherit(fd: c_int, yes: bool) {
 ///
 /// The argument must be right for the command.
 unsafe fn fcntl(fd: c_int, command: u32, argument: usize) -> c_int {
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     unsafe { syscall(sys::__NR_fcntl, [fd as usize, command as usize, argument]) as c_int }
 }
 
-/// Opens a file, or makes one that others may read, not to be inherited, and not to become our
-/// terminal. A pipe is not waited for.
+/// Opens a file, or makes one that others may read; closed on exec, and never our controlling terminal. A
+/// FIFO is not waited for.
 #[inline(never)]
 pub fn open(path: &CStr, flags: u32) -> Fd {
     let own = sys::O_CLOEXEC | sys::O_NONBLOCK | sys::O_NOCTTY | sys::O_LARGEFILE;
@@ -256,7 +254,7 @@ pub fn open(path: &CStr, flags: u32) -> Fd {
     unsafe { syscall(sys::__NR_openat, [HERE as usize, path, flags, 0o644]) as Fd }
 }
 
-/// Relative paths begin in our directory.
+/// Relative paths begin in our working directory.
 pub const HERE: c_int = sys::AT_FDCWD;
 
 /// read(2): how many bytes there were, or an error's number negated.
@@ -273,17 +271,17 @@ pub fn write(fd: c_int, text: &[u8]) -> isize {
     unsafe { syscall(sys::__NR_write, [fd as usize, place, size]) }
 }
 
-/// write(2), of a text that is so short that it is written whole or not at all.
+/// write(2) of a text that is short enough to be written whole or not at all.
 pub fn write_all(fd: c_int, text: &[u8]) -> Result<(), Errno> {
     done(write(fd, text))
 }
 
-/// What keeps a file from being there: nothing if it is.
+/// Why a file is not there; no error if it is.
 pub fn find(path: &CStr) -> Errno {
     may(HERE, path, sys::F_OK)
 }
 
-/// Whether a file is there that we may execute; a relative path begins in a directory.
+/// Whether a file is there that we may execute; a relative path begins in `directory`.
 pub fn may_execute(directory: c_int, path: &CStr) -> bool {
     may(directory, path, sys::X_OK) == Errno(0)
 }
@@ -305,8 +303,8 @@ pub use sys::stat as Stat;
 #[cfg(target_pointer_width = "32")]
 pub use sys::stat64 as Stat;
 
-/// What is known of a file in a directory, or of an open file if the path is empty: all zeroes if there is
-/// none. `AT_SYMLINK_NOFOLLOW` asks for a link itself.
+/// The status of a file in a directory, or of an open file if the path is empty; all zeroes if there is none.
+/// `AT_SYMLINK_NOFOLLOW` asks for a link itself.
 #[inline(never)]
 pub fn status(directory: c_int, path: &CStr, flags: u32) -> Stat {
     let mut about = MaybeUninit::<Stat>::zeroed();
@@ -340,15 +338,15 @@ pub fn read_link<'b>(path: &CStr, buffer: &'b mut [u8]) -> &'b [u8] {
     buffer.get(..answer(len).unwrap_or(0)).unwrap_or(&[])
 }
 
-/// A pipe, both ends closed on exec and never waiting: the one to read from first.
+/// A pipe, both ends closed on exec and non-blocking, the read end first.
 pub fn pipe(ends: &mut [c_int; 2]) -> Result<(), Errno> {
     let flags = (sys::O_CLOEXEC | sys::O_NONBLOCK) as usize;
     // SAFETY: the kernel writes two descriptors.
     done(unsafe { syscall(sys::__NR_pipe2, [ends.as_mut_ptr() as usize, flags]) })
 }
 
-/// Lets every user open the file that this descriptor is, in /proc; or only this one, and all others to
-/// write.
+/// Lets every user open the file behind this descriptor through /proc; with `reader`, only that user may
+/// read it, and all others may only write.
 pub fn open_to_all(fd: c_int, reader: Option<u32>) {
     let mut mode = 0o666;
     if reader.is_some() {
@@ -364,7 +362,7 @@ pub fn open_to_all(fd: c_int, reader: Option<u32>) {
     }
 }
 
-/// Sets the flags of an open file, of which fcntl(2) changes those that it can: O_NONBLOCK.
+/// Sets those flags of an open file that fcntl(2) can change: O_NONBLOCK.
 #[inline(never)]
 pub fn set_flags(fd: c_int, flags: u32) {
     // SAFETY: no pointers.
@@ -380,7 +378,7 @@ pub fn close_range(first: c_int, last: c_int) -> bool {
 /// What wait(2) tells of a child.
 #[derive(Clone, Copy)]
 pub struct Child {
-    /// Which; 0 if there is nothing to tell of any.
+    /// Its number; 0 if there is nothing to tell.
     pub pid: Pid,
     /// There is such a child.
     pub exists: bool,
@@ -406,7 +404,7 @@ pub fn has_child_in(group: Pid) -> bool {
 fn wait_for(which: u32, pid: Pid, options: u32) -> Child {
     let options = (options | sys::WNOHANG) as usize;
     let mut info = MaybeUninit::<sys::siginfo_t>::zeroed();
-    // SAFETY: the structure is the kernel's; of what it does not write zeroes are read.
+    // SAFETY: the structure is the kernel's; what it does not write is read as zeroes.
     unsafe {
         let kernels = &raw mut (*info.as_mut_ptr()).__bindgen_anon_1.__bindgen_anon_1;
         let child = &raw const (*kernels)._sifields._sigchld;
@@ -448,19 +446,19 @@ pub const NO_SIGNAL: Pending = Pending { number: 0, code: 0 };
 type Told = MaybeUninit<[u32; 32]>;
 const _: () = assert!(size_of::<Told>() == size_of::<sys::siginfo_t>());
 
-/// How much code [`wait_signal`] may have, generously: what is not there is fetched again.
+/// A generous bound on the code of [`wait_signal`]: what lies beyond it is just fetched again.
 const IDLE_CODE_BYTES: usize = 512;
 
-/// rt_sigtimedwait(2), which is cheaper than a signalfd and never out of descriptors. No signal after
-/// `timeout_ms`; for ever if that is `None`.
+/// rt_sigtimedwait(2), which is cheaper than a signalfd and never out of descriptors. Returns no signal after
+/// `timeout_ms`, and waits for ever if that is `None`.
 ///
-/// First it gives back the memory of `idle`, which are segments that are never written to: code and
-/// data that the file has. All pages of them but those that this very function waits in leave our
-/// resident set, and come back by themselves when they are touched (madvise(2): MADV_DONTNEED).
+/// First it gives back the memory of `idle`, segments that are never written to: code and data that are in
+/// the file. All their pages but those that this function itself runs in leave our resident set, and come
+/// back by themselves when they are touched (madvise(2): MADV_DONTNEED).
 ///
 /// # Safety
 ///
-/// The segments must be private mappings of a file that nobody has written to.
+/// The segments must be private mappings of a file, and must never have been written to.
 #[inline(never)]
 pub unsafe fn wait_signal(
     signals: SignalSet,
@@ -468,8 +466,8 @@ pub unsafe fn wait_signal(
     idle: Option<&[(usize, usize); 2]>,
 ) -> Pending {
     const PAGE: usize = 4096;
-    // What the start had below our own frame on the stack is nobody's any more. The frame may reach
-    // further down than what we see of it: 640 bytes in debug builds, and the ABI's red zone.
+    // What the start left on the stack below our own frame is not used any more. The frame may reach further
+    // down than we can see: 640 bytes in debug builds, and the ABI's red zone.
     const FRAME_BYTES: usize = if cfg!(debug_assertions) { 2048 } else { 512 };
     const STACK_BYTES: usize = 64 * 1024;
     let mut room = Told::uninit();
@@ -477,16 +475,17 @@ pub unsafe fn wait_signal(
     let time = time.as_ref().map_or(null(), |time| &raw const *time) as usize;
     let (place, sets) = (room.as_mut_ptr() as usize, &raw const signals.0 as usize);
     let advice = sys::MADV_DONTNEED as usize;
-    // SAFETY: the caller's; an advice that the kernel does not take changes nothing. From the
-    // advice to the end of the wait no other code runs. The set is eight bytes; the kernel
-    // writes a whole siginfo_t, which may hold anything, if it returns a signal.
+    // SAFETY: the segments are as the caller promises, and on the stack only what is below our frame is given
+    // back; advice that the kernel does not take changes nothing. From the advice to the end of the wait no
+    // other code runs. The set is eight bytes; if the kernel returns a signal it writes a whole siginfo_t,
+    // which may hold anything.
     unsafe {
         if let Some(segments) = idle {
             let here = wait_signal as *const () as usize;
             let last = here.wrapping_add(IDLE_CODE_BYTES) | (PAGE - 1);
             let first = here & !(PAGE - 1);
             for &(start, end) in segments {
-                // Never a negative length: to a 64-bit kernel one of 32 bits is most of the memory.
+                // Never a negative length: to a 64-bit kernel, one of 32 bits is most of the memory.
                 let behind = start.max(last.wrapping_add(1));
                 for (start, end) in [(start, end.min(first)), (behind, end)] {
                     if start < end {
@@ -495,7 +494,7 @@ pub unsafe fn wait_signal(
                     }
                 }
             }
-            // Part of that may not be there: the kernel advises on what is.
+            // Part of this may not be mapped: the advice applies to what is.
             let stack = place.wrapping_sub(FRAME_BYTES) & !(PAGE - 1);
             let below = stack.wrapping_sub(STACK_BYTES);
             syscall(sys::__NR_madvise, [below, STACK_BYTES, advice]);
@@ -512,15 +511,15 @@ pub unsafe fn wait_signal(
     }
 }
 
-/// Has the kernel kill this process in so many seconds, even one that is stopped, unless it has
-/// executed a program by then: that deletes its timers (timer_create(2)).
+/// Has the kernel kill this process after so many seconds, even if it is stopped, unless it has executed a
+/// program by then, which deletes its timers (timer_create(2)).
 pub fn expire(seconds: usize) {
     let mut event = MaybeUninit::<sys::sigevent>::zeroed();
     let mut timer: c_int = 0;
-    // struct itimerspec (timer_settime(2)): never again, and once after so long.
+    // struct itimerspec (timer_settime(2)): no interval, and the time until it expires.
     let time = [0, 0, seconds, 0];
-    // SAFETY: zeroes are an event that is a signal, SIGEV_SIGNAL; the kernel writes an int. Where it
-    // has no such timers there is none of this number.
+    // SAFETY: a zeroed event is a signal, SIGEV_SIGNAL; the kernel writes an int. If it has no such timers,
+    // there is none of this number.
     unsafe {
         (*event.as_mut_ptr()).sigev_signo = sys::SIGKILL as c_int;
         let (event, place) = (event.as_ptr() as usize, &raw mut timer as usize);
@@ -538,7 +537,7 @@ pub fn expire(seconds: usize) {
 pub fn forget(signal: Signal) {
     let set = SignalSet::NONE.with(signal);
     let time = timespec(0);
-    // SAFETY: the set is eight bytes in the kernel's layout; it is not asked what it was.
+    // SAFETY: the set is eight bytes in the kernel's layout; no siginfo is asked for.
     unsafe {
         let (set, time) = (&raw const set.0 as usize, &raw const time as usize);
         let arguments = [set, 0, time, SET_BYTES];
@@ -546,8 +545,8 @@ pub fn forget(signal: Signal) {
     }
 }
 
-/// poll(2) of one descriptor for at most `timeout_ms`: whether there is any of `events`. Not
-/// through rustix, which is ready for more kinds of time than an init has.
+/// poll(2) of one descriptor for at most `timeout_ms`: whether there is any of `events`. Not through rustix,
+/// which handles more kinds of time than an init has.
 pub fn poll(fd: c_int, events: u32, timeout_ms: u64) -> Result<bool, Errno> {
     let mut descriptor = sys::pollfd {
         fd,
@@ -555,7 +554,7 @@ pub fn poll(fd: c_int, events: u32, timeout_ms: u64) -> Result<bool, Errno> {
         revents: 0,
     };
     let mut time = timespec(timeout_ms);
-    // SAFETY: both structures are the kernel's, which writes to both: into the time what is left of it. No
+    // SAFETY: both structures are the kernel's, which writes to both: to the time what is left of it. No
     // signal mask is set.
     let result = unsafe {
         let (place, time) = (&raw mut descriptor as usize, &raw mut time as usize);
@@ -586,9 +585,8 @@ pub fn epoll_control(
     done(unsafe { syscall(sys::__NR_epoll_ctl, arguments) })
 }
 
-/// epoll_pwait(2) for at most `timeout_ms`, for ever if that is `None`: how many events there are. If
-/// somebody interrupts it nobody knows: that is [`usize::MAX`].
-/// Not through rustix, for the reason of [`poll`].
+/// epoll_pwait(2) for at most `timeout_ms`, for ever if that is `None`: how many events there are. That is
+/// not known if the call was interrupted, and is [`usize::MAX`] then. Not through rustix, as with [`poll`].
 pub fn epoll_wait(fd: c_int, events: &mut [sys::epoll_event], timeout_ms: Option<u64>) -> usize {
     let time = timeout_ms.map_or(-1, |ms| ms.min(i32::MAX as u64) as i32);
     let (place, count) = (events.as_mut_ptr() as usize, events.len());
@@ -599,8 +597,8 @@ pub fn epoll_wait(fd: c_int, events: &mut [sys::epoll_event], timeout_ms: Option
     }
 }
 
-// On 32-bit architectures the first calls had 32 bits for seconds, and a kernel may have the later ones
-// alone (Linux 5.1: CONFIG_COMPAT_32BIT_TIME).
+// On 32-bit architectures the first calls had 32 bits for seconds, and a kernel may have only the later ones
+// (Linux 5.1: CONFIG_COMPAT_32BIT_TIME).
 #[cfg(target_pointer_width = "64")]
 use sys::{
     __NR_clock_gettime as CLOCK_GETTIME, __NR_ppoll as PPOLL, __NR_rt_sigtimedwait as SIGTIMEDWAIT,
@@ -612,19 +610,19 @@ use sys::{
     __NR_rt_sigtimedwait_time64 as SIGTIMEDWAIT, __NR_timer_settime64 as TIMER_SETTIME,
 };
 
-/// Whether a call is to be made the later way: it failed the first way, and there are two.
+/// Whether to make the later form of a call: there is one, and the kernel lacks the first.
 fn is_missing(result: isize) -> bool {
     cfg!(target_pointer_width = "32") && result < 0 && errno(result) == Errno::NOSYS
 }
 
-/// A call whose third argument is a time, or null; or `later` where there is none with 32 bits.
+/// A call whose third argument is a time or null; or `later`, if the kernel lacks it with 32 bits.
 ///
 /// # Safety
 ///
 /// The arguments must be right for the call.
 #[inline(always)]
 unsafe fn timed(number: u32, later: u32, arguments: [usize; 4]) -> isize {
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     unsafe {
         let result = syscall(number, arguments);
         if is_missing(result) {
@@ -641,7 +639,7 @@ unsafe fn timed(number: u32, later: u32, arguments: [usize; 4]) -> isize {
 #[cold]
 #[inline(never)]
 unsafe fn timed_later(number: u32, [first, second, time, last]: [usize; 4]) -> isize {
-    // SAFETY: the caller's. struct __kernel_timespec is two numbers of 64 bits.
+    // SAFETY: upheld by the caller. struct __kernel_timespec is two 64-bit numbers.
     unsafe {
         let time = (time as *const sys::__kernel_old_timespec).as_ref();
         let time = time.map(|time| [time.tv_sec as u64, time.tv_nsec as u64]);
@@ -669,7 +667,7 @@ pub fn clock_ms() -> u64 {
 /// A clock: seconds, and microseconds of the second. It must be one that every kernel has.
 pub fn clock(clock: u32) -> (u64, u32) {
     let mut time = MaybeUninit::<sys::__kernel_old_timespec>::zeroed();
-    // SAFETY: the structures are the ones of these calls; one of them cannot fail for such a clock.
+    // SAFETY: each call has its own structure, and for such a clock one of the two cannot fail.
     let time = unsafe {
         let place = time.as_mut_ptr() as usize;
         if is_missing(syscall(sys::__NR_clock_gettime, [clock as usize, place])) {
@@ -680,12 +678,12 @@ pub fn clock(clock: u32) -> (u64, u32) {
         }
         time.assume_init()
     };
-    // Never negative: in 32 bits that is the time after 2038.
+    // Never negative: with 32 bits, that is a time after 2038.
     (time.tv_sec as usize as u64, time.tv_nsec as u32 / 1000)
 }
 
-/// socket(2), closed on exec, and never waiting. Not through rustix, here and below: its addresses
-/// and ancillary messages know more families and kinds than an init meets.
+/// socket(2), closed on exec and non-blocking. Not through rustix, here and below: its addresses and
+/// ancillary messages know more families and kinds than an init meets.
 pub fn socket(family: u32, kind: u32) -> Fd {
     // SOCK_CLOEXEC and SOCK_NONBLOCK are the same numbers by definition.
     let kind = (kind | sys::O_CLOEXEC | sys::O_NONBLOCK) as usize;
@@ -699,7 +697,7 @@ pub fn connect(fd: c_int, address: &Name) -> Result<(), Errno> {
     done(unsafe { syscall(sys::__NR_connect, named(fd, address)) })
 }
 
-/// Has a socket take nothing (shutdown(2)): one of a path may say so before it is connected.
+/// Makes a socket receive nothing (shutdown(2)); a Unix socket allows that before it is connected.
 pub fn take_nothing(fd: c_int) {
     // SAFETY: no pointers.
     unsafe { syscall(sys::__NR_shutdown, [fd as usize, net::SHUT_RD as usize]) };
@@ -718,7 +716,7 @@ fn named(fd: c_int, address: &Name) -> [usize; 3] {
 /// getsockname(2): as much of a socket's own address as there is room for, and how long it is.
 pub fn own_address(fd: c_int, address: &mut [u8]) -> usize {
     let mut len = address.len() as u32;
-    // SAFETY: the kernel writes no more than this, and an int.
+    // SAFETY: the kernel writes no more than there is room for, and an int.
     unsafe {
         let (place, size) = (address.as_mut_ptr() as usize, &raw mut len as usize);
         syscall(sys::__NR_getsockname, [fd as usize, place, size]);
@@ -737,8 +735,8 @@ pub fn pass_credentials(fd: c_int) {
     }
 }
 
-/// sendmsg(2) over a connection; as much as there is room for. It never waits, and nobody who listens no
-/// more sends us SIGPIPE.
+/// sendmsg(2) over a connection, as much as there is room for. It never blocks, and a peer that has stopped
+/// listening brings no SIGPIPE.
 pub fn send(fd: c_int, parts: &[IoSlice]) {
     let message = net::msghdr {
         msg_name: null_mut(),
@@ -760,7 +758,7 @@ pub fn send(fd: c_int, parts: &[IoSlice]) {
 /// Who sent a message.
 #[derive(Clone, Copy)]
 pub struct Sender {
-    /// Its process; 0 if that is outside of our PID namespace.
+    /// Its process; 0 if that is outside our PID namespace.
     pub pid: Pid,
     /// Its real user.
     pub user: u32,
@@ -772,12 +770,12 @@ pub struct Received<'b> {
     pub sender: Sender,
     /// What it says; the rest of a longer one is lost.
     pub text: &'b [u8],
-    /// There was no room for everything that came with it: descriptors.
+    /// There was no room for all the descriptors that came with it.
     pub more: bool,
 }
 
-/// recvmsg(2) on a socket that has [`pass_credentials`]: the next message. To look at it is to leave it
-/// where it is, and what came with it; to take it is to have that, too.
+/// recvmsg(2) on a socket that has [`pass_credentials`]: the next message. With `take` it is removed, and its
+/// descriptors come to us; otherwise all of it stays in the socket.
 pub fn receive(
     fd: c_int,
     buffer: &mut [MaybeUninit<u8>],
@@ -787,7 +785,7 @@ pub fn receive(
     struct Control {
         header: net::cmsghdr,
         credentials: net::ucred,
-        /// The most descriptors that come with one message (unix(7): SCM_RIGHTS), and what is around.
+        /// Room for the most descriptors that a message can have (unix(7): SCM_RIGHTS), and their headers.
         rights: [u32; 253 + 8],
     }
     let mut control = MaybeUninit::<Control>::zeroed();
@@ -795,7 +793,7 @@ pub fn receive(
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len() as _,
     };
-    // The sender comes first.
+    // The credentials come first, and without `take` there is room for nothing else.
     let (flags, room) = match take {
         true => (0, size_of::<Control>()),
         false => (net::MSG_PEEK, core::mem::offset_of!(Control, rights)),
@@ -809,8 +807,8 @@ pub fn receive(
         msg_controllen: room,
         msg_flags: 0,
     };
-    // SAFETY: the structures are the kernel's, which writes no more than there is room for; the
-    // beginning of the buffer, as long as it says, is written to then.
+    // SAFETY: the structures are the kernel's, which writes no more than there is room for, and as much of
+    // the buffer as it says; what it does not write of `control` is zeroes.
     unsafe {
         let place = &raw mut message as usize;
         let arguments = [fd as usize, place, flags as usize];
@@ -837,12 +835,12 @@ pub fn receive(
 /// The argument must be right for the request.
 #[inline(never)]
 unsafe fn ioctl(fd: c_int, request: u32, argument: usize) -> bool {
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     unsafe { syscall(sys::__NR_ioctl, [fd as usize, request as usize, argument]) == 0 }
 }
 
-/// The foreground process group of a terminal, as our PID namespace counts: 0 if it is not in it.
-/// None where `fd` is no terminal of ours.
+/// The foreground process group of a terminal, as numbered in our PID namespace; 0 if it is outside. None if
+/// `fd` is no terminal of ours.
 pub fn foreground(fd: c_int) -> Option<Pid> {
     let mut group: Pid = 0;
     // SAFETY: the kernel writes an int.
@@ -886,7 +884,7 @@ pub fn set_limit(resource: u32, limit: [u64; 2]) -> Result<(), Errno> {
 pub fn limit(resource: u32) -> [u64; 2] {
     let mut limit = [u64::MAX; 2];
     let place = limit.as_mut_ptr() as usize;
-    // SAFETY: as above.
+    // SAFETY: as in `set_limit`; the kernel writes both numbers.
     unsafe { syscall(sys::__NR_prlimit64, [0, resource as usize, 0, place]) };
     limit
 }
@@ -923,15 +921,15 @@ use sys::{
 
 /// setgroups(2).
 pub fn set_groups(groups: &[u32]) -> Result<(), Errno> {
-    // SAFETY: so many numbers are there.
+    // SAFETY: the kernel reads as many numbers as there are.
     done(unsafe { syscall(SETGROUPS, [groups.len(), groups.as_ptr() as usize]) })
 }
 
-/// setresgid(2) and setresuid(2): real, effective and saved ones. Whoever becomes somebody else has no
-/// capability left when a program is executed: the kernel sees to that only where root does
-/// (capabilities(7)). And our memory, which is shared with him until then, is not dumped where he sends a
-/// signal that has a core written: by itself that depends on /proc/sys/fs/suid_dumpable, and before Linux
-/// 5.16 a dump ended whoever shares the memory.
+/// setresgid(2) and setresuid(2): real, effective and saved IDs. A process that changes its user has no
+/// capability left when it executes a program, which the kernel itself ensures only if root changes its user
+/// (capabilities(7)). And our memory, which the child shares until then, is not dumped if the new user sends
+/// it a signal that dumps core: by default that depends on /proc/sys/fs/suid_dumpable, and before Linux 5.16
+/// a dump ended all processes that shared the memory.
 pub fn set_user(user: u32, group: u32) -> Result<(), Errno> {
     let before = own_user().0;
     let (id, group) = (user as usize, group as usize);
@@ -963,17 +961,17 @@ pub fn own_user() -> (u32, u32) {
 #[inline(never)]
 unsafe fn control(operation: u32, argument: usize, second: usize) -> Result<(), Errno> {
     let arguments = [operation as usize, argument, second, 0, 0];
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     done(unsafe { syscall(sys::__NR_prctl, arguments) })
 }
 
-/// The signal that we get when our parent dies (prctl(2), PR_SET_PDEATHSIG).
+/// Sets the signal that we get when our parent dies (prctl(2), PR_SET_PDEATHSIG).
 pub fn set_parent_death(signal: Signal) {
     // SAFETY: a number only.
     _ = unsafe { control(prctl::PR_SET_PDEATHSIG, signal.number().into(), 0) };
 }
 
-/// Has orphans among our descendants come to us; whether they will.
+/// Makes orphans among our descendants come to us; returns whether they will.
 pub fn become_subreaper() -> bool {
     // SAFETY: a number only.
     unsafe { control(prctl::PR_SET_CHILD_SUBREAPER, 1, 0) }.is_ok()
@@ -987,13 +985,13 @@ pub fn is_subreaper() -> bool {
     is != 0
 }
 
-/// No program that is executed from here on gives privileges (prctl(2), PR_SET_NO_NEW_PRIVS).
+/// From here on no program that is executed grants privileges (prctl(2), PR_SET_NO_NEW_PRIVS).
 pub fn no_new_privileges() -> Result<(), Errno> {
     // SAFETY: a number only.
     unsafe { control(prctl::PR_SET_NO_NEW_PRIVS, 1, 0) }
 }
 
-/// Takes all capabilities but these from the bounding set, and keeps what there is over a change of
+/// Drops all capabilities but these from the bounding set, and keeps those that we have across a change of
 /// user (capabilities(7)).
 pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
     // SAFETY: numbers only.
@@ -1001,8 +999,8 @@ pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
         for number in 0..64 {
             if keep >> number & 1 == 0 {
                 let read = [prctl::PR_CAPBSET_READ as usize, number, 0, 0, 0];
-                // One that the kernel does not know is in nobody's set; and to drop what is not there
-                // takes a privilege, too.
+                // A capability that the kernel does not know is in no set; and dropping one takes a
+                // privilege, even if it is not there.
                 match answer(syscall(sys::__NR_prctl, read)) {
                     Ok(0) | Err(Errno::INVAL) => (),
                     Ok(_) => control(prctl::PR_CAPBSET_DROP, number, 0)?,
@@ -1014,8 +1012,8 @@ pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
     }
 }
 
-/// Has exactly these capabilities: effective, permitted, inheritable and ambient. From here on nobody
-/// may look at our memory who has no more than these, since it is shared with somebody who has: a change
+/// Sets exactly these capabilities: effective, permitted, inheritable and ambient. From here on a process
+/// that has no more than these may not look at our memory, since a process that has more shares it. A change
 /// of user does the same by itself (prctl(2), PR_SET_DUMPABLE).
 pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
     // _LINUX_CAPABILITY_VERSION_3, this process (capset(2)).
@@ -1047,7 +1045,7 @@ pub unsafe fn execve(
     argv: *const *const c_char,
     envp: *const *const c_char,
 ) -> Errno {
-    // SAFETY: the caller's.
+    // SAFETY: upheld by the caller.
     let result = unsafe {
         syscall(
             sys::__NR_execve,
@@ -1058,17 +1056,17 @@ pub unsafe fn execve(
 }
 
 /// Makes a child that shares our memory, and sleeps until it has exec'ed or ended. The child runs
-/// `child(argument)` on our own stack, below what we have on it, as vfork(2) has it. What is returned
-/// is its number, or an error's negated.
+/// `child(argument)` on our own stack, below what we have on it, as with vfork(2). Returns its number, or an
+/// error's negated.
 ///
 /// # Safety
 ///
 /// `child` must leave what it shares with us in order, and must not return.
 pub unsafe fn vfork(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
-    // SAFETY: the caller's. Without `nostack` nothing of ours is below the stack pointer, which is
+    // SAFETY: upheld by the caller. Without `nostack` nothing of ours is below the stack pointer, which is
     // aligned for a call; the child never returns into our frame.
     unsafe { clone(child, argument) }
 }
 
-/// No stack of its own, and none of the flags that the further arguments of clone(2) belong to.
+/// The child has no stack of its own, and no flag needs the further arguments of clone(2).
 pub const VFORK: u32 = sys::CLONE_VM | sys::CLONE_VFORK | sys::SIGCHLD;

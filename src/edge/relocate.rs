@@ -1,15 +1,14 @@
-//! Relocates the static PIE that we are, and makes what is only relocated read-only (RELRO), together
-//! with what the arena knows: when the start is over.
+//! Relocates the static PIE that we are and, when the start is over, makes read-only (RELRO) the data that
+//! only relocation and the arena write to.
 //!
-//! Nobody else does it: there is no dynamic linker. Until this has run, nothing may be used that
-//! needs a relocation, which is any pointer in data; so no panic with a location, no table of
-//! strings, no call through a pointer.
+//! There is no dynamic linker to do it. Until this has run, nothing may be used that needs a relocation,
+//! which is any pointer in data: no panic with a location, no table of strings, no call through a pointer.
 
 use core::ptr::null_mut;
 
 use super::raw;
 
-/// ELF words are as wide as pointers on every architecture that we know.
+/// ELF words are as wide as pointers on every architecture that we support.
 type Word = usize;
 
 const PT_LOAD: u32 = 1;
@@ -19,15 +18,15 @@ const PT_GNU_RELRO: u32 = 0x6474_e552;
 const DT_RELRSZ: Word = 35;
 const DT_RELR: Word = 36;
 
-/// The table of relocations that are not packed. Every architecture has its one kind: with an
-/// addend of their own (`DT_RELA`, `DT_RELASZ`), or with the addend in place (`DT_REL`, `DT_RELSZ`).
+/// The table of relocations that are not packed. Each architecture has one kind: with addends of their own
+/// (`DT_RELA`, `DT_RELASZ`), or with addends in place (`DT_REL`, `DT_RELSZ`).
 #[cfg(target_pointer_width = "64")]
 const DT_TABLE: [Word; 2] = [7, 8];
 #[cfg(target_pointer_width = "32")]
 const DT_TABLE: [Word; 2] = [17, 18];
 
-/// R_*_RELATIVE of the processor supplements: add the load address. `tests/elf.rs` sees to it
-/// that the linker left no other kind.
+/// R_*_RELATIVE of the processor supplements: add the load address. `tests/elf.rs` checks that the linker
+/// left no other kind.
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 const RELATIVE: u32 = 8;
 #[cfg(target_arch = "aarch64")]
@@ -98,25 +97,24 @@ struct Relocation {
     info: Word,
 }
 
-/// Where parts of the running program are: each from its first byte to behind its last.
+/// Where parts of the running program are: each as its first byte and the one behind its last.
 #[derive(Clone, Copy)]
 pub struct Segments {
     /// The segments that are never written to, constants and code, from the first page to the end
     /// of the last.
     pub constants: [(Word, Word); 2],
-    /// What is only written to by relocating it, and before the start.
+    /// What is written to only by relocation and during the start.
     relro: (Word, Word),
 }
 
 impl Segments {
-    /// Makes what is only relocated read-only. There is nobody to tell if it fails, and nothing is
-    /// lost.
+    /// Makes the RELRO segment read-only. If that fails nothing is lost.
     pub fn protect(&self) {
         let end = self.relro.1 & !(PAGE - 1);
         for page in PAGES {
             let start = self.relro.0 & !(page - 1);
-            // SAFETY: it is our own RELRO segment, which shares no page of any size with what is
-            // written to, and nobody writes to it any more.
+            // SAFETY: it is our own RELRO segment, which shares no page of any size with what is written to,
+            // and nothing writes to it any more.
             if unsafe { raw::protect(start, end.wrapping_sub(start)) } {
                 break;
             }
@@ -124,7 +122,7 @@ impl Segments {
     }
 }
 
-/// What pages may have, the smallest first: the kernel refuses a start that is no page's, and rounds
+/// Possible page sizes, the smallest first: the kernel refuses a start that is not page-aligned, and rounds
 /// the end up.
 #[cfg(target_arch = "aarch64")]
 const PAGES: [Word; 3] = [PAGE, 16 << 10, 64 << 10];
@@ -138,8 +136,8 @@ const PAGE: Word = 4096;
 ///
 /// # Safety
 ///
-/// `header` must be that of the running program, a static PIE linked at address 0 that was not
-/// relocated yet.
+/// `header` must be that of the running program, a static PIE linked at address 0 that has not been relocated
+/// yet.
 pub unsafe fn relocate(header: *const u8) -> Segments {
     let base = header as Word;
     let mut constants = [(base, base); 2];

@@ -1,4 +1,4 @@
-//! What is in the assembler of 32-bit arm: a system call, a child as vfork(2) makes it, and `pidlet_start`:
+//! The assembly for 32-bit arm: a system call, a child as vfork(2) makes it, and `pidlet_start`, with
 //! arguments in r0, r1, r2.
 
 use core::arch::global_asm;
@@ -50,7 +50,7 @@ global_asm!(
 #[inline(always)]
 pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
     let result;
-    // SAFETY: the caller's; the kernel changes r0 only. r7 may be the frame pointer and is put back.
+    // SAFETY: upheld by the caller; the kernel changes r0 only. r7 may be the frame pointer and is put back.
     unsafe {
         core::arch::asm!(
             "mov {saved}, r7",
@@ -77,7 +77,7 @@ pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Wo
 /// As [`vfork`](crate::edge::raw::vfork).
 pub unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     let result;
-    // SAFETY: the caller's; the child branches away before it touches our frame.
+    // SAFETY: upheld by the caller; the child branches away before it touches our frame.
     unsafe {
         core::arch::asm!(
             "mov {saved}, r7",

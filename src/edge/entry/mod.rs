@@ -1,8 +1,8 @@
-//! From the kernel's first instruction to `main`, and what else is spelled in an architecture's own
-//! assembler: a file each.
+//! From the first instruction that the kernel runs to `main`, and whatever else needs an architecture's own
+//! assembly: one file for each.
 //!
-//! The first system call blocks all 64 signals: until then the kernel drops what is sent to PID 1.
-//! It comes before relocation, so it is spelled in the architecture's own `pidlet_start`.
+//! The first system call blocks all 64 signals: until then the kernel drops what is sent to PID 1. It comes
+//! before relocation, so it is in each architecture's `pidlet_start`.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -64,7 +64,7 @@ impl Start {
         strings(self.envp())
     }
 
-    /// Whether a variable's name begins so.
+    /// Whether any variable's name begins like this.
     pub fn has_any(&self, begin: &[u8]) -> bool {
         let mut place = self.envp();
         // SAFETY: the kernel made the pointers up to a NULL, to strings that live as long as we do.
@@ -92,7 +92,7 @@ impl Start {
     }
 }
 
-/// A variable's place in an environment, and its value: of the first one of that name.
+/// The place in an environment of the first variable of this name, and its value.
 ///
 /// # Safety
 ///
@@ -102,8 +102,8 @@ pub unsafe fn variable(
     mut place: *mut *const c_char,
     name: &[u8],
 ) -> Option<(*mut *const c_char, &'static CStr)> {
-    // SAFETY: we are at most at the NULL that ends the environment, and at the NUL that ends a string,
-    // which is passed neither as a part of the name nor as what ends it.
+    // SAFETY: we go no further than the NULL that ends the environment and the NUL that ends a string: a NUL
+    // matches neither a byte of the name nor the `=` behind it.
     unsafe {
         while !(*place).is_null() {
             let mut end = (*place).cast::<u8>();
@@ -122,7 +122,7 @@ pub unsafe fn variable(
     None
 }
 
-/// The strings that pointers up to a NULL lead to.
+/// The strings of an array of pointers that ends with a NULL.
 #[inline(never)]
 fn strings(pointers: *mut *const c_char) -> &'static [&'static CStr] {
     let mut count = 0;
@@ -152,8 +152,8 @@ unsafe extern "C" fn pidlet_entry(stack: *mut usize, header: *const u8, mask: *c
     // SAFETY: `header` is our own, and nothing that needs a relocation ran before.
     let segments = unsafe { relocate::relocate(header) };
     let mut first = MaybeUninit::<First>::zeroed();
-    // SAFETY: we never return, so that what is in our frame lives as long as we do. The kernel put
-    // argc and argv there; `pidlet_start` gave eight bytes for the mask.
+    // SAFETY: we never return, so what is in our frame lives as long as we do. The kernel put argc and argv
+    // there; `pidlet_start` gave eight bytes for the mask.
     let start = unsafe {
         arena::begin(first.as_mut_ptr());
         Start {

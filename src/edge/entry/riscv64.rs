@@ -1,5 +1,5 @@
-//! What is in the assembler of riscv64: a system call, a child as vfork(2) makes it, and `pidlet_start`:
-//! arguments in a0, a1, a2.
+//! The assembly for riscv64: a system call, a child as vfork(2) makes it, and `pidlet_start`, with arguments
+//! in a0, a1, a2.
 
 use core::arch::global_asm;
 
@@ -48,7 +48,7 @@ global_asm!(
 #[inline(always)]
 pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
     let result;
-    // SAFETY: the caller's; the kernel changes a0 only.
+    // SAFETY: upheld by the caller; the kernel changes a0 only.
     unsafe {
         core::arch::asm!(
             "ecall",
@@ -71,7 +71,7 @@ pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Wo
 /// As [`vfork`](crate::edge::raw::vfork).
 pub unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     let result;
-    // SAFETY: the caller's; the child branches away before it touches our frame.
+    // SAFETY: upheld by the caller; the child branches away before it touches our frame.
     unsafe {
         core::arch::asm!(
             "ecall",

@@ -1,4 +1,4 @@
-//! What is in the assembler of 32-bit x86: a system call, a child as vfork(2) makes it, and `pidlet_start`:
+//! The assembly for 32-bit x86: a system call, a child as vfork(2) makes it, and `pidlet_start`, with
 //! arguments on the stack.
 
 use core::arch::global_asm;
@@ -28,8 +28,8 @@ global_asm!(
     "int 0x80",
     "pop edi",
     "mov dword ptr [esp], edi",
-    // The assembler knows no difference of symbols as an operand, but as a word: the call leaves
-    // that word's address for us.
+    // The assembler takes a difference of symbols not as an operand but as a word: the call leaves that
+    // word's address for us.
     "call 3f",
     "2: .long __ehdr_start - 2b",
     "3: pop eax",
@@ -54,7 +54,7 @@ global_asm!(
 pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
     let result;
     let arguments = [a, d, Word::new(number as usize)];
-    // SAFETY: the caller's; the kernel changes eax only. ebx and esi are the compiler's own and
+    // SAFETY: upheld by the caller; the kernel changes eax only. ebx and esi are the compiler's own and
     // are put back.
     unsafe {
         core::arch::asm!(
@@ -82,7 +82,7 @@ pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Wo
 /// As [`vfork`](crate::edge::raw::vfork).
 pub unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     let result;
-    // SAFETY: the caller's; the child branches away before it touches our frame. Its argument is
+    // SAFETY: upheld by the caller; the child branches away before it touches our frame. Its argument is
     // at a multiple of 16 (the ABI).
     unsafe {
         core::arch::asm!(

@@ -1,5 +1,5 @@
-//! What is in the assembler of x86-64: a system call, a child as vfork(2) makes it, and `pidlet_start`:
-//! the stack pointer holds argc; System V ABI, arguments in rdi, rsi, rdx.
+//! The assembly for x86-64: a system call, a child as vfork(2) makes it, and `pidlet_start`: the stack
+//! pointer holds argc; System V ABI, arguments in rdi, rsi, rdx.
 
 use core::arch::global_asm;
 
@@ -43,7 +43,7 @@ global_asm!(
 #[inline(always)]
 pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Word) -> isize {
     let result;
-    // SAFETY: the caller's; the kernel changes rcx, r11 and rax only.
+    // SAFETY: upheld by the caller; the kernel changes rcx, r11 and rax only.
     unsafe {
         core::arch::asm!(
             "syscall",
@@ -68,7 +68,7 @@ pub unsafe fn instruction(number: u32, a: Word, b: Word, c: Word, d: Word, e: Wo
 /// As [`vfork`](crate::edge::raw::vfork).
 pub unsafe fn clone(child: unsafe extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
     let result;
-    // SAFETY: the caller's; the child branches away before it touches our frame.
+    // SAFETY: upheld by the caller; the child branches away before it touches our frame.
     unsafe {
         core::arch::asm!(
             "syscall",
