@@ -1,28 +1,28 @@
-//! Link arguments of the one program, and the commit that `tini --version` names.
+//! Link arguments of the program, and the commit that `tini --version` names.
 //!
 //! Why each argument, and what it costs (measured on a 15 KB prototype):
 //!
-//! - no start files, no libraries: the program brings its own entry and needs no libc. For musl Rust
-//!   names its own start files all the same: another name than `_start` goes beside theirs, and the
-//!   linker script leaves out what is in them;
+//! - no start files, no libraries: the program brings its own entry and needs no libc. For musl Rust links
+//!   its own start files all the same: an entry that is not `_start` can stand beside theirs, and the
+//!   linker script discards what is in them;
 //! - static PIE without an interpreter: address space randomisation costs about 700 bytes;
 //! - `-z text`: no relocation may touch code;
 //! - `-z pack-relative-relocs`: a relocation costs 8 bytes or one bit instead of 24 bytes;
-//! - no build id, unless flags ask for one, as distributions do that keep the symbols elsewhere: nobody
+//! - no build id, unless flags ask for one, as distributions do that keep the symbols elsewhere: nothing
 //!   else reads it;
-//! - Rust's own linker, where there is one: GNU ld fills pages of the file, which costs 6 KB on
-//!   x86-64, and on aarch64, whose pages may have 64 KiB, 50 KB;
-//! - no tables for unwinding: with `panic = "abort"` nobody reads them, and they are a fifth of the
-//!   file. The compiler makes them all the same, so a line of linker script leaves them out.
-//!   mold and gold read no such script: where one of them is asked for, another one links.
+//! - Rust's own linker, where there is one: GNU ld pads the file to whole pages, which costs 6 KB on
+//!   x86-64, and 50 KB on aarch64, whose pages may have 64 KiB;
+//! - no unwind tables: with `panic = "abort"` nothing reads them, and they are a fifth of the file. The
+//!   compiler makes them all the same, so a line of linker script discards them. mold and gold read no
+//!   such script: where flags ask for one of them, another linker is used.
 //!
-//! RELRO and a stack that is not executable are the linkers' defaults; `tests/elf.rs` holds them.
+//! RELRO and a stack that is not executable are the linkers' defaults; `tests/elf.rs` checks them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// musl's start files, and GCC's, that come with Rust. Linkers put what they make themselves into the
-/// first of them, so that not everything in them can be left out.
+/// The start files of musl and of GCC that come with Rust. Linkers put what they make themselves into the
+/// first of them, so not everything in them can be discarded.
 const START_FILES: [&str; 5] = ["crt1", "crti", "crtbegin", "crtbeginS", "crtn"];
 
 fn main() {
@@ -66,7 +66,7 @@ fn main() {
         };
         if let Some(linker) = linker {
             pass([format!("-fuse-ld={linker}")]);
-            // clang's word for it, which wins over the other one.
+            // clang's own option, which wins over the other one.
             if flags().contains("--ld-path=") {
                 pass([format!("--ld-path=ld.{linker}")]);
             }
@@ -75,7 +75,7 @@ fn main() {
             .iter()
             .for_each(|words| pass([format!("-Wl,{words}")]));
     }
-    // Compilers know this one, too; `-Wl` would take a comma in the path for its own.
+    // C compilers know this one, too; `-Wl` would split the path at a comma.
     pass([format!("-T{}", script.display())]);
     println!("cargo::rustc-env=PIDLET_COMMIT={}", commit());
     println!("cargo::rerun-if-changed=src/build.rs");
@@ -93,11 +93,10 @@ fn pass<A: std::fmt::Display>(arguments: impl IntoIterator<Item = A>) {
     }
 }
 
-/// Whether the compiler calls a linker, and not a C compiler that calls one: as for other
-/// architectures than the machine's own, where `rust-lld`, which comes with Rust, saves a cross
-/// compiler.
+/// Whether rustc calls a linker itself, not a C compiler that calls one: when building for another
+/// architecture, `rust-lld`, which comes with Rust, saves a cross compiler.
 fn calls_linker_itself() -> bool {
-    // Cargo sees no change of its own variables, so it is told from where it has this one.
+    // Cargo does not notice a change of its own variables, so it is told the source of this one.
     let target = std::env::var("TARGET").unwrap_or_default();
     let target = target.to_uppercase().replace('-', "_");
     println!("cargo::rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");
@@ -112,8 +111,7 @@ fn calls_linker_itself() -> bool {
     ["lld", "ld"].contains(&name.rsplit('-').next().unwrap_or_default())
 }
 
-/// Whether flags ask a C compiler for a linker that reads no such script as ours, by its name or its
-/// path.
+/// Whether flags ask a C compiler, by name or by path, for a linker that does not read a script like ours.
 fn asks_for_another() -> bool {
     flags().split('\x1f').any(|flag| {
         let mut words = ["-fuse-ld=", "--ld-path="].iter();
@@ -127,8 +125,7 @@ fn flags() -> String {
     std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default()
 }
 
-/// Where the linker that comes with Rust is under the name that C compilers know it by; nowhere in
-/// some distributions.
+/// Where Rust's own linker has the name that C compilers know it by; some distributions leave it out.
 fn lld_for_compilers() -> Option<PathBuf> {
     let rustc = std::env::var_os("RUSTC")?;
     let sysroot = Command::new(rustc).args(["--print", "sysroot"]).output();
@@ -139,8 +136,7 @@ fn lld_for_compilers() -> Option<PathBuf> {
     directory.join("ld.lld").exists().then_some(directory)
 }
 
-/// ` - git.` and seven digits of the commit that is built, as `docker info` reads it; nothing
-/// where it is not known.
+/// ` - git.` and seven digits of the commit that is built, as `docker info` reads it; empty if unknown.
 fn commit() -> String {
     let git = Command::new("git")
         .args(["rev-parse", "--short=7", "HEAD"])

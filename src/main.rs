@@ -20,7 +20,7 @@ use pidlet::front::{self, Question};
 use pidlet::message::Stream;
 use pidlet::plan::Plan;
 
-/// Everything after the kernel's start; what is returned is the exit code.
+/// Everything after the start in `entry`; returns the exit code.
 fn main(start: &'static Start) -> u8 {
     let args = start.args();
     let getenv = |name: &[u8]| start.getenv(name);
@@ -42,13 +42,13 @@ fn main(start: &'static Start) -> u8 {
         let mut plan = Plan::new(front::style(&question));
         let answer = front::ask(&question, &mut plan);
         if log.get().is_some() {
-            // Every fault's code, whatever has changed in the files meanwhile.
+            // The exit code of every fault, whatever has changed in the files meanwhile.
             return 1;
         }
         match answer {
             Ok(()) => return Init::new(&plan, start, Own::new(question.own)).run(),
             Err(0) => return 0,
-            // What is wrong is why the container ends: it is said once more, for the termination log.
+            // What is wrong is why the container ends, so it is said once more, for the termination log.
             Err(code) => match say::termination_log(&plan) {
                 Ok(file) => log.set(Some(file)),
                 Err(_) => return code,
