@@ -1,5 +1,5 @@
-//! What the probe does where it is a program of a plan made at random (`tests/random`): steps one after the
-//! other, and at each signal what it was told for that. Whatever it does it says first.
+//! What the probe does as a program of a random plan (`tests/random`): it takes its steps one after the
+//! other, and reacts to each signal as it was told to. It announces everything before it does it.
 
 use std::ffi::c_int;
 use std::io::Write;
@@ -12,30 +12,30 @@ use super::{
 };
 use super::{until_orphan, wait_for_end_of};
 
-/// What a signal leads to, after so many milliseconds in which others are heard, but not heeded.
+/// How a signal ends the process, after so many milliseconds in which others are reported, but not obeyed.
 #[derive(Clone, Copy)]
 enum End {
     Exit(i32, u64),
     Die(u64),
 }
 
-/// A process with what it knows of itself.
+/// A process and what it keeps track of.
 struct Actor {
     name: String,
     ends: Vec<(i32, End)>,
     /// How many lines it has written to each stream.
     written: [usize; 2],
-    /// How many it has forked.
+    /// How many processes it has forked.
     forked: usize,
     /// A signalfd of all signals.
     signals: c_int,
-    /// It is at its end, and heeds nothing any more.
+    /// It is about to end, and obeys no further signal.
     leaving: bool,
     /// The steps that are still to come.
     rest: Vec<String>,
 }
 
-/// NAME STEP...: a step is WORD or WORD=VALUE; without one that ends it, it ends with 0.
+/// NAME STEP...: a step is WORD or WORD=VALUE. Unless a step ends the process, it ends with 0.
 pub fn act(args: Args) {
     let mut actor = Actor::new(args[0].to_owned());
     actor.tell(&format!("start {}", own_group()));
@@ -137,7 +137,7 @@ impl Actor {
 
     // ---- signals ---------------------------------------------------------------------------------
 
-    /// Waits so many milliseconds or for ever, or until there is something to read; heeds signals.
+    /// Waits for so many milliseconds or for ever, or until `fd` is readable; obeys signals meanwhile.
     fn wait(&mut self, limit: Option<u64>, fd: c_int) {
         let end = limit.map(|limit| now_ns() + limit * 1_000_000);
         loop {
@@ -159,7 +159,7 @@ impl Actor {
         }
     }
 
-    /// Takes every signal that is there.
+    /// Takes every pending signal.
     fn drain(&mut self) {
         loop {
             // SAFETY: zero is a valid structure, and the kernel fills it as a whole or not at all.
@@ -177,7 +177,7 @@ impl Actor {
 
     fn heed(&mut self, signal: i32, sender: u32) {
         if signal == libc::SIGCHLD {
-            // SAFETY: reaps whoever is dead.
+            // SAFETY: reaps every dead child.
             unsafe { while libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) > 0 {} }
             return;
         }
@@ -215,7 +215,7 @@ impl Actor {
 
     // ---- what it writes --------------------------------------------------------------------------
 
-    /// The next line: whose it is, its number, and as much more as the number says.
+    /// The next line: its writer, stream and number, and padding whose length follows from the number.
     fn line(&mut self, stream: usize) -> String {
         self.written[stream - 1] += 1;
         let (number, pid) = (self.written[stream - 1], std::process::id());
@@ -225,7 +225,7 @@ impl Actor {
 
     fn write_line(&mut self, stream: usize, end: &str) {
         let line = self.line(stream) + end;
-        // SAFETY: writes from a live buffer, at once, as that is short.
+        // SAFETY: writes from a live buffer, which is short enough to be written at once.
         unsafe { libc::write(stream as c_int, line.as_ptr().cast(), line.len()) };
         self.tell_written(stream);
     }
@@ -238,7 +238,7 @@ impl Actor {
         (0..count).for_each(|_| self.write_line(stream, "\n"));
     }
 
-    /// Lines in two pieces with a little time between them.
+    /// Lines in two pieces, with a short pause between them.
     fn write_torn(&mut self, count: u64) {
         for _ in 0..count {
             let line = self.line(1) + "\n";
@@ -274,7 +274,7 @@ impl Actor {
 
     // ---- families --------------------------------------------------------------------------------
 
-    /// KIND-MANNERS: starts a process that lives on its own, and is there when this returns.
+    /// KIND-MANNERS: starts a process that goes its own way, and is set up when this returns.
     fn fork(&mut self, value: &str) {
         let (kind, manners) = value.split_once('-').expect("KIND-MANNERS");
         self.forked += 1;
@@ -305,7 +305,7 @@ impl Actor {
         close(reading);
     }
 
-    /// The life of one that was forked.
+    /// What a forked process does.
     fn live(&mut self, manners: &str) -> ! {
         match manners {
             "heeds" => self.on("15:exit:0:0"),
@@ -320,7 +320,7 @@ impl Actor {
         unreachable!("it waits for ever")
     }
 
-    /// Moves to the group of a child, so that its own number names none.
+    /// Joins the process group of a child, so that no group is numbered after this process any more.
     fn move_group(&mut self) {
         let name = format!("{}/leader", self.name);
         let own = self.signals;
@@ -334,7 +334,7 @@ impl Actor {
                 actor.live("heeds")
             });
             libc::setpgid(leader, leader);
-            // Who leads a session stays where it is.
+            // The leader of a session stays where it is.
             let stays = libc::getsid(0) == libc::getpid();
             assert!(
                 libc::setpgid(0, leader) == 0 || stays,
@@ -345,8 +345,8 @@ impl Actor {
         self.tell(&format!("moved {}", own_group()));
     }
 
-    /// Goes on in a session of its own, whose number it leaves in a file: before who started it has ended, or
-    /// `late`.
+    /// Goes on as a daemon, in a session of its own, and writes its pid to a file: before its parent ends, or
+    /// after that if `late`.
     fn become_daemon(&mut self, path: &str) {
         let (path, late) = match path.strip_prefix("late:") {
             Some(path) => (path, true),
@@ -374,7 +374,7 @@ impl Actor {
         }
     }
 
-    /// Goes on in another process, which says that it is the service from now on.
+    /// Goes on in another process, which says that it is the service's main process from now on.
     fn hand_over(&mut self) {
         let (reading, writing) = pipe();
         let middle = fork_on();

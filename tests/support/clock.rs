@@ -1,6 +1,6 @@
-//! The time of what happens in processes that do not know each other.
+//! A clock that unrelated processes share.
 
-/// CLOCK_MONOTONIC in nanoseconds, which is the same for all.
+/// CLOCK_MONOTONIC in nanoseconds, the same in every process.
 pub fn now_ns() -> u64 {
     // SAFETY: fills a structure that is all zeroes before.
     let time = unsafe {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-/// One process. All numbers but `inner` are the outside's.
+/// One process. All numbers but `inner` are those outside its namespace.
 #[derive(Clone, Debug)]
 pub struct Info {
     pub pid: i32,
@@ -16,7 +16,8 @@ pub struct Info {
     pub sid: i32,
     /// Foreground group of its controlling terminal; -1 without one.
     pub tpgid: i32,
-    /// Bit n-1 is signal n. A process inside `sigtimedwait` shows what it waits for as not blocked.
+    /// Bit n-1 is signal n. While a process is in `sigtimedwait`, the signals that it waits for show as not
+    /// blocked.
     pub blocked: u64,
     pub ignored: u64,
     pub caught: u64,
@@ -79,7 +80,7 @@ pub fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
 }
 
-/// What identifies the PID namespace of a process; `None` when it is gone.
+/// What identifies the PID namespace of a process; `None` when the process is gone.
 pub fn pid_namespace(pid: i32) -> Option<u64> {
     Some(std::fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino())
 }

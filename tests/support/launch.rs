@@ -1,11 +1,11 @@
 //! From a `Run` to a process: the only place that forks.
 //!
-//! A *keeper* stands beside every program and ends its whole namespace when the test lets go of the
-//! lifeline, be it because it is over or because it was killed. For `Mode::Pid1` the keeper watches from
-//! outside. For `Mode::Child` it is the first process of the namespace, and a short-lived *stage* enters
-//! that and starts the program with `CLONE_PARENT`, which makes it a child of ours. The program waits for a
-//! word from us, so that it can be looked at before it runs. What is done between fork and exec allocates
-//! nothing and takes no lock: other threads may hold one.
+//! Beside every program runs a *keeper*, which ends the whole namespace when the test lets go of the
+//! lifeline, whether because it is over or because it was killed. For `Mode::Pid1` the keeper watches from
+//! outside. For `Mode::Child` it is the first process of the namespace, and a short-lived *stage* enters the
+//! namespace and starts the program with `CLONE_PARENT`, which makes it a child of ours. The program waits
+//! for a byte from us, so that it can be looked at before it runs. Nothing between fork and exec allocates or
+//! takes a lock: another thread may hold one.
 
 use std::ffi::{CString, c_char, c_int};
 use std::fs::File;
@@ -16,26 +16,26 @@ use std::os::unix::ffi::OsStrExt;
 use super::inspect;
 use super::run::{Mode, ProcFs, Run, Session};
 
-/// Descriptors of ours that the program's numbers cannot collide with start here.
+/// Our own descriptors start here, clear of the program's numbers.
 const HIGH_FD: c_int = 300;
 
-/// What became of a start.
+/// The result of a start.
 pub struct Started {
     pub pid: i32,
     pub keeper: i32,
     pub lifeline: File,
-    /// Of the program, not of the keeper. While it is open no other namespace has its number.
+    /// The program's, not the keeper's. While it is open no other namespace can have the same number.
     pub namespace: File,
 }
 
-/// Everything that the program's side needs after the fork, made before it.
+/// Everything that the program's side needs after the fork, prepared before it.
 struct Orders {
     program: CString,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     cwd: CString,
     empty_proc: bool,
-    /// `CLONE_NEWNET` for a network of its own, or nothing.
+    /// `CLONE_NEWNET` for a network namespace of its own, or 0.
     network: c_int,
     new_session: bool,
     terminal: bool,
@@ -125,7 +125,7 @@ pub fn launch(run: &Run, stdio: &[(RawFd, RawFd)], terminal: bool) -> Result<Sta
     Err(format!("{}: {why}", run.program.display()))
 }
 
-/// `Mode::Pid1`: the program and its keeper outside.
+/// `Mode::Pid1`: the program, and its keeper outside.
 fn start_first(orders: &Orders, lifeline: &File) -> Result<(i32, i32), String> {
     let new = libc::CLONE_NEWPID | libc::CLONE_NEWNS | orders.network;
     // SAFETY: the child goes on in `program` alone, which never returns.
@@ -152,7 +152,7 @@ fn start_first(orders: &Orders, lifeline: &File) -> Result<(i32, i32), String> {
     Ok((pid, keeper))
 }
 
-/// `Mode::Child`: the keeper inside, and the program beside it.
+/// `Mode::Child`: the keeper as first process, and the program beside it.
 fn start_beside(orders: &Orders, lifeline: &File, report: &mut File) -> Result<(i32, i32), String> {
     // SAFETY: the child goes on in `keep_from_inside` alone, which never returns.
     let keeper = unsafe { clone(libc::CLONE_NEWPID | user_namespace()) };
@@ -192,7 +192,7 @@ fn start_beside(orders: &Orders, lifeline: &File, report: &mut File) -> Result<(
     }
 }
 
-/// Root needs no user namespace, everybody else one more.
+/// Root needs no user namespace; other users do.
 fn user_namespace() -> c_int {
     // SAFETY: asks for our id.
     if unsafe { libc::geteuid() } == 0 {
@@ -202,7 +202,7 @@ fn user_namespace() -> c_int {
     }
 }
 
-/// Maps our ids to themselves in the user namespace of `pid`, if it has got one.
+/// Maps our ids to themselves in the user namespace of `pid`, if that has its own.
 fn be_somebody(pid: i32) -> Result<(), String> {
     // SAFETY: asks for our ids.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
@@ -219,9 +219,9 @@ fn be_somebody(pid: i32) -> Result<(), String> {
     Ok(())
 }
 
-/// First process of a namespace: the kernel reaps for it, and with it ends all that is in there.
+/// The first process of a namespace: the kernel reaps for it, and with it everything in the namespace ends.
 fn keep_from_inside(lifeline: RawFd) -> ! {
-    // SAFETY: plain system calls in a process that has no other code than this.
+    // SAFETY: plain system calls in a process that runs no other code.
     unsafe {
         libc::signal(libc::SIGCHLD, libc::SIG_IGN);
         libc::dup2(lifeline, 0);
@@ -230,9 +230,9 @@ fn keep_from_inside(lifeline: RawFd) -> ! {
     }
 }
 
-/// Beside a namespace: ends its first process, and with it all that is in there.
+/// Outside a namespace: kills its first process, and with it everything in the namespace ends.
 fn keep_from_outside(lifeline: RawFd, program: RawFd) -> ! {
-    // SAFETY: plain system calls in a process that has no other code than this. A pidfd never means another
+    // SAFETY: plain system calls in a process that runs no other code. A pidfd never refers to another
     // process.
     unsafe {
         let high = libc::fcntl(program, libc::F_DUPFD, HIGH_FD);
@@ -245,9 +245,9 @@ fn keep_from_outside(lifeline: RawFd, program: RawFd) -> ! {
     }
 }
 
-/// Returns when nobody holds the lifeline, descriptor 0, any more. Closes the descriptors from `first` on:
-/// they are copies of the tests' ones, and would keep their pipes and terminals open. A developer's Ctrl-C
-/// must not end a keeper before its time, hence the session.
+/// Returns when no process holds the other end of the lifeline, descriptor 0, any more. Closes the
+/// descriptors from `first` on: they are copies of the tests' own, and would keep pipes and terminals open.
+/// The new session keeps a developer's Ctrl-C from ending the keeper early.
 unsafe fn wait_for_the_end(first: RawFd) {
     // SAFETY: plain system calls.
     unsafe {
@@ -258,7 +258,8 @@ unsafe fn wait_for_the_end(first: RawFd) {
     }
 }
 
-/// Enters the keeper's namespaces, starts the program as its sister, says its pid or minus an errno.
+/// Enters the keeper's namespaces, starts the program as its sibling, reports the program's pid or minus an
+/// errno.
 fn stage(orders: &Orders, user: Option<RawFd>, pid_namespace: RawFd) -> ! {
     // SAFETY: plain system calls; the child of `clone` goes on in `program` alone, which never returns.
     unsafe {
@@ -295,12 +296,12 @@ const STEPS: [&str; 9] = [
     "network",
 ];
 
-/// The program's side: takes its surroundings on, and execs.
+/// The program's side: sets up what it is to inherit, and execs.
 fn program(orders: &Orders) -> ! {
     // SAFETY: plain system calls on what `Orders` keeps alive: the fork copied it.
     unsafe {
-        // Our copies of the tests' descriptors: one of them is the other end of what we wait at, and others
-        // would keep pipes of other runs open if we had to wait for ever.
+        // These are copies of the tests' descriptors: one is the other end of the pipe that we wait at, and
+        // others would keep pipes of other runs open if we waited for ever.
         close_range(3, HIGH_FD - 1, 0);
         let mut byte = 0_u8;
         if libc::read(orders.go, (&raw mut byte).cast(), 1) != 1 {
@@ -362,7 +363,7 @@ fn program(orders: &Orders) -> ! {
     }
 }
 
-/// Makes 127.0.0.1 and ::1 of a fresh network usable.
+/// Makes 127.0.0.1 and ::1 of a new network namespace usable.
 unsafe fn bring_loopback_up() -> c_int {
     // SAFETY: zero is a valid request, and the kernel reads and writes no more than one. The descriptor is
     // closed by exec.
@@ -390,11 +391,11 @@ unsafe fn must(orders: &Orders, step: u8, result: c_int) {
     }
 }
 
-/// Gives every signal its default, but for `ignored`, and sets the mask. Raw calls, as libc refuses 32 and
-/// 33.
+/// Resets every signal but those in `ignored` to its default, and sets the mask. Raw calls, as libc refuses
+/// 32 and 33.
 unsafe fn set_signals(ignored: &[c_int], mask: u64) {
     for signal in 1..=64 {
-        // Handler, flags, restorer and mask, as the kernel's: all zero is the default.
+        // Handler, flags, restorer and mask as the kernel has them; all zero is the default.
         let mut action = [0_usize; 8];
         if ignored.contains(&signal) {
             action[0] = libc::SIG_IGN;
@@ -416,7 +417,7 @@ unsafe fn set_signals(ignored: &[c_int], mask: u64) {
     };
 }
 
-/// `fork` with flags. Of libc's own fork it leaves out the handlers and locks that must not run here.
+/// `fork` with flags, without the handlers and locks of libc's own, which must not run here.
 unsafe fn clone(flags: c_int) -> c_int {
     let flags = (flags | libc::SIGCHLD) as libc::c_long;
     // SAFETY: no stack and no shared memory: the child is a copy with one thread.
@@ -427,7 +428,7 @@ const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
 /// Closes all descriptors from `first` to `last`, or marks them as closed by exec.
 unsafe fn close_range(first: c_int, last: c_int, flags: u32) {
-    // SAFETY: closing descriptors of a process that has no other code than ours.
+    // SAFETY: closing descriptors of a process that runs no other code than ours.
     unsafe {
         if libc::syscall(libc::SYS_close_range, first, last, flags) == 0 {
             return;
@@ -445,7 +446,7 @@ unsafe fn close_range(first: c_int, last: c_int, flags: u32) {
 
 /// Waits for a child of ours that ends by itself.
 fn reap(pid: i32) {
-    // SAFETY: waits for a process that this file started and nobody else waits for.
+    // SAFETY: waits for a process that this file started and that no other code waits for.
     unsafe { while libc::waitpid(pid, std::ptr::null_mut(), 0) < 0 && interrupted() {} }
 }
 
@@ -453,7 +454,7 @@ fn interrupted() -> bool {
     io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
 }
 
-/// A pipe that no exec inherits: what to read from, what to write to.
+/// A pipe that no exec inherits: its reading end, then its writing end.
 pub fn pipe() -> (File, File) {
     let mut ends = [0; 2];
     // SAFETY: the call fills both numbers, which then are ours alone.
@@ -497,7 +498,7 @@ fn assignment(name: &std::ffi::OsStr, value: &std::ffi::OsStr) -> CString {
     c_string(&[name.as_bytes(), b"=", value.as_bytes()].concat())
 }
 
-/// What execve takes; `strings` must live on.
+/// What execve takes; `strings` must outlive it.
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings
         .iter()

@@ -1,8 +1,8 @@
 //! Answers system calls in the kernel's place: seccomp_unotify(2).
 //!
-//! A program that `probe listened` became, and everybody whom it starts, waits at each system call until a
-//! thread of ours has decided: the kernel does it, or it fails with an error of our choice. That needs no
-//! tracer, so that the program is waited for and signalled as ever, and sees nothing of it.
+//! A program exec'ed by `probe listened`, and every process that it starts, waits at each system call until a
+//! thread of ours has decided whether the kernel carries it out or it fails with an error of our choice. This
+//! takes no tracer, so the program is waited for and signalled as usual, and notices nothing.
 
 use std::collections::HashSet;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -11,19 +11,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::process::Proc;
 
-/// A system call of the program, or of a child of its that has not become another program yet.
+/// A system call of the program, or of a child of it that has not exec'ed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
     pub number: libc::c_long,
     pub args: [u64; 6],
-    /// Such a child's.
+    /// Whether it is such a child's.
     pub child: bool,
-    /// Whose.
+    /// The process that makes it.
     pub pid: i32,
 }
 
 impl Call {
-    /// What the descriptor is that this argument names; nothing if it is none.
+    /// What the descriptor in this argument refers to; empty if it is none.
     pub fn file(&self, argument: usize) -> String {
         let fd = self.args[argument] as i32;
         let link = std::fs::read_link(format!("/proc/{}/fd/{fd}", self.pid));
@@ -32,17 +32,17 @@ impl Call {
     }
 }
 
-/// What decides: an error's number, or nothing where the kernel shall do it.
+/// Decides on a call: an errno, or `None` to let the kernel carry it out.
 type Decide = Box<dyn FnMut(&Call) -> Option<i32> + Send>;
 
-/// Who answers the system calls of a program, for as long as there is anybody to answer.
+/// Answers the system calls of a program and its descendants for as long as there are any.
 pub struct Listener {
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
 impl Listener {
-    /// Listens to a program that `probe listened` is to become; `None` where the kernel or somebody who
-    /// listens already does not let us.
+    /// Listens to a program that `probe listened` is about to exec; `None` where the kernel does not allow it
+    /// or another listener is there already.
     #[track_caller]
     pub fn to(
         program: &Proc,
@@ -58,7 +58,7 @@ impl Listener {
             calls: Arc::clone(&calls),
             decide: Box::new(decide),
         };
-        // Its end is that of the last one who is listened to.
+        // It ends with the last process that is listened to.
         std::thread::spawn(move || while ear.answer() {});
         Some(Listener { calls })
     }
@@ -84,7 +84,7 @@ struct Ear {
 }
 
 impl Ear {
-    /// Answers one call. False when there is nobody left.
+    /// Answers one call. False when no process is left.
     fn answer(&mut self) -> bool {
         let fd = self.fd.as_raw_fd();
         let mut ready = libc::pollfd {
@@ -100,7 +100,7 @@ impl Ear {
             }
             let mut asked: libc::seccomp_notif = std::mem::zeroed();
             if libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut asked) != 0 {
-                // Killed meanwhile.
+                // The process was killed meanwhile.
                 return true;
             }
             asked
@@ -144,7 +144,7 @@ impl Ear {
     }
 }
 
-/// Takes the descriptor from the program through which it is listened to: it waits until somebody does.
+/// Takes the listener's descriptor from the program, which waits until that is done.
 #[track_caller]
 fn take_listener(program: &Proc) -> Option<OwnedFd> {
     let mut number = None;
@@ -154,7 +154,7 @@ fn take_listener(program: &Proc) -> Option<OwnedFd> {
         number.is_some() || program.try_wait().is_some()
     });
     let (number, _) = number?;
-    // SAFETY: the process is a child of ours that nobody has reaped; what comes is ours alone.
+    // SAFETY: the process is a child of ours that has not been reaped; the new descriptors are ours alone.
     unsafe {
         let process = libc::syscall(libc::SYS_pidfd_open, program.pid(), 0) as i32;
         if process < 0 {

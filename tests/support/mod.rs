@@ -1,4 +1,4 @@
-//! Starts programs the way container engines, shells and scripts do, and watches what becomes of them.
+//! Starts programs the way container engines, shells and scripts do, and watches what happens to them.
 //!
 //! ```ignore
 //! mod support;
@@ -18,13 +18,14 @@
 //! assert_eq!(end.exit, Exit::Code(0), "{end}");
 //! ```
 //!
-//! Both modes run in a PID namespace of their own, so that nothing can escape a test: `Mode::Pid1` is the
-//! first process of it; `Mode::Child` lives in one whose first process does nothing but reap. Either way
-//! the program is our direct child: its status comes from `waitpid`, signals go straight to it, and its own
-//! `getppid()` says 0, as for every process that `docker exec` starts. Root needs nothing for that;
-//! everybody else needs user namespaces. Dropping a `Proc` ends the namespace with all that is in it.
+//! Both modes use a PID namespace of their own, so that no process can escape a test: with `Mode::Pid1` the
+//! program is its first process; with `Mode::Child` the first process is one that does nothing but reap.
+//! Either way the program is our direct child: its status comes from `waitpid`, signals go straight to it,
+//! and its own `getppid()` returns 0, as in every process that `docker exec` starts. Root needs nothing
+//! special for that; other users need user namespaces. Dropping a `Proc` ends the namespace with everything
+//! in it.
 
-// Every test file uses its own part of this.
+// Each test file uses only part of this.
 #![allow(dead_code)]
 #![allow(unused_imports)]
 
@@ -57,16 +58,16 @@ pub use strace::{Attached, calls, is_exec_of, is_fork, strace, traced, traces};
 pub use temp::{Temp, lines_of};
 pub use web::{PRELUDE, Web, ends_for, is_not_up, is_up_and_stops};
 
-/// Longest wait for anything. Generous, as a loaded machine is no fault of the program's, and only a failure
-/// takes that long.
+/// Longest wait for anything. Generous, because a slow machine is no fault of the program's, and only a
+/// failure takes this long.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a waiting helper rests between two looks at its condition: at first, and at most. Many of them
-/// look through all of `/proc`, and who is waited for needs the processor, too.
+/// How long a waiting helper sleeps between two looks at its condition: at first, and at most. Many
+/// conditions scan all of `/proc`, and the program being waited for needs the processor, too.
 const LOOK_EVERY: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(50)];
 
-/// The program under test: the one that cargo built beside the tests, or another one that the variable
-/// `PIDLET_BINARY` names, such as one for another architecture.
+/// The program under test: the one that cargo built beside the tests, or the one that the variable
+/// `PIDLET_BINARY` names, such as a build for another architecture.
 pub fn pidlet() -> &'static Path {
     static PIDLET: OnceLock<PathBuf> = OnceLock::new();
     PIDLET.get_or_init(|| {
@@ -75,7 +76,8 @@ pub fn pidlet() -> &'static Path {
     })
 }
 
-/// Whether the program under test is what people run: one that is named always is.
+/// Whether the program under test is a release build, as users run it; one that `PIDLET_BINARY` names counts
+/// as one.
 pub fn is_release() -> bool {
     cfg!(not(debug_assertions)) || std::env::var_os("PIDLET_BINARY").is_some()
 }
@@ -86,13 +88,13 @@ pub fn is_root() -> bool {
     unsafe { libc::getuid() == 0 }
 }
 
-/// Whether processes may be given numbers that have been used before, which the kernel lets only root.
+/// Whether the tests may choose process ids that have been used before; the kernel lets only root do that.
 pub fn has_numbers_to_choose() -> bool {
     is_root() && std::fs::exists("/proc/sys/kernel/ns_last_pid").unwrap_or(false)
 }
 
-/// The helper that the tests run as payload; `probe.rs` says what it can do. The variable `PIDLET_PROBE`
-/// names another one.
+/// The helper that the tests run as payload; `probe.rs` lists its commands. The variable `PIDLET_PROBE` names
+/// another build of it.
 pub fn probe() -> &'static str {
     static PROBE: OnceLock<String> = OnceLock::new();
     PROBE.get_or_init(|| {
@@ -131,7 +133,7 @@ fn build_probe(directory: &Path) {
         .args(["build", "--quiet", "--example", "probe", "--target-dir"])
         .arg(target);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    // It would make a directory of its own below.
+    // Cargo would build into a subdirectory for that target.
     cargo.env_remove("CARGO_BUILD_TARGET");
     if directory.ends_with("release") {
         cargo.arg("--release");
@@ -140,8 +142,8 @@ fn build_probe(directory: &Path) {
     assert!(done.success(), "`cargo build --example probe` failed");
 }
 
-/// Waits until `holds`, or panics saying what was waited for. `Proc::until` says more when there is a
-/// process.
+/// Waits until `holds` is true, or panics saying what was waited for. Where there is a process, `Proc::until`
+/// says more.
 #[track_caller]
 pub fn until(what: &str, timeout: Duration, mut holds: impl FnMut() -> bool) {
     assert!(
@@ -150,7 +152,7 @@ pub fn until(what: &str, timeout: Duration, mut holds: impl FnMut() -> bool) {
     );
 }
 
-/// True as soon as `holds`, false when the time is over.
+/// True as soon as `holds` is; false when the time is over.
 pub fn holds_within(timeout: Duration, holds: &mut dyn FnMut() -> bool) -> bool {
     let begin = Instant::now();
     loop {

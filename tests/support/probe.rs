@@ -1,8 +1,9 @@
 //! The tests' payload: a small program that says what it was given and what happens to it.
 //!
-//! `probe [--to FILE] COMMAND ...`; every line is one `write(2)`, to standard output or appended to FILE. The
-//! variable `PROBE` holds the words where it stands in for another program, whose arguments are not for it.
-//! Without `main`, so that Rust's runtime does not first ignore SIGPIPE and fill closed descriptors.
+//! `probe [--to FILE] COMMAND ...`; every line is one `write(2)`, to standard output or appended to FILE.
+//! Where the probe stands in for another program, and so gets that program's arguments, the variable `PROBE`
+//! holds its words. It has no `main` of Rust's, whose runtime would ignore SIGPIPE and fill closed
+//! descriptors.
 
 #![no_main]
 
@@ -17,40 +18,41 @@ use std::time::Duration;
 /// Where lines go.
 static OUT: AtomicI32 = AtomicI32::new(1);
 
-/// The parent of an orphan that is to be.
+/// The parent of a process that is about to become an orphan.
 static MIDDLE: AtomicI32 = AtomicI32::new(0);
 
 type Args<'a> = &'a [&'a str];
 
 type Command = (&'static str, fn(Args));
 
-/// Every command with what it does. All end with 0 unless said otherwise.
+/// Every command and what it does. All end with 0 unless said otherwise.
 const COMMANDS: [Command; 37] = [
     // [COMMAND...]: mask, dispositions, group, session, terminal: one line each; then does COMMAND.
     ("mask", mask),
-    // COMMAND...: all that it was given, and of the words those behind `args`; then does COMMAND.
+    // COMMAND...: everything that it inherited, and the words that follow `args`; then does COMMAND.
     ("report", report),
     // [--exit-on SIG=CODE]...: waits for all signals, says `ready`, then `got SIG CODE SENDER` for each.
     ("signals", signals),
     // N: ends with this code.
     ("exit", |args| exit(number(args, 0))),
-    // SIG: dies of this signal, 255 if that does not kill.
+    // SIG: dies of this signal; ends with 255 if that does not kill it.
     ("die", die),
-    // Says `ready` and sleeps with every disposition as it was given.
+    // Says `ready` and sleeps, with every disposition as it was inherited.
     ("sleep", |_| ready_and_sleep()),
     // SIG...: ignores these, says `ready` and sleeps.
     ("ignore", ignore),
     // N [--ignore-term] [--exit-now | --report] [--then-exit CODE]: leaves N orphans behind.
     ("orphans", orphans),
-    // CODE: ends with this code when a child of its has ended, for which it has not waited.
+    // CODE: ends with this code once a child of its own has ended, without having reaped it.
     ("neglect", neglect),
-    // [CODE]: starts a member of its own group; both say what they get, until TERM. Ends at once with CODE.
+    // [CODE]: starts a member of its own group; both say what they get, until TERM. With CODE it ends at
+    // once.
     ("group", group),
-    // Moves to another group, so that its own number names none; then as `signals`, until TERM.
+    // Moves to another group, so that none is numbered after it any more; then as `signals`, until TERM.
     ("move-group", move_group),
-    // Numbers of the open descriptors.
+    // The numbers of the open descriptors.
     ("fds", fds),
-    // The arguments, one a line, other bytes than printable ASCII as \xNN.
+    // The arguments, one per line, with bytes other than printable ASCII as \xNN.
     ("args", args_of),
     // NAME...: `NAME=value` or `NAME unset`; without names the whole environment, sorted.
     ("env", env),
@@ -61,18 +63,18 @@ const COMMANDS: [Command; 37] = [
     ("lines", |args| {
         (1..=number(args, 0)).for_each(|at| say(&format!("line {at}")))
     }),
-    // Says `ready`, then takes memory and uses it until somebody ends it.
+    // Says `ready`, then takes memory and uses it until it is killed.
     ("eat", eat),
     // `size ROWS COLUMNS` of the terminal, then `winch ROWS COLUMNS SENDER` for each SIGWINCH; ends on INT.
     ("sizes", sizes),
-    // N [PAUSE]: N orphans that end at once, as fast as can be, or with so many milliseconds between them;
-    // then `ready` and sleeps.
+    // N [PAUSE]: N orphans that end at once, as fast as possible or PAUSE milliseconds apart; then says
+    // `ready` and sleeps.
     ("spawn-storm", spawn_storm),
     // SIG: stops itself, says `continued` when it goes on, then sleeps.
     ("stop-self", stop_self),
     // Says `ready`, then `continued` whenever it gets SIGCONT.
     ("continue", say_continued),
-    // [--ignore-term]: a child in a session of its own that says what it gets; `ready` when both are.
+    // [--ignore-term]: a child in a session of its own that says what it gets; `ready` when both are ready.
     ("setsid-child", setsid_child),
     // Reads a line from standard input and says it, or the error.
     ("tty-read", tty_read),
@@ -88,11 +90,11 @@ const COMMANDS: [Command; 37] = [
     ("shell", shell),
     // SIG PROGRAM ARG0 ARG...: becomes the program with SIG blocked and pending.
     ("pending", pending),
-    // ERRNO NUMBER FIRST PROGRAM ARG0 ARG...: becomes the program, to which this system call, if its first
-    // argument is FIRST (`any`: always), answers ERRNO.
+    // ERRNO NUMBER FIRST PROGRAM ARG0 ARG...: becomes the program, for which the system call NUMBER fails
+    // with ERRNO if its first argument is FIRST (`any`: always).
     ("without", without),
-    // PROGRAM ARG0 ARG...: becomes the program, of which somebody is asked what to answer to each system
-    // call, as of all that it starts (`listen.rs`).
+    // PROGRAM ARG0 ARG...: becomes the program; a listener decides what each system call of it, and of all
+    // that it starts, returns (`listen.rs`).
     ("listened", listened),
     // TEXT COMMAND...: says TEXT, then does COMMAND.
     ("say", |args| {
@@ -101,13 +103,13 @@ const COMMANDS: [Command; 37] = [
     }),
     // FD WORDS...: writes WORDS and a newline to a descriptor, then sleeps.
     ("write-fd", write_fd),
-    // PROGRAM ARG0 ARG...: starts it with a sleeping child that is not the program's own; becomes the
-    // program.
+    // PROGRAM ARG0 ARG...: starts a sleeping child, then becomes the program, which so has a child that it
+    // did not start.
     ("with-child", with_child),
-    // NAME STEP...: does one thing after the other, and says each before; see `act.rs`.
+    // NAME STEP...: does one thing after the other, and announces each first; see `act.rs`.
     ("act", act::act),
-    // PROGRAM ARG0 ARG...: leaves an orphan in its session and group that says what it gets, `ready` when
-    // it is there; becomes the program.
+    // PROGRAM ARG0 ARG...: leaves an orphan in its session and group, which says `ready` when it is there and
+    // then what it gets; becomes the program.
     ("beside", beside),
     // ARG0 PROGRAM ARG...: becomes the program under that name.
     ("exec", |args| become_program(args[1], args[0], &args[2..])),
@@ -243,7 +245,7 @@ fn ready_and_sleep() {
     pause()
 }
 
-/// Waits for any signal; who sent it, how and with which value.
+/// Waits for any signal; returns it, and how, by which process and with which value it was sent.
 fn next_signal() -> (i32, String) {
     let all = u64::MAX;
     // SAFETY: zero is a valid siginfo; the kernel fills it, and says by its code what it filled.
@@ -285,7 +287,7 @@ fn sender(pid: i32) -> &'static str {
     }
 }
 
-/// Says every signal that comes; ends with the code that `ends` gives for one.
+/// Reports every signal that comes; ends with the code that `ends` has for it, if any.
 fn report_signals(prefix: &str, ends: &[(i32, i32)]) -> ! {
     loop {
         let (signal, text) = next_signal();
@@ -317,7 +319,7 @@ fn die(args: Args) {
 
 fn die_of(signal: i32) -> ! {
     let mut default = [0_usize; 8];
-    // Another one that waits must not come first.
+    // Another pending signal must not come first.
     set_mask(!(1 << (signal - 1)));
     // SAFETY: the kernel reads a structure that is smaller than `default`; then a signal to ourselves.
     unsafe {
@@ -409,7 +411,7 @@ fn report(args: Args) {
     mask(&[]);
     fds(&[]);
     limits();
-    // SAFETY: asks for a mask by setting it, which nobody sees, and for a number.
+    // SAFETY: the mask is read by setting it, which no other process sees; the rest is only read.
     unsafe {
         let umask = libc::umask(0);
         libc::umask(umask);
@@ -554,7 +556,8 @@ fn fork(work: impl FnOnce()) -> i32 {
     child
 }
 
-/// Goes on in a child as well, where it returns 0. Where processes are limited it waits for one to be reaped.
+/// Goes on in a child as well, where it returns 0. At a limit of processes it retries until one has been
+/// reaped.
 fn fork_on() -> i32 {
     loop {
         // SAFETY: this program has one thread.
@@ -599,7 +602,7 @@ fn children() -> usize {
 
 fn neglect(args: Args) {
     let child = fork(|| ()) as u32;
-    // SAFETY: an integer structure, and a pointer to it.
+    // SAFETY: a structure of integers, and a pointer to it.
     unsafe {
         let mut info = std::mem::zeroed();
         libc::waitid(libc::P_PID, child, &mut info, libc::WEXITED | libc::WNOWAIT);
@@ -609,11 +612,11 @@ fn neglect(args: Args) {
 
 fn orphans(args: Args) {
     let has = |flag: &str| args.contains(&flag);
-    // SAFETY: asks for our parent, before anybody can change it.
+    // SAFETY: asks for our parent, before that can change.
     let init = unsafe { libc::getppid() };
     let (reading, writing) = pipe();
     for _ in 0..number(args, 0) {
-        // Read on: the last orphan's end of the pipe closes when it knows its new parent.
+        // Each orphan closes its end of the pipe when it knows its new parent; the last one does so below.
         fork_orphan(|| {
             orphan(
                 init,
@@ -659,8 +662,8 @@ fn orphan(init: i32, ignore_term: bool, report: bool, stay: bool, writing: c_int
     }
 }
 
-/// Waits until our parent, between us and who wanted an orphan, is gone. That is no event that can be waited
-/// for; it comes at once.
+/// Waits until our parent, the process between us and the one that wanted an orphan, is gone. There is no
+/// event to wait for, but it happens at once.
 fn until_orphan() {
     // SAFETY: asks for our parent.
     unsafe {
@@ -670,7 +673,7 @@ fn until_orphan() {
     }
 }
 
-/// From now on we are between somebody and his orphan.
+/// Makes this process the one between an orphan and the process that wanted it.
 fn be_between() {
     MIDDLE.store(std::process::id() as i32, Ordering::Relaxed);
 }
@@ -682,7 +685,7 @@ fn pipe() -> (c_int, c_int) {
     (ends[0], ends[1])
 }
 
-/// Waits until nobody has the other end of a pipe open any more.
+/// Waits until no process has the other end of a pipe open any more.
 fn wait_for_end_of(reading: c_int) {
     let mut byte = [0_u8];
     // SAFETY: reads into a live buffer.
@@ -690,12 +693,12 @@ fn wait_for_end_of(reading: c_int) {
 }
 
 fn close(fd: c_int) {
-    // SAFETY: nobody uses this number any more.
+    // SAFETY: this number is not used any more.
     unsafe { libc::close(fd) };
 }
 
 fn group(args: Args) {
-    // The member inherits the mask, so nothing that comes early is lost.
+    // The member inherits the mask, so no early signal is lost.
     set_mask(u64::MAX);
     fork(|| report_signals("member ", &[(libc::SIGTERM, 0)]));
     say("ready");
@@ -748,7 +751,7 @@ fn setsid_child(args: Args) {
 
 // ---- starting others -------------------------------------------------------------------------------
 
-/// Replaces this process; says why it cannot.
+/// Replaces this process; says why if it cannot.
 fn become_program(program: &str, arg0: &str, args: Args) -> ! {
     let path = c_string(program);
     let words: Vec<CString> = std::iter::once(&arg0)
@@ -788,7 +791,7 @@ fn beside(args: Args) {
 
 fn pending(args: Args) {
     set_mask(1 << (number(args, 0) - 1));
-    // SAFETY: a signal to ourselves, which waits.
+    // SAFETY: a signal to ourselves, which stays pending.
     unsafe { libc::kill(libc::getpid(), number(args, 0)) };
     become_program(args[1], args[2], &args[3..])
 }

@@ -37,7 +37,7 @@ pub enum Stream {
     Err,
 }
 
-/// An end with all that was said before.
+/// How a program ended, and everything that was written before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub exit: Exit,
@@ -95,7 +95,7 @@ impl Captured {
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             loop {
-                // A terminal that nobody has open any more says EIO, which is its way to end.
+                // A terminal that no process has open any more gives EIO, which is its end of file.
                 let count = from.read(&mut buffer).unwrap_or(0);
                 let mut state = shared.lock();
                 state.0.extend_from_slice(&buffer[..count]);
@@ -116,7 +116,7 @@ impl Captured {
         String::from_utf8_lossy(&self.lock().0).into_owned()
     }
 
-    /// A terminal does not end, as we hold it open.
+    /// A terminal counts as ended: it never ends, as we hold it open.
     pub fn has_ended(&self) -> bool {
         self.from_terminal || self.lock().1
     }
@@ -133,15 +133,15 @@ pub struct Proc {
     stdout: Option<Captured>,
     stderr: Option<Captured>,
     pty: Option<Pty>,
-    /// The reading end of pipes that are kept full.
+    /// The reading ends of pipes that are kept full.
     _full: Vec<File>,
     command: String,
 }
 
-/// Both sides of the three standard streams.
+/// Both ends of the three standard streams.
 #[derive(Default)]
 struct Plumbing {
-    /// The program's sides with their targets, held until it has them.
+    /// The program's ends with their target numbers, held until the program has them.
     theirs: Vec<(OwnedFd, RawFd)>,
     stdin: Option<File>,
     captured: [Option<Captured>; 2],
@@ -244,7 +244,7 @@ impl Proc {
         }
     }
 
-    /// Its number outside.
+    /// Its pid outside its namespace.
     pub fn pid(&self) -> i32 {
         self.pid
     }
@@ -257,13 +257,13 @@ impl Proc {
 
     /// Sends a signal; false when the program is gone.
     pub fn kill(&self, signal: i32) -> bool {
-        // Under the lock nobody reaps, so the number still is this program's.
+        // It is not reaped while we hold the lock, so the number is still this program's.
         let exit = self.lock_exit();
         // SAFETY: a child of ours that is not reaped yet.
         exit.is_none() && unsafe { libc::kill(self.pid, signal) } == 0
     }
 
-    /// Gives the program another limit while it runs, as `prlimit` does.
+    /// Changes a limit of the running program, as `prlimit` does.
     pub fn limit(&self, resource: libc::__rlimit_resource_t, soft: u64, hard: u64) {
         let exit = self.lock_exit();
         assert_eq!(*exit, None, "the program has ended");
@@ -271,7 +271,7 @@ impl Proc {
             rlim_cur: soft as _,
             rlim_max: hard as _,
         };
-        // SAFETY: a child of ours that is not reaped yet; the kernel reads the limit, and is asked for none.
+        // SAFETY: a child of ours that is not reaped yet; the kernel reads the limit, and writes none.
         let given =
             unsafe { libc::prlimit(self.pid, resource, &raw const limit, std::ptr::null_mut()) };
         assert_eq!(given, 0, "prlimit: {}", std::io::Error::last_os_error());
@@ -304,12 +304,12 @@ impl Proc {
         *self.stdin.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// All of standard output so far; of the terminal where that is standard output.
+    /// Everything on standard output so far, or on the terminal where that is standard output.
     pub fn stdout(&self) -> String {
         self.stdout.as_ref().map(Captured::text).unwrap_or_default()
     }
 
-    /// All of standard error so far.
+    /// Everything on standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.as_ref().map(Captured::text).unwrap_or_default()
     }
@@ -335,7 +335,7 @@ impl Proc {
         found.expect("found above")
     }
 
-    /// Waits until so many commands have written the line `ready` to standard output, and no more.
+    /// Waits until exactly `count` commands have written the line `ready` to standard output.
     #[track_caller]
     pub fn wait_ready(&self, count: usize) {
         self.until(&format!("{count} commands are ready"), || {
@@ -352,8 +352,8 @@ impl Proc {
         });
     }
 
-    /// Waits until it has nothing left to do: the directory is changed when everything runs, and sleeping is
-    /// what remains after that.
+    /// Waits until it has nothing left to do: it changes its directory once everything runs, and then only
+    /// sleeps.
     #[track_caller]
     pub fn wait_settled(&self) {
         self.until("it sleeps", || {
@@ -361,7 +361,7 @@ impl Proc {
         });
     }
 
-    /// Waits until `holds`, at most `TIMEOUT`, or panics with all that is known about the program.
+    /// Waits until `holds` is true, at most `TIMEOUT`, or panics with all that is known about the program.
     #[track_caller]
     pub fn until(&self, what: &str, holds: impl FnMut() -> bool) {
         self.until_for(what, TIMEOUT, holds);
@@ -399,8 +399,8 @@ impl Proc {
         self.wait(TIMEOUT)
     }
 
-    /// Waits for its end and for the end of both captured streams, which whoever it left behind may hold
-    /// open.
+    /// Waits for its end and for the end of both captured streams, which processes that it left behind may
+    /// hold open.
     #[track_caller]
     pub fn finish(self) -> Ended {
         let exit = self.wait_exit();
@@ -412,7 +412,8 @@ impl Proc {
         }
     }
 
-    /// True when nobody can write to the captured pipes any more. A terminal does not count: we hold it open.
+    /// True when no process can write to the captured pipes any more. A terminal does not count: we hold it
+    /// open.
     pub fn streams_ended(&self) -> bool {
         [&self.stdout, &self.stderr]
             .into_iter()
@@ -431,14 +432,14 @@ impl Proc {
         about.expect("an open file says of itself what it is").ino()
     }
 
-    /// Every other process of its PID namespace, zombies too. The keeper is no part of a test.
+    /// Every other process of its PID namespace, zombies included. The keeper is no part of a test.
     pub fn others(&self) -> Vec<Info> {
         let mut all = in_namespace(self.namespace());
         all.retain(|info| info.pid != self.pid && info.pid != self.keeper);
         all
     }
 
-    /// How many are dead inside and not reaped.
+    /// The number of zombies in its PID namespace.
     pub fn zombies(&self) -> usize {
         let others = self.others();
         others.iter().filter(|other| other.is_zombie()).count()
@@ -456,7 +457,7 @@ impl Proc {
         self.others().into_iter().find(|info| info.comm == comm)
     }
 
-    /// Its open descriptors with what they are, from 0 up.
+    /// Its open descriptors and what they refer to, from 0 up.
     pub fn fds(&self) -> Vec<(i32, String)> {
         let directory = format!("/proc/{}/fd", self.pid);
         let Ok(entries) = std::fs::read_dir(directory) else {
@@ -504,7 +505,8 @@ impl Proc {
 
 impl Drop for Proc {
     fn drop(&mut self) {
-        // The keeper's end is the end of its whole namespace, and it waits for us to reap the program.
+        // The keeper then ends the whole namespace. Reap it last: where it is the first process inside, the
+        // kernel lets it end only when the program has been reaped.
         drop(self.lifeline.take());
         let mut exit = self.lock_exit();
         if exit.is_none() {
@@ -514,7 +516,7 @@ impl Drop for Proc {
     }
 }
 
-/// Waits for a child of ours; `None` if it still runs or nobody knows it.
+/// Waits for a child of ours; `None` if it still runs, or is no child of ours.
 fn reap(pid: i32, flags: i32) -> Option<Exit> {
     let mut status = 0;
     loop {
@@ -544,7 +546,7 @@ fn copy(file: &File) -> OwnedFd {
         .into()
 }
 
-/// Writes until nothing fits any more; blocking is back on afterwards.
+/// Fills a pipe to the last byte; it is a blocking one again afterwards.
 fn fill(pipe: &File) {
     // SAFETY: changes flags of a descriptor that the caller owns.
     unsafe {

@@ -6,13 +6,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 pub struct Pty {
     master: File,
-    /// Ours keeps the terminal alive when every process has closed it, so that its state can be asked for.
+    /// Keeps the terminal alive when every process has closed it, so that its state can be asked for.
     slave: File,
 }
 
 impl Pty {
-    /// Opens a pair. Echo and output processing are off, so that what is read is what was written; signal
-    /// characters and lines are on. 24 rows and 80 columns.
+    /// Opens a pair with 24 rows and 80 columns. Echo and output processing are off, so that what is read is
+    /// what was written; signal characters and canonical mode are on.
     pub fn open() -> Pty {
         // SAFETY: plain calls on a descriptor that this function owns; `termios` is filled before it is read.
         unsafe {
@@ -69,7 +69,7 @@ impl Pty {
         assert_eq!(done, 0, "TIOCSWINSZ");
     }
 
-    /// The foreground process group, by its number outside; `None` if there is none.
+    /// The foreground process group, by its number outside the namespace; `None` if there is none.
     pub fn foreground(&self) -> Option<i32> {
         let mut group: libc::pid_t = 0;
         // SAFETY: the ioctl writes one pid_t. The master answers for the other side.

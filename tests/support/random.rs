@@ -1,26 +1,27 @@
-//! Chance that can be had again.
+//! Repeatable randomness.
 //!
-//! Without more being said a test at random looks at a few cases that are the same each time, and so fails
-//! for a change of the program. `RUNS=N` looks at N new ones; `SEED=N` looks at one again.
+//! By default a random test tries a few cases that are the same each time, so that only a change of the
+//! program makes it fail. `RUNS=N` tries N new ones; `SEED=N` repeats one.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Nobody reads more failures at once, and each may take minutes.
+/// More failures at once are of no use, and each may take minutes.
 const FAILURES_MAX: usize = 5;
 
 /// Marsaglia's xorshift64: random enough to mix events, and repeatable.
 pub struct Random(u64);
 
 impl Random {
-    /// The same seed gives the same numbers. Neighbours must not begin alike, hence the multiplication.
+    /// The same seed gives the same numbers. Neighbouring seeds must not begin alike, hence the
+    /// multiplication.
     pub fn new(seed: u64) -> Random {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         random.below(1);
         random
     }
 
-    /// From 0 up to `end`, which is none of them.
+    /// From 0 up to, but not including, `end`.
     pub fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -28,12 +29,12 @@ impl Random {
         (self.0 >> 33) as usize % end
     }
 
-    /// From the first to the last, which is one of them.
+    /// From the first to the last, both included.
     pub fn between(&mut self, first: u64, last: u64) -> u64 {
         first + self.below((last - first + 1) as usize) as u64
     }
 
-    /// True so many times in a hundred.
+    /// True in this many of a hundred cases.
     pub fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }
@@ -48,8 +49,8 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().expect("SEED and RUNS are numbers"))
 }
 
-/// Looks for the fault of each seed, `at_once` of them at a time, and reports all that have one together.
-/// Where nothing is said the seeds are those from 1 to `usual`.
+/// Looks for the fault of each seed, `at_once` of them in parallel, and reports all faults together. By
+/// default the seeds are those from 1 to `usual`.
 pub fn each_seed(
     what: &str,
     usual: u64,
@@ -84,7 +85,7 @@ pub fn each_seed(
     assert!(faults.is_empty(), "{what}:\n{}", faults.join("\n"));
 }
 
-/// The first of as many seeds as anybody may want that have not been tried before.
+/// The first of a long run of seeds that have not been tried before.
 fn new_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |time| time.as_nanos() as u64) % 1_000_000_000 * 1_000_000

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::process::{Ended, Proc};
 use super::temp::Temp;
 
-/// Where in its PID namespace the program finds itself.
+/// The program's place in its PID namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The first process of a fresh PID namespace.
@@ -42,7 +42,7 @@ pub enum Output {
     Closed,
     /// The pseudo terminal; what is written there is in `Proc::stdout`.
     Pty,
-    /// A pipe filled to the brim that nobody reads.
+    /// A full pipe that is never read.
     Full,
     File(File),
 }
@@ -56,7 +56,7 @@ pub enum Session {
     Group,
 }
 
-/// What `/proc` is.
+/// What is mounted on `/proc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcFs {
     Own,
@@ -64,7 +64,7 @@ pub enum ProcFs {
     Empty,
 }
 
-/// A program with everything it is born with. `start` or `output` runs it.
+/// A program and everything that it inherits. `start` or `output` runs it.
 #[derive(Debug)]
 pub struct Run {
     pub(super) program: PathBuf,
@@ -86,8 +86,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// `program` with itself as `argv[0]`, an environment of `PATH` alone, `/` as directory, no input, both
-    /// outputs captured, a session of its own, no blocked or ignored signal and no core files, as PID 1.
+    /// `program` with itself as `argv[0]`, an environment of `PATH` alone, `/` as working directory, no
+    /// input, both outputs captured, a session of its own, no blocked or ignored signal and no core files, as
+    /// PID 1.
     pub fn new(program: impl AsRef<Path>) -> Run {
         let program = program.as_ref();
         assert!(
@@ -126,7 +127,7 @@ impl Run {
         Run::pidlet().args(["-c", &path])
     }
 
-    /// The program under test, become by `probe listened`: who starts it can answer its system calls, with
+    /// The program under test, exec'ed by `probe listened`, so that a test can answer its system calls with
     /// `Listener::to`.
     pub fn listened() -> Run {
         let run = Run::new(super::probe()).arg("listened");
@@ -202,7 +203,7 @@ impl Run {
         self
     }
 
-    /// In a network of its own where nothing but 127.0.0.1 and ::1 is, so that every port is free.
+    /// In a network namespace of its own with nothing but 127.0.0.1 and ::1, so that every port is free.
     pub fn own_network(mut self) -> Run {
         self.own_network = true;
         self

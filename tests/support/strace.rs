@@ -1,4 +1,4 @@
-//! What pidlet calls, as strace sees it, and pidlet made slow at some calls by strace.
+//! pidlet's system calls as strace sees them, and pidlet slowed down by strace in some of them.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::{Proc, Run, Temp};
 
-/// Where strace is, if it is there and may trace.
+/// The path of strace, if it is there and may trace.
 pub fn strace() -> Option<PathBuf> {
     let directories = ["/usr/bin", "/usr/local/bin", "/bin"].map(Path::new);
     let path = directories
@@ -21,7 +21,7 @@ pub fn strace() -> Option<PathBuf> {
     status.is_ok_and(|status| status.success()).then_some(path)
 }
 
-/// Where strace is; leaves the test where it is not.
+/// The path of strace; skips the test where it is missing or may not trace.
 #[macro_export]
 macro_rules! strace_or_skip {
     () => {
@@ -32,7 +32,7 @@ macro_rules! strace_or_skip {
     };
 }
 
-/// The system calls that a trace of one process begins, in order: no signals, no resumptions.
+/// The system calls in a trace of one process, in the order they began: no signals, no resumptions.
 pub fn calls(trace: impl AsRef<Path>) -> Vec<String> {
     let text = std::fs::read_to_string(&trace).unwrap_or_default();
     let is_call = |line: &&str| {
@@ -52,7 +52,7 @@ pub fn is_exec_of(call: &str, program: &str) -> bool {
     call.starts_with(&format!("execve(\"{program}\"")) && call.ends_with("= 0")
 }
 
-/// Traces in a directory, one file a process (`strace -ff`).
+/// The traces in a directory, one file per process (`strace -ff`).
 pub fn traces(temp: &Temp) -> Vec<Vec<String>> {
     let entries = std::fs::read_dir(temp.path()).expect("the directory of the traces");
     entries
@@ -60,7 +60,7 @@ pub fn traces(temp: &Temp) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A pidlet that strace starts, in a namespace of the harness; with `-ff` as in `traces`.
+/// strace in a namespace of the harness, yet without the program to trace; `-ff` makes traces for `traces`.
 pub fn traced(strace: &Path, temp: &Temp, options: &[&str]) -> Run {
     Run::new(strace)
         .args(["-o", &temp.join("trace")])
@@ -98,8 +98,7 @@ impl Attached {
         attached
     }
 
-    /// Lets go of the program, and returns what it called meanwhile. The call that it was in is
-    /// among them.
+    /// Detaches, and returns the system calls made meanwhile, including the one that was in progress.
     pub fn calls(mut self) -> Vec<String> {
         // SAFETY: a child of ours that is not reaped yet.
         unsafe { libc::kill(self.strace.id() as i32, libc::SIGINT) };
@@ -110,7 +109,7 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // Fails where it has ended, which is as well.
+        // Fails if it has ended, which is just as well.
         let _ = self.strace.kill();
         let _ = self.strace.wait();
     }

@@ -24,13 +24,13 @@ impl Temp {
             let path = all.join(name);
             match std::fs::create_dir(&path) {
                 Ok(()) => break path,
-                // Left behind by tests that were killed and had the same number, or in use in another
+                // Left behind by a killed test run that had the same process id, or in use in another PID
                 // namespace.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 Err(error) => panic!("cannot make {}: {error}", path.display()),
             }
         };
-        // Payloads that run as somebody else must get in.
+        // Payloads that run as another user must get in.
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&path, open).expect("cannot open up a temporary directory");
         Temp { path }
@@ -46,7 +46,7 @@ impl Temp {
         path.to_str().expect("a temporary path is UTF-8").to_owned()
     }
 
-    /// A named pipe, and the end to read from, which never waits.
+    /// A named pipe, and its reading end, which never blocks.
     pub fn pipe(&self) -> (String, File) {
         let path = self.join("pipe");
         let name = std::ffi::CString::new(path.as_str()).unwrap();
@@ -57,8 +57,8 @@ impl Temp {
         (path, reader.unwrap())
     }
 
-    /// Writes a file with the given mode. Another process does it: one that we write ourselves stays busy
-    /// while a child that another thread has just forked holds our descriptor, and a busy file cannot be
+    /// Writes a file with the given mode, by way of another process: a file that we write ourselves stays
+    /// busy while a child that another thread has just forked holds our descriptor, and a busy file cannot be
     /// executed.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>, mode: u32) -> String {
         let path = self.join(name);
@@ -86,7 +86,7 @@ impl Temp {
         link
     }
 
-    /// `program` under another name, as a hard link, or as a copy where the file system is another.
+    /// `program` under another name, as a hard link, or as a copy if it is on another file system.
     pub fn hard_link(&self, program: &Path, name: &str) -> String {
         let link = self.join(name);
         if std::fs::hard_link(program, &link).is_err() {
@@ -102,7 +102,7 @@ impl Temp {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        // What cannot be removed is in `target/tmp` and does no harm there.
+        // What cannot be removed stays in `target/tmp` and does no harm there.
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }

@@ -1,8 +1,8 @@
-//! A container of one service whose readiness is looked at.
+//! A container with one service whose readiness is tested.
 
 use super::*;
 
-/// What every Python service begins with. It goes on line by line of standard input.
+/// The start of every Python service. `go` waits for the test to write a line to standard input.
 pub const PRELUDE: &str = "#!/usr/bin/python3
 import array, os, signal, socket, sys, time
 def say(text): print(text, flush=True)
@@ -33,7 +33,7 @@ def orphan(code):
     return int(os.read(r, 20))
 ";
 
-/// A container of one service, `web`, and a oneshot after it, which says `next`.
+/// A container with one service, `web`, and after it a oneshot that says `next`.
 pub struct Web {
     pub temp: Temp,
     pub keys: String,
@@ -57,7 +57,7 @@ impl Web {
         Web { temp, keys }
     }
 
-    /// With these keys, too; `TEMP` in them is the directory of its own.
+    /// Adds these keys; `TEMP/` in them stands for the container's own directory.
     pub fn keys(mut self, keys: &str) -> Web {
         let directory = self.temp.join("");
         self.keys += &keys.replace("TEMP/", &directory);
@@ -69,7 +69,7 @@ impl Web {
         self.run_by(Run::pidlet(), mode)
     }
 
-    /// By pidlet, or by what becomes it.
+    /// Run by pidlet, or by a program that execs it.
     pub fn run_by(&self, run: Run, mode: Mode) -> Run {
         let plan = format!(
             "[web]\n{}\n[next]\ntype = oneshot\nrun = /bin/echo next\nafter = web\n",
@@ -84,7 +84,7 @@ impl Web {
         self.run(mode).start()
     }
 
-    /// In a network of its own, where every port is free.
+    /// In a network namespace of its own, where every port is free.
     pub fn start_apart(&self, mode: Mode) -> Proc {
         self.run(mode).own_network().start()
     }
@@ -96,7 +96,7 @@ pub fn is_not_up(init: &Proc) {
     assert!(!up, "up too early: {}", init.describe());
 }
 
-/// Waits for what comes after the service, and stops all.
+/// Waits for the oneshot after the service, then stops the container.
 #[track_caller]
 pub fn is_up_and_stops(init: Proc) {
     init.wait_says("next");
