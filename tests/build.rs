@@ -1,5 +1,5 @@
-//! How the program is built where others build it: from a tarball, in directories with any name, without a
-//! network, beside a C library's start files; and that the same source is the same program everywhere.
+//! The program as others build it: from a tarball, in directories of any name, without a network, with a C
+//! library's start files; and that the same source gives the same program everywhere.
 
 mod support;
 use support::*;
@@ -21,7 +21,7 @@ fn tree(temp: &Temp, name: &str) -> PathBuf {
     tree
 }
 
-/// Cargo in this directory, told nothing by the environment of the tests.
+/// Cargo in this directory, without what the environment of the tests would tell it.
 fn cargo(directory: &Path) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     let told = |name: &str| {
@@ -39,8 +39,8 @@ fn cargo(directory: &Path) -> Command {
     cargo
 }
 
-/// Builds the program as users do, without a warning. The path of the program, below `target`; `None` where
-/// the crates that it needs are nowhere on this machine.
+/// Builds the program as users do, without a warning. Returns its path, below `target`; `None` where the
+/// crates that it needs are not on this machine.
 fn build(cargo: &mut Command, target: &Path, path: &str) -> Option<PathBuf> {
     cargo.args(["build", "--release", "--offline", "--locked"]);
     cargo.args(["--bin", "pidlet"]);
@@ -59,7 +59,7 @@ fn build(cargo: &mut Command, target: &Path, path: &str) -> Option<PathBuf> {
     Some(target.join(path).join("release/pidlet"))
 }
 
-/// What runs says its version.
+/// Checks that a program runs and says its version.
 fn assert_runs(program: &Path) {
     let done = Command::new(program).arg("--version").output();
     let said = done.expect("the program can be run").stdout;
@@ -88,7 +88,7 @@ fn the_same_source_is_the_same_program_in_every_directory() {
     assert!(programs[0] == programs[1], "the programs differ");
 }
 
-/// A build id is what distributions find the symbols by, which they keep elsewhere.
+/// Distributions keep the symbols elsewhere, and find them by the build id.
 #[test]
 fn who_asks_for_a_build_id_gets_one() {
     let temp = Temp::new();
@@ -105,8 +105,8 @@ fn who_asks_for_a_build_id_gets_one() {
     }
 }
 
-/// As Rust does it by itself for musl, where the C library is static. With a target that is named the flags
-/// are not for the build script.
+/// Rust itself links them for musl, where the C library is static. Because the target is named, the flags are
+/// not used for the build script.
 #[test]
 fn start_files_of_a_c_library_are_no_obstacle() {
     let version = Command::new(env!("CARGO")).arg("-vV").output();
@@ -136,7 +136,7 @@ fn start_files_of_a_c_library_are_no_obstacle() {
     }
 }
 
-/// What distributions do: below a directory of theirs, whatever the umask is.
+/// As distributions do it: below a directory of theirs, whatever the umask is.
 #[test]
 fn what_is_installed_can_be_used_by_everybody_and_is_removed_again() {
     let temp = Temp::new();

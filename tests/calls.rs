@@ -8,7 +8,7 @@ use support::*;
 
 use std::fs::File;
 
-/// What the kernel answers, how we say it, and where pidlet is.
+/// What the kernel answers, our text for it, and pidlet's place in its namespace.
 fn answers() -> impl Iterator<Item = (i32, &'static str, Mode)> {
     let answers = [
         (libc::ENOSYS, "Function not implemented"),
@@ -18,7 +18,7 @@ fn answers() -> impl Iterator<Item = (i32, &'static str, Mode)> {
     answers.into_iter().flat_map(both)
 }
 
-/// pidlet with a kernel that answers `errno` to the system call, if its first argument is that one.
+/// pidlet with a kernel that answers `errno` to the system call, if its first argument is `first`.
 fn without(mode: Mode, call: libc::c_long, first: Option<i32>, errno: i32) -> Run {
     let first = first.map_or("any".to_owned(), |first| first.to_string());
     let run = Run::new(probe()).mode(mode).stdin(Input::Pipe);
@@ -43,10 +43,10 @@ const OPTIONAL: [(&str, libc::c_long, Option<i32>); 9] = [
     ),
 ];
 
-/// Of those, what one command can go without, and services that are written or listened to cannot.
+/// Those that one command can do without, but services that are watched or whose output we write cannot.
 const FOR_WATCHING: [&str; 2] = ["signalfd4", "epoll_create1"];
 
-/// What is said of it where nothing else is.
+/// What is said of it; otherwise nothing is.
 fn remark(name: &str, mode: Mode) -> &'static str {
     match (name, mode) {
         ("subreaper", Mode::Child) => {
@@ -71,7 +71,7 @@ fn one_command_starts_and_is_reaped_and_stops_without_any_of_them() {
             let orphan = init.find("sleep").expect("it sleeps for long");
             let ours = orphan.ppid == init.pid();
             assert_eq!(ours, remark(name, mode).is_empty(), "{}", init.describe());
-            // SAFETY: a process of this test that nobody has reaped yet.
+            // SAFETY: a process of this test that has not been reaped yet.
             unsafe { libc::kill(orphan.pid, libc::SIGKILL) };
             init.until("the orphan is reaped", || init.find("sleep").is_none());
             init.kill(libc::SIGTERM);
@@ -88,8 +88,7 @@ fn one_command_starts_and_is_reaped_and_stops_without_any_of_them() {
     }
 }
 
-/// Services whose output is written by us, one of which says that it is ready; orphans far from their
-/// groups; and a command that is a check.
+/// Services whose output we write, one of which says that it is ready, and an orphan far from its group.
 const PLAN: &str = "[pidlet]
 log = prefix
 grace = 1h
@@ -125,10 +124,10 @@ fn a_plan_is_carried_out_without_any_of_them() {
             init.wait_says("next | ready");
             init.until("there is an orphan", || init.find("sleep").is_some());
             init.kill(libc::SIGTERM);
-            // Nobody is waited for until the budget runs out.
+            // Nothing is waited for until the budget runs out.
             let exit = init.wait_exit();
             assert_eq!(exit, Exit::Code(3), "{}", init.describe());
-            // An orphan that never came to us is nobody's we know.
+            // An orphan that never came to us is unknown to us.
             let orphans = init
                 .others()
                 .iter()
@@ -161,7 +160,7 @@ fn where_orphans_do_not_come_to_us_a_daemon_is_not_said_to_be_gone() {
     assert_eq!(ended.last_line(), reason, "{ended}");
 }
 
-/// What a plan may ask for and the kernel must have: the keys, the system call, what is said of it.
+/// Keys that need a system call of the kernel: the keys, the call, what is said without it.
 const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 22] = [
     (
         "",
@@ -293,7 +292,7 @@ fn what_cannot_be_done_without_a_call_is_not_run_and_said() {
     }
 }
 
-/// What XFS and Btrfs answer where to write is to wait for them.
+/// This is what XFS and Btrfs answer to a write that must not wait but would have to.
 #[test]
 fn a_file_that_cannot_be_written_at_once_gets_every_line() {
     let temp = Temp::new();
@@ -334,8 +333,8 @@ fn a_directory_that_cannot_be_read_is_a_fault_of_the_plan() {
     }
 }
 
-/// Without a look into `/proc`: a command that ends with 3 when it is told, and an orphan in a session of its
-/// own. Told to stop, and ended.
+/// pidlet that cannot list `/proc`, a command that exits with 3 on TERM, and an orphan in a session of its
+/// own. Stops the container and waits for its end.
 #[track_caller]
 fn stops_beside_an_orphan(mode: Mode, errno: i32, options: &[&str]) -> Proc {
     let script = "((setsid sleep 1000 &)); exec \"$0\" signals --exit-on 15=3";
@@ -361,7 +360,7 @@ fn what_cannot_be_found_without_a_call_is_said_when_the_time_is_over() {
     }
 }
 
-/// As PID 1 we can tell everybody, even those who were told with their group.
+/// As PID 1 pidlet can signal every process, even those that were signalled with their group already.
 #[test]
 fn who_cannot_be_found_without_a_call_is_told_with_all_others() {
     for errno in [libc::ENOSYS, libc::EPERM] {
@@ -372,7 +371,7 @@ fn who_cannot_be_found_without_a_call_is_told_with_all_others() {
 #[test]
 fn without_memory_nothing_is_run_and_said_why() {
     let temp = Temp::new();
-    // More than there is room for as it starts.
+    // More than there is room for at the start.
     let text = format!("[a]\nrun = true\n# {}\n", "x".repeat(100_000));
     let plan = temp.write("plan", text, 0o644);
     for mode in Mode::BOTH {
@@ -383,7 +382,7 @@ fn without_memory_nothing_is_run_and_said_why() {
     }
 }
 
-/// What a start of a service that is watched opens before it fails for want of this call.
+/// What the start of a watched service calls, after it has opened something, and cannot do without.
 const OPENED: [libc::c_long; 5] = [
     libc::SYS_pipe2,
     libc::SYS_bind,
@@ -400,7 +399,7 @@ fn a_start_that_fails_again_and_again_leaves_nothing_open_and_signals_are_heard(
         .iter()
         .flat_map(|call| Mode::BOTH.map(|mode| (*call, mode)))
     {
-        // The file comes before the pipe, which a service that is to say something does without.
+        // The file is opened before the pipe, which a service needs only if its output is captured.
         let log = if call == libc::SYS_pipe2 {
             "log = prefix\n"
         } else {
@@ -422,7 +421,7 @@ fn a_start_that_fails_again_and_again_leaves_nothing_open_and_signals_are_heard(
     }
 }
 
-/// What a check by TCP needs, and what may be said where it cannot be had.
+/// What a check by TCP needs; where that cannot be had, the message says why.
 #[test]
 fn why_a_check_cannot_be_made_is_said() {
     let temp = Temp::new();
@@ -448,7 +447,7 @@ fn why_a_check_cannot_be_made_is_said() {
     }
 }
 
-/// Nobody can be told anything without a socket, and there is nothing to wait for.
+/// Without a socket nothing can be told, and there is nothing to wait for.
 #[test]
 fn without_a_socket_nobody_is_waited_for_who_watches_us() {
     let temp = Temp::new();
@@ -470,7 +469,7 @@ fn without_a_socket_nobody_is_waited_for_who_watches_us() {
         let calls = listener.calls();
         let count = |number| calls.iter().filter(|call| call.number == number).count();
         assert_eq!(count(libc::SYS_socket), 2, "{}", init.describe());
-        // The last line waits for its reader, which takes another look at an older kernel's pipe.
+        // The last line waits for its reader, which on an older kernel takes another look at the pipe.
         let waits = count(libc::SYS_ppoll);
         assert!(waits <= 2, "{waits} waits");
     }

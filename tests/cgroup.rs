@@ -1,5 +1,5 @@
-//! What the kernel does to a container by its cgroup: it kills for memory, it lets nobody fork, it
-//! freezes. With cgroup v2, and with v1 where the machine has that.
+//! What the kernel does to a container through its cgroup: it kills for memory, refuses to fork, and freezes.
+//! With cgroup v2, and with v1 where the machine has that.
 //!
 //! Each container is in a cgroup of its own, made below the root and removed afterwards, and sees it
 //! where an engine shows a container its own.
@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Where cgroups are.
+/// Where cgroups are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
 
 /// A shell that wants ever more memory.
 const EAT: &str = "x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done";
 
-/// How a file of one controller is called with v2, and with v1.
+/// The name of a controller's file with v2, and with v1.
 type Names = [&'static str; 2];
 const MEMORY_MAX: Names = ["memory.max", "memory.limit_in_bytes"];
 const MEMORY_KILLS: Names = ["memory.events", "memory.oom_control"];
@@ -33,7 +33,7 @@ struct Cgroup {
     v1: bool,
 }
 
-/// Leaves the test where no cgroup with this controller can be made.
+/// Skips the test where no cgroup with this controller can be made.
 macro_rules! cgroup {
     ($controller:expr) => {
         match Cgroup::new($controller) {
@@ -56,7 +56,7 @@ impl Cgroup {
             let path = root.join(format!("pidlet-test-{}-{number}", std::process::id()));
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Cgroup { root, path, v1 }),
-                // Left behind by tests that were killed and had the same number.
+                // Left behind by a killed test run that had the same process id.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -102,7 +102,7 @@ impl Cgroup {
             .expect("the kernel counts")
     }
 
-    /// Freezes what is in it until what is returned is dropped: nothing that is frozen can be killed.
+    /// Freezes its processes until the returned value is dropped: nothing that is frozen can be killed.
     #[track_caller]
     fn freeze(&self) -> Frozen<'_> {
         self.set(FREEZE, if self.v1 { "FROZEN" } else { "1" });
@@ -194,8 +194,8 @@ fn a_kill_for_memory_is_named_under_the_peers_names_too() {
     }
 }
 
-/// A service that says its signals and ends with 0 on TERM, and beside it a shell that eats after a
-/// line on standard input: a child of the service, or an orphan.
+/// A service that reports its signals and exits with 0 on TERM, and beside it a shell that eats memory after
+/// a line on standard input: a child of the service, or an orphan.
 const BESIDE: [(&str, bool); 2] = [
     (
         "exec 3<&0; (read x <&3; EAT) & exec \"$0\" signals --exit-on 15=0",
@@ -251,7 +251,7 @@ fn after_an_orphan_was_killed_for_memory_a_kill_from_outside_is_one() {
             cgroup.kills() == 1 && init.others().len() == 1
         });
         let service = init.find("probe").expect("the service runs").pid;
-        // SAFETY: a process of this test that nobody but pidlet reaps, and it is not dead.
+        // SAFETY: a process of this test that only pidlet reaps, and it is not dead.
         unsafe { libc::kill(service, libc::SIGKILL) };
         let ended = init.finish();
         let reason = "sh (pid N) was killed by signal 9 (KILL) from outside after T";
@@ -289,7 +289,7 @@ fn a_service_that_was_killed_for_memory_is_started_again() {
         let plan = temp.write("plan", plan, 0o644);
         let init = cgroup.pidlet(mode).args(["-v", "-c", &plan]).start();
         init.wait_ready(1);
-        // It has said so before, but that came another way.
+        // This was said before, but on another stream.
         init.wait_line(ErrOut, |line| {
             line.contains("was killed by the kernel: out of memory")
         });
@@ -298,7 +298,7 @@ fn a_service_that_was_killed_for_memory_is_started_again() {
     }
 }
 
-/// The counter cannot be read while no descriptor is to be had.
+/// The counter of such kills cannot be read while no descriptor can be had.
 #[test]
 fn a_kill_for_memory_of_long_ago_is_no_reason() {
     for mode in Mode::BOTH {
@@ -316,7 +316,7 @@ fn a_kill_for_memory_of_long_ago_is_no_reason() {
         for (service, descriptors) in [("first", 0), ("second", 1024)] {
             let service = init.find(service).expect("the service runs");
             init.limit(libc::RLIMIT_NOFILE, descriptors, 1024);
-            // SAFETY: a process of this test that nobody but pidlet reaps, and it is not dead.
+            // SAFETY: a process of this test that only pidlet reaps, and it is not dead.
             unsafe { libc::kill(service.pid, libc::SIGKILL) };
             let killed = format!("{} (pid {})", service.comm, service.inner);
             let line = init.wait_line(ErrOut, |line| line.contains(&killed));
@@ -357,7 +357,7 @@ fn a_restart_is_tried_until_there_is_room_for_a_process() {
         init.wait_ready(1);
         cgroup.set(PIDS_MAX, "1");
         let web = init.find("probe").expect("the service runs").pid;
-        // SAFETY: a process of this test that nobody but pidlet reaps, and it is not dead.
+        // SAFETY: a process of this test that only pidlet reaps, and it is not dead.
         unsafe { libc::kill(web, libc::SIGKILL) };
         init.until("several starts have failed", || {
             let said = init.lines(ErrOut);
@@ -383,7 +383,7 @@ fn a_full_container_is_reaped_and_stops() {
         init.wait_ready(1);
         init.until("there is no room", || init.stderr().contains("fork"));
         let orphan = init.find("sleep").expect("there are orphans").pid;
-        // SAFETY: a process of this test that nobody but pidlet reaps, and it is not dead.
+        // SAFETY: a process of this test that only pidlet reaps, and it is not dead.
         unsafe { libc::kill(orphan, libc::SIGKILL) };
         init.until("it is reaped", || Info::of(orphan).is_none());
         init.kill(libc::SIGTERM);
@@ -393,11 +393,12 @@ fn a_full_container_is_reaped_and_stops() {
 
 // ---- frozen ------------------------------------------------------------------------------------
 
-/// A service that takes its time to stop, and its like.
+/// A service that takes its time to stop.
 const SLOW: &str =
     "trap 'echo told; sleep 0.3; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
 
-/// The budget of the stop, which is enough where all is emulated on a loaded machine; and longer than that.
+/// The budget of the stop, which is enough even under an emulator on a loaded machine; and a time longer than
+/// that.
 const BUDGET: &str = "3s";
 const FROZEN_FOR: Duration = Duration::from_millis(3500);
 

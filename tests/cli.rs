@@ -169,7 +169,7 @@ fn settings_that_contradict_each_other_are_refused() {
     );
     check(&pidlet(&["-qq", "--lame-duck=9s", "--", "true"]), 0, "", "");
     check(&pidlet(&["-qq", "--grace=0", "--", "true"]), 0, "", "");
-    // Too many commands are told before that, and the most that may be are not too many.
+    // Too many commands are reported before that, and the greatest number that is allowed is not too many.
     let most = ["x", "---"].repeat(65_534);
     let too_many = "pidlet: more than 65535 commands\n";
     for (more, said) in [(&["x"][..], said), (&["x", "---", "x"], too_many)] {
@@ -227,7 +227,7 @@ fn each_option_has_a_twin_in_the_environment_and_wins_over_it() {
         .arg("true")
         .env("PIDLET_HOLD", "0")
         .env("PIDLET_DRY_RUN", "no")
-        // These two mean something else to somebody else.
+        // No option has these two as its twin; they are other programs' variables.
         .env("PIDLET_VERSION", "1.2")
         .env("PIDLET_HELP", "wanted")
         .output();
@@ -376,7 +376,7 @@ fn a_standard_error_that_takes_nothing_costs_lines_and_nothing_else() {
         let (reader, broken) = pipe();
         drop(reader);
         let full = std::fs::File::create(temp.join("full")).expect("cannot make a file");
-        // Each raises a signal in whoever writes, which is not for the commands.
+        // A write to either raises a signal, which is not for the commands.
         for (what, stream, size) in [("broken", broken, libc::RLIM_INFINITY), ("full", full, 0)] {
             for count in [1, 2] {
                 let command = [probe(), "signals", "--exit-on", "15=3"];
@@ -431,7 +431,7 @@ fn a_limit_of_descriptors_is_no_obstacle() {
     }
 }
 
-/// The most that this machine allows: a billion in those of `tests/kernels`.
+/// The most that this machine allows: a billion in the machines of `tests/kernels`.
 fn most_descriptors() -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -454,7 +454,7 @@ fn without_proc_everything_works() {
         init.until("both run", || init.others().len() == 2);
         init.kill(libc::SIGTERM);
         assert_eq!(init.finish().exit, Exit::Code(143));
-        // What is left over: as PID 1 it is stopped; otherwise it cannot be found, and that is said.
+        // As PID 1 pidlet stops what is left over; otherwise it cannot find it, and says so.
         let orphan = "trap 'exit 4' TERM
             setsid sh -c 'trap \"echo told; exit\" TERM; echo up; while :; do sleep 0.01; done' &
             while :; do sleep 0.01; done";
@@ -464,7 +464,7 @@ fn without_proc_everything_works() {
             init.wait_says("up");
             init.kill(libc::SIGTERM);
             if mode == Mode::Child {
-                // Who is left over holds the streams open, so their end cannot be waited for.
+                // The leftover process holds the streams open, so their end cannot be waited for.
                 init.wait_line(ErrOut, |line| line.contains(said));
                 assert_eq!(init.wait_exit(), Exit::Code(4), "{}", init.describe());
             } else {
@@ -477,8 +477,8 @@ fn without_proc_everything_works() {
     }
 }
 
-/// The calls whose times have 32 bits, clock_gettime, ppoll, rt_sigtimedwait and timer_settime: the
-/// architecture by e_machine, and their numbers there. 64-bit architectures have no such calls.
+/// The calls with 32-bit times, clock_gettime, ppoll, rt_sigtimedwait and timer_settime: the architecture by
+/// e_machine, and their numbers there. 64-bit architectures have no such calls.
 const TIMES_OF_32_BITS: [(u8, [u32; 4]); 2] =
     [(3, [265, 309, 177, 260]), (40, [263, 336, 177, 258])];
 
@@ -513,7 +513,7 @@ fn a_kernel_need_not_have_times_of_32_bits() {
             init.wait_line(Out, |line| line.ends_with(up));
             assert!(!init.stdout().contains("1970-"), "{}", init.describe());
             init.kill(libc::SIGTERM);
-            // Neither earlier nor never.
+            // Killed neither too early nor never.
             let ended = init.finish();
             assert_eq!(ended.exit, Exit::Code(137), "{ended}");
             let killed = ended.stderr.contains("did not stop within 300ms");
@@ -548,10 +548,10 @@ fn programs_are_found_as_execvp_finds_them() {
         (here.to_owned(), 7),
         (deep, 7),
         (format!("/no/such:{here}"), 7),
-        // What is below no directory, or too long for the kernel, is passed over.
+        // An entry that is no directory, or too long for the kernel, is passed over.
         (format!("{here}/tool:{here}"), 7),
         (format!("/{}:{here}", "x".repeat(4095)), 7),
-        // What may not be executed is remembered, and what comes later is found.
+        // A file that may not be executed is only remembered, so that a later one is found.
         (format!("{here}/denied:{here}"), 7),
         (format!("{here}/denied:/no/such"), 126),
         ("/no/such".to_owned(), 127),
@@ -569,7 +569,7 @@ fn programs_are_found_as_execvp_finds_them() {
             assert_eq!(run.output().exit, Exit::Code(code), "PATH={path}");
         }
     }
-    // What has a slash is a path, wherever that is.
+    // A name with a slash is a path, wherever the slash is.
     for program in ["./tool", "denied/../tool"] {
         let run = Run::pidlet().args(["-qq", program]).cwd(here);
         assert_eq!(run.output().exit, Exit::Code(7), "{program}");
@@ -593,7 +593,7 @@ fn what_an_init_must_not_hold_is_let_go() {
             init.fds().iter().all(|(fd, _)| *fd < 3)
         });
         assert_eq!(init.cwd(), "/");
-        // The child has it, as it would have without us.
+        // The child has the descriptor, as it would have without us.
         let child = init.find("probe").expect("it runs");
         let inherited = std::fs::read_link(format!("/proc/{}/fd/9", child.pid));
         assert!(inherited.is_ok(), "{}", init.describe());
@@ -674,7 +674,7 @@ fn verbosity_says_more_and_less() {
         ended.stderr.lines().count()
     });
     assert_eq!(counts, [0, 1, 1, 3, 3]);
-    // Success is quiet with one -q; a fault of the start is said however quiet.
+    // A success is silent with one -q; a fault of the start is always reported.
     check(&pidlet(&["-q", "true"]), 0, "", "");
     assert_eq!(pidlet(&["-qqqq", "nosuch"]).stderr.lines().count(), 1);
 }

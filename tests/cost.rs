@@ -1,7 +1,7 @@
 //! What pidlet costs: system calls, wake-ups, memory, processes. Counted, not timed.
 //!
-//! System calls are counted with strace. What is promised for the release program alone is
-//! asserted of that alone; a debug build does the same, and its numbers are printed.
+//! System calls are counted with strace. Limits that only a release build must keep are asserted only of
+//! that; a debug build is measured as well, and its numbers are printed.
 
 mod support;
 use support::*;
@@ -102,13 +102,13 @@ fn a_billion_descriptors_cost_no_system_call_more() {
     };
     // SAFETY: fills the structure.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    // As many as we may give away; containers have seen a billion.
+    // As many as our hard limit allows; containers have seen a billion.
     let most = limit.rlim_max.min(1_000_000_000);
     assert!(
         most > 1024,
         "a hard limit of {most} descriptors shows nothing"
     );
-    // Where close_range(2) is refused there is another way, which must not be longer either.
+    // Where close_range(2) is refused descriptors are closed another way, which must not take longer either.
     for refused in [None, Some("inject=close_range:error=ENOSYS")] {
         let count = |limit: u64| {
             let temp = Temp::new();
@@ -117,11 +117,11 @@ fn a_billion_descriptors_cost_no_system_call_more() {
                 run = run.args(["-e", option]);
             }
             let own = pidlet();
-            // Where it ends sooner there is no need to close anything.
+            // If the command ended sooner, nothing would have to be closed.
             let script = "until [ /proc/$PPID/cwd -ef / ]; do :; done";
             let run = run.cwd(temp.path()).arg(own);
             let run = run.args(["--", "sh", "-c", script]);
-            // Some that must be closed, the highest one far up.
+            // A descriptor that must be closed, far up.
             let run = run.fd(File::open("/dev/null").expect("/dev/null"), 190);
             let ended = run.limit(libc::RLIMIT_NOFILE, limit, limit).output();
             assert_eq!(ended.exit, Exit::Code(0), "{ended}");
@@ -131,7 +131,7 @@ fn a_billion_descriptors_cost_no_system_call_more() {
                 .filter(|call| call.ends_with("(INJECTED)"))
                 .count();
             assert_eq!(refusals > 0, refused.is_some(), "{calls:#?}");
-            // All until it waits. What comes then depends on when the command ends.
+            // All calls until it waits. What comes then depends on when the command ends.
             let mut settles = false;
             let until = calls.iter().position(|call| {
                 settles |= call.starts_with("chdir(");
@@ -145,14 +145,15 @@ fn a_billion_descriptors_cost_no_system_call_more() {
     }
 }
 
-/// As PID 1 one call reaps an orphan; else it is looked at first, as a service's group may have to be told.
+/// As PID 1 pidlet reaps an orphan with one call; otherwise it looks at it first, as it may have to tell the
+/// group of a service.
 #[test]
 fn orphans_at_once_cost_one_system_call_each_or_two() {
     let strace = strace_or_skip!();
     for (mode, each) in [(Mode::Pid1, 1), (Mode::Child, 2)] {
         let temp = Temp::new();
         let init = storm_behind_a_line(mode);
-        // Stopped, so that they are all there at once.
+        // Stop pidlet, so that all of them are dead at once.
         init.kill(libc::SIGSTOP);
         init.until("it is stopped", || {
             init.info().is_some_and(|info| info.is_stopped())
@@ -173,7 +174,7 @@ fn orphans_at_once_cost_one_system_call_each_or_two() {
     }
 }
 
-/// One to wait, one or two to reap, and one to look for others.
+/// One call to wait, one or two to reap, and one to look for others.
 #[test]
 fn orphans_that_come_one_by_one_cost_three_system_calls_each_or_four() {
     let strace = strace_or_skip!();
@@ -218,7 +219,7 @@ fn nothing_is_allocated_after_the_first_start() {
         let mut words: Vec<&str> = options.to_vec();
         words.extend(["-vv", "--"]);
         words.extend(signal.iter().chain(&["---"]).chain(&signal).chain(&["---"]));
-        // Whoever ends the container by itself waits until the others are there.
+        // A command that ends the container by itself waits until the others are ready.
         let third = format!("read x; {third}");
         words.extend(["sh", "-c", &third, probe()]);
         let run = Run::pidlet().mode(mode).stdin(Input::Pipe);
@@ -293,8 +294,9 @@ fn no_memory_is_asked_of_the_kernel_after_the_first_start() {
     assert!(asked.is_empty(), "{asked:#?}");
 }
 
-/// What the kernel does by itself there depends on how the machine is set up: with `fs.suid_dumpable = 2` and
-/// before Linux 5.16 whoever is who a child has become could end us, by a signal that has a core written.
+/// What the kernel itself does then depends on how the machine is set up: with `fs.suid_dumpable = 2` and
+/// before Linux 5.16 any process of the user that a child has become could end us, by a signal that dumps
+/// core.
 #[test]
 fn memory_that_a_child_shares_with_us_is_closed_as_soon_as_he_is_somebody_else() {
     let strace = strace_or_skip!();
@@ -321,7 +323,7 @@ fn memory_that_a_child_shares_with_us_is_closed_as_soon_as_he_is_somebody_else()
 
 // ---- many commands -----------------------------------------------------------------------------
 
-/// The words of `count` commands that end well on TERM.
+/// The words of `count` commands that exit with 0 on TERM.
 fn many(count: usize) -> Vec<&'static str> {
     let one: &[&str] = &[probe(), "signals", "--exit-on", "15=0"];
     vec![one; count].join(&"---")
@@ -330,7 +332,7 @@ fn many(count: usize) -> Vec<&'static str> {
 #[test]
 fn a_thousand_commands_need_no_further_process_and_256_bytes_each() {
     let temp = Temp::new();
-    // One word each: what the kernel copies to the stack is no cost of ours.
+    // One word each: what the kernel copies to the stack does not count as ours.
     let [good, seven, nine] = ["15=0", "15=7", "15=9"].map(|end| {
         let script = format!("#!/bin/sh\nexec {} signals --exit-on {end}\n", probe());
         temp.write(end, script, 0o755)
@@ -372,14 +374,14 @@ fn a_thousand_commands_need_no_further_process_and_256_bytes_each() {
     }
 }
 
-/// A plan's file, for its own directory, with so many services, of which none is missed when it ends.
+/// A plan file, to be run in its own directory, with `count` services, none of which ends the container.
 fn plan_of(count: usize, in_rows: bool, temp: &Temp) -> String {
     let script = format!("#!/bin/sh\nexec {} signals --exit-on 15=0\n", probe());
     temp.write("s", script, 0o755);
     let mut text = String::from("[pidlet]\nuntil = all\n");
     for n in 0..count {
         writeln!(text, "[s{n}]\nrun = ./s").unwrap();
-        // Rows of ten, each after the one before it.
+        // Rows of ten, each service after the one before it.
         if in_rows && n % 10 > 0 {
             writeln!(text, "after = s{}", n - 1).unwrap();
         }
@@ -423,7 +425,7 @@ fn a_thousand_services_of_a_file_need_no_further_process_and_little_memory() {
     }
 }
 
-/// Each might begin a section, of which 65 535 are the most.
+/// Each bracket might begin a section, of which there may be 65 535.
 #[test]
 fn brackets_in_a_plan_cost_no_memory() {
     let temp = Temp::new();
@@ -459,7 +461,7 @@ fn an_event_costs_the_same_with_ten_services_and_with_a_thousand() {
                 init.info().is_some_and(|info| info.state == 'S')
             });
             let mut calls = attached.calls();
-            // Whether the trace begins with the call that it woke up in is a matter of luck.
+            // Whether the trace begins with the call that it slept in is a matter of luck.
             calls.retain(|call| !call.starts_with("rt_sigtimedwait("));
             calls
         };
@@ -483,7 +485,7 @@ fn a_line_of_our_own_costs_one_system_call() {
     if ours.iter().any(|call| call.contains("EOPNOTSUPP")) {
         skip!("the kernel knows no write to a pipe that does not wait");
     }
-    // The last one waits for a reader who is slow.
+    // The last one waits for a slow reader.
     assert_eq!(
         ours.len(),
         ended.stderr.lines().count(),
@@ -493,7 +495,7 @@ fn a_line_of_our_own_costs_one_system_call() {
 
 // ---- memory ------------------------------------------------------------------------------------
 
-/// What a process has of memory, in bytes.
+/// The memory of a process, in bytes.
 struct Memory {
     resident: u64,
     private_dirty: u64,
@@ -533,7 +535,7 @@ impl Memory {
     }
 }
 
-/// The bytes of the whole pages of words, variables and pointers that the kernel put on the stack.
+/// The size of the whole pages of words, variables and pointers that the kernel put on the stack.
 fn kernels_stack(init: &Proc) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", init.pid())).expect("its stat");
     let rest = &stat[stat.rfind(')').expect("a name in brackets") + 2..];
@@ -553,7 +555,7 @@ fn kernels_stack(init: &Proc) -> u64 {
 /// Starts it, and waits until it has nothing left to do.
 #[track_caller]
 fn idle(run: Run) -> Proc {
-    // A page that was never written to the disk counts as dirty, whoever made it so.
+    // A page that was never written to the disk counts as dirty, whichever process made it so.
     let file = File::open(pidlet()).expect("the program can be read");
     file.sync_all()
         .expect("the program can be written to the disk");
@@ -566,8 +568,8 @@ fn idle(run: Run) -> Proc {
 fn an_idle_init_with_one_command_is_small() {
     let mut over = Vec::new();
     for mode in Mode::BOTH {
-        // The kernel puts the words, the pointers to them and our first frame at random places of
-        // the stack, on one page or on three: what is ours is what the luckiest run has.
+        // The kernel puts the words, the pointers to them and our first frame at random places of the stack,
+        // on one page or on three: the luckiest run shows what is ours.
         let runs = (0..9).map(|_| {
             let init = idle(Run::pidlet().mode(mode).args(["--", probe(), "sleep"]));
             init.wait_says("ready");
@@ -588,14 +590,14 @@ fn an_idle_init_with_one_command_is_small() {
     assert!(over.is_empty(), "{}", over.join("\n"));
 }
 
-/// The kernel takes two pages of it at random, unless it is asked for addresses that are always the same.
+/// Two pages of it may be lost to address randomization, which is therefore off here.
 #[test]
 fn a_stack_of_16_kib_is_enough() {
     let temp = Temp::new();
     let speaks = "act a notify=READY=1 notify=STATUS=here exit=3";
     let plan = format!("[a]\nrun = {} {speaks}\nready = notify\n", probe());
     let plan = temp.write("plan", plan, 0o644);
-    // What is left over is looked for, and has a signal.
+    // Leftover processes are looked for, and get a signal.
     let leaves = ["--", probe(), "orphans", "9", "--then-exit", "3"];
     // The environment is on the stack.
     let filler = "x".repeat(600);
@@ -625,8 +627,8 @@ fn small_files_of_a_plan_take_little_memory() {
     for number in 0..FILES {
         std::fs::write(format!("{directory}/V{number}"), "value").unwrap();
     }
-    // Code and constants come back from the file many pages at a time, or not at all: only what was
-    // written to counts.
+    // Code and constants come back from the file many pages at a time, or not at all, so only pages that were
+    // written to count.
     let dirty = |keys: &str| {
         let text = format!("[s]\nrun = {} sleep\n{keys}", probe());
         let plan = temp.write("plan", text, 0o644);
@@ -676,7 +678,7 @@ fn switches(init: &Proc) -> u64 {
     counts.iter().sum()
 }
 
-/// Everything that idles in its own way.
+/// A container for each way to be idle.
 fn idlers(mode: Mode) -> Vec<Proc> {
     let run = |name: &str| Run::pidlet().mode(mode).arg0(name);
     let one = ["--", probe(), "sleep"];
@@ -704,7 +706,7 @@ fn idlers(mode: Mode) -> Vec<Proc> {
     idlers
 }
 
-/// One whose services became up by every kind of check that is repeated until then.
+/// A container whose services are up, as found by every kind of check that is repeated until then.
 fn checked(mode: Mode, temp: &Temp) -> Proc {
     const CHECKS: [&str; 6] = [
         "tcp:8080",
@@ -732,7 +734,7 @@ fn checked(mode: Mode, temp: &Temp) -> Proc {
         let lines = init.lines(ErrOut);
         lines.iter().filter(|line| line.contains(" is up ")).count() == CHECKS.len()
     });
-    // An answer is read to its end when the service is up already.
+    // An answer is read to its end even when the service is up already.
     init.until("it sleeps, and nobody is connected", || {
         let connected = init.fds().iter().any(|(_, to)| to.starts_with("socket:"));
         !connected && init.info().is_some_and(|info| info.state == 'S')
@@ -747,7 +749,8 @@ fn an_idle_init_is_never_woken_up() {
     let mut idlers: Vec<Proc> = Mode::BOTH.into_iter().flat_map(idlers).collect();
     let plans = Mode::BOTH.map(|mode| (mode, Temp::new()));
     idlers.extend(plans.iter().map(|(mode, temp)| checked(*mode, temp)));
-    // One is watched by strace, too, which wakes it up itself: not among the counted ones.
+    // Two more are watched by strace, which itself wakes them up, so they are not among those that are
+    // counted.
     let watched = Mode::BOTH.map(|mode| {
         let init = idle(Run::pidlet().mode(mode).args(["--", probe(), "sleep"]));
         init.wait_says("ready");
@@ -765,7 +768,7 @@ fn an_idle_init_is_never_woken_up() {
         assert_eq!(switches(init) - before, 0, "{}", init.describe());
     }
     for attached in attached.into_iter().flatten() {
-        // The one that it sleeps in.
+        // The call that it sleeps in.
         let calls = attached.calls();
         assert_eq!(calls.len(), 1, "{calls:#?}");
     }

@@ -58,7 +58,7 @@ fn a_daemon_is_found_by_its_pid_file() {
     for mode in Mode::BOTH {
         for stale in [None, Some("1\n"), Some("999999"), Some(""), Some("x")] {
             let script = match stale {
-                // As Postfix has it.
+                // Padded, as Postfix writes it.
                 None => &DAEMON.replace("{os.getpid()}", "{os.getpid():32}"),
                 Some(_) => DAEMON,
             };
@@ -71,7 +71,7 @@ fn a_daemon_is_found_by_its_pid_file() {
             init.send("\n");
             let ended = init.finish();
             assert_eq!(ended.exit, Exit::Code(6), "{stale:?} {ended}");
-            // In its new namespace the next one may have the same number, before it is ready.
+            // In its new namespace the next daemon may get the same number, before it is ready.
             std::fs::remove_file(web.temp.join("pid")).unwrap();
             let init = web.start(mode);
             init.wait_says("next");
@@ -137,7 +137,7 @@ while not os.path.exists('said'): time.sleep(0.01)
 
 #[test]
 fn a_daemon_without_a_good_pid_file_is_a_failure() {
-    // A shell may take a second to start, so that all of them wait side by side.
+    // A shell may take a second to start, so the containers run in parallel.
     let nothing = "/pid\" within 5s";
     let nobody = "left no process in the background";
     let stranger = "/pid\" names a process that is not its own";

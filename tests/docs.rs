@@ -1,5 +1,5 @@
-//! What the documents promise: the manual pages are sound and complete, and what they and README show,
-//! plans, commands and messages, is what pidlet takes and says.
+//! What the documents promise: the manual pages are sound and complete, and the plans, commands and messages
+//! that they and README show are what pidlet takes and says.
 
 mod support;
 use support::*;
@@ -12,10 +12,10 @@ use pidlet::plan::{Key, Spec};
 
 /// The manual page of the program.
 const PROGRAM: &str = "docs/pidlet.8";
-/// The manual page of the plan's file.
+/// The manual page of plan files.
 const FILE: &str = "docs/pidlet.conf.5";
 
-/// The options that a plan's file may not have.
+/// The options that a plan file may not have.
 const NOT_IN_FILES: [&str; 4] = ["config", "help", "separator", "version"];
 
 fn path(name: &str) -> PathBuf {
@@ -39,7 +39,7 @@ fn options() -> Vec<String> {
     lines.collect()
 }
 
-/// The texts between a line `begin` and the next line `end` that are plans: they have a section.
+/// The texts between a line `begin` and the next line `end` that are plans, in that they have a section.
 fn plans(text: &str, begin: &str, end: &str) -> Vec<String> {
     let mut plans = Vec::new();
     let mut lines = text.lines();
@@ -94,7 +94,7 @@ fn every_key_is_in_its_manual_page_once() {
         .lines()
         .filter_map(|line| line.strip_prefix(".It Ic ")?.split(' ').next())
         .collect();
-    // Two keys have no name: nobody can say them.
+    // Two keys have no name, so that no plan can set them.
     let names = (0..)
         .map_while(Key::nth_name)
         .filter(|name| !name.is_empty());
@@ -118,7 +118,7 @@ fn item<'p>(page: &'p str, key: &str) -> (&'p str, &'p str) {
     (value, &text[..end.min().expect("an end of the list")])
 }
 
-/// What is taken of a key of this kind with these choices, and what is just not.
+/// What a key of this kind with these choices takes, and what it only just refuses.
 fn values(key: &str, kind: u8, choices: &str) -> (Vec<String>, Vec<String>) {
     let (taken, refused) = match kind {
         b'b' => ("yes no true on 1 false off 0 Yes OFF", "2 9 y maybe ''"),
@@ -145,7 +145,7 @@ fn values(key: &str, kind: u8, choices: &str) -> (Vec<String>, Vec<String>) {
     (words(taken), words(refused))
 }
 
-/// A plan with a section `[x0]`, `[x1]` and so on for each of these values, and what is said of it.
+/// A plan with a section `[x0]`, `[x1]` and so on for each of these values, and what pidlet says of it.
 fn check_values(key: &str, values: &[String]) -> (String, Ended) {
     let mut plan = "[y]\nrun = true\n".to_owned();
     for (place, value) in values.iter().enumerate() {
@@ -198,7 +198,7 @@ fn values_are_those_that_the_manual_page_names() {
             assert!(text.contains(&said), "{FILE}: {name} lacks {said:?}");
         }
         let (taken, refused) = values(name, kind, choices);
-        // There is one terminal for one service.
+        // One service alone can have the terminal.
         let at_once = if name == "tty" { 1 } else { taken.len() };
         for values in taken.chunks(at_once) {
             let (plan, ended) = check_values(name, values);
@@ -262,7 +262,7 @@ fn readme_has_every_key_but_the_limits() {
     }
 }
 
-/// README and what lies beside the documents, where the name ends so.
+/// README and the files in the directories of documents, where the name has one of these endings.
 fn documents(endings: &[&str]) -> Vec<String> {
     let mut names = vec!["README.md".to_owned()];
     for directory in ["docs", "docs/demo", "tests/kernels/guest"] {
@@ -359,7 +359,7 @@ fn every_plan_that_is_shown_is_a_plan() {
     }
 }
 
-/// The rows of the table whose head begins so, as long as they begin with `row`.
+/// The rows of the table whose head begins with `head`, as long as they begin with `row`.
 fn rows<'t>(text: &'t str, head: &str, row: &str) -> impl Iterator<Item = &'t str> {
     let rows = text.lines().skip_while(move |line| !line.starts_with(head));
     rows.skip(2).take_while(move |line| line.starts_with(row))
@@ -379,13 +379,13 @@ fn the_programs_of_the_migration_are_run_by_plans() {
         let mut plan = "[x]\n".to_owned();
         for (key, cell) in ["run", "ready", "stop"].iter().zip(&cells[1..]) {
             for (place, piece) in quoted(cell).iter().enumerate() {
-                // What is said besides is a line of its own.
+                // Any further setting is a line of its own.
                 plan += &match *piece {
                     _ if place == 0 => format!("{key} = {piece}\n"),
                     // Not every user is on every machine.
                     _ if piece.starts_with("user = ") => "user = 999\n".to_owned(),
                     _ if piece.contains(" = ") => format!("{piece}\n"),
-                    // What is done before.
+                    // Something that is done before.
                     _ => String::new(),
                 };
             }
@@ -441,7 +441,7 @@ fn faults_are_said_as_they_are_shown() {
 
 #[test]
 fn the_manual_page_explains_what_is_said_unasked() {
-    // As people read it.
+    // As it is displayed.
     let page = document(PROGRAM).replace("\\(dq", "\"");
     let source = document("src/voice.rs");
     let style = source
@@ -451,7 +451,7 @@ fn the_manual_page_explains_what_is_said_unasked() {
     let lines = style.expect("our own style").lines();
     let mut count = 0;
     for line in lines.filter(|line| line.starts_with(['0', '1'])) {
-        // Between what is different each time.
+        // The pieces between those that differ each time.
         let pieces = line[1..].replace("\\\"", "\"");
         let pieces = pieces.split('%').enumerate();
         let pieces = pieces.map(|(place, piece)| if place == 0 { piece } else { &piece[1..] });
@@ -470,7 +470,7 @@ fn options_that_no_file_has_are_refused_there() {
     let temp = Temp::new();
     let page = document(FILE);
     for option in options() {
-        // What is there at all complains about its value only.
+        // An option that files do have is refused for its value only.
         let text = format!("[pidlet]\n{option} = '~'\n[x]\nrun = true\n");
         let file = temp.write("pidlet.conf", text, 0o644);
         let ended = Run::pidlet().args(["--dry-run", "-c", &file]).output();
@@ -538,7 +538,7 @@ fn variables_take_what_the_manual_page_says() {
         };
         let (name, said) = row.split_once(" Ta ").expect("two columns");
         let known = match (said, name) {
-            // Any; whether it can be written shows later.
+            // Any path is taken; whether it can be written shows later.
             ("a path", "TERMINATION_LOG") => Some(&("", &["/x", ""][..], &[][..])),
             ("a path", _) => Some(&("", &[][..], &[""][..])),
             _ => VARIABLES.iter().find(|(known, ..)| *known == said),

@@ -1,8 +1,7 @@
-//! What the linked program is, and what the kernel makes of it: a static
-//! PIE that needs nothing beside it and gives up none of the hardening that a dynamic linker would
-//! have given it.
+//! The linked program as a file and in memory: a static PIE that needs nothing beside it and gives up none of
+//! the hardening that a dynamic linker would have given it.
 //!
-//! The file is read by a parser of our own: a dependency for four tables would be larger than it.
+//! The file is read by a parser of our own: a dependency for four tables would be larger than the parser.
 
 mod support;
 use support::*;
@@ -35,7 +34,7 @@ const RELATIVE: [(u64, u64); 5] = [(62, 8), (3, 8), (183, 1027), (40, 23), (243,
 /// Pages, and the alignment of what RELRO can protect.
 const PAGE: u64 = 4096;
 
-/// The hard limit of a release build on every architecture is larger; 64 KiB is x86-64's.
+/// The hard limit of a release build on every architecture; `make size` has a tighter budget besides.
 const SIZE_LIMIT: usize = 100_000;
 
 /// A little-endian ELF file of either width.
@@ -243,8 +242,8 @@ fn the_release_program_is_within_the_limit() {
     }
 }
 
-/// `core::fmt` is larger than all that pidlet does. The release program has no symbols, but what
-/// formats also brings words and tables.
+/// `core::fmt` is larger than all that pidlet does. The release program has no symbols, but formatting also
+/// brings strings and tables.
 #[test]
 fn the_release_program_holds_no_formatting_machinery() {
     let traces = [
@@ -301,7 +300,7 @@ struct Mapping {
     name: String,
 }
 
-/// Where a running program is in memory. It idles with one child.
+/// The memory map of a running program that idles with one child.
 fn mappings(mode: Mode) -> Vec<Mapping> {
     let init = Run::pidlet()
         .mode(mode)

@@ -1,9 +1,9 @@
-//! Whatever one system call of pidlet's answers, it comes to its end, tells its services to stop, leaves
-//! nobody behind and says what was wrong.
+//! Whatever one system call answers, pidlet comes to its end, tells its services to stop, leaves no process
+//! behind and says what was wrong.
 //!
 //! A plan is carried out once to see which calls there are, and then again for each of them and each error
-//! that the kernel may answer: see [`FAULTS`]. As PID 1 and not, with the calls of children that have not
-//! become their program yet. How pidlet fares where a call is always refused is in `calls.rs`.
+//! that the kernel may answer (see [`FAULTS`]), as PID 1 and not, with the calls of children that have not
+//! exec'ed yet. Calls that are always refused are in `calls.rs`.
 
 mod support;
 use support::*;
@@ -16,12 +16,12 @@ use std::time::Duration;
 /// How many plans are carried out at once.
 const AT_ONCE: usize = 8;
 
-/// Longest wait for all to run: a fault may have it that they never do, and then a service's
-/// `ready-timeout` ends it all.
+/// Longest wait until all services run: a fault may keep them from it, and then the `ready-timeout` of a
+/// service ends the container.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The calls that may fail, and how. Left out are those that cannot for us, and `close`, which does its work
-/// all the same.
+/// The calls that may fail, and how. Left out are those that cannot fail as we use them, and `close`, which
+/// does its work all the same.
 const FAULTS: [(&str, libc::c_long, &[i32]); 35] = [
     ("bind", libc::SYS_bind, &[libc::ENOMEM]),
     ("chdir", libc::SYS_chdir, &[libc::EACCES]),
@@ -68,12 +68,12 @@ const FAULTS: [(&str, libc::c_long, &[i32]); 35] = [
     ("write", libc::SYS_write, &[libc::ENOSPC, libc::EINTR]),
 ];
 
-/// What of them does not fail for us either: to read from a pipe.
+/// One more that does not fail for us: a read from a pipe.
 fn is_left_out(call: &Call) -> bool {
     call.number == libc::SYS_read && call.file(0).starts_with("pipe:")
 }
 
-/// One call of all, and what it answers.
+/// One of all the calls, and what it answers.
 #[derive(Clone, Copy)]
 struct Fault {
     name: &'static str,
@@ -86,7 +86,7 @@ struct Fault {
 }
 
 impl Fault {
-    /// How we say it.
+    /// Our text for it.
     fn text(&self) -> String {
         let text = std::io::Error::from_raw_os_error(self.errno).to_string();
         let end = text.find(" (os error").unwrap_or(text.len());
@@ -105,7 +105,7 @@ impl Fault {
     }
 }
 
-/// A plan, and who says in files of these names that he is ready and what he is told.
+/// A plan, and the names of the files in which its programs say that they are ready and what they are told.
 struct Scene {
     plan: &'static str,
     ready: &'static [&'static str],
@@ -134,7 +134,7 @@ ready-timeout = 8s
     ready: &["web", "left", "next"],
 };
 
-/// A log that is rotated, a pipe from one service to another, a daemon, and a command at the end.
+/// A log that is rotated, a pipe from one service to another, a daemon, and a `finish` command.
 const FILES: Scene = Scene {
     plan: "[pidlet]
 grace = 1s
@@ -161,20 +161,20 @@ finish = PROBE --to TEMP/finish say ended exit
     ready: &["cache", "web", "sink"],
 };
 
-/// What became of it.
+/// What a run of the plan led to.
 struct Outcome {
     exit: Option<Exit>,
     stdout: String,
     stderr: String,
-    /// Everybody was ready.
+    /// Whether all were ready.
     steady: bool,
-    /// Of those who were, who was told to stop and who was not.
+    /// For those that were, whether they were told to stop.
     told: Vec<(String, bool)>,
-    /// Lines of the log and of its old ones.
+    /// Lines in the log and in its rotated files.
     logged: usize,
     left: Vec<Info>,
     calls: Vec<Call>,
-    /// It came to the fault.
+    /// Whether the run came to the fault.
     hit: bool,
 }
 
@@ -211,7 +211,7 @@ fn play(scene: &Scene, mode: Mode, fault: Option<Fault>) -> Outcome {
     });
     init.kill(libc::SIGTERM);
     let ended = holds_within(TIMEOUT, &mut || init.try_wait().is_some());
-    // What it has said last may still be on its way, and whoever was killed with the namespace.
+    // Its last line may still be on its way, and what was killed with the namespace may not be gone yet.
     let over = || init.others().is_empty() && init.streams_ended();
     let said = || init.stderr().contains("; container exits ");
     if ended {
@@ -241,7 +241,7 @@ fn play(scene: &Scene, mode: Mode, fault: Option<Fault>) -> Outcome {
 }
 
 impl Outcome {
-    /// What is wrong with it, if it is that this fault led to it.
+    /// What is wrong with it as the outcome of this fault.
     fn complaints(&self, fault: Option<Fault>, usual: usize) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut must = |holds: bool, what: &str| {
@@ -252,7 +252,8 @@ impl Outcome {
         let says = |text: &str| self.stderr.contains(text);
         let said = self.stderr.to_lowercase();
         let explained = fault.is_some_and(|fault| said.contains(&fault.text().to_lowercase()));
-        // Who cannot read it, or adopt it, sees no pid file, or a stranger's.
+        // Where pidlet cannot read the pid file, or adopt the daemon, it sees none, or one that names a
+        // stranger.
         let blind = ["cannot read", "child subreaper", "left no "];
         let explained = explained || blind.iter().any(|text| says(text));
         let killed = says("did not stop within");
@@ -272,7 +273,7 @@ impl Outcome {
         let ends = last.ends_with(&format!("; container exits {code}"));
         must(ends || refused, "the last line says how it ended");
         must(self.steady || code != 0, "a success has run all services");
-        // What comes for once has /proc read again, unless it seems that there is none.
+        // After a fault that comes once /proc is read again, unless it seemed to be missing.
         let blinds = |fault: Fault| fault.lasts || fault.number == libc::SYS_readlinkat;
         let gives_up = says("hang in the kernel")
             || says("cannot become a child subreaper")
@@ -295,7 +296,7 @@ impl Outcome {
     }
 }
 
-/// What is short for a while or for long.
+/// Shortages, brief or lasting.
 const SHORTAGES: [i32; 5] = [
     libc::EAGAIN,
     libc::EMFILE,
@@ -304,7 +305,7 @@ const SHORTAGES: [i32; 5] = [
     libc::ENOSPC,
 ];
 
-/// Every call that may fail, with every error, each time that the plan comes to it, and from then on.
+/// Every call that may fail, with every error, each time that the plan comes to it: once, or from then on.
 fn faults(calls: &[Call]) -> Vec<Fault> {
     let mut counts = BTreeMap::new();
     for call in calls.iter().filter(|call| !is_left_out(call)) {
@@ -335,7 +336,7 @@ fn faults(calls: &[Call]) -> Vec<Fault> {
     faults
 }
 
-/// Whether system calls can be answered here.
+/// Whether a test can answer system calls here.
 fn can_listen() -> bool {
     let run = Run::listened();
     let init = run.args(["--version"]).start();
@@ -385,7 +386,7 @@ fn sweep(scene: &Scene, mode: Mode, logs: usize) {
         wrong.len(),
         wrong.join("\n")
     );
-    // From run to run some calls come less often.
+    // Some calls come less often in some runs.
     assert!(
         hits > 100 && hits * 3 > all * 2,
         "only {hits} of {all} faults were met"

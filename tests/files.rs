@@ -24,7 +24,7 @@ fn files_are_rotated_by_size_at_ends_of_lines() {
     let last = lines_of(&log);
     assert_eq!(last.first().unwrap(), "850");
     assert_eq!(last.last().unwrap(), "999");
-    // Whatever the name of its directory is.
+    // The same whatever the name of the directory is.
     let temp = Temp::new();
     let directory = temp.join("a\tb");
     std::fs::create_dir(&directory).unwrap();
@@ -33,7 +33,7 @@ fn files_are_rotated_by_size_at_ends_of_lines() {
     );
     Run::described(&temp, &text).output();
     assert_eq!(size(&format!("{directory}/log.1")), Some(1000));
-    // Nothing is kept: it begins anew.
+    // With no old file kept, the log begins anew.
     let temp = Temp::new();
     let log = temp.join("log");
     let text =
@@ -56,7 +56,7 @@ fn what_is_in_a_file_stays_there_and_counts() {
     assert!(whole.starts_with(&before), "{ended}");
     assert_eq!(whole.len(), 1000, "{ended}");
     assert_eq!(lines_of(&log).first().map(String::as_str), Some("200"));
-    // Without a limit there is none.
+    // Without `log-size` there is no limit.
     let text = text.replace("log-size = 1000\nlog-keep = 1\n", "");
     Run::described(&temp, &text).output();
     assert_eq!(lines_of(&log).len(), 300);
@@ -120,8 +120,8 @@ fn a_file_is_open_once_however_often_it_is_rotated() {
 fn a_new_file_does_not_begin_with_the_end_of_a_line_that_was_torn() {
     let temp = Temp::new();
     let (log, old) = (temp.join("log"), temp.join("log.1"));
-    // No file of ours grows beyond ten bytes: the first line is torn there, the second one finds no room,
-    // and the third one is too much for the file.
+    // No file of ours grows beyond ten bytes: the first line is torn there, the second one finds no room, and
+    // the third one exceeds `log-size`, so that a new file begins.
     let text = format!(
         "[a]\nrun = printf '123456789012345\\nx\\nabc\\n'\nstdout = file:{log}\n\
         log-size = 12\nlog-keep = 1\n"
@@ -234,7 +234,7 @@ fn a_link_is_followed_if_it_is_roots_or_ours() {
             std::os::unix::fs::symlink(&secret, link).unwrap();
             std::os::unix::fs::lchown(link, Some(owner), None).unwrap();
         }
-        // Nor is it moved away, as a file of ours would be.
+        // Nor is a refused link moved away, as a file of ours would be.
         let mut text = "[pidlet]\nuntil = all\n".to_owned();
         for path in [&roots, &ones, &theirs] {
             let name = path.rsplit('/').next().unwrap();
@@ -297,7 +297,7 @@ fn a_full_pipe_that_somebody_moves_away_is_emptied_first() {
         init.find("yes").is_some_and(|info| info.state == 'S')
     });
     std::fs::rename(&log, format!("{log}.old")).unwrap();
-    // Nobody believes any more that the path still leads to the pipe.
+    // By then pidlet no longer relies on the path still leading to the pipe.
     std::thread::sleep(Duration::from_millis(1100));
     std::fs::write(&go, "").unwrap();
     init.wait_line(ErrOut, |line| line == "b");

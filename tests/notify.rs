@@ -1,5 +1,5 @@
-//! What services say by sd_notify(3), who is heard and who is not, and what is said to whoever watches the
-//! container.
+//! What services say by sd_notify(3), which senders are heard and which are not, and what the supervisor of
+//! the container is told.
 
 mod support;
 use support::*;
@@ -46,7 +46,7 @@ if os.fork() == 0:
             ),
         ] {
             if who.ends_with("session") && mode == Mode::Child {
-                // Where nobody is to be stopped together with us it is ours.
+                // Only under PID 1 do services have sessions of their own; elsewhere the session is pidlet's.
                 continue;
             }
             let script = format!("say('begin')\ngo()\n{script}\ntime.sleep(1000)\n");
@@ -106,7 +106,7 @@ time.sleep(1000)
     }
 }
 
-/// For each message of a stranger we look at all his ancestors.
+/// For each message from a stranger pidlet looks at all ancestors of the sender.
 #[test]
 fn whoever_speaks_without_end_does_not_hold_up_the_stop() {
     let script = "#!/bin/sh
@@ -156,7 +156,7 @@ time.sleep(1000)
         let init = web.start(mode);
         init.wait_says("next");
         assert!(init.fds().len() < 10, "{:?}", init.fds());
-        // Whoever closed them is no process of theirs.
+        // The process that closed them is no process of the service's.
         assert!(!init.stderr().contains("orphan"), "{}", init.stderr());
         is_up_and_stops(init);
     }
@@ -170,12 +170,12 @@ fn has_no_room(call: &Call) -> bool {
         memory.read_exact_at(&mut word, address).ok()?;
         Some(u64::from_ne_bytes(word))
     };
-    // The third word of struct msghdr is where the parts are, and the second one of each its size.
+    // The third word of struct msghdr says where the parts are, and the second word of each part is its size.
     let size = || word(word(call.args[1] + 16)? + 8);
     call.number == libc::SYS_recvmsg && size() == Some(0)
 }
 
-/// gVisor leaves a message where it is of which nothing is read: it would be heard for ever.
+/// gVisor leaves a message in place if nothing of it is read: it would be heard for ever.
 #[test]
 fn a_message_with_descriptors_is_taken_with_room_for_a_byte() {
     let script = "barrier()\nnotify('READY=1')\ntime.sleep(1000)\n";
@@ -190,8 +190,8 @@ fn a_message_with_descriptors_is_taken_with_room_for_a_byte() {
     }
 }
 
-/// Sends a connection whose other side reads nothing, as the last of as many descriptors as go with a message
-/// (unix(7)), and lets go of it: whoever closes it waits.
+/// Sends a connection whose other side reads nothing, as the last of as many descriptors as fit in a message
+/// (unix(7)), and closes its own copy: the process that closes the last copy blocks.
 const LINGERS: &str = "
 import struct
 server = socket.create_server(('127.0.0.1', 0))
@@ -216,7 +216,7 @@ time.sleep(1000)
 #[track_caller]
 fn is_not_held_up(init: Proc) {
     init.wait_says("begin");
-    // Nobody hears the message before it is the last that has the connection.
+    // The message must not be received before it has the last copy of the connection.
     init.kill(libc::SIGSTOP);
     init.send("\n");
     init.wait_says("sent");
@@ -228,14 +228,14 @@ fn is_not_held_up(init: Proc) {
 #[test]
 fn a_descriptor_that_takes_long_to_close_holds_nobody_up() {
     for mode in Mode::BOTH {
-        // Who has them cannot be ended when his time is over; and what he does not take for want of room or
-        // of descriptors he closes himself.
+        // Without timers, the process that takes the descriptors cannot be ended when its time is over; and
+        // those that it has no room or no numbers for, it closes itself.
         let call = libc::SYS_timer_create.to_string();
         let without = ["without", &libc::ENOSYS.to_string(), &call, "any"];
         let run = Run::new(probe()).args(without).arg(pidlet()).arg("pidlet");
         let web = Web::python(LINGERS).keys("ready = notify");
         let mut run = web.run_by(run, mode);
-        // Nobody but root may have more of them on their way than he may have open (unix(7), ETOOMANYREFS).
+        // Only root may have more descriptors in flight than its limit of open ones (unix(7), ETOOMANYREFS).
         if is_root() {
             run = run.limit(libc::RLIMIT_NOFILE, 100, 4096);
         }
@@ -248,7 +248,7 @@ fn where_no_process_can_be_made_a_message_with_descriptors_waits() {
     for mode in Mode::BOTH {
         let web = Web::python(LINGERS).keys("ready = notify");
         let init = web.run_by(Run::listened(), mode).start();
-        // The first process is the service's.
+        // The first process made is the service.
         let mut made = 0;
         let refuse = move |call: &Call| {
             made += u32::from(call.number == libc::SYS_clone && !call.child);
@@ -274,7 +274,7 @@ say('silent')
 time.sleep(1000)
 ";
     let trigger = "notify('WATCHDOG=trigger'); time.sleep(1000)";
-    // It waits for whoever is not up yet, and Python alone may take long to start.
+    // The watchdog waits until the service is up, since Python alone may take long to start.
     let keys = "watchdog = 3s\nready = notify";
     let inits = Mode::BOTH.map(|mode| {
         let web = Web::python(script).keys(keys);
@@ -287,7 +287,7 @@ time.sleep(1000)
     for mode in Mode::BOTH {
         let web = Web::python(trigger).keys("watchdog = 1h");
         ends_for(web.start(mode), "let its watchdog wait: stopped");
-        // Without readiness it waits from the start.
+        // Without `ready` the watchdog runs from the start.
         let web = Web::shell("exec sleep 1000\n").keys("watchdog = 200ms");
         ends_for(web.start(mode), "let its watchdog wait: stopped");
     }
@@ -323,7 +323,7 @@ while True: time.sleep(1000)
     }
 }
 
-/// Whoever freezes or traces us interrupts a wait, and no signal tells of it.
+/// When pidlet is frozen or traced, a wait of its is interrupted, and no signal tells why.
 #[test]
 fn what_was_said_in_time_counts_where_the_wait_was_interrupted() {
     let inits = Mode::BOTH.map(|mode| {
@@ -337,7 +337,7 @@ fn what_was_said_in_time_counts_where_the_wait_was_interrupted() {
             }
             late = said.exists();
             if late {
-                // Until it is over: whoever is later by far is given time anew.
+                // Until the deadline is over: a wait that is late by far gives the service its time anew.
                 std::thread::sleep(Duration::from_millis(call.args[3] + 300));
             }
             Some(libc::EINTR)
@@ -381,8 +381,9 @@ def main():
 pid = orphan(main)
 notify(f'MAINPID={pid}\\nREADY=1')
 ";
-    // Not its own, not a child of pidlet's: not believed. An ordinary user may name nobody else's and
-    // nothing that is not there. The last one is his in any case: a child of his own would go on after him.
+    // Neither the service's own nor a child of pidlet's: not believed. Nor may an ordinary user's service
+    // name another user's process, or one that does not exist. The last one named is that user's in any case,
+    // but not a child of the service's, which the service would go on in.
     let wrong = "
 pid = os.fork()
 if pid == 0: time.sleep(1000)
@@ -432,7 +433,7 @@ time.sleep(1000)
     }
 }
 
-/// A root's service and what another user's says of it and of its orphan; needs root.
+/// A service of root's, of which and of whose orphan another user's service speaks; needs root.
 const OTHERS: &str = "
 pid = orphan(lambda: time.sleep(1000))
 with open('new', 'w') as f: f.write(f'{os.environ[\"NOTIFY_SOCKET\"]} {os.getpid()} {pid}\\n')
@@ -447,7 +448,7 @@ fn nobody_speaks_for_another_user() {
     if !is_root() {
         skip!("only root may change users");
     }
-    // An orphan descends from no service any more, and may join every group of its session, which is its own.
+    // An orphan descends from no service any more, but may join any group of its own session.
     let other = format!(
         "{PRELUDE}
 while not os.path.exists('told'): time.sleep(0.01)
@@ -488,7 +489,7 @@ os._exit(0)
     }
 }
 
-/// A process that has a certain number.
+/// Makes a process that has a given number.
 const NUMBERED: &str = "
 def numbered(number, code):
     with open('/proc/sys/kernel/ns_last_pid', 'w') as f: f.write(str(number - 1))
@@ -523,7 +524,7 @@ time.sleep(1000)
         let web = Web::python(&script).keys("ready = notify");
         let init = web.start(mode);
         init.wait_says("begin");
-        // Nobody hears the message before its sender is gone.
+        // The message must not be received before its sender is gone.
         init.kill(libc::SIGSTOP);
         init.until("it is stopped", || {
             init.info().is_some_and(|info| info.is_stopped())
@@ -546,7 +547,7 @@ fn who_speaks_is_heard_where_proc_shows_other_processes() {
     }
     let script = "notify('READY=1')\ntime.sleep(1000)\n";
     let web = Web::python(script).keys("ready = notify\nuser = 1");
-    // Its PID 1, in which /proc is that of the namespace around it.
+    // pidlet is PID 1 of a namespace in which /proc is that of the namespace around it.
     let unshare = Run::new("/usr/bin/unshare").args(["--fork", "--pid", "--kill-child"]);
     let init = web.run_by(unshare.arg(pidlet()), Mode::Child).start();
     init.wait_says("next");
@@ -624,7 +625,7 @@ os._exit(8)
     }
 }
 
-/// The next message to whoever watches the container.
+/// The next message to the supervisor of the container.
 fn heard(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 100];
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -668,7 +669,7 @@ fn whoever_watches_the_container_is_told() {
     }
 }
 
-/// Whether a container whose service says much of itself is heard to be ready by who reads slowly.
+/// Whether a reader that is slow hears that a container is ready whose service says a lot.
 fn is_heard_to_be_ready(web: &Web, mode: Mode) -> bool {
     let path = web.temp.join("upward");
     _ = std::fs::remove_file(&path);
@@ -696,7 +697,8 @@ while True:
 ";
     for mode in Mode::BOTH {
         let web = Web::python(script).keys("ready = notify");
-        // We wait a tenth of a second for a reader, who may be kept from it that long on a loaded machine.
+        // pidlet waits a tenth of a second for the reader, which may not get to read that soon on a loaded
+        // machine.
         let heard = (0..5).any(|_| is_heard_to_be_ready(&web, mode));
         assert!(heard, "{mode:?}");
     }

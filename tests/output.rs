@@ -1,5 +1,6 @@
-//! What services write, on its way through us (pidlet(8), Output): whole lines, none lost, torn or out of
-//! order; and whoever does not read holds nobody up but those who write. Lines in files are in `files.rs`.
+//! What services write, on its way through pidlet (pidlet(8), Output): whole lines, none lost, torn or out of
+//! order; and a reader that does not read holds up only the services that write to it. Lines in files are in
+//! `files.rs`.
 
 mod support;
 use support::*;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Shells, each a service, in a container that ends when all of them have ended.
+/// Shell scripts, each a service, in a container that ends when all of them have ended.
 fn shells(mode: Mode, options: &[&str], scripts: &[&str]) -> Run {
     let commands: Vec<[&str; 3]> = scripts.iter().map(|script| ["sh", "-c", script]).collect();
     let words = commands.join(&"---");
@@ -22,8 +23,7 @@ fn shells(mode: Mode, options: &[&str], scripts: &[&str]) -> Run {
     run.args(options).arg("--").args(words)
 }
 
-/// A terminal's side of the program, on which a newline becomes two bytes, as on all that nobody has told
-/// otherwise.
+/// The program's side of a terminal, on which a newline becomes two bytes, as on any terminal by default.
 fn ordinary(pty: &Pty) -> File {
     let terminal = File::from(pty.slave());
     // SAFETY: zero is a valid termios, which is filled before it is read.
@@ -36,15 +36,15 @@ fn ordinary(pty: &Pty) -> File {
     terminal
 }
 
-/// What stands behind `name | ` on lines that begin so.
+/// What follows `name | ` on the lines that begin with that.
 fn of<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     let head = format!("{name} | ");
     let lines = text.lines();
     lines.filter_map(|line| line.strip_prefix(&head)).collect()
 }
 
-/// What a run shows in which whoever reads was in time for the last second of the container. Who is later has
-/// lines dropped, which is said: on a loaded machine it is tried again.
+/// The result of a run whose reader came in time for the container's last second. For a late reader lines are
+/// dropped, and a message says so; as that happens on a loaded machine, the run is tried again.
 #[track_caller]
 fn in_time<T>(play: impl Fn() -> (Ended, T)) -> (Ended, T) {
     let mut seen = None;
@@ -225,7 +225,7 @@ fn objects(text: &str) -> Option<String> {
 #[test]
 fn json_lines_are_json_whatever_is_written() {
     let options = ["--log", "json", "--timestamps"];
-    // As much of anything as the kernel has, and every byte once.
+    // Random bytes, then one of each kind: a control character, a tab, a quote, a backslash, UTF-8, no UTF-8.
     let script = "head -c 100000 /dev/urandom; echo; printf '\\001\\t\"\\\\\\303\\244\\377z'";
     let ended = shells(Mode::Pid1, &options, &[script]).output();
     let Some(text) = objects(&ended.stdout) else {
@@ -270,7 +270,7 @@ fn our_own_lines_look_like_all_the_others() {
         "{ended}"
     );
     assert!(last.ends_with("; container exits 3"), "{ended}");
-    // With a time of their own also where nothing is captured.
+    // They have a time also where no output is captured.
     for log in ["prefix", "inherit"] {
         let ended = shells(Mode::Pid1, &["--log", log, "--timestamps"], &["exit 3"]).output();
         let (time, text) = ended.stderr.split_at(28);
@@ -281,8 +281,8 @@ fn our_own_lines_look_like_all_the_others() {
 
 #[test]
 fn a_last_line_without_newline_is_not_lost_behind_a_slow_reader() {
-    // As JSON four times what is written at once. It is all read together, because the pipe is
-    // full after the first lines.
+    // As JSON it is four times what pidlet writes at once. pidlet reads all of it together, because its
+    // standard output is full after the first lines.
     let line = "\u{1}".repeat(99);
     let script = format!("yes '{line}' | head -n 400; printf end");
     let (ended, text) = in_time(|| {
@@ -303,8 +303,8 @@ fn a_last_line_without_newline_is_not_lost_behind_a_slow_reader() {
 
 #[test]
 fn whoever_takes_some_of_the_last_lines_all_the_time_gets_them_all() {
-    // As JSON 240 KB, of which a pipe takes 4: to read that takes a multiple of the second that the end
-    // waits for who reads nothing.
+    // As JSON this is 240 KB, of which a pipe takes 4: reading it takes several times the second that the end
+    // grants a reader that reads nothing.
     let script = format!("yes '{}' | head -n 400", "\u{1}".repeat(99));
     for mode in Mode::BOTH {
         until("no read comes late on a loaded machine", TIMEOUT, || {
@@ -332,7 +332,7 @@ fn whoever_takes_some_of_the_last_lines_all_the_time_gets_them_all() {
 
 #[test]
 fn whoever_takes_some_of_the_last_lines_all_the_time_is_waited_for_no_longer_than_the_budget() {
-    // To read all of it takes six seconds at the least.
+    // Reading all of it takes six seconds at least.
     let script = format!("yes '{}' | head -n 400", "\u{1}".repeat(99));
     for mode in Mode::BOTH {
         let (mut reader, writer) = pipe();
@@ -408,8 +408,8 @@ fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
 fn what_nobody_reads_until_the_end_is_counted() {
     let temp = Temp::new();
     let (mut reader, writer) = pipe();
-    // More than what it leads to holds, and no more than the pipe to us holds as well, however little of it
-    // we have read by then.
+    // More than the output's pipe holds, but no more than that and the pipe to us hold together, however
+    // little of it we have read by then.
     let run = shells(Mode::Pid1, &["--log", "prefix"], &["seq 15000"]);
     let run = run.stdin(Input::Pipe).stdout(Output::File(writer));
     let own = run.start();
@@ -442,14 +442,14 @@ fn what_a_full_disk_took_none_of_is_counted_until_it_takes_something() {
         "trap 'echo lost; echo >> {count}' USR1; echo >> {count}
         until test -e {more}; do sleep 0.01; done; echo taken; read x"
     );
-    // We say that a signal came, each time anew.
+    // We report each signal as well, in a line of our own.
     let options = ["--log", "prefix", "-v", "-v"];
     let run = shells(Mode::Child, &options, &[&script]).stdin(Input::Pipe);
     std::fs::write(&log, [b'\n'; 64]).unwrap();
     let file = File::options().append(true).open(&log).unwrap();
     let out = file.try_clone().unwrap();
     let run = run.stdout(Output::File(out)).stderr(Output::File(file));
-    // The shell has a file of its own to write.
+    // The shell writes a file of its own, within the limit.
     let run = run.limit(libc::RLIMIT_FSIZE, 64, libc::RLIM_INFINITY);
     let init = run.start();
     for sent in 0..=COUNT {
@@ -460,7 +460,7 @@ fn what_a_full_disk_took_none_of_is_counted_until_it_takes_something() {
     }
     init.limit(libc::RLIMIT_FSIZE, libc::RLIM_INFINITY, libc::RLIM_INFINITY);
     std::fs::write(&more, "").unwrap();
-    // That is over, and not only at the end.
+    // The loss is reported as soon as something can be written, not only at the end.
     init.until("it is said", || {
         lines_of(&log)
             .iter()
@@ -475,7 +475,7 @@ fn what_a_full_disk_took_none_of_is_counted_until_it_takes_something() {
         .lines()
         .find_map(|line| line.strip_prefix(head))
         .expect(&said);
-    // The first loss is said at once, and lost as well.
+    // The first loss is reported at once, and that report is lost as well.
     let lost: usize = lost.parse().unwrap();
     assert!((COUNT / 2..COUNT).contains(&lost), "{said}");
 }
@@ -543,8 +543,8 @@ fn a_slow_reader_gets_something_of_everybody() {
                 .iter()
                 .all(|info| info.comm == "yes" && info.state == 'S')
     });
-    // Several times what one of them has in its pipe and is read at once, so slowly that the next one of
-    // them has filled our standard output again before that.
+    // Reads several times as much as we take at once from one of them, and so slowly that the next one has
+    // filled our standard output again before each read.
     let mut text = Vec::new();
     let mut buffer = [0; 16384];
     while text.len() < 4 << 20 {
@@ -606,7 +606,7 @@ fn our_own_lines_do_not_tear_those_of_services() {
     let mut text = String::new();
     let mut buffer = [0; 1500];
     loop {
-        // Its trap is set once it writes. Several signals are one while they wait.
+        // Once the shell writes, its trap is set. Signals that are pending together count as one.
         if text.contains("sh | 0") && init.kill(libc::SIGUSR1) && text.len() < 200_000 {
             init.until("the signal is taken", || {
                 init.info()
@@ -648,7 +648,7 @@ fn our_own_last_lines_do_not_go_on_with_a_line_that_was_given_up() {
     init.kill(libc::SIGTERM);
     let mut text = Vec::new();
     let mut buffer = [0; 1000];
-    // So slowly that its time is over before all is read, and all the time.
+    // Reads steadily, but so slowly that the budget is over before all is read.
     while init.try_wait().is_none() {
         let read = reader.read(&mut buffer).unwrap();
         text.extend_from_slice(&buffer[..read]);
@@ -670,7 +670,7 @@ fn whoever_keeps_the_pipe_and_writes_does_not_hold_up_the_end() {
         let init = run
             .args(["sh", "-c", script, "---", "sleep", "1000"])
             .start();
-        // Who reads for as long as there is something never comes to killing the one that writes.
+        // A pidlet that reads on for as long as there is something never gets to killing the writer.
         assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.stderr());
         init.until("the line before the end is there", || {
             of(&init.stdout(), "sh").contains(&"x")
@@ -693,7 +693,7 @@ fn a_standard_output_that_nobody_can_read_costs_lines_and_nothing_else() {
         assert_eq!(of(&ended.stderr, "sh"), ["b"], "{ended}");
         let (reader, writer) = pipe();
         drop(reader);
-        // The signal that comes with a broken pipe is not the services'.
+        // The SIGPIPE that comes with a broken pipe is not for the services.
         let signals = [probe(), "signals", "--exit-on", "15=0"];
         let other = ["---", "sh", "-c", "seq 100000; sleep 0.2"];
         let run = Run::pidlet()
@@ -725,7 +725,7 @@ fn a_terminal_gets_lines_as_well_with_names_in_colour() {
             }
             let init = run.tty().stdout(Output::Pty).stderr(Output::Pty).start();
             assert_eq!(init.wait_exit(), Exit::Code(0));
-            // It is the last that is said.
+            // This is the last line.
             init.wait_line(Out, |line| line.contains("; container exits "));
             (init.finish(), ())
         });
@@ -756,7 +756,7 @@ fn a_terminal_with_less_room_than_a_line_takes_holds_nobody_up() {
             infos.iter().filter(|info| info.comm != "pidlet").count() == 2
         });
         init.kill(libc::SIGTERM);
-        // Half of what it has to say stands there by then, and nobody reads that.
+        // By then half of what we have to say is on the terminal, which no process reads.
         assert_eq!(init.wait_exit(), Exit::Code(143));
     }
 }
@@ -811,7 +811,7 @@ fn a_stream_of_its_own_is_what_was_said_of_it() {
 fn our_own_lines_that_nobody_takes_are_counted_until_somebody_does() {
     for mode in Mode::BOTH {
         let (mut reader, writer) = pipe();
-        // Where a write cannot be told not to wait (before Linux 6.4) each line may need a page of its own.
+        // Where a write cannot be told not to block (before Linux 6.4) each line may need a page of its own.
         const SIZE: usize = 4 * 4096;
         // SAFETY: changes the size of a pipe that we hold.
         let size = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, SIZE) };
@@ -836,7 +836,7 @@ fn our_own_lines_that_nobody_takes_are_counted_until_somebody_does() {
                     == count
             });
         }
-        // That it runs, and twice that a signal came and that it was passed on.
+        // Lost are: that the command runs, and twice that a signal came and that it was passed on.
         let said = Captured::follow(reader, false);
         let lost = "pidlet: cannot write \"standard output or error\": \
             Resource temporarily unavailable; lines dropped: 5\n";
@@ -867,8 +867,8 @@ fn many_starts_leave_no_descriptor_behind() {
 fn commands_beside_a_service_take_nothing_from_it() {
     let temp = Temp::new();
     let checked = temp.join("checked");
-    // Its outputs do not wait, and its input is still whole, after a check that would read it for as long as
-    // somebody may write to it.
+    // The service's standard output stays non-blocking, and its input is still whole, after a check that
+    // reads its own input for as long as anything may write to it.
     let script = format!(
         "import fcntl, os, time\n\
         fcntl.fcntl(1, fcntl.F_SETFL, os.O_NONBLOCK)\n\
@@ -904,7 +904,7 @@ fn another_user_may_open_its_standard_streams() {
     let log = temp.join("log");
     let write = "echo out >/dev/stdout; echo err >/proc/self/fd/2; echo both 3<>/dev/stdout >&3";
     for drop in ["user = 65534", "stdin = null"] {
-        // The one is nobody from the start, the other becomes it.
+        // With `user` a service is nobody from the start, otherwise it becomes nobody itself.
         let shell = match drop {
             "stdin = null" => "setpriv --reuid=65534 --regid=65534 --clear-groups sh",
             _ => "sh",
@@ -978,12 +978,12 @@ fn many_services_need_many_descriptors_and_have_their_own_limit() {
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     let right = ended.stdout.lines().filter(|line| line.ends_with(" | 100"));
     assert_eq!(right.count(), 60, "{ended}");
-    // Or the most that they may have, where that is less than what we would take.
+    // Where the hard limit is less than what we would take, we take that.
     let run = shells(Mode::Pid1, &["--log", "prefix"], &scripts[..3]);
     let ended = run.limit(libc::RLIMIT_NOFILE, 8, 60).output();
     let right = ended.stdout.lines().filter(|line| line.ends_with(" | 8"));
     assert_eq!(right.count(), 3, "{ended}");
-    // Where there are not enough the start says so.
+    // Where there are too few descriptors, the start says so.
     let run = shells(Mode::Pid1, &["--log", "prefix"], &scripts);
     let ended = run.limit(libc::RLIMIT_NOFILE, 100, 100).output();
     assert!(ended.stderr.contains("Too many open files"), "{ended}");
@@ -1002,7 +1002,7 @@ fn both_outputs_in_one_pipe_or_file_do_not_tear_each_other() {
         assert_eq!(text.lines().count(), 80_000);
     };
     let (mut reader, writer) = pipe();
-    // So little that it takes hardly any write as a whole.
+    // So small that hardly any write fits as a whole.
     // SAFETY: changes the size of a pipe that we hold.
     unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
     let both = writer.try_clone().unwrap();
@@ -1028,7 +1028,7 @@ fn both_outputs_in_one_pipe_or_file_do_not_tear_each_other() {
 #[test]
 fn a_plan_that_takes_more_memory_than_there_are_addresses_is_refused() {
     let temp = Temp::new();
-    // For what they write they take 4 GiB together.
+    // The rooms for their output take 4 GiB together.
     for last in [383, 384] {
         let mut text = String::from("[pidlet]\nlog = prefix\n");
         for number in 1..=17 {

@@ -1,13 +1,12 @@
-//! Plans from a file: as whom services run and where, in which order they start and stop, and when
-//! they start again. What the file may say at all is tested without processes, in
-//! `src/front/conf/tests.rs`.
+//! Plans from a file: where and as which users services run, in which order they start and stop, and when
+//! they start again. What the file may say at all is tested without processes, in `src/front/conf/tests.rs`.
 
 mod support;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use support::*;
 
-/// A plan's file in a directory of its own.
+/// A plan file in a directory of its own.
 struct Plan {
     directory: Temp,
     file: String,
@@ -26,7 +25,7 @@ impl Plan {
         Run::pidlet().mode(mode).args(["-c", &self.file])
     }
 
-    /// How it ends if it is told to once one service is ready, and that one must be killed.
+    /// Stops it once one service is ready, which then has to be killed; returns how it ended.
     #[track_caller]
     fn killed(&self, mode: Mode) -> Ended {
         let init = self.run(mode).start();
@@ -38,7 +37,7 @@ impl Plan {
     }
 }
 
-/// What `text` prints and how it ends, in both modes.
+/// Runs the plan `text` in both modes; returns what it printed and how it ended.
 #[track_caller]
 fn ends(text: &str, code: i32) -> Vec<Ended> {
     Mode::BOTH
@@ -119,7 +118,7 @@ fn runs_again_until_it_has_failed_too_often() {
 
 #[test]
 fn what_the_last_run_left_behind_is_gone_before_the_next_one() {
-    // Each run leaves a process of its group behind that heeds no TERM and holds what the next one needs.
+    // Each run leaves a process in its group that ignores TERM and holds a lock that the next run needs.
     let text = "[pidlet]\ngrace = 100ms\n[a]\nrestart = always\nbackoff = 1ms\ntries = 3 in 60s\n\
         run = sh -c 'trap \"\" TERM; exec 9>DIR/lock; flock -w 20 9 || exit 7; echo run; \
         sleep 1000 & kill -9 $$'";
@@ -133,8 +132,9 @@ fn who_has_the_number_of_a_service_that_is_gone_is_told_to_stop() {
     if !has_numbers_to_choose() {
         skip!("only root may choose the number of a process");
     }
-    // What the first one left behind in its group was told when it ended. All numbers have been given away
-    // since then, and somebody else leads a group of that number. Others may fork in the same moment.
+    // What the first service left in its group was told to stop when that ended. Its number has been used
+    // again since, and an unrelated process leads a group of that number, which must still be told. Other
+    // processes may fork at the same moment, hence the loop.
     let text = "[pidlet]\ngrace = 20s\n[first]\ntype = oneshot\nrestart = on-failure\n\
         run = sh -c 'echo $$ >DIR/number'\n[a]\nafter = first\n\
         run = sh -c 'read number <DIR/number; until [ \"$!\" = $number ]; do \
@@ -209,7 +209,7 @@ fn each_part_is_set_up_as_its_section_says() {
         ];
         assert_eq!(lines, expected, "{ended}");
     }
-    // What is not wanted is as it was.
+    // Where the key says no, the flag is as it was.
     let ours = std::fs::read_to_string("/proc/self/status").unwrap();
     let ours = ours.lines().find(|line| line.starts_with("NoNewPrivs"));
     let text = "[a]\nno-new-privs = no\nrun = grep NoNewPrivs /proc/self/status";
@@ -232,7 +232,7 @@ fn what_a_service_may_open_is_no_matter_for_what_sets_it_up() {
 
 #[test]
 fn every_limit_is_the_one_that_was_said() {
-    // As `/proc/PID/limits` names them, and what stands there then.
+    // Key and value, then the name that `/proc/PID/limits` has for it and the values that it must show.
     const LIMITS: [(&str, &str, &str, &str); 13] = [
         ("cpu", "600:700", "Max cpu time", "600 700"),
         ("fsize", "1G", "Max file size", "1073741824 1073741824"),
@@ -291,7 +291,7 @@ fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
         let ended = plan.run(mode).env("OURS", "5").output();
         assert_eq!(ended.stdout, expected, "{ended}");
     }
-    // There is room for as many as are said.
+    // There is room for any number of variables.
     let many: Vec<String> = (0..20).map(|number| format!("V{number}=x")).collect();
     for ended in ends(&format!("[a]\nrun = env\nenv = {}", many.join(" ")), 0) {
         let lines: Vec<&str> = ended.stdout.lines().collect();
@@ -300,7 +300,7 @@ fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
             "{ended}"
         );
     }
-    // Whoever reads what is printed is told where they came from no more.
+    // The plan that is printed has the variables themselves, and no longer says which file they came from.
     let ended = plan
         .run(Mode::Child)
         .env("OURS", "5")
@@ -312,17 +312,17 @@ fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
             .contains("\nenv = 'B=\"2 $A\"  ' C=2 D=2 OURS=5\n"),
         "{ended}"
     );
-    // Who has no file names one with nothing in it.
+    // Where there is no file, an empty one can be named.
     let text =
         "[a]\nrun = env -0\nclear-env = yes\nenv = PATH=/usr/bin:/bin\nenv-file = /dev/null\n";
     for ended in ends(text, 0) {
         assert_eq!(ended.stdout, "PATH=/usr/bin:/bin\0", "{ended}");
     }
-    // Its own PATH says where its program is looked for.
+    // The service's own PATH says where its program is looked for.
     directory.write("tool", "#!/bin/sh\nexit 7\n", 0o755);
     let text = format!("[a]\nrun = tool\nenv = PATH={}\n", directory.join(""));
     ends(&text, 7);
-    // A name with white space is refused there, too.
+    // A name with white space is refused in a file, too.
     directory.write("vars", "A=1\nexport B=2\n", 0o644);
     let ended = plan.run(Mode::Child).output();
     assert_eq!((ended.exit, &*ended.stdout), (Exit::Code(1), ""), "{ended}");
@@ -346,8 +346,8 @@ fn kill_says_whether_the_whole_group_is_told() {
             [a]\nrun = DIR/a\nready = fd:3\nstop-timeout = 10s\n{said}\n\
             [b]\nrun = sh -c 'echo b; exec sleep 1000'\nafter = a\n"
         ));
-        // The shell is told to end, and its child only as one of the group. The shell waits for that, or
-        // gives it the time to say what it is not to say.
+        // The shell is told to stop, its child only as a member of the group. The shell waits for the child,
+        // or gives it time to say what it must not say.
         let then = if told {
             "wait $!"
         } else {
@@ -425,7 +425,7 @@ fn with_one_capability_an_ordinary_user_binds_port_80() {
     ] {
         let plan = Plan::new(&format!("[a]\nrun = {bind}\nuser = daemon\n{said}\n"));
         for mode in Mode::BOTH {
-            // Since Linux 4.11 a network may say that its low ports are everybody's.
+            // Since Linux 4.11 a network namespace may open its low ports to every user.
             let script = "echo 1024 > /proc/sys/net/ipv4/ip_unprivileged_port_start; exec \"$@\"";
             let run = Run::new("/bin/sh").mode(mode).own_network();
             let run = run.args(["-c", script, "sh", pidlet().to_str().unwrap(), "-c"]);
@@ -495,7 +495,7 @@ fn services_run_as_their_users() {
             );
         }
     }
-    // The groups that we have ourselves are not theirs, whoever is named.
+    // A service with a user does not get the groups that we have ourselves, however the user is named.
     for (said, groups) in [
         ("user = daemon", "1\n"),
         ("user = 12345", "12345\n"),
@@ -507,7 +507,7 @@ fn services_run_as_their_users() {
         let ended = run.arg(pidlet()).args(["-c", &plan.file]).output();
         assert_eq!(ended.stdout, groups, "{said}: {ended}");
     }
-    // One that is in the second word of the sets, too, if we have it.
+    // Adds a capability in the second word of the sets, if we have it.
     let (more, more_bit) = if may_have(34) {
         ("syslog", 1_u64 << 34)
     } else {
@@ -533,7 +533,7 @@ fn who_becomes_somebody_else_keeps_no_capabilities() {
     if !is_root() {
         skip!("only root may change users");
     }
-    // Not root, but with capabilities: none of them goes by itself.
+    // A user other than root, but with capabilities: the kernel drops none of them by itself.
     let both = "+setuid,+setgid";
     let born = ["--reuid", "1000", "--regid", "1000", "--clear-groups"];
     for (user, caps) in [("1000", "00000000000000c0"), ("1001", "0000000000000000")] {
@@ -552,8 +552,8 @@ fn nobody_looks_at_the_memory_that_a_child_with_less_privileges_shares() {
     if !is_root() {
         skip!("only root may change users");
     }
-    // As in a container, where root is not allowed to look at everybody. What PID 1 shares with a child
-    // for a moment is closed for ever: when the moment is over is not known.
+    // As in a container, where root may not look at every process (no SYS_PTRACE). The memory that PID 1
+    // shares with a child for a moment is closed for ever, since it is not known when the moment is over.
     let look = "run = readlink -v /proc/1/exe\n";
     for (said, seen) in [
         ("nice = 1", true),
@@ -593,7 +593,7 @@ fn what_cannot_be_set_up_is_not_run() {
         }
     }
     if is_root() {
-        // Who may not change his user does not run as somebody else.
+        // Where pidlet may not change the user, the service does not run as another one.
         let text = "[outer]\nuser = daemon\nrun = PIDLET -c DIR/inner";
         let plan = Plan::new(&text.replace("PIDLET", pidlet().to_str().unwrap()));
         plan.directory
@@ -606,7 +606,7 @@ fn what_cannot_be_set_up_is_not_run() {
             "{ended}"
         );
         assert!(ended.stderr.contains("Operation not permitted"), "{ended}");
-        // Nor does anybody come by root's privileges to a directory that is closed to him.
+        // Nor does root's privilege let a service into a directory that is closed to its user.
         let plan = Plan::new("[a]\nuser = daemon\ndir = DIR/closed\nrun = echo no\n");
         let closed = plan.directory.join("closed");
         std::fs::DirBuilder::new()
@@ -621,13 +621,13 @@ fn what_cannot_be_set_up_is_not_run() {
 
 #[test]
 fn a_program_that_cannot_be_loaded_holds_nobody_up_for_ever() {
-    // Longer than we wait here.
+    // The most that the containers may take to end; the kernel must not break the lease in that time.
     let wait = std::time::Duration::from_secs(35);
     let patience = std::fs::read_to_string("/proc/sys/fs/lease-break-time").unwrap_or_default();
     if patience.trim().parse().unwrap_or(0) < wait.as_secs() + 10 {
         skip!("the kernel takes a lease away after {patience:?} seconds");
     }
-    // Who executes a file waits for whoever has a lease of it.
+    // An execve waits for the process that has a lease on the file.
     let text = "[a]\nrun = DIR/a\nready = notify\n[b]\nrun = DIR/b\nafter = a\n";
     let script = "#!/usr/bin/python3
 import fcntl, os, signal, socket, sys, time
@@ -652,7 +652,7 @@ while True: time.sleep(1000)
     for (init, _plan) in inits {
         init.wait(wait);
         let ended = init.finish();
-        // It may have ended before the signal is heard.
+        // Which code counts depends on whether the end of `b` or the signal is seen first.
         let codes = [Exit::Code(137), Exit::Code(143)];
         assert!(codes.contains(&ended.exit), "{ended}");
     }
@@ -665,7 +665,7 @@ fn a_child_that_is_stopped_before_its_program_runs_holds_nobody_up_for_ever() {
         let run = Run::listened().mode(mode);
         let init = run.args(["-c", &plan.file]).start();
         let stop = |call: &Call| {
-            // The latter is execve on 32-bit architectures; on others no child calls that.
+            // The latter is execve on 32-bit architectures; on others no child makes that call.
             if call.child && [libc::SYS_execve, 11].contains(&call.number) {
                 // SAFETY: a process of this test's own namespace, which waits for our answer.
                 unsafe { libc::kill(call.pid, libc::SIGSTOP) };
@@ -753,7 +753,7 @@ fn passed_sockets_go_to_whom_they_are_for() {
     let plan = Plan::new(&text);
     let (one, two) = pipe();
     assert!(one.as_raw_fd() != two.as_raw_fd());
-    // The process that is told must be the one that is started: only PID 1 knows its number before.
+    // LISTEN_PID must name the process that is started: only PID 1's number is known beforehand.
     let run = plan
         .run(Mode::Pid1)
         .env("LISTEN_PID", "1")
@@ -763,7 +763,7 @@ fn passed_sockets_go_to_whom_they_are_for() {
         ended.stdout, "1\nme\nfds=0 1 2 3\nnone\nfds=0 1 2\n",
         "{ended}"
     );
-    // A descriptor is a socket, or for readiness.
+    // A descriptor is a socket or for readiness, not both.
     let plan = Plan::new("[a]\nrun = sh -c 'echo >&4; sleep 0.1'\nsockets = yes\nready = fd:4\n");
     for (count, code) in [("1", 0), ("2", 125)] {
         let (one, two) = pipe();
@@ -772,14 +772,14 @@ fn passed_sockets_go_to_whom_they_are_for() {
         let ended = run.output();
         assert_eq!(ended.exit, Exit::Code(code), "{ended}");
     }
-    // More are said than there are: ours are passed to nobody.
+    // LISTEN_FDS says more than there are: our own descriptors are not passed on.
     let text = "[a]\nrun = sleep 1000\nready = notify\nessential = no\nstdout = file:DIR/log\n\
         [b]\nsockets = yes\nrun = PROBE fds\n";
     let plan = Plan::new(text);
     let run = plan.run(Mode::Pid1).env("LISTEN_PID", "1");
     let ended = run.env("LISTEN_FDS", "100").fd(pipe().0, 3).output();
     assert_eq!(ended.stdout, "fds=0 1 2 3\n", "{ended}");
-    // They are for another process: nobody gets them.
+    // LISTEN_PID names another process: no service gets the sockets.
     let plan = Plan::new("[a]\nsockets = yes\nrun = PROBE fds\n");
     let run = plan.run(Mode::Pid1).env("LISTEN_PID", "77");
     let ended = run.env("LISTEN_FDS", "1").fd(pipe().0, 3).output();
@@ -843,7 +843,7 @@ fn a_file_that_is_none() {
     }
     let ended = Run::pidlet().args(["-c", "/none", "--", "true"]).output();
     assert_eq!(ended.exit, Exit::Code(1), "{ended}");
-    // The peers know of no such file.
+    // The peers read no such file.
     let plan = Plan::new("[a]\nrun = echo it is\n");
     for name in ["tini", "dumb-init", "catatonit"] {
         let run = Run::pidlet().arg0(name).env("PIDLET_CONFIG", &plan.file);
@@ -867,7 +867,7 @@ fn the_plan_is_printed_in_the_order_of_its_start() {
     let again = Plan::new(&ended.stdout);
     let twice = again.run(Mode::Child).arg("--dry-run").output();
     assert_eq!(twice.stdout, expected, "{twice}");
-    // Whatever words there are: `%i` that is no number, too.
+    // That holds for any words, also for a `%i` that stands for no number.
     let words = "[a]\nrun = a '%i $HOME' %%i %% 100% '' \\' ';' '#' [b] 'x=y;z' \\\\\n";
     let once = Plan::new(words).run(Mode::Child).arg("--dry-run").output();
     assert_eq!(once.exit, Exit::Code(0), "{once}");
@@ -879,7 +879,7 @@ fn the_plan_is_printed_in_the_order_of_its_start() {
 
 #[test]
 fn stop_signals_and_times_of_its_own() {
-    // Long enough to say what it got, also where all is emulated.
+    // Long enough for the service to say what it got, even under an emulator.
     let text = "[pidlet]\ngrace = 20s\n[a]\nrun = PROBE signals --exit-on 3=0\nstop = INT QUIT 2s\n\
         [b]\nrun = PROBE signals\nstop-timeout = 2s\nafter = a";
     let plan = Plan::new(text);
@@ -942,7 +942,7 @@ fn of_its_own_time_and_the_budget_the_one_that_was_over_is_said() {
 
 #[test]
 fn the_only_service_has_a_stop_time_of_its_own() {
-    // Long enough to say what it got, also where all is emulated.
+    // Long enough for the service to say what it got, even under an emulator.
     let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 3s\n");
     for mode in Mode::BOTH {
         let ended = plan.killed(mode);
@@ -970,7 +970,7 @@ fn whoever_ignores_its_stop_signal_does_not_take_those_before_it_along() {
 
 #[test]
 fn the_terminal_is_for_the_one_that_asks() {
-    // To open it is to be able to take it.
+    // A process that can open the terminal can take it.
     let text = "[a]\nrun = sh -c 'test -t 0 || echo none; (: </dev/tty) 2>/dev/null && echo another; \
         exec PROBE signals --exit-on 15=0'\n\
         [b]\ntty = yes\nrun = sh -c 'test -t 0 && echo terminal; exec PROBE signals --exit-on 2=5'";
@@ -998,7 +998,7 @@ fn the_only_service_has_the_terminal_whatever_is_said_of_it() {
                 let group = init.pty().foreground();
                 init.children().iter().any(|info| Some(info.pid) == group)
             });
-            // Whoever reads from behind is stopped, and there is nobody who would continue him.
+            // A service that reads in the background is stopped, and nothing would continue it.
             init.pty().type_in(b"line\n");
             let ended = init.finish();
             assert_eq!(ended.exit, Exit::Code(5), "{said}{ended}");
@@ -1051,7 +1051,7 @@ fn without_a_command_it_is_the_plan_in_etc() {
         ended.stdout, "[pidlet]\nuntil = all\n\n[a]\nrun = echo it is\n",
         "{ended}"
     );
-    // Without a file there it is a mistake.
+    // Without that file it is a fault.
     std::fs::remove_file(&plan.file).unwrap();
     let ended = run("");
     assert_eq!(ended.exit, Exit::Code(1), "{ended}");
@@ -1085,7 +1085,7 @@ fn who_reads_others_lines_loses_none_of_them() {
         );
         assert_eq!(lines.len(), 2000, "{ended}");
     }
-    // When all that write are gone it is at its end, too.
+    // When all the writers are gone, the input of the reader ends, too.
     let text = "[pidlet]\nuntil = all\n[a]\nrun = echo one\nstdout = service:log\n\
         [log]\nrun = sed 's/^/read: /'\n";
     for ended in ends(text, 0) {
@@ -1112,7 +1112,7 @@ fn who_reads_is_started_again_and_goes_on_where_it_was() {
 
 #[test]
 fn who_reads_is_started_again_when_those_who_write_are_gone() {
-    // It has what is left of what they wrote, and then the end of its input.
+    // It gets what is left of what they wrote, and then the end of its input.
     let text = "[pidlet]\nuntil = all\n\
         [a]\ntype = oneshot\nrun = sh -c 'echo one; echo two; \
         until test -e DIR/read; do sleep 0.01; done'\nstdout = service:log\n\

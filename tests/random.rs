@@ -1,6 +1,6 @@
-//! Containers made at random, from end to end: plans, programs that act at random, and what happens to them
+//! Random containers, from end to end: random plans, programs that act at random, and what happens to them
 //! from outside, with the real pidlet as PID 1 and as a subreaper. A judge that knows the rules and the
-//! payloads' own words, and nothing of the supervisor, decides whether each run was right.
+//! payloads' own words, but nothing of the supervisor, decides whether each run was right.
 
 mod support;
 
@@ -33,8 +33,8 @@ const LAST: u64 = 48;
 /// More than there are processors: most of a run is waiting.
 const AT_ONCE: usize = 6;
 
-/// What the stop may take beside its budget: what was killed has two seconds to vanish, whoever reads has
-/// one, and all the rest is for a machine that has other things to do.
+/// How long a stop may take beyond its budget: what was killed has two seconds to vanish, the reader of the
+/// output has one, and the rest is for a machine that is busy with other things.
 const SLACK_MS: u64 = 30_000;
 
 #[test]
@@ -51,15 +51,15 @@ struct Life {
     seed: u64,
     text: String,
     journal: File,
-    /// Held while nobody is to read standard output.
+    /// Held while standard output is not to be read.
     gate: Arc<Mutex<()>>,
     stdout: Captured,
     init: Proc,
-    /// The init's number inside.
+    /// The init's number inside the namespace.
     inner: i32,
-    /// When it has ended, as soon as it has.
+    /// When it ended, once it has.
     ended: Arc<OnceLock<u64>>,
-    /// Behind `init`, as whoever still runs when a run has failed may make files there.
+    /// Dropped after `init`: processes that still run when a run has failed may make files there.
     temp: Temp,
 }
 
@@ -86,7 +86,7 @@ fn everybody_reads(path: &Path) -> bool {
     })
 }
 
-/// A pipe whose reader may be told to leave it alone for a while.
+/// A pipe whose reader can be made to pause.
 struct Gated {
     pipe: File,
     gate: Arc<Mutex<()>>,
@@ -99,7 +99,7 @@ impl Read for Gated {
     }
 }
 
-/// Notes when a program ends, however long it takes until somebody looks.
+/// Notes when a program ends, however late the test looks.
 fn watch(program: &Proc) -> Arc<OnceLock<u64>> {
     let ended = Arc::new(OnceLock::new());
     let ours = Arc::clone(&ended);
@@ -146,7 +146,7 @@ impl Life {
         let journal = File::options().append(true).create(true).open(&file);
         let journal = journal.expect("cannot make the journal");
         everybody("journal", 0o666);
-        // What is the first of all that is said has a time before it, too.
+        // The first line of all then has a time before it, too.
         tell(&journal, "starts");
         let act = format!("{} --to {file} act", probe());
         let text = plan.text().replace("ACT", &act).replace("DIR", directory);
@@ -227,7 +227,7 @@ impl Life {
         }
     }
 
-    /// The plan is a plan, and what is printed of it is the same one.
+    /// The plan is taken, and what is printed is the same plan.
     fn dry_run(&self) {
         let print = |path: &str| {
             let mut command = Command::new(pidlet());
@@ -287,12 +287,12 @@ impl Life {
             .find_map(|pid| others.iter().find(|other| other.inner == *pid));
         if let Some(other) = found.filter(|other| !other.is_zombie()) {
             self.tell(&format!("kills {}", other.inner));
-            // SAFETY: a process of a namespace of ours, whose numbers are not given away again so soon.
+            // SAFETY: a process of a namespace of ours, whose numbers are not used again so soon.
             unsafe { libc::kill(other.pid, libc::SIGKILL) };
         }
     }
 
-    /// Everything has started that can, and nobody who is dead is still there.
+    /// Waits until everything has started that can, and no dead process is left.
     fn settle(&self) {
         self.until("everything has started", || {
             let journal = self.read_journal();
@@ -332,7 +332,7 @@ impl Life {
         }
         complaints.append(&mut judge.complaints);
         if complaints.is_empty() {
-            // Nobody is left who could write any more.
+            // No process is left that could write.
             let at_end = || self.stdout.has_ended();
             self.until("standard output is at its end", at_end);
             let directory = self.temp.path();

@@ -11,7 +11,8 @@ fn a_newline_on_a_descriptor_is_readiness() {
     for mode in Mode::BOTH {
         for fd in [1, 2, 3, 4, 5, 6, 7, 8, 9] {
             let script = format!("echo begin >&9\nread x\nprintf 'all is\\n more' >&{fd}\n");
-            // Where it is not the descriptor itself, 9 is another name for standard output.
+            // 9 is the descriptor itself, or another name for standard output; for standard error where 1 is
+            // tested.
             let script = match fd {
                 9 => script.replace("echo begin >&9", "echo begin"),
                 1 => format!("exec 9>&2\n{script}"),
@@ -92,7 +93,7 @@ fn the_descriptor_is_made_anew_for_each_start() {
             });
             init.send("\n");
         }
-        // The next start has two ends of one while it lasts.
+        // During the next start pidlet has both ends of a pipe.
         init.until("it has one pipe at most", || {
             let own = init.fds();
             let pipes = own
@@ -105,7 +106,7 @@ fn the_descriptor_is_made_anew_for_each_start() {
 
 #[test]
 fn a_server_that_is_checked_cannot_send_us_anything() {
-    // As soon as it is connected to it has the processor that pidlet runs on.
+    // As soon as the server is connected to, it takes the processor that pidlet runs on.
     let script = "
 s = socket.socket(socket.AF_UNIX)
 s.bind('socket')
@@ -185,7 +186,7 @@ fn a_connection_to_ourselves_is_no_readiness() {
     if !is_root() {
         skip!("only root may say which ports clients have");
     }
-    // Where nobody listens, and the kernel has no other port for who connects to it.
+    // Nothing listens there, and the kernel has no other port for the client that connects to it.
     let script = "echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range; exec \"$@\"";
     for mode in Mode::BOTH {
         let web = Web::shell("exec sleep 1000\n").keys("ready = tcp:40000\nready-timeout = 300ms");
@@ -230,7 +231,7 @@ time.sleep(1000)
 
 #[test]
 fn a_server_that_does_not_answer_holds_nobody_up() {
-    // It listens before it is asked, and stays until it was, however slowly it starts or accepts.
+    // The server listens before it is asked, and stays until it was, however slowly it starts or accepts.
     let server = "
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 s = socket.create_server(('127.0.0.1', 8080))
@@ -253,7 +254,7 @@ time.sleep(1000)
         init.wait_says("asked");
         let fault = "was not ready within 400ms: stopped";
         init.wait_line(ErrOut, |line| line.contains(fault));
-        // Nobody waits for the answer any more, and the container goes on.
+        // pidlet no longer waits for the answer, and the container goes on.
         init.wait_says("then b''");
     }
 }
@@ -277,7 +278,7 @@ fn a_file_is_readiness_and_so_is_a_command_that_succeeds() {
 fn a_command_that_takes_too_long_is_killed_with_its_group() {
     let check = "#!/bin/sh\nsleep 1001 & echo checks\nwait\n";
     for mode in Mode::BOTH {
-        // Not each of them comes to say so in time on a loaded machine.
+        // On a loaded machine not every check gets to say so in time.
         for (tries, said) in [(6, 0), (1000, 5)] {
             let web = Web::shell("exec sleep 1000\n");
             web.temp.write("check", check, 0o755);
@@ -292,7 +293,7 @@ fn a_command_that_takes_too_long_is_killed_with_its_group() {
                 ends_for(init, "is not well: stopped");
                 continue;
             }
-            // The service's own, and that of the check that goes on. Who was killed may be on his way.
+            // The service's own, and that of the check in progress. One that was killed may not be gone yet.
             init.until("no other sleeps are left", || {
                 let others = init.others();
                 others.iter().filter(|info| info.comm == "sleep").count() <= 2
@@ -318,7 +319,7 @@ time.sleep(1000)
     let web = Web::shell("exec sleep 1000\n");
     web.temp.write("check", check, 0o755);
     let web = web.keys("health = exec:TEMP/check\nhealth-every = 1s\nhealth-tries = 1000");
-    // Under PID 1 it would lead a session, whose leader cannot leave its group.
+    // Under PID 1 the check would lead a session, and the leader of a session cannot leave its group.
     let init = web.start(Mode::Child);
     let left = |line: &&String| *line == "left";
     init.until("two have left", || {
@@ -330,7 +331,7 @@ time.sleep(1000)
     });
 }
 
-/// What a server answers, how it is asked, and what is said of that.
+/// What a server answers, how it is checked, and what pidlet then says it found.
 const FOUND: [(&str, &str, &str); 9] = [
     (
         "HTTP/1.1 503 No\\r\\n\\r\\n",
@@ -353,7 +354,7 @@ const FOUND: [(&str, &str, &str); 9] = [
 
 #[test]
 fn what_the_last_check_found_is_said() {
-    // A server may take long to start, so that all of them wait side by side.
+    // A server may take long to start, so the containers run in parallel.
     let mut inits = Vec::new();
     for mode in Mode::BOTH {
         for (answer, ready, found) in FOUND {
@@ -403,7 +404,7 @@ fn why_a_command_that_checks_cannot_be_run_is_said_to_who_asks() {
 
 #[test]
 fn who_is_not_well_any_more_is_stopped() {
-    // A check takes its time on a loaded machine, so that all of them wait side by side.
+    // A check takes its time on a loaded machine, so the containers run in parallel.
     let mut inits = Vec::new();
     for mode in Mode::BOTH {
         for health in ["file:TEMP/well", "exec:test -e TEMP/well", "unix:TEMP/well"] {
@@ -458,7 +459,7 @@ time.sleep(1000)
     for mode in Mode::BOTH {
         let web = Web::python(script).keys("ready = http://127.0.0.1:8080/");
         let init = web.start_apart(mode);
-        // Who closes with something unread resets the connection.
+        // Closing a connection with data unread resets it.
         init.wait_says("503 then b''");
         init.wait_says("200 then b''");
         is_up_and_stops(init);
@@ -501,14 +502,14 @@ time.sleep(1000)
 ";
     for mode in Mode::BOTH {
         let web = Web::python(script).keys("ready = http://127.0.0.1:8080/");
-        // What is written to standard error is for nobody else, where it is closed.
+        // Where standard error is closed, what is written there must not go to a connection.
         let run = web.run(mode).own_network().stderr(Output::Closed);
         let init = run.start();
         init.until("both have ended by then", || {
             init.lines(Out).iter().filter(|line| *line == "b''").count() == 2
         });
         init.wait_says("next");
-        // There is room to write on the third one.
+        // The third connection can be written to, which must not keep pidlet awake.
         init.until("pidlet sleeps", || {
             init.info().is_some_and(|info| info.state == 'S')
         });

@@ -1,8 +1,9 @@
-//! Real programs as people put them into one container: databases, web servers and applications from Debian's
-//! packages, started, asked and stopped by a plan, and the plan of the design, of all of them together.
+//! Real programs as they are put together in one container: databases, web servers and applications from
+//! Debian's packages, started, queried and stopped by a plan; and the plan of the design, with several of
+//! them together.
 //!
 //! Each container has a network of its own, so that ports are fixed. What pidlet says and what the services
-//! log is in one stream, standard error, so that its lines show what came after what.
+//! log goes to one stream, standard error, so that its lines show the order of events.
 
 mod support;
 use support::*;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 const GET: &str = "/usr/bin/python3 -c \
     'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode().strip())'";
 
-/// A plan's file in a directory that everybody may write to. In the plan and in other files `DIR` stands for
+/// A plan file in a directory that every user may write to. In the plan and in other files `DIR` stands for
 /// the directory.
 struct Container {
     directory: Temp,
@@ -31,7 +32,7 @@ impl Container {
         container.with("plan", plan, 0o644)
     }
 
-    /// With this file, too.
+    /// Adds this file.
     fn with(self, name: &str, content: &str, mode: u32) -> Container {
         let here = self.directory.path().to_str().expect("a path of UTF-8");
         self.directory
@@ -50,15 +51,15 @@ impl Container {
     }
 }
 
-/// Where a program of this name is, in users' and administrators' directories.
+/// The path of a program of this name, from users' and administrators' directories.
 fn program(name: &str) -> Option<PathBuf> {
     let directories = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"];
     let mut paths = directories.iter().map(|place| Path::new(place).join(name));
     paths.find(|path| path.exists())
 }
 
-/// The last existing path, in the order of names, of an entry of a directory whose name begins so, with
-/// `below` behind it.
+/// Of the entries of a directory whose names begin with `name`, the last one for which the path with `below`
+/// behind it exists: that path.
 fn versioned(directory: &str, name: &str, below: &str) -> Option<String> {
     let entries = std::fs::read_dir(directory).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -71,7 +72,8 @@ fn versioned(directory: &str, name: &str, below: &str) -> Option<String> {
     paths.pop()
 }
 
-/// Where PostgreSQL's programs are, if its server is there and would run as us: it wants to know our name.
+/// The directory of PostgreSQL's programs, if its server is there and would run as our user: it wants a name
+/// for that.
 fn postgres() -> Option<String> {
     // SAFETY: asks for our id, and only whether there is an entry for it.
     let has_name = is_root() || unsafe { !libc::getpwuid(libc::getuid()).is_null() };
@@ -82,7 +84,7 @@ fn postgres() -> Option<String> {
     Some(server.strip_suffix("/postgres")?.to_owned())
 }
 
-/// The line that makes a service an ordinary user's: nothing where we are one.
+/// The line that runs a service as an ordinary user; empty where we are one.
 fn ordinary(user: &str) -> String {
     if is_root() {
         format!("user = {user}")
@@ -98,7 +100,7 @@ fn users() -> Vec<String> {
     users
 }
 
-/// Whether a line suits a pattern: parts with `*` between them that are in it in this order.
+/// Whether a line suits a pattern: parts with `*` between them, which it has in this order.
 fn suits(line: &str, pattern: &str) -> bool {
     let mut rest = Some(line);
     for part in pattern.split('*') {
@@ -107,7 +109,7 @@ fn suits(line: &str, pattern: &str) -> bool {
     rest.is_some()
 }
 
-/// The lines that suit the patterns come one after another; whatever else may stand between them.
+/// Lines that suit the patterns come in this order, whatever stands between them.
 #[track_caller]
 fn in_order(text: &str, patterns: &[&str]) {
     let mut lines = text.lines();
@@ -125,7 +127,7 @@ fn hears(init: &Proc, pattern: &str) {
     init.wait_line(ErrOut, |line| suits(line, pattern));
 }
 
-/// Waits until so many lines of standard error suit.
+/// Waits until `count` lines of standard error suit.
 #[track_caller]
 fn hears_times(init: &Proc, pattern: &str, count: usize) {
     init.until(&format!("{pattern:?} is said {count} times"), || {
@@ -134,12 +136,12 @@ fn hears_times(init: &Proc, pattern: &str, count: usize) {
     });
 }
 
-/// Waits for the end with this code, after which nobody is left.
+/// Waits for the end with this code, after which no process is left.
 #[track_caller]
 fn ends(init: Proc, code: i32) -> Ended {
     let exit = init.wait_exit();
     assert_eq!(exit, Exit::Code(code), "{}", init.describe());
-    // The kernel may still be busy with what it killed for us at the end of a namespace.
+    // The kernel may still be busy with the processes that it killed at the end of a namespace.
     init.until("nobody is left", || init.others().is_empty());
     let ended = init.finish();
     for fault in [
@@ -153,7 +155,7 @@ fn ends(init: Proc, code: i32) -> Ended {
     ended
 }
 
-/// As `docker stop`, and the end.
+/// Stops the container as `docker stop` does, and waits for its end.
 #[track_caller]
 fn stops(init: Proc, code: i32) -> Ended {
     init.kill(libc::SIGTERM);
@@ -268,17 +270,17 @@ fn postgresql_whose_first_process_is_killed_ends_the_container() {
         let container = Container::new(&plan.replace("READY", "tcp:5432"));
         let init = container.start(mode);
         init.wait_says("app");
-        // Its first line is its number.
+        // Its first line is the server's pid.
         let pidfile = std::fs::read_to_string(container.path("db/postmaster.pid")).unwrap();
         let pid: i32 = pidfile.lines().next().unwrap().parse().unwrap();
         let server = init.others().into_iter().find(|info| info.inner == pid);
         let server = server.expect("the server runs");
-        // One that dies is the server's own affair: it starts them all anew.
+        // A helper that dies is the server's own affair: it starts all of them anew.
         let helper = || {
             let mut helpers = children_of(&init, &server).into_iter();
             helpers.find(|info| title(info).starts_with("postgres: walwriter"))
         };
-        // A process is called so a moment after it was made.
+        // A process gets its title a moment after it was made.
         init.until("it has helpers", || helper().is_some());
         kill(&helper().expect("found above"), libc::SIGKILL);
         hears_times(&init, "database system is ready to accept connections", 2);
@@ -320,10 +322,10 @@ fn nginx(program: &Path, args: &str, keys: &str) -> Container {
     Container::new(&plan).with("nginx.conf", &answer, 0o644)
 }
 
-/// What makes nginx a daemon.
+/// The keys for nginx as a daemon.
 const DAEMON: &str = "type = daemon\npidfile = DIR/nginx.pid";
 
-/// Starts a daemon of nginx, and waits until it serves: the container and the master.
+/// Starts nginx as a daemon, and waits until it serves; returns the container and nginx's master.
 #[track_caller]
 fn in_the_background(container: &Container, mode: Mode) -> (Proc, Info) {
     let init = container.start(mode);
@@ -431,7 +433,7 @@ fn nginx_whose_master_is_killed_starts_again() {
         skip!("needs nginx");
     };
     for mode in Mode::BOTH {
-        // The old pid file is still there then, and so are for a moment the workers, who hold the port.
+        // The old pid file is still there then, and so are for a moment the workers, which hold the port.
         let container = nginx(
             &nginx_program,
             "",
@@ -461,7 +463,7 @@ frontend page
     http-request return status 200 content-type text/plain string 'page A'
 ";
 
-/// Prints a page whenever it has become another one, and leaves USR2 to others.
+/// Prints the page whenever it has changed, and ignores USR2.
 const READER: &str = r#"#!/usr/bin/python3
 import signal, time, urllib.request
 signal.signal(signal.SIGUSR2, signal.SIG_IGN)
@@ -477,7 +479,8 @@ while True:
     time.sleep(0.02)
 "#;
 
-/// Its master executes itself for that, has other workers, and ends when the last one has served its clients.
+/// Its master execs itself for that and starts other workers; told to stop, it ends when the last one has
+/// served its clients.
 #[test]
 fn haproxy_reads_its_configuration_again_and_drains() {
     let (Some(haproxy), Some(_)) = (program("haproxy"), program("python3")) else {
@@ -498,7 +501,7 @@ fn haproxy_reads_its_configuration_again_and_drains() {
             let _with = container.with("haproxy.cfg", &HAPROXY.replace("page A", "page B"), 0o644);
             init.kill(libc::SIGUSR2);
             init.wait_says("page B");
-            // Until then it heeds no signal.
+            // Until then it reacts to no signal.
             hears(&init, "Former worker (*");
             let ended = stops(init, 0);
             let said = [
@@ -563,7 +566,7 @@ fn redis_says_when_it_is_ready_and_saves_when_it_stops() {
     }
 }
 
-/// An application as people write them: it warms up, listens late, and answers 503 for a while.
+/// A typical application: it warms up, listens late, and answers 503 for a while.
 const APPLICATION: &str = r#"#!/usr/bin/python3
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -596,7 +599,7 @@ fn a_python_application_is_up_when_it_answers_well() {
         init.wait_says("begins");
         init.send("\n");
         init.wait_says("page 5 of /");
-        // It has no handler: its end is the container's.
+        // It has no handler for TERM, and its end is the container's.
         let ended = stops(init, 143);
         let answers = [
             "503",
@@ -709,14 +712,14 @@ fn etcd_is_healthy_asked_and_stopped() {
     if program("etcd").is_none() || program("etcdctl").is_none() {
         skip!("needs etcd and etcdctl");
     }
-    // It does not want to run elsewhere than on amd64 without being told so.
+    // On architectures other than amd64 it runs only if it is told to.
     let arch = std::env::consts::ARCH.replace("aarch64", "arm64");
     let plan = ETCD.replace("ARCH", &arch);
     for mode in Mode::BOTH {
         let container = Container::new(&plan.replace("USER", &ordinary("12345:12345")));
         let init = container.start(mode);
         init.wait_says("value");
-        // It closes all and then kills itself with the signal that it got.
+        // It closes everything and then kills itself with the signal that it got.
         let ended = stops(init, 143);
         assert!(ended.stdout.ends_with("OK\nkey\nvalue\n"), "{ended}");
         in_order(
@@ -828,9 +831,9 @@ http {
 }
 ";
 
-/// Makes a root file system from the first argument in the directory of the second, enters it and becomes
-/// pidlet, as the user of the third argument if there is one. Nothing forks for good: the process stays the
-/// same from the first program to pidlet. The machine's own programs are in /host.
+/// Makes a root file system from the first argument in the directory of the second, enters it and execs
+/// pidlet, as an ordinary user if the third argument is not empty. The process stays the same from the first
+/// program to pidlet. The machine's own programs are in /host.
 const STAGE: &str = "#!/bin/sh
 set -eu
 PATH=/usr/bin:/usr/sbin:/bin:/sbin
@@ -863,7 +866,7 @@ exec \"$@\"
 /// The container of that plan in a root file system of its own.
 struct Example {
     directory: Temp,
-    /// An ordinary user runs all, in a user namespace where he is the only one; else root.
+    /// An ordinary user runs everything, in a user namespace that has no other user; else root does.
     ordinary: bool,
 }
 
@@ -951,7 +954,7 @@ fn the_plan_of_the_design_works(ordinary: bool) {
         init.wait_says(&format!("web | {web_begins}"));
         init.send("g");
         hears(&init, "pidlet: web (pid * is up");
-        // Once with the process that goes away, and then with the one of the pid file.
+        // Once for the process that goes away, and then for the one in the pid file.
         hears_times(&init, "pidlet: nginx (pid * runs", 2);
         assert_eq!(page(&init), "page of web", "{}", init.describe());
 
@@ -966,7 +969,7 @@ fn the_plan_of_the_design_works(ordinary: bool) {
         assert_eq!(page(&init), "page of web", "{}", init.describe());
 
         let ended = stops(init, 0);
-        // Whose line comes first is not known of two services, but which of one.
+        // The order of lines is known within one service, but not between two.
         for (name, expected) in [
             (
                 "db",

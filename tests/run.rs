@@ -10,8 +10,8 @@ fn commands(commands: &[&[&str]]) -> Vec<String> {
     joined.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// A container of `count` commands: the last one is `last`, a script that waits for a line on
-/// standard input; the others report their signals and end well on TERM.
+/// A container of `count` commands: the last one runs the script `last`, which waits for a line on standard
+/// input; the others report their signals and exit with 0 on TERM.
 struct Several {
     init: Proc,
     others: usize,
@@ -123,7 +123,8 @@ fn every_code_passes_through() {
     });
 }
 
-/// They let go of what they share with us before they are dead, and may be reaped with others only then.
+/// A child that could not be started lets go of what it shares with us before it is dead, and may only be
+/// reaped later, among others.
 #[test]
 fn children_that_could_not_be_started_are_no_orphans() {
     let temp = Temp::new();
@@ -185,8 +186,8 @@ fn a_command_that_cannot_be_started_stops_those_that_run() {
 
 #[test]
 fn a_process_that_cannot_be_made_is_a_set_up_fault() {
-    // Root is exempt from the limit, so it becomes a user that has no process but pidlet itself: not even
-    // where these tests run twice at a time.
+    // Root is exempt from the limit, so pidlet runs as a user that has no other process, even if these tests
+    // run twice at a time.
     let program = pidlet().to_str().unwrap();
     let user = format!("--reuid={}", 20_000 + std::process::id() % 40_000);
     // SAFETY: asks for a number.
@@ -291,7 +292,8 @@ fn after_a_stop_signal_the_first_failure_in_the_list_counts_or_the_first_command
             5,
             "probe",
         ),
-        // What dies of the signal that we sent, or says so as a shell does, did not fail.
+        // A command that dies of the signal that we sent, or says so by its code as a shell does, has not
+        // failed.
         (
             on_term("15=0"),
             on_term("15=143"),
@@ -383,7 +385,7 @@ fn the_reason_goes_to_the_termination_log_too() {
         assert!(reason.ends_with("; container exits 3\n"), "{reason:?}");
         assert_eq!(ended.stderr, if options.len() == 2 { &reason } else { "" });
     }
-    // Where it cannot be written that is said, and the reason still comes last.
+    // If the log cannot be written, a message says so, and the reason still comes last.
     let ended = Run::pidlet()
         .args(["--termination-log", "/none/log", "--", "sh", "-c", "exit 3"])
         .output();
@@ -397,7 +399,7 @@ fn the_reason_goes_to_the_termination_log_too() {
         lines.len() == 2 && lines[1].ends_with("; container exits 3"),
         "{ended}"
     );
-    // Kubernetes' place: only where it is there and empty.
+    // Kubernetes' file: only if it exists and is empty.
     let under = "mount -t tmpfs none /dev && cd /dev";
     for (make, run, expected) in [
         ("> termination-log", "sh -c 'exit 3'", true),
@@ -443,7 +445,7 @@ fn what_is_wrong_goes_to_the_termination_log_too() {
         assert_eq!(ended.stderr.lines().count(), lines, "{ended}");
         assert_eq!(std::fs::read_to_string(&log).unwrap(), ended.stderr);
     }
-    // Nothing runs, even if nothing is wrong any more when it is said there: the log is emptied first.
+    // The fault is in the log itself, which is emptied before the fault is written there: still nothing runs.
     std::fs::write(&log, "=\n").unwrap();
     let text = format!("[a]\nrun = echo ran\nenv-file = {log}\n");
     let ended = Run::described(&temp, &text)
@@ -451,7 +453,7 @@ fn what_is_wrong_goes_to_the_termination_log_too() {
         .output();
     assert_eq!((ended.exit, &*ended.stdout), (Exit::Code(1), ""), "{ended}");
     assert!(ended.stderr.contains("env-file: "), "{ended}");
-    // An answer is no end for a reason.
+    // `--help` answers and ends; there is no reason to write.
     std::fs::remove_file(&log).unwrap();
     let ended = Run::pidlet()
         .args(["--termination-log", &log, "--help"])
@@ -470,7 +472,7 @@ fn hold_keeps_the_container_after_a_failure() {
                 .init
                 .wait_line(ErrOut, |line| line.contains("held until"));
             assert!(held.contains(" exited with code 3 after "), "{held}");
-            // What still runs gets signals as before.
+            // Commands that still run get signals as before.
             several.init.kill(libc::SIGUSR1);
             several.init.until("USR1 is passed on", || {
                 let got = several.init.lines(Out);

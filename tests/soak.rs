@@ -1,5 +1,5 @@
-//! What must hold however often it is tried: storms of orphans, signals at the worst moment, both
-//! at once, and that nobody else's process is ever signalled.
+//! What must hold however often it is tried: storms of orphans, signals at the worst moment, both at once,
+//! and that no process but pidlet's own descendants is ever signalled.
 //!
 //! `PIDLET_SOAK=N` does N times as much, `PIDLET_SEED=N` repeats a run that failed.
 
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// How many times as much is asked for.
+/// The factor that `PIDLET_SOAK` asks for.
 fn factor() -> usize {
     let factor = std::env::var("PIDLET_SOAK")
         .ok()
@@ -25,7 +25,7 @@ fn scaled(release: usize) -> usize {
     factor() * if is_release() { release } else { release / 10 }
 }
 
-/// For what takes as long as the machine takes: only a hang lasts longer.
+/// The limit for what depends on the speed of the machine: only a hang takes longer.
 fn long() -> Duration {
     Duration::from_secs(120 * factor() as u64)
 }
@@ -34,7 +34,7 @@ fn long() -> Duration {
 
 #[test]
 fn ten_thousand_orphans_at_once_are_all_reaped() {
-    // A namespace has no more numbers than this; some are in use.
+    // There are no more process ids than this, and some are in use.
     let pid_max = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap_or_default();
     let pid_max: usize = pid_max.trim().parse().unwrap_or(32768);
     let count = scaled(10_000).min(pid_max / 2);
@@ -44,7 +44,7 @@ fn ten_thousand_orphans_at_once_are_all_reaped() {
         let run = Run::pidlet().mode(mode).stdin(Input::Pipe);
         let init = run.args(words).start();
         init.wait_says("waits");
-        // Stopped, so that none is reaped before all are there.
+        // Stop pidlet, so that none is reaped before all are there.
         init.kill(libc::SIGSTOP);
         init.until("it is stopped", || {
             init.info().is_some_and(|info| info.is_stopped())
@@ -68,7 +68,7 @@ fn ten_thousand_orphans_at_once_are_all_reaped() {
 
 // ---- signals at the start ----------------------------------------------------------------------
 
-/// Command lines that end with the probe's.
+/// Names and options that the probe's command line follows.
 const DOORS: [(&str, &[&str]); 5] = [
     ("pidlet", &["--"]),
     ("pidlet", &["-g", "--"]),
@@ -77,15 +77,15 @@ const DOORS: [(&str, &[&str]); 5] = [
     ("catatonit", &["-g", "--"]),
 ];
 
-/// How the signal is kept from coming before pidlet can hold it, which PID 1 cannot help: until it
-/// blocks a signal the kernel drops it.
+/// How the signal is kept from coming before pidlet blocks it, since until then the kernel drops what is sent
+/// to PID 1.
 #[derive(Clone, Copy, Debug)]
 enum Early {
-    /// Not PID 1: then it simply kills pidlet, which is no loss.
+    /// Not PID 1: an early signal simply kills pidlet, and so is not lost.
     AtOnce,
-    /// It is blocked from before pidlet's first instruction on.
+    /// The signal is blocked from before pidlet's first instruction on.
     Blocked,
-    /// It is sent as soon as pidlet has blocked it.
+    /// The signal is sent as soon as pidlet has blocked it.
     WhenHeld,
 }
 
@@ -141,7 +141,7 @@ fn one_early_signal(run: usize) {
     }
     let init = start.start();
     if matches!(early, Early::WhenHeld) {
-        // Not `until`, which rests between two looks. Once there is a child it waits for signals, and then
+        // Not `until`, which sleeps between two looks. Once pidlet has a child it waits for signals, and then
         // the kernel shows none of them as blocked.
         let start = Instant::now();
         let held = || init.info().is_some_and(|info| info.blocks(signal));
@@ -155,7 +155,7 @@ fn one_early_signal(run: usize) {
     }
     assert!(init.kill(signal), "{}", init.describe());
     let exit = init.wait_exit();
-    // The probe took it, or it killed the probe before that could, or pidlet before all.
+    // The probe took it, or was killed by it before it could, or pidlet was before anything else.
     let before_all = matches!(early, Early::AtOnce) && exit == Exit::Signal(signal);
     let taken = exit == Exit::Code(3) || exit == Exit::Code(128 + signal);
     assert!(
@@ -170,7 +170,7 @@ fn one_early_signal(run: usize) {
 /// Ends the receiver, so it is not among the random ones.
 const END: i32 = libc::SIGUSR1;
 const FIRST_REAL_TIME: i32 = 32;
-/// The kernel loses real-time signals where more are queued than a user may have.
+/// The kernel drops real-time signals when a user has more of them queued than allowed.
 const QUEUED_MAX: usize = 200;
 
 /// How often the receiver has got each signal.
@@ -184,8 +184,8 @@ fn seed() -> u64 {
     given.unwrap_or_else(|| now.map_or(1, |time| time.as_nanos() as u64))
 }
 
-/// A container with one program that counts signals, and beside it one that leaves orphans behind
-/// as fast as it can, once it may.
+/// A container with one program that reports its signals, and beside it one that, when told to, leaves
+/// orphans behind as fast as it can.
 struct Storm {
     init: Proc,
     temp: Temp,
@@ -196,7 +196,7 @@ impl Storm {
     fn start(mode: Mode, children: usize) -> Storm {
         let temp = Temp::new();
         let (lines, theirs) = pipe();
-        // One orphan at once: what its end needs of memory is needed then.
+        // One orphan first, so that the memory that its end takes is taken before it is measured.
         let script = "exec 3<&0
             { (true &); echo warm >\"$1\"; read line <&3
               exec \"$0\" --to \"$1\" spawn-storm \"$2\"; } &
@@ -221,7 +221,7 @@ impl Storm {
         self.got()[FIRST_REAL_TIME as usize..].iter().sum()
     }
 
-    /// Every path of the program has run once, and everything is quiet.
+    /// Runs every path of the program once, and waits until everything is quiet.
     fn warm_up(&self, kinds: &[i32]) {
         let init = &self.init;
         init.until("the receiver is ready", || self.got()[0] > 0);
@@ -240,7 +240,7 @@ impl Storm {
         lines_of(self.temp.join("storm"))
     }
 
-    /// Memory that is pidlet's own, in KiB, and its descriptors.
+    /// pidlet's own memory, as the kernel words it, and the number of its descriptors.
     fn holds(&self) -> (String, usize) {
         let path = format!("/proc/{}/smaps_rollup", self.init.pid());
         let text = std::fs::read_to_string(path).expect("a living child's memory can be read");
@@ -307,7 +307,7 @@ fn storm(mode: Mode, count: usize, random: &mut Random) {
     let got = storm.got();
     for signal in kinds.iter().map(|&signal| signal as usize) {
         let (sent, got) = (sent[signal], got[signal]);
-        // Others than real-time signals are one while they wait.
+        // Signals that are pending together count as one, except real-time signals.
         let right = if signal < 32 {
             1 < got && got <= sent
         } else {
@@ -323,9 +323,9 @@ fn storm(mode: Mode, count: usize, random: &mut Random) {
 
 // ---- bystanders --------------------------------------------------------------------------------
 
-/// The first process of a namespace, or not: a script with a bystander in its own session and
-/// group, another pidlet with children of its own, and in the end the pidlet under test. It
-/// survives as well. `$1` is the probe, `$2` a directory; the rest is the command line.
+/// A script, as the first process of a namespace or not, with a bystander in its own session and group,
+/// another pidlet with children of its own, and in the end the pidlet under test, which must not harm the
+/// script either. `$1` is the probe, `$2` a directory; the rest is the command line.
 const NEIGHBOURS: &str = r#"
     pidlet=$0 probe=$1 dir=$2
     shift 2
@@ -337,14 +337,14 @@ const NEIGHBOURS: &str = r#"
     read line
 "#;
 
-/// Options and a command that leaves something behind, the signals that pidlet is sent when it is
-/// there, and its code. `PROBE` is the probe.
+/// Options and commands that leave something behind, the signals that pidlet is sent when they are ready, and
+/// its exit code. `PROBE` is the probe.
 type End = (&'static [&'static str], &'static [i32], i32);
 
 const ENDS: [End; 6] = [
     // What is left ends on TERM.
     (&["--", "PROBE", "orphans", "3", "--then-exit", "5"], &[], 5),
-    // It does not, and is killed when the budget has run out.
+    // What is left does not, and is killed when the budget has run out.
     (
         &[
             "-t",
@@ -472,8 +472,8 @@ fn nobody_but_its_own_descendants_is_ever_signalled() {
     }
 }
 
-/// Sends a signal to the script's own pidlet when each of its commands is ready, and each signal
-/// after the first when the one before was taken.
+/// Sends a signal to the script's own pidlet when all its commands are ready, and each signal after the first
+/// when the one before was taken.
 fn send_when_ready(script: &Proc, before: &[i32], signal: i32, end: End) {
     let commands = end.0.iter().filter(|word| **word == "PROBE").count();
     script.wait_ready(commands);
@@ -485,8 +485,8 @@ fn send_when_ready(script: &Proc, before: &[i32], signal: i32, end: End) {
     script.until("the last signal was taken", || {
         Info::of(init.pid).is_none_or(|info| info.pending & 1 << (signal - 1) == 0)
     });
-    // SAFETY: a process in a namespace of ours; its parent, the script, has not reaped it as it
-    // does not end before its signals.
+    // SAFETY: a process in a namespace of ours; its parent, the script, has not reaped it, as it does not end
+    // before its signals.
     assert_eq!(
         unsafe { libc::kill(init.pid, signal) },
         0,

@@ -7,13 +7,13 @@ use support::*;
 use libc::{SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPWR, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR1, SIGUSR2};
 use std::time::{Duration, Instant};
 
-/// SIGRTMIN+3 as everybody counts: systemd's and LXC's halt.
+/// SIGRTMIN+3 as the C library counts: systemd's and LXC's halt.
 const HALT: i32 = 37;
 
-/// A reporter of its signals that ends well on TERM.
+/// A command that reports its signals and exits with 0 on TERM.
 const GOOD: [&str; 3] = ["signals", "--exit-on", "15=0"];
 
-/// Starts `count` times `command` (words of the probe) under pidlet, all of them ready.
+/// Starts `command` (words of the probe) `count` times under pidlet, and waits until all are ready.
 #[track_caller]
 fn start(mode: Mode, options: &[&str], count: usize, command: &[&str]) -> Proc {
     let mut args: Vec<&str> = options.to_vec();
@@ -34,7 +34,7 @@ fn wait_count(init: &Proc, prefix: &str, count: usize) {
     });
 }
 
-/// How many lines on standard output are `prefix`, or begin with it and a blank.
+/// How many lines on standard output are `prefix`, or begin with it and a space.
 fn said(init: &Proc, prefix: &str) -> usize {
     let is = |line: &String| {
         line.strip_prefix(prefix)
@@ -93,8 +93,8 @@ fn after_the_stop_signal_comes_cont() {
 fn every_other_signal_is_passed_on_to_all() {
     let passed_on = (1..=64).filter(|signal| {
         let stops = [SIGTERM, SIGINT, SIGQUIT, SIGPWR, HALT].contains(signal);
-        // KILL and STOP cannot be seen, CHLD is our own, TSTP, TTIN and TTOU may stop a command,
-        // and 32 and 33 belong to the C library of whoever would send and receive them.
+        // KILL and STOP cannot be seen, CHLD is our own, TSTP, TTIN and TTOU may stop a command, and 32 and
+        // 33 belong to the C libraries of sender and receiver.
         !stops && ![9, 17, 19, 20, 21, 22, 32, 33].contains(signal)
     });
     let passed_on: Vec<i32> = passed_on.collect();
@@ -130,14 +130,14 @@ fn with_one_command_stop_signals_are_just_passed_on() {
         );
     }
     let init = Run::pidlet().args(["sleep", "1000"]).start();
-    // What comes before our first instruction the kernel keeps from PID 1.
+    // The kernel drops what is sent to PID 1 before its first instruction.
     init.until("it runs", || init.find("sleep").is_some());
     init.kill(SIGTERM);
     assert_eq!(init.finish().exit, Exit::Code(143));
 }
 
-/// Kata Containers kills, in place of TERM, whom `/proc/PID/status` calls neither to block, ignore nor catch
-/// it; what is waited for counts as none of these.
+/// Kata Containers sends KILL in place of TERM to a process that, as `/proc/PID/status` has it, neither
+/// blocks, ignores nor catches TERM; a signal that is waited for counts as none of these.
 #[test]
 fn whoever_looks_sees_that_a_stop_signal_is_not_for_nothing() {
     let temp = Temp::new();
@@ -167,7 +167,7 @@ fn what_ignores_its_stop_signal_is_killed_when_the_budget_runs_out() {
             killed_when_the_budget_runs_out(mode, count);
         }
     }
-    // A loaded machine is slow now and then; whoever waits for more than the budget always is.
+    // A loaded machine is slow now and then; a pidlet that waits for longer than the budget always is.
     until("one was killed in time", TIMEOUT, || {
         killed_when_the_budget_runs_out(Mode::Pid1, 1) < 3 * BUDGET
     });
@@ -175,7 +175,7 @@ fn what_ignores_its_stop_signal_is_killed_when_the_budget_runs_out() {
 
 const BUDGET: Duration = Duration::from_millis(500);
 
-/// Stops so many commands that ignore it, and tells how long that took.
+/// Stops `count` commands that ignore TERM, and returns how long that took.
 #[track_caller]
 fn killed_when_the_budget_runs_out(mode: Mode, count: usize) -> Duration {
     let init = start(mode, &["--grace", "500ms"], count, &["ignore", "15"]);
@@ -243,17 +243,17 @@ fn the_first_stop_signal_in_a_stop_that_a_command_began_kills_nothing() {
 #[test]
 fn a_stop_signal_during_the_start_starts_nothing_more() {
     for mode in Mode::BOTH {
-        // On a loaded machine all of them may have been started before it comes, now and then.
+        // On a loaded machine all of them may have been started before the signal comes, now and then.
         until("a signal comes during the start", TIMEOUT, || {
             stopped_during_the_start(mode) <= STARTS
         });
     }
 }
 
-/// How many commands there are for `stopped_during_the_start`, beside the first.
+/// How many commands `stopped_during_the_start` has beside the first.
 const STARTS: usize = 500;
 
-/// Stops a container when its first command runs, and tells how many it has started then.
+/// Stops a container once its first command runs, and returns how many commands had been started by then.
 #[track_caller]
 fn stopped_during_the_start(mode: Mode) -> usize {
     let mut args = vec!["-v", "--", "sleep", "1000"];
@@ -296,7 +296,7 @@ fn a_stopped_command_is_woken_to_see_its_stop_signal() {
 fn a_stopped_orphan_is_woken_to_see_its_stop_signal() {
     let stopped =
         "sleep 1000 & kill -STOP $!; until grep -q '^State:.T' /proc/$!/status; do :; done";
-    // It is told when all else has ended, or with its group.
+    // It is told to stop once everything else has ended, or together with its group.
     for mode in Mode::BOTH {
         for (option, end, code) in [("--", "exit 3", 3), ("-g", "sleep 1000", 143)] {
             let main = format!("{stopped}; [ $1 = -g ] && kill -TERM $PPID; {end}");
@@ -316,7 +316,7 @@ fn orphans_get_their_stop_signal_and_time_to_obey() {
     for mode in Mode::BOTH {
         for others in [&[][..], &["---", "sleep", "1000"]] {
             let log = temp.join(format!("log-{mode:?}-{}", others.len()));
-            // The orphan works on its end for a while; nobody may cut it off.
+            // The orphan takes a while to end, and must not be cut off.
             let orphan = "trap 'sleep 0.3; echo obeyed >> $0; exit 0' TERM; echo up >> $0; \
                 while :; do sleep 0.05; done";
             let main = format!(
@@ -374,7 +374,7 @@ fn the_end_comes_with_the_last_process_and_not_with_the_budget() {
 #[test]
 fn each_process_is_told_once() {
     let temp = Temp::new();
-    // The member of the leader's group reports; the leader ends by itself, or is told.
+    // A member of the leader's group reports what it gets; the leader ends by itself.
     for (options, code) in [(&[][..], "7"), (&["-g"], "7"), (&["-g", "-t", "1h"], "7")] {
         for mode in Mode::BOTH {
             let log = temp.join(format!("log-{mode:?}-{}", options.len()));
@@ -388,7 +388,7 @@ fn each_process_is_told_once() {
             assert_eq!(told, 1, "{:?} {ended}", lines_of(&log));
         }
     }
-    // One that goes on for a while when its leader has ended.
+    // Here the leader is told to stop, and the member goes on for a while when the leader has ended.
     let member = "trap 'echo told >> $0' TERM; echo up >> $0; \
         until grep -q told $0; do sleep 0.01; done; sleep 0.3";
     let leader = "trap 'exit 3' TERM; sh -c \"$1\" $2 & while :; do sleep 0.01; done";
@@ -420,7 +420,7 @@ fn with_group_a_signal_reaches_the_whole_group() {
             let ended = init.finish();
             assert_eq!(ended.exit, Exit::Code(0), "{ended}");
             assert_eq!(ended.stdout.contains("member got 10"), member, "{ended}");
-            // Left over or in the group: it is told to stop either way.
+            // Left over or in the group, the member is told to stop either way.
             assert!(ended.stdout.contains("member got 15"), "{ended}");
         }
     }
@@ -457,7 +457,7 @@ fn a_lame_duck_goes_on_until_its_delay_is_over_or_a_second_signal() {
 #[test]
 fn rewriting_comes_first() {
     for mode in Mode::BOTH {
-        // One command: what comes in as one goes out as the other, or not at all.
+        // One command: a signal is passed on as its replacement, or not at all.
         let options = ["-r", "HUP:USR2", "-r", "10:0", "--rewrite=RTMIN+5:WINCH"];
         let init = start(mode, &options, 1, &GOOD);
         init.kill(SIGUSR1);
@@ -473,8 +473,8 @@ fn rewriting_comes_first() {
             "{ended}"
         );
 
-        // Several: a signal that is rewritten to a stop signal stops, and TERM as it is sent to
-        // stop them is rewritten too, so that nginx and php-fpm can have their QUIT.
+        // Several: a signal that is rewritten to a stop signal stops the container, and the TERM that stops
+        // the commands is rewritten, too, so that nginx and php-fpm can have their QUIT.
         let options = ["-r", "USR1:INT", "-r", "TERM:QUIT"];
         for signal in [SIGUSR1, SIGTERM] {
             let init = start(mode, &options, 2, &["signals", "--exit-on", "3=0"]);
@@ -484,7 +484,7 @@ fn rewriting_comes_first() {
             assert_eq!(ended.stdout.matches("got 3 ").count(), 2, "{ended}");
         }
 
-        // A dropped TERM stops nothing, and yet nobody is left without a stop signal.
+        // A dropped TERM does not stop the container, but in a stop every command still gets it.
         let init = start(mode, &["-r", "TERM:0"], 2, &GOOD);
         init.kill(SIGTERM);
         init.kill(SIGUSR2);
@@ -502,7 +502,8 @@ fn the_peers_names_have_the_budget_from_the_environment() {
     let temp = Temp::new();
     for name in ["tini", "docker-init", "dumb-init", "catatonit"] {
         let program = temp.symlink(pidlet(), name);
-        // Without it the end of the main child is the end; with it what is left is stopped.
+        // Without a budget the end of the main child is the end; with one, leftover processes are stopped
+        // first.
         for (grace, obeyed) in [(None, false), (Some("1h"), true)] {
             let log = temp.join(format!("log-{name}-{obeyed}"));
             let mut run = Run::new(&program).args(["--", probe(), "--to", &log, "group", "3"]);
@@ -541,13 +542,13 @@ fn a_full_standard_error_stops_neither_signals_nor_the_stop() {
 
 #[test]
 fn when_the_parent_dies_the_container_stops_with_that_signal() {
-    // The parent is a shell that dies while pidlet runs; the harness watches through the log.
+    // The parent is a shell that dies while pidlet runs; the log tells the harness what happens.
     let temp = Temp::new();
     for (count, signal, got) in [
         (1, "TERM", "got 15"),
         (2, "USR2", "got 12"),
         (1, "HUP", "got 1"),
-        // The kernel kills us, and them with us: nobody is left to tell them anything.
+        // The kernel kills pidlet, and the commands with it: no process is left to tell them anything.
         (2, "KILL", "ready"),
     ] {
         let log = temp.join(format!("log-{count}-{signal}"));
@@ -579,7 +580,7 @@ fn only_a_parent_that_has_died_has_sent_its_signal() {
     let command = [probe(), "signals", "--exit-on", "15=3"];
     let both = [&command[..], &["---"], &command[..]].concat();
     for mode in Mode::BOTH {
-        // Of one outside of our namespace nothing is known: the signal is believed.
+        // A parent outside our namespace cannot be seen: the signal is believed.
         let run = Run::pidlet()
             .mode(mode)
             .args(["--grace", "50ms", "-p", "USR2", "--"]);

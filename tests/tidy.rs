@@ -1,5 +1,5 @@
-//! What the source promises about itself: who may use whom, where a system
-//! call and `unsafe` may stand, and how long a line or a function may be.
+//! Rules for the source: which module may use which, where system calls and `unsafe` may stand, and how long
+//! a line or a function may be.
 //!
 //! The text is read as it is. Comments and strings are blanked where only code counts, so that
 //! prose may name what code may not.
@@ -60,10 +60,10 @@ const TRAPS: [&str; 8] = [
 
 /// A source file.
 struct Source {
-    /// From the top level on.
+    /// Relative to the top level.
     name: String,
     text: String,
-    /// The text with comments, strings and characters blanked, line by line as long.
+    /// The text with comments, strings and characters blanked; no line changes its length.
     code: String,
 }
 
@@ -71,7 +71,7 @@ fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All Rust files below a directory, but for what cargo makes there.
+/// All Rust files below a directory, except what cargo makes there.
 fn sources(directory: &str) -> Vec<Source> {
     let mut paths: Vec<PathBuf> = vec![top().join(directory)];
     let mut found = Vec::new();
@@ -97,7 +97,7 @@ fn sources(directory: &str) -> Vec<Source> {
     found
 }
 
-/// Whether a file holds tests and nothing else. They may use whom they like, and tables are long.
+/// Whether a file holds tests and nothing else. They may use every module, and their tables are long.
 fn holds_tests(file: &Source) -> bool {
     file.name.ends_with("/tests.rs") || file.name.contains("/tests/")
 }
@@ -111,7 +111,7 @@ fn source(name: &str) -> Source {
     }
 }
 
-/// What a piece of Rust text is.
+/// The kind of a piece of Rust text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Code,
@@ -198,7 +198,7 @@ fn words(code: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-// ---- who may use whom --------------------------------------------------------------------------
+// ---- which module may use which ------------------------------------------------------------------
 
 /// The module that a file of the library belongs to: `words` for `src/words/text.rs`.
 fn module(name: &str) -> Option<&str> {
@@ -372,7 +372,7 @@ fn only_the_edge_holds_unsafe_code_and_says_why_each_time() {
     none(complaints);
 }
 
-/// `unsafe` that asks for no reason: an attribute, and the type of a function.
+/// `unsafe` that needs no reason: an attribute, and the type of a function.
 fn is_type_or_attribute(code: &str) -> bool {
     code.contains("#[unsafe(") || code.contains(": unsafe extern")
 }
@@ -468,8 +468,8 @@ fn no_function_is_too_long_for_a_head() {
     none(complaints);
 }
 
-/// Where each function begins, its name and how many lines it has, its tests' module apart. A body
-/// ends where the brace that opened it is closed.
+/// Where each function begins, its name and its number of lines, without the module of tests. A body ends
+/// where the brace that opened it is closed.
 fn functions(code: &str) -> Vec<(usize, &str, usize)> {
     let code = code
         .split("#[cfg(test)]\nmod tests {")
@@ -540,7 +540,7 @@ fn the_top_level_holds_what_the_design_lists_and_nothing_else() {
 
 #[test]
 fn the_program_depends_on_two_crates_and_on_no_part_of_them_that_is_not_for_us() {
-    // A package has it in another form, and our own beside it.
+    // A published package has a rewritten manifest, and ours beside it.
     let manifest = std::fs::read_to_string(top().join("Cargo.toml.orig"))
         .or_else(|_| std::fs::read_to_string(top().join("Cargo.toml")))
         .expect("a manifest");

@@ -2,8 +2,8 @@
 //! as a job of an interactive shell, in scripts and pipelines, with several commands, and where
 //! there is no terminal at all.
 //!
-//! The shell that pidlet is a job of is mostly the probe's: it says what it hears of its job, and
-//! whose the terminal was then. Where shells differ, those that are installed run, too.
+//! The shell whose job pidlet is is mostly the probe's: it reports what it hears of its job, and which group
+//! had the terminal then. Where shells differ, those that are installed run, too.
 
 mod support;
 use support::*;
@@ -20,10 +20,10 @@ const CTRL_C: &[u8] = b"\x03";
 const CTRL_Z: &[u8] = b"\x1a";
 const CTRL_BACKSLASH: &[u8] = b"\x1c";
 
-/// Arrives after everything that was sent before it: the highest number is taken last.
+/// Arrives after everything that was sent before it: of pending signals the highest is delivered last.
 const MARK: i32 = 64;
 
-/// The keys with the signal that each sends to the foreground group.
+/// The keys, and the signal that each sends to the foreground group.
 const KEYS: [(&[u8], i32); 3] = [(CTRL_C, 2), (CTRL_BACKSLASH, 3), (CTRL_Z, 20)];
 
 // ---- looking at processes ---------------------------------------------------------------------
@@ -35,7 +35,7 @@ fn the(proc: &Proc, comm: &str) -> Info {
     found.unwrap_or_else(|| panic!("there is no {comm}\n{}", proc.describe()))
 }
 
-/// Waits until exactly these have the state of stopped processes, and nobody else.
+/// Waits until exactly the processes of these names are stopped.
 #[track_caller]
 fn wait_stopped(proc: &Proc, stopped: &[&str]) {
     proc.until(&format!("stopped are {stopped:?}"), || {
@@ -78,8 +78,8 @@ fn set_tostop(pty: &Pty) {
     }
 }
 
-/// Types each of `KEYS` and resizes the window of a reporter of signals in the foreground, then has
-/// the mark sent to pidlet. The reporter must get each exactly once, and from the kernel.
+/// Types each of `KEYS` at a command in the foreground that reports its signals, and resizes its window; then
+/// has the mark sent to pidlet. The command must get each signal exactly once, and from the kernel.
 #[track_caller]
 fn each_arrives_once(proc: &Proc, send_mark: impl Fn()) {
     for (key, signal) in KEYS {
@@ -157,7 +157,7 @@ fn control_z_has_no_lasting_effect(mode: Mode) {
             init.describe()
         );
     }
-    // Nor has somebody else's word that it must not read, as long as the terminal is its own.
+    // Nor has a TTIN from another process, as long as the terminal is the child's own.
     kill(&child, libc::SIGTTIN);
     init.until("the child goes on", || count(&init, "continued") == 4);
     init.kill(SIGTERM);
@@ -169,7 +169,7 @@ fn control_z_has_no_lasting_effect_as_pid_1() {
     control_z_has_no_lasting_effect(Mode::Pid1);
 }
 
-/// Nobody could say `fg` there either, and a stopped pidlet would not see its stop signal.
+/// There is no shell to say `fg` there either, and a stopped pidlet would not see its stop signal.
 #[test]
 fn control_z_has_no_lasting_effect_as_leader_of_the_session() {
     control_z_has_no_lasting_effect(Mode::Child);
@@ -217,7 +217,7 @@ fn a_child_that_somebody_stopped_still_ends_on_term() {
     }
 }
 
-/// The shells that people have at their terminals, with what makes them quiet and interactive.
+/// Shells that are used interactively, and the options that make them quiet and interactive.
 const SHELLS: [(&str, &[&str]); 2] = [
     ("/bin/bash", &["--norc", "--noprofile", "--noediting", "-i"]),
     ("/bin/dash", &["-i"]),
@@ -382,7 +382,7 @@ impl Job {
         job
     }
 
-    /// Waits for the next news that the shell has of its job.
+    /// Waits for the next report of the shell on its job.
     #[track_caller]
     fn hears(&self, expected: &str) {
         let news = || -> Option<String> {
@@ -406,14 +406,14 @@ impl Job {
         self.heard.set(self.heard.get() + 1);
     }
 
-    /// `fg` and `bg`.
+    /// Tells the shell `fg` or `bg`.
     fn command(&self, word: &str) {
         (&self.commands)
             .write_all(&word.as_bytes()[..1])
             .expect("cannot command the shell");
     }
 
-    /// Who is in the foreground: the shell, pidlet, its child, or somebody else.
+    /// Which group is in the foreground: that of the shell, of pidlet, of its child, or another one.
     fn foreground(&self) -> &'static str {
         let shell = &self.shell;
         let Some(group) = shell.pty().foreground() else {
@@ -466,7 +466,7 @@ fn control_z_stops_the_job_and_fg_continues_it() {
     job.hears("job exited 130; the terminal was the job's");
 }
 
-/// We hear of that before we hear that we go on, and our child is stopped still.
+/// pidlet hears of the orphan's end before it hears that it was continued, and its child is still stopped.
 #[test]
 fn a_job_whose_orphan_dies_while_it_is_stopped_goes_on_with_fg() {
     let job = Job::pidlet("--fg", &["beside", probe(), "probe", "sleep"]);
@@ -514,7 +514,7 @@ fn a_stopped_job_runs_on_in_the_background() {
     job.hears("job exited 143; the terminal was the shell's");
 }
 
-/// Then the child still has the terminal from us as far as we know.
+/// As far as pidlet knows, its child still has the terminal then.
 #[test]
 fn a_job_that_somebody_stopped_and_continued_takes_the_terminal_from_nobody() {
     let job = Job::pidlet("--fg", &["sleep"]);
@@ -564,7 +564,7 @@ fn a_background_job_that_reads_is_stopped_until_fg() {
     reads_with_fg(&job);
 }
 
-/// A job that was stopped goes on with the terminal, reads what is typed there, and ends well.
+/// A job that was stopped goes on with the terminal, reads what is typed there, and exits with 0.
 fn reads_with_fg(job: &Job) {
     job.command("fg");
     job.wait_foreground("child");
@@ -573,7 +573,7 @@ fn reads_with_fg(job: &Job) {
     job.hears("job exited 0; the terminal was the job's");
 }
 
-/// As `x | pidlet less` does, and whoever asks for a password.
+/// As `x | pidlet less` does, and a program that asks for a password.
 #[test]
 fn who_reads_the_terminal_has_it_where_standard_input_is_none() {
     let script = "exec \"$0\" -- sh -c 'exec \"$0\" tty-read </dev/tty' \"$1\" </dev/null";
@@ -586,7 +586,7 @@ fn who_reads_the_terminal_has_it_where_standard_input_is_none() {
             job.command("fg");
         }
         job.wait_foreground("child");
-        // It is continued after that, and who is continued is not stopped any more by what came before.
+        // It is continued only after that, and CONT would discard a stop signal that came before it.
         wait_stopped(&job.shell, &[]);
         job.shell.pty().type_in(CTRL_Z);
         job.hears(STOPPED);
@@ -603,7 +603,7 @@ fn who_is_stopped_and_has_not_read_the_terminal_does_not_stop_us() {
     let child = the(&job.shell, "probe");
     kill(&child, SIGTSTP);
     wait_stopped(&job.shell, &["probe"]);
-    // Whoever does that knows how to send CONT; its end must be heard.
+    // A process that stops the child can continue it, too; the child's end must be heard.
     kill(&child, SIGCONT);
     kill(&child, SIGTERM);
     job.hears("job exited 143; the terminal was the shell's");
@@ -688,12 +688,12 @@ fn a_script_reads_on_after_pidlet() {
 
 #[test]
 fn a_background_script_whose_command_reads_goes_on_with_fg() {
-    // Nobody but the command is stopped, as the group is the script's; `fg` makes all of it go on.
+    // Only the command is stopped, as the group is the script's; `fg` continues all of it.
     let script = "\"$0\" -- \"$1\" tty-read; echo script $?";
     let job = Job::start("--bg", &["/bin/sh"], &["sh", "-c", script, path(), probe()]);
     job.shell.wait_says("ready");
     wait_stopped(&job.shell, &["probe"]);
-    // Nor is it continued to no avail, again and again.
+    // Nor is it continued again and again to no avail.
     let status = format!("/proc/{}/status", the(&job.shell, "probe").pid);
     let switches = || {
         let mut text = std::fs::read_to_string(&status).expect("it is there");
@@ -702,7 +702,7 @@ fn a_background_script_whose_command_reads_goes_on_with_fg() {
     let before = switches();
     let goes_on = holds_within(Duration::from_millis(100), &mut || switches() != before);
     assert!(!goes_on, "{before}{}", switches());
-    // What makes the shell take a command.
+    // This makes the shell take a command.
     kill(&the(&job.shell, "sh"), SIGSTOP);
     job.hears(STOPPED_BEHIND);
     job.command("fg");
@@ -737,7 +737,7 @@ fn at_each_shell(line: &str, test: impl Fn(&Proc)) {
     }
 }
 
-/// Waits until nobody is stopped and the terminal is one of these, by name.
+/// Waits until no process is stopped and one of these, by name, has the terminal.
 #[track_caller]
 fn wait_in_front(shell: &Proc, names: &[&str]) {
     wait_stopped(shell, &[]);
@@ -872,7 +872,7 @@ fn none_of_several_commands_has_the_terminal() {
             assert_eq!(stdin.to_str(), Some("/dev/null"), "{}", init.describe());
         }
         drop(init);
-        // Whoever reads is at the end at once, and neither waits nor is stopped.
+        // A command that reads is at the end of its input at once, and neither waits nor is stopped.
         let args = ["--", probe(), "tty-read", "---", "sleep", "1000"];
         let ended = Run::pidlet().mode(mode).args(args).tty().output();
         assert_eq!(ended.exit, Exit::Code(0), "{ended}");
@@ -901,7 +901,7 @@ fn keys_stop_several_commands_gracefully_and_a_resize_reaches_each_once() {
                 let times = ended.stdout.lines().filter(|seen| *seen == line).count();
                 assert_eq!(times, 2, "{line}: {ended}");
             }
-            // After TERM goes CONT, which is seen or not; there is nothing else.
+            // CONT comes after TERM, and is seen or not; nothing else comes.
             let others = ended.stdout.lines().filter(|seen| !expected.contains(seen));
             let others: Vec<&str> = others.filter(|seen| !seen.starts_with("got 18 ")).collect();
             assert!(others.is_empty(), "{ended}");
@@ -918,7 +918,7 @@ fn control_z_has_no_lasting_effect_on_several(mode: Mode) {
     both_say(&init, "ready");
     init.pty().type_in(CTRL_Z);
     init.wait_line(ErrOut, |line| line.ends_with("received TSTP"));
-    // Whoever was stopped meanwhile, and stays so, says nothing.
+    // A command that was stopped and stays so says nothing.
     init.kill(SIGUSR1);
     both_say(&init, "alive");
     init.kill(SIGTERM);
@@ -966,8 +966,8 @@ fn control_z_stops_several_commands_at_a_shell_and_fg_continues_them() {
     }
 }
 
-/// A container's script: the kernel does not stop its group, which nobody could continue, and the commands
-/// have groups of their own.
+/// A container's script: the kernel does not stop its group, which no process could continue, and the
+/// commands have groups of their own.
 #[test]
 fn control_z_has_no_lasting_effect_on_several_commands_of_a_script() {
     for mode in Mode::BOTH {
@@ -1009,7 +1009,7 @@ fn without_a_terminal_everything_works_and_nothing_is_said() {
             ("a pipe", Input::Pipe, "read typed"),
             ("a file", Input::File(file), "read typed"),
             ("closed", Input::Closed, "error 9"),
-            // Somebody else's: not the controlling terminal of our session.
+            // Not the controlling terminal of our session.
             (
                 "a terminal that is not ours",
                 Input::File(pty.slave().into()),
@@ -1026,7 +1026,7 @@ fn without_a_terminal_everything_works_and_nothing_is_said() {
             let ended = init.finish();
             assert_eq!(ended.exit, Exit::Code(0), "{what}: {ended}");
             assert_eq!(ended.stdout, format!("ready\n{expected}\n"), "{what}");
-            // The end's reason, as ever, and nothing else.
+            // The reason of the end, as always, and nothing else.
             let said: Vec<&str> = ended.stderr.lines().collect();
             let [reason] = said[..] else {
                 panic!("{what}: {ended}")
@@ -1036,7 +1036,7 @@ fn without_a_terminal_everything_works_and_nothing_is_said() {
     }
 }
 
-/// Whoever leads a session without a terminal would get the first one that he opens to read.
+/// A session leader without a terminal would get the first one that it opens to read.
 #[test]
 fn a_terminal_that_a_service_reads_does_not_become_ours() {
     let temp = Temp::new();

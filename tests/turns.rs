@@ -1,12 +1,12 @@
-//! Who has his turn when: however many die, write or begin at once, and however long a call takes, nobody
-//! else is held up for it, and nobody is judged by what we have not come to hear. strace counts the calls
-//! that come in between, or has some of them take longer.
+//! Fair turns: however many processes die, write or start at once, and however long a call takes, nothing
+//! else is held up by that, and no service is judged by what we have not yet come to hear. strace counts the
+//! calls that come in between, or makes some of them take longer.
 
 mod support;
 use support::*;
 
-/// Each start takes longer than its command runs, so that there always is the word of an end, which the
-/// kernel hands out before PWR.
+/// Each start takes longer than its command runs, so that a CHLD is always pending, which the kernel delivers
+/// before PWR.
 #[test]
 fn a_stop_is_heard_between_two_starts_whatever_ends_meanwhile() {
     let strace = strace_or_skip!();
@@ -17,7 +17,7 @@ fn a_stop_is_heard_between_two_starts_whatever_ends_meanwhile() {
         .expect("the target directory's name is UTF-8");
     let run = traced(&strace, &temp, &slow).args([own, "--until", "all", "--"]);
     let run = run.args(["sh", "-c", "kill -PWR $PPID"]);
-    // Time enough for the first one to send it, also where it gets little of the processor.
+    // Time enough for the first command to send it, even if it gets little of the processor.
     let ended = run.args(["---", "true"].repeat(200)).output();
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     let calls = calls(temp.join("trace"));
@@ -26,8 +26,8 @@ fn a_stop_is_heard_between_two_starts_whatever_ends_meanwhile() {
 }
 
 /// Each look at the children takes longer than the next one needs to die, so that there always is one more;
-/// and its signal has a lower number than the one that stops. As many as can be would take all the numbers
-/// that the machine has for processes.
+/// and its signal has a lower number than the stop signal. The storm pauses between two, as it would
+/// otherwise use up the process ids of the machine.
 #[test]
 fn orphans_without_end_hold_neither_signals_nor_deadlines_up() {
     let strace = strace_or_skip!();
@@ -56,7 +56,7 @@ fn a_burst_of_orphans_does_not_have_output_wait() {
         init.info().is_some_and(|info| info.is_stopped())
     });
     init.send("\n");
-    // That it says so itself is for pidlet to read.
+    // Its `ready` is of no use here: pidlet, which would read it, is stopped.
     init.until("all are dead and it sleeps", || {
         let storm = init.find("probe");
         init.zombies() == 100 && storm.is_some_and(|storm| storm.state == 'S')
@@ -71,7 +71,7 @@ fn a_burst_of_orphans_does_not_have_output_wait() {
     assert!(!calls.iter().any(rests), "{calls:#?}");
 }
 
-/// More have died when the services have ended than are reaped in one go, and each takes a while.
+/// When the services have ended, more orphans are dead than are reaped in one go, and each takes a while.
 #[test]
 fn orphans_by_the_thousand_do_not_keep_a_stop_from_killing() {
     let strace = strace_or_skip!();
@@ -90,8 +90,8 @@ fn orphans_by_the_thousand_do_not_keep_a_stop_from_killing() {
     assert!(killed.is_some_and(|before| before < 2000), "{killed:?}");
 }
 
-/// To find out of each whether it descends from us by going all the way up takes as many looks as there are
-/// processes, times how deep they are.
+/// To go all the way up from each process, to find out whether it descends from us, would take as many looks
+/// as there are processes, times their depth.
 #[test]
 fn a_deep_family_of_many_does_not_keep_a_stop() {
     let strace = strace_or_skip!();
@@ -115,12 +115,12 @@ fn a_deep_family_of_many_does_not_keep_a_stop() {
         let calls = attached.calls();
         let looks = calls.iter().filter(|call| call.contains("/stat\"")).count();
         println!("{mode:?}: {looks} looks at {depth} generations and {leaves} more");
-        // Each all the way up: more than 11 000, once for TERM alone.
+        // All the way up from each would be more than 11 000, for TERM alone.
         assert!(looks < 20 * (depth + leaves), "{looks} looks");
     }
 }
 
-/// To reap them takes longer than we wait for who hangs in the kernel.
+/// Reaping them takes longer than pidlet waits for a killed process that hangs in the kernel.
 #[test]
 fn who_was_killed_with_hundreds_is_reaped_and_does_not_hang() {
     let strace = strace_or_skip!();
@@ -139,8 +139,8 @@ fn who_was_killed_with_hundreds_is_reaped_and_does_not_hang() {
     }
 }
 
-/// It dies as soon as its launcher has been reaped, and each look at the children comes late enough to find
-/// it dead: the next one already, after that which found it alive.
+/// The daemon dies as soon as its launcher has been reaped, and each look at the children comes late: the one
+/// after that which found it alive already finds it dead.
 #[test]
 fn a_daemon_that_dies_when_it_was_found_is_seen_to_end() {
     let strace = strace_or_skip!();
@@ -167,7 +167,7 @@ until test -s pid; do :; done\n";
     assert_eq!(init.wait_exit(), Exit::Code(3), "{}", init.stderr());
 }
 
-/// Its end came in time, and we hear of it when the time is over.
+/// The service ends in time, but pidlet only hears of it when the time is over.
 #[test]
 fn who_ends_in_time_is_not_killed_where_we_are_late() {
     let strace = strace_or_skip!();
@@ -180,7 +180,7 @@ fn who_ends_in_time_is_not_killed_where_we_are_late() {
     init.until("one is left", || init.children().len() == 1);
     init.kill(libc::SIGTERM);
     init.wait_says("told");
-    // The first one looks at what is there when strace has interrupted the one that went on.
+    // The first one only looks at what is pending, after strace has interrupted the one in progress.
     let late = "inject=rt_sigtimedwait:delay_exit=6000000:when=2+";
     let late = ["-e", "trace=rt_sigtimedwait", "-e", late];
     let _attached = Attached::with(&late, &init, &strace, &temp);
@@ -205,7 +205,7 @@ fn the_status_of_an_http_answer_is_read_at_once() {
     let init = run.args(["-v", "-c", &plan]).start();
     init.wait_line(ErrOut, |line| line.contains(" is up "));
     let attached = Attached::to(&init, &strace, &temp);
-    // The first thing that is read of an answer, where there is one in time.
+    // What is read first of each answer that comes in time.
     let answers = |calls: &[String]| -> Vec<String> {
         let checks = calls.split(|call| call.starts_with("sendmsg(")).skip(1);
         let read = |call: &&String| call.starts_with("read(") && call.contains("HTTP");
