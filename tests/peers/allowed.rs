@@ -1,4 +1,4 @@
-//! The differences between pidlet and its peers that are meant, as narrow as they can be said.
+//! The intended differences between pidlet and its peers, as narrowly as they can be put.
 //!
 //! The cases of the tables hold each of them, and README lists what matters to users.
 
@@ -11,7 +11,7 @@ use crate::support::Exit;
 /// What is compared of a line: the longest that we print is cut at 1024 bytes.
 const LINE_MAX: usize = 900;
 
-/// Leaves out of an invocation what ends in another way.
+/// Leaves out of an invocation what would end in another way.
 pub fn avoid(invocation: &mut Invocation) {
     let options = invocation.options;
     let Invocation {
@@ -45,7 +45,7 @@ pub fn avoid(invocation: &mut Invocation) {
 
 /// Makes both sides alike where they may differ. `real` is theirs.
 pub fn level(invocation: &Invocation, seen: &mut Seen, real: bool) {
-    // No program has run that could say the same.
+    // No program has run that could have written the same.
     let nothing_ran = !seen.out.iter().any(|line| line.contains("GNU coreutils"));
     if seen.report.is_empty() && nothing_ran {
         our_own_texts(&mut seen.out);
@@ -59,7 +59,7 @@ pub fn level(invocation: &Invocation, seen: &mut Seen, real: bool) {
         *line = line.chars().take(LINE_MAX).collect();
     }
     if invocation.args.iter().any(|arg| arg == "orphans") {
-        // An orphan may end behind the init.
+        // An orphan may end after the init.
         let orphan = |line: &String| {
             line.contains("Reaped zombie") || line.ends_with("PID N exited with exit status 0.")
         };
@@ -72,7 +72,7 @@ pub fn level(invocation: &Invocation, seen: &mut Seen, real: bool) {
     }
 }
 
-/// Control characters are spelt in what we say, so that nobody's argument plays tricks with a terminal.
+/// Control characters are spelt out in what we say, so that no argument can play tricks with a terminal.
 fn spelt(line: &str) -> String {
     let spell = |c: char| match c {
         '\0'..' ' | '\x7f' => format!("\\x{:02x}", c as u32),
@@ -81,7 +81,7 @@ fn spelt(line: &str) -> String {
     line.chars().map(spell).collect()
 }
 
-/// Helps and licences are our own.
+/// Texts of help and licences are our own.
 fn our_own_texts(lines: &mut Vec<String>) {
     const FIRST: [&str; 3] = [
         "MIT OR Apache-2.0; ",
@@ -108,7 +108,8 @@ fn our_own_texts(lines: &mut Vec<String>) {
 }
 
 fn tini(invocation: &Invocation, seen: &mut Seen, real: bool) {
-    // There never was a child where the program could not be executed. Who cannot say so has said nothing.
+    // Where the program could not be executed there never was a child. Without standard error that is not
+    // seen.
     let failed = invocation.streams[2] != End::Pipe
         || seen
             .err
@@ -130,7 +131,7 @@ fn tini(invocation: &Invocation, seen: &mut Seen, real: bool) {
         }
     }
     for line in &mut seen.report {
-        // Who asks for KILL means the program too.
+        // KILL at the parent's death is for the program, too.
         if !real && line == "parent-death=9" && invocation.args.iter().any(is_kill) {
             *line = "parent-death=0".to_owned();
         }
@@ -221,7 +222,7 @@ fn catatonit(invocation: &Invocation, seen: &mut Seen, real: bool) {
             .replace("reserved for future use", "no longer supported; see -h");
     }
     for line in &mut seen.report {
-        // Three signals stay blocked that were not.
+        // Three signals stay blocked that were not blocked before.
         if let Some((blocked, behind)) = line
             .strip_prefix("blocked=0x")
             .and_then(|rest| rest.split_once(' '))

@@ -16,7 +16,7 @@ const WORKERS: usize = 8;
 pub const HANGS: &str = "still there";
 pub const SILENT: &str = "the shell hears nothing";
 
-/// How long what is not to happen is given to prove otherwise.
+/// How long to wait for what must not happen.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A program that pidlet stands in for.
@@ -26,7 +26,7 @@ pub struct Peer {
     /// Given to both sides.
     pub env: &'static [(&'static str, &'static str)],
     /// A defect of the real one that shows in many places, and what would be there without it. One case
-    /// holds it.
+    /// records it.
     pub defect: Option<(&'static str, &'static str)>,
 }
 
@@ -36,7 +36,7 @@ pub struct Side<'a> {
     pub program: &'a Path,
     pub mode: Mode,
     pub temp: Temp,
-    /// What is to be seen of it, where the sides differ.
+    /// What it must show, where the sides differ.
     pub due: Option<&'a str>,
 }
 
@@ -46,20 +46,20 @@ impl Side<'_> {
         self.program == Path::new(self.peer.path)
     }
 
-    /// Whether it is to hang: then there is no event to wait for.
+    /// Whether it is expected to hang: then there is no event to wait for.
     pub fn is_to_hang(&self) -> bool {
         let due = self.due.unwrap_or_default();
         due.contains(HANGS) || due.contains(SILENT)
     }
 
-    /// Waits until it holds, briefly if it is not to. Who is to come so far has all the time that a loaded
-    /// machine takes, the peer as well.
+    /// Waits until it holds, briefly if the side is expected to hang. Otherwise either side, the peer too,
+    /// has all the time that a loaded machine takes.
     pub fn holds(&self, holds: &mut dyn FnMut() -> bool) -> bool {
         let patience = if self.is_to_hang() { PATIENCE } else { TIMEOUT };
         holds_within(patience, holds)
     }
 
-    /// Shows it once it is what is to be seen, or as it is in the end.
+    /// Shows it once it is as expected, or as it is when the time is over.
     pub fn show_when_due(&self, show: &dyn Fn() -> String) -> String {
         let mut seen = String::new();
         holds_within(TIMEOUT, &mut || {
@@ -89,7 +89,7 @@ impl Side<'_> {
         self.dress(Run::new(self.program).arg0(self.peer.name).args(args))
     }
 
-    /// The probe doing something, which then becomes or starts the program under the peer's name.
+    /// The probe, which does something and then becomes or starts the program under the peer's name.
     pub fn run_behind(&self, command: &[&str]) -> Run {
         let run = self.dress(Run::new(probe())).args(command);
         run.args([self.path(), self.peer.name])
@@ -129,7 +129,7 @@ impl Side<'_> {
     }
 }
 
-/// An end without its words: the code, and who had something to say.
+/// An end without its text: the code, and which streams had any.
 pub fn streams(end: &Ended) -> String {
     let some = |text: &str| if text.is_empty() { "nothing" } else { "text" };
     format!(
@@ -140,7 +140,7 @@ pub fn streams(end: &Ended) -> String {
     )
 }
 
-/// A difference that is meant: what each side shows.
+/// An intended difference: what each side shows.
 struct Deviation {
     mode: Mode,
     reason: &'static str,
@@ -250,7 +250,7 @@ impl Case {
         self
     }
 
-    /// Runs both sides in one mode; what is wrong, if anything.
+    /// Runs both sides in one mode; returns what is wrong, if anything.
     fn fault(&self, peer: &Peer, mode: Mode) -> Option<String> {
         let deviation = self
             .deviations
@@ -343,7 +343,7 @@ fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// Puts N for the number behind whatever announces a process, and H for the commit in a version.
+/// Replaces the number after each word that announces a process by N, and the commit in a version by H.
 pub fn without_numbers(text: &str) -> String {
     const BEFORE: [&str; 8] = [
         "tini (",

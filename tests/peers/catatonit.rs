@@ -1,4 +1,4 @@
-//! catatonit 0.1.7. As options end at the first word that is none, the real one runs with `POSIXLY_CORRECT`.
+//! catatonit 0.1.7. The real one runs with `POSIXLY_CORRECT`, so that options end at the first other word.
 
 use crate::case::{Case, Peer, Side, streams};
 use crate::common::{self, FAILURES, FAULTS, PLAIN_SIGNALS, effects, failure, group_members};
@@ -192,7 +192,7 @@ pub fn environment() -> Vec<Case> {
                     .run(["sh", "-c", "exit 4"])
                     .env("CATATONIT_DEBUG", value)
                     .output();
-                // Parent and child write at a time and in pieces: no line is sure to be whole.
+                // Parent and child write at the same time and in pieces: no line is sure to be whole.
                 format!("{}, {}", streams(&end), end.stderr.contains("DEBUG"))
             },
         ),

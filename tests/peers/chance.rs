@@ -1,4 +1,4 @@
-//! pidlet beside its peers in invocations and lives made at random, as many of each kind as `RUNS` says.
+//! pidlet beside its peers in random invocations and lives, as many of each kind as `RUNS` says.
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,8 +18,8 @@ const LIVES: u64 = 40;
 /// How many run at a time. They mostly wait.
 const AT_ONCE: usize = 4;
 
-/// How long anything may take that is due: less than elsewhere, as a random case that hangs is likely a fault
-/// of its maker's.
+/// How long anything expected may take: less than elsewhere, as a random case that hangs is probably the
+/// generator's fault.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is seen of one side.
@@ -28,7 +28,7 @@ pub struct Seen {
     pub exit: Exit,
     pub out: Vec<String>,
     pub err: Vec<String>,
-    /// What the child says that it was given.
+    /// What the child reports of what it was given.
     pub report: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ fn clean(text: &str) -> Vec<String> {
     without_numbers(text).lines().map(str::to_owned).collect()
 }
 
-/// Compares what seeds stand for, and reports all that differ together.
+/// Compares both sides for each seed, and reports all differences together.
 fn check(
     kind: Kind,
     usual: u64,
@@ -89,7 +89,7 @@ fn check(
     });
 }
 
-/// Looks at both sides; what is wrong, if anything. The second argument of `look` is true for the real
+/// Looks at both sides; returns what differs, if anything. The second argument of `look` is true for the real
 /// program.
 fn compare(
     what: &dyn Debug,

@@ -12,7 +12,7 @@ use crate::support::{
 /// The highest real-time signal, whose arrival proves that all lower ones were dealt with.
 const MARK: i32 = 64;
 
-/// Signals that die of themselves: no stop, nothing that is ignored by default. 32 and 33 are libc's own.
+/// Signals that kill by default: none that stops, none that is ignored. 32 and 33 are libc's own.
 pub const DEADLY: [i32; 54] = {
     let mut deadly = [0; 54];
     let mut at = 0;
@@ -28,7 +28,8 @@ pub const DEADLY: [i32; 54] = {
     deadly
 };
 
-/// Treated alike by all peers: not the uncaught ones, not the terminal's stops, not what a fault raises.
+/// Signals that all peers treat alike: not those that cannot be caught, the terminal's stops, or those that a
+/// fault raises.
 pub const PLAIN_SIGNALS: &[i32] = &[
     1, 2, 3, 10, 12, 13, 14, 15, 16, 17, 18, 23, 24, 25, 26, 27, 28, 29, 30, 34, 35, 36, 37, 38,
     39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62,
@@ -45,13 +46,13 @@ pub fn faults_end_it() -> String {
         .join("\n")
 }
 
-/// What `effects` says where `FAULTS` are not for anybody.
+/// What `effects` says where `FAULTS` are passed on to no process.
 pub fn faults_do_nothing() -> String {
     FAULTS.map(|signal| format!("{signal}: ")).join("\n")
 }
 
-/// Its end, or `still there` when what should end it has been seen. Use it behind an event, for a peer's
-/// hang.
+/// Its end, or `still there` if it does not end. Use it after the event that should end it, where a peer
+/// hangs.
 pub fn end_or_hang(side: &Side, proc: &Proc) -> String {
     match side.holds(&mut || proc.try_wait().is_some()) {
         true => side.show_end_of(proc),
@@ -119,7 +120,7 @@ pub fn deaths(options: &'static [&'static str]) -> Case {
     })
 }
 
-/// Everything that a program can fail to be, by a word of `FAILURES`.
+/// Every way in which a program cannot be executed, by a word of `FAILURES`.
 pub fn failure(side: &Side, options: &[&str], kind: &str) -> String {
     let temp = &side.temp;
     let mut busy = None;
@@ -275,8 +276,7 @@ pub fn closed(which: i32, options: &'static [&'static str]) -> Case {
     })
 }
 
-/// A pipe that nobody reads, where the init wants to say something. The child's end must be noticed all the
-/// same.
+/// A pipe that is not read, to which the init wants to write. The child's end must be noticed all the same.
 pub fn full_pipe(side: &Side, options: &[&str], standard_output: bool) -> String {
     let run = side.run(
         options
@@ -336,8 +336,8 @@ pub fn born_with_signal(side: &Side, child: &[&str]) -> String {
     format!("{}", run.args(child).start().wait_exit())
 }
 
-/// Who of a group gets a signal that the init got. `signals` come through the init, then a mark goes to
-/// each directly.
+/// Which members of a group get a signal that the init got. `signals` come through the init, then a mark goes
+/// to each directly.
 pub fn group_members(side: &Side, options: &[&str], signals: &[i32]) -> String {
     group_members_with(side, options, signals, |run| run)
 }
@@ -378,7 +378,7 @@ fn mark_members(proc: &Proc) {
     }
 }
 
-/// What those hear whom the main program leaves behind, when the init is no PID 1 and ends.
+/// What a process hears that the main program leaves behind, when the init is not PID 1 and ends.
 pub fn left_behind(side: &Side, options: &[&str]) -> String {
     let proc = side
         .run(options.iter().copied().chain([probe(), "group", "3"]))
@@ -401,7 +401,7 @@ pub fn left_behind(side: &Side, options: &[&str]) -> String {
     format!("{exit}\n{}", lines.join("\n"))
 }
 
-/// A stop of the terminal's that the init got from elsewhere, and SIGCONT. `dumb-init` stops with its child.
+/// A terminal's stop signal that the init got from elsewhere, and SIGCONT. `dumb-init` stops with its child.
 pub fn stop_and_go_on(side: &Side, options: &[&str], signal: i32) -> String {
     let proc = listener(side, options);
     let before = proc.lines(Out).len();
@@ -432,7 +432,7 @@ pub fn left_group(side: &Side, options: &[&str]) -> String {
         .start();
     proc.wait_says("ready");
     proc.kill(10);
-    // A peer that differs tells of the loss, or nothing.
+    // A peer that differs reports the loss, or says nothing.
     if side.due.is_none() {
         proc.wait_line(Out, |line| line.starts_with("got "));
     }
@@ -482,7 +482,7 @@ pub fn ignored_children(side: &Side, options: &[&str]) -> String {
     end_or_hang(side, &proc)
 }
 
-/// A sandbox that lets nobody become a child subreaper.
+/// A sandbox that lets no process become a child subreaper.
 pub fn without_subreaper(side: &Side, options: &[&str]) -> String {
     let call = [
         libc::EPERM,
@@ -548,8 +548,8 @@ pub fn keys_and_resize(side: &Side, options: &[&str]) -> String {
     proc.lines(Out).join("\n")
 }
 
-/// As `keys_and_resize` where a signal may arrive twice, the second time as late as it likes, or the two
-/// may become one: which ones arrive, in the order in which they came first.
+/// As `keys_and_resize` where a signal may arrive twice, the second time at any time, or the two may merge:
+/// which ones arrive, in the order in which they came first.
 pub fn kinds_of_keys(side: &Side, options: &[&str]) -> String {
     let seen = keys_and_resize(side, options);
     let mut kinds = Vec::new();
@@ -561,7 +561,7 @@ pub fn kinds_of_keys(side: &Side, options: &[&str]) -> String {
     kinds.join(" ")
 }
 
-/// In a container's terminal: what a key does to a program that does not care.
+/// In a container's terminal: what a key does to a program that does not handle it.
 pub fn key(side: &Side, options: &[&str], key: &[u8]) -> String {
     let proc = side
         .run(options.iter().copied().chain([probe(), "sleep"]))
@@ -592,7 +592,7 @@ pub fn suspend(side: &Side, options: &[&str], woken: bool) -> String {
     proc.pty().type_in(b"\x1a");
     let is_stopped = || proc.find("probe").is_some_and(|info| info.is_stopped());
     let is_woken = || proc.lines(Out).iter().any(|line| line == "continued");
-    // Whose child has the key blocked, or is of an orphaned group, is not stopped, which shows by its end.
+    // A child that has the signal blocked, or is in an orphaned group, does not stop, which shows by its end.
     if woken && !side.is_peer() {
         proc.until("the child is woken", is_woken);
     } else if side.is_to_hang() {
@@ -727,13 +727,13 @@ pub fn job(side: &Side, options: &[&str], foreground: bool, steps: &[Step]) -> S
 
 /// One step of `job`.
 pub enum Step {
-    /// Types, and waits for the shell's news of its job.
+    /// Types, and waits for the shell's report on its job.
     Key(&'static [u8]),
     /// Tells the shell to go on with its job in the foreground, and waits until that is so.
     Foreground,
-    /// Who has the terminal.
+    /// Tells which process has the terminal.
     Look,
-    /// SIGTERM for the init, and waits for the shell's news.
+    /// SIGTERM for the init, and waits for the shell's report.
     Term,
 }
 

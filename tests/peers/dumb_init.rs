@@ -167,8 +167,8 @@ const LIFE_OF_ONE: &str = "\"-vc\": exit 0
 [dumb-init] Child spawned with PID N.
 #[dumb-init] Received signal 17.";
 
-/// The lines of the log that tell of a life, sorted: the child's own come when they come. What it says of
-/// its terminal and its session is for its own developers.
+/// The lines of the log that tell of a life, sorted, as the child's own come at any time. What is said of the
+/// terminal and the session is for dumb-init's own developers.
 fn log(side: &Side, stderr: &str) -> String {
     const INNER: [&str; 4] = [
         "Unable to",
@@ -432,7 +432,7 @@ pub fn terminal() -> Vec<Case> {
         }),
         Case::new("the terminal's signals come once, -c", |side| {
             match side.is_peer() {
-                // Twice, or once if the child is slow: nothing to hold it to.
+                // Twice, or once if the child is slow: nothing can be expected.
                 true => "not looked at".to_owned(),
                 false => common::keys_and_resize(side, SINGLE),
             }
@@ -460,8 +460,8 @@ pub fn terminal() -> Vec<Case> {
             |side| {
                 let proc = side.run([probe(), "signals"]).tty().start();
                 proc.wait_says("ready");
-                // The first mark shows that the terminal's own are dealt with: two of a kind would become
-                // one.
+                // The first mark shows that the terminal's own signals have been dealt with: two of a kind
+                // would merge.
                 proc.kill(64);
                 proc.wait_line(Out, |line| line.starts_with("got 64"));
                 for signal in [libc::SIGHUP, libc::SIGCONT, 64] {

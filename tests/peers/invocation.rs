@@ -1,4 +1,4 @@
-//! Command lines and surroundings made at random.
+//! Random command lines and surroundings.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,7 +11,7 @@ use crate::support::{Input, Mode, Output, Random, Run, Session, Temp, probe};
 use crate::words::{self, Grammar};
 use crate::{catatonit, dumb_init, tini};
 
-/// Whose invocation it is.
+/// The program that is invoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Tini,
@@ -37,7 +37,7 @@ impl Kind {
     }
 }
 
-/// Where the files are that invocations name.
+/// The directory of the files that invocations name.
 pub struct Place {
     temp: Temp,
     /// Held open for writing, so that it cannot be executed.
@@ -92,7 +92,7 @@ pub enum End {
     Pty,
 }
 
-/// A command line and what it finds.
+/// A command line and its surroundings.
 #[derive(Debug)]
 pub struct Invocation {
     pub kind: Kind,
@@ -100,7 +100,7 @@ pub struct Invocation {
     arg0: &'static str,
     /// The real program.
     pub real: &'static str,
-    /// The words, in which FILE stands for that of the report.
+    /// The words, in which FILE stands for the file of the report.
     pub args: Vec<OsString>,
     /// How many of them are options.
     pub options: usize,
@@ -172,7 +172,7 @@ impl Invocation {
         }
     }
 
-    /// One without a command, and with options under which it runs.
+    /// One that still lacks a command, with options under which a command runs.
     pub fn living(random: &mut Random, kind: Kind, place: &Place) -> Invocation {
         let mut invocation = Invocation::random(random, kind, place);
         let mut args: Vec<OsString> = Vec::new();
@@ -195,7 +195,7 @@ impl Invocation {
         invocation.args = args;
         let stdin = random.pick(&[End::Null, End::Pipe, End::Pty]);
         invocation.streams = [stdin, End::Pipe, End::Pipe];
-        // A child that takes them as it was given them must die of the marks.
+        // A child that keeps them as they are must die of the marks.
         for signals in [&mut invocation.blocked, &mut invocation.ignored] {
             signals.retain(|signal| !matches!(signal, 29 | 64));
         }
@@ -280,7 +280,7 @@ impl Invocation {
     }
 }
 
-/// What a signal is to be taken as in a life: not a mark, nor what ends or continues the child.
+/// How a signal is rewritten in a life: no mark, and nothing that ends or continues the child.
 fn pair(random: &mut Random) -> String {
     let from = random.pick(&[1, 2, 3, 4, 6, 10, 11, 13, 14, 15, 16, 20, 21, 22, 23, 28]);
     format!("{from}:{}", random.between(0, 28))
@@ -457,8 +457,8 @@ fn environment(random: &mut Random, grammar: &Grammar) -> Vec<(&'static str, OsS
     env
 }
 
-/// `PATH`, unless there is none. No path in it is so long that a name behind it would not fit: glibc looks
-/// into the current directory then.
+/// `PATH`, unless there is none. No path in it is so long that a name after it would not fit: glibc would
+/// then look in the current directory.
 fn path(random: &mut Random, place: &Place) -> Option<OsString> {
     let temp = place.path();
     let text = match random.below(20) {
@@ -492,7 +492,8 @@ fn path(random: &mut Random, place: &Place) -> Option<OsString> {
     Some(text.into())
 }
 
-/// Signals to be born with. libc's own 32 and 33 are left out: the peers' libc never blocks them.
+/// Signals that are blocked or ignored from the start. libc's own 32 and 33 are left out: the peers' libc
+/// never blocks them.
 fn signals(random: &mut Random) -> Vec<i32> {
     let count = random.pick(&[0, 0, 0, 1, 3, 20]);
     let any = (0..count).map(|_| random.between(1, 64) as i32);

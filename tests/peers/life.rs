@@ -1,8 +1,8 @@
-//! Lives made at random: what happens to an init and its child from outside, and what the child hears of it.
+//! Random lives: what happens to an init and its child from outside, and what the child hears of it.
 //!
-//! What is seen must not hang on who is faster. So every step ends with a *mark*, the highest signal that the
-//! init passes on: pending signals are taken from the lowest to the highest, and when the child has said the
-//! mark all that was sent before it has been dealt with.
+//! What is seen must not depend on which process is faster. So every step ends with a *mark*, the highest
+//! signal that the init passes on: pending signals are taken from the lowest to the highest, so that when the
+//! child has said the mark all that was sent before it has been dealt with.
 
 use std::path::Path;
 
@@ -14,25 +14,25 @@ use crate::support::{Info, Mode, Out, Proc, Random, probe};
 /// Ends the child with the code that it was told.
 const LAST: i32 = 12;
 
-/// The mark; and that of a dumb-init that tells what it does: the flag that says so may lie where it looks
-/// for what becomes of a real-time signal.
+/// The mark; and that of a verbose dumb-init, whose flag for that may lie where it looks up how to rewrite a
+/// real-time signal.
 const MARK: i32 = 64;
 const LOW_MARK: i32 = 29;
 
 /// The mark for a member of the child's group, from outside.
 const MEMBERS_MARK: i32 = 63;
 
-/// What a terminal stops with, and what continues.
+/// The signals by which a terminal stops jobs; the same with the one that continues them.
 const STOPS: [i32; 3] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 const JOBS: [i32; 4] = [libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 
-/// They ask for the end, for which pidlet continues a stopped child.
+/// They ask for the end, so that pidlet continues a stopped child for them.
 const ENDS: [i32; 5] = [2, 3, 15, 30, 37];
 
-/// They kill when they are taken, others when they are sent: who dies of the first of two is open.
+/// They kill when they are taken, others when they are sent: which of two kills is open.
 const CORES: [i32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
 
-/// Stands for what is seen of a step that ended the init: some of it may not have been said any more.
+/// Stands for what is seen of a step that ended the init: some of it may not have been written.
 const ENDS_IT: &str = " ends it";
 
 /// What the init runs.
@@ -137,7 +137,7 @@ impl Life {
             let open = match self.child {
                 Child::Listener => false,
                 Child::Group => signal == libc::SIGTERM,
-                // HUP may meet the one that a terminal sends when it is given up.
+                // HUP may merge with the one that a terminal sends when it is given up.
                 Child::Sleeper => [JOBS.as_slice(), &CORES, &[libc::SIGHUP]]
                     .concat()
                     .contains(&signal),
@@ -148,7 +148,7 @@ impl Life {
         }
     }
 
-    /// Several of them, but for some.
+    /// Several of them, without those in `but`.
     fn signals(&self, random: &mut Random, but: &[i32]) -> Vec<i32> {
         let mut signals = Vec::new();
         for _ in 0..random.between(1, 5) {
@@ -204,7 +204,7 @@ impl Life {
             signals.iter().for_each(|signal| _ = proc.kill(*signal));
             proc.kill(self.mark);
         } else {
-            // Now what comes of giving a terminal up has been dealt with.
+            // After this mark all that giving up a terminal sends has been dealt with.
             let marks = scene.marks();
             proc.kill(self.mark);
             scene.until("the first mark", &|| scene.marks() > marks);
@@ -216,7 +216,7 @@ impl Life {
             scene.finish();
         }
         scene.until("the end", &|| scene.ended());
-        // What came when the end was near is said or not; whoever is left holds the streams.
+        // What came near the end is said or not; a process that is left holds the streams open.
         let whole = self.child == Child::Listener
             && !out.iter().any(|step| step.ends_with(ENDS_IT))
             && !matches!(self.finish, Finish::KillInit);
@@ -235,7 +235,7 @@ impl Life {
     }
 }
 
-/// A life that is lived.
+/// A life in progress.
 struct Scene<'a> {
     life: &'a Life,
     proc: &'a Proc,
@@ -286,7 +286,7 @@ impl Scene<'_> {
         }
     }
 
-    /// Takes a step; what is seen of it.
+    /// Takes a step, and returns what is seen of it.
     fn take(&self, step: &Step) -> String {
         let before = self.proc.lines(Out).len();
         let marks = self.marks();
@@ -301,8 +301,8 @@ impl Scene<'_> {
         }
         let mut lines = self.proc.lines(Out).split_off(before);
         let marks = [self.life.mark, MEMBERS_MARK].map(|mark| format!("got {mark} "));
-        // What tini says comes at its end, as it waits in a buffer. That a member stops and goes on may reach
-        // the leader as one.
+        // What tini says comes at its end, as it waits in a buffer. A member that stops and goes on may send
+        // the leader two signals or one.
         lines.retain(|line| {
             !line.starts_with('[')
                 && !line.contains("got 17 code ")
@@ -310,7 +310,7 @@ impl Scene<'_> {
         });
         lines.sort();
         if self.life.invocation.has_letter('r') {
-            // Two that are taken as the same one may arrive as one.
+            // Two signals that are rewritten to the same one may arrive as one.
             lines.dedup();
         }
         format!("{step:?}: {}", lines.join(", "))
@@ -342,7 +342,7 @@ impl Scene<'_> {
                 says(*signal);
             }
             Step::Resize => {
-                // Another one each time.
+                // Another size each time.
                 self.proc.pty().resize(before as u16 + 30, 100);
                 says(libc::SIGWINCH);
             }
@@ -356,7 +356,7 @@ impl Scene<'_> {
         lines.iter().any(|line| line.contains(&said))
     }
 
-    /// Waits until all of a step has been dealt with, and continues whoever it has stopped.
+    /// Waits until all of a step has been dealt with, and continues what it has stopped.
     fn settle(&self, step: &Step, before: usize, marked: &dyn Fn() -> bool) {
         let Invocation { kind, mode, .. } = &self.life.invocation;
         let stops_init = *kind == Kind::DumbInit && *mode == Mode::Child;
@@ -375,7 +375,7 @@ impl Scene<'_> {
                 self.until("the init stops itself", &|| {
                     self.ended() || self.init_stopped()
                 });
-                // What it has sent before must not be taken back by what continues.
+                // CONT must not discard what it has sent before.
                 let took = |info: &Info| info.pending == 0 || info.is_stopped() || info.is_zombie();
                 self.until("the others took it", &|| {
                     self.proc.others().iter().all(took)
@@ -390,7 +390,7 @@ impl Scene<'_> {
                 self.proc.kill(libc::SIGCONT);
             }
         }
-        // Whoever is stopped goes on before the signal that says so is there to be taken.
+        // A stopped process goes on before it can take the signal that made it.
         let goes_on = || self.ended() || self.says(libc::SIGCONT, before);
         self.until("the child goes on and says the mark", &|| {
             marked() && goes_on()

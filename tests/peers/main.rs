@@ -1,9 +1,9 @@
 //! pidlet beside the programs that it stands in for: tini, dumb-init and catatonit.
 //!
-//! Every case runs twice, as PID 1 and as another process, and each time once with the real program and
-//! once with pidlet under that program's name. What can be seen of both must be the same: exit code, text,
-//! signals, who is reaped, what the child and the terminal look like. Where pidlet deviates on purpose the
-//! case says why, and spells what each side shows, so that a change of either is noticed.
+//! Every case runs twice, as PID 1 and as another process, and each time once with the real program and once
+//! with pidlet under that program's name. What can be seen of both must be the same: exit code, text,
+//! signals, reaped processes, what the child and the terminal look like. Where pidlet deviates on purpose the
+//! case says why, and spells out what each side shows, so that a change of either is noticed.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -49,7 +49,7 @@ const CATATONIT_TABLES: [Table; 6] = [
     catatonit::terminal,
 ];
 
-/// Fewer would mean that part of the contract is not held.
+/// With fewer, part of the contract would not be tested.
 const CASES_MIN: usize = 40;
 
 fn enough(peer: &Peer, tables: &[Table]) {

@@ -1,4 +1,4 @@
-//! tini 0.19.0. As options end at the first word that is none, the real one runs with `POSIXLY_CORRECT`.
+//! tini 0.19.0. The real one runs with `POSIXLY_CORRECT`, so that options end at the first other word.
 
 use crate::case::{Case, Peer, Side, streams};
 use crate::common::{self, FAILURES, FAULTS, PLAIN_SIGNALS, effects, failure, group_members};

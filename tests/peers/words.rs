@@ -1,6 +1,6 @@
 //! What stands on the peers' command lines and in their environments, right and wrong.
 
-/// What a peer's command line knows.
+/// What a peer's command line understands.
 pub struct Grammar {
     /// Letters without a value.
     pub flags: &'static [u8],

@@ -1,5 +1,5 @@
-//! What was said in a run: one file to which the payloads, the test and pidlet's standard error append, so
-//! that the order of its lines is one in which these things can have happened.
+//! The journal of a run: one file to which the payloads, the test and pidlet's standard error append, so that
+//! the order of its lines is one in which things can have happened.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::plan::Plan;
 /// A line of the journal.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    /// A payload says what it does or what it got; the test has the process 0.
+    /// A payload says what it does or what it got; the test counts as process 0.
     Did {
         at_ns: u64,
         pid: i32,
@@ -17,7 +17,7 @@ pub enum Entry {
     },
     /// pidlet's own line.
     Own(Claim),
-    /// A numbered line of a service, and behind whose name it stood.
+    /// A numbered line of a service, and the name in front of it.
     Line(Option<String>, String),
 }
 
@@ -40,7 +40,7 @@ pub enum How {
     NoPidFile,
 }
 
-/// What comes behind the words for an end.
+/// What is said besides the words for an end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tail {
     /// It starts again in so many milliseconds.
@@ -48,7 +48,7 @@ pub struct Tail {
     pub held: bool,
     /// The container exits with this code.
     pub exits: Option<i32>,
-    /// The line says that a stop signal began it.
+    /// The line says that a stop signal began the stop.
     pub asked: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct Tail {
 pub enum Claim {
     Runs(Place, i32),
     Up(Place),
-    /// The process is unknown where there was none.
+    /// The pid is `None` where there was no process.
     Ended(Place, Option<i32>, How, Tail),
     AllEnded(Tail),
     TooOften(Place),
@@ -74,9 +74,9 @@ pub enum Claim {
     LameDuck,
     /// Lines were dropped.
     Dropped,
-    /// What was killed has not ended.
+    /// Killed processes have not ended.
     GaveUp,
-    /// Something that has no place in any run.
+    /// A line that has no place in any run.
     Unknown(String),
 }
 
@@ -259,7 +259,7 @@ impl Journal {
         all
     }
 
-    /// What a payload said there, else nothing.
+    /// What a payload said there, else an empty text.
     pub fn what(&self, at: usize) -> &str {
         match &self.entries[at] {
             Entry::Did { what, .. } => what,
@@ -267,7 +267,7 @@ impl Journal {
         }
     }
 
-    /// The name of who said that.
+    /// The name of the payload that said that.
     pub fn who(&self, at: usize) -> &str {
         match &self.entries[at] {
             Entry::Did { name, .. } => name,
@@ -318,7 +318,7 @@ fn how(said: &str) -> Option<How> {
     fault.then_some(How::Fault)
 }
 
-/// A line without what stands behind or in front of an end's words, and that.
+/// The words for an end without what stands around them, and that.
 fn tail(text: &str) -> (&str, Tail) {
     let mut tail = Tail::default();
     let mut text = text;
@@ -364,7 +364,7 @@ fn signal(name: &str) -> Option<i32> {
         .map(|(_, signal)| *signal)
 }
 
-/// What a line of pidlet's output is without its form: behind whose name it stands, and the line.
+/// A line of pidlet's output without its form: the name in front of it, if any, and the line itself.
 pub fn unwrap(line: &str) -> (Option<String>, String) {
     if let Some(object) = line.strip_prefix('{') {
         let field = |name: &str| {

@@ -1,4 +1,4 @@
-//! What the services wrote: every line there, whole, once, in order, behind the right name.
+//! What the services wrote: every line must be there, whole, once, in order, behind the right name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::journal::{Claim, Entry, Journal, unwrap};
 use crate::plan::{Kind, Log, Plan, Sink};
 
-/// A line, and behind whose name it stood.
+/// The name in front of a line, if any, and the line.
 type Line = (Option<String>, String);
 
 /// What is wrong with the lines of a run that has ended.
@@ -65,7 +65,7 @@ struct Judge<'a> {
     complaints: Vec<String>,
 }
 
-/// What a payload writes as this line; `None` for what no payload writes.
+/// The name, pid, stream and number in a line of a payload's; `None` for what no payload writes.
 fn whole(text: &str) -> Option<(&str, i32, usize, usize)> {
     let mut words = text.strip_prefix('%')?.split(' ');
     let name = words.next()?;
@@ -76,7 +76,7 @@ fn whole(text: &str) -> Option<(&str, i32, usize, usize)> {
     (words.next() == Some(&more) && words.next().is_none()).then_some((name, pid, stream, number))
 }
 
-/// The first two halves of a line of that payload.
+/// Where the first two halves of a line of that payload are.
 fn cut(lines: &[Line], name: &str) -> Option<(usize, usize)> {
     let begin = format!("%{name} ");
     let torn = (0..lines.len()).filter(|&at| whole(&lines[at].1).is_none());
@@ -93,7 +93,7 @@ impl Judge<'_> {
         self.complaints.push(format!("{place:?}: {what}: {line:?}"));
     }
 
-    /// The section of a service by its payload's name, and where that stream of it goes.
+    /// Where a stream of a service goes, by its payload's name: what the plan says, and the place.
     fn sink(&self, name: &str, stream: usize) -> Option<(Sink, Place)> {
         self.journal.place_of_payload(name)?;
         let section: usize = name[1..].split('.').next()?.parse().ok()?;
@@ -112,8 +112,8 @@ impl Judge<'_> {
         Some((sink, place))
     }
 
-    /// Joins the halves that are meant to be two lines: where its launcher's end is a daemon's, as in the
-    /// stop, what the daemon has written of a line by then becomes one. Once for each such end.
+    /// Joins halves that are two lines for good reason: where the end of its launcher is the daemon's, as in
+    /// the stop, what the daemon has written of a line by then becomes a line. Once for each such end.
     fn join_what_launchers_cut(&mut self) {
         let processes = self.journal.processes();
         for (_, claim) in self.journal.claims() {
@@ -159,7 +159,7 @@ impl Judge<'_> {
                 }
             }
         }
-        // The first half of a line is all that somebody came to write who was killed.
+        // A process that was killed may have written only the first half of a line.
         let killed = self.journal.processes().into_values().filter(|said| {
             let last = self.journal.what(said[said.len() - 1]);
             !last.starts_with("exit ") && !last.starts_with("dies ")
@@ -183,7 +183,7 @@ impl Judge<'_> {
             .any(|(_, claim)| *claim == Claim::Dropped);
         // The numbers of the lines of each process and stream, in the order in which they came.
         let mut heard: BTreeMap<(i32, usize), Vec<usize>> = BTreeMap::new();
-        // Whose lines came last of a service and stream.
+        // The process whose lines came last, by service and stream.
         let mut last: BTreeMap<(String, usize), i32> = BTreeMap::new();
         for (place, lines) in self.places.clone() {
             for line in lines {
@@ -214,7 +214,7 @@ impl Judge<'_> {
                 let wrote: usize = wrote.map_or(0, |count| count.parse().unwrap_or(0));
                 let heard = heard.remove(&(pid, stream)).unwrap_or_default();
                 let all = (1..=heard.len()).eq(heard.iter().copied());
-                // One more may have been written by somebody who was killed before he could say so.
+                // One more may have been written by a process that was killed before it could say so.
                 let enough = heard.len() >= wrote && heard.len() <= wrote + 1;
                 let complete = match sink {
                     Sink::Null => heard.is_empty(),

@@ -1,4 +1,4 @@
-//! A container made at random: its plan, what its programs do, and what happens to it from outside.
+//! A random container: its plan, what its programs do, and what happens to it from outside.
 
 use std::fmt::Write;
 
@@ -36,7 +36,7 @@ pub enum Essential {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sink {
-    /// What `log` says.
+    /// As `log` says.
     Log,
     Inherit,
     Null,
@@ -60,7 +60,7 @@ pub struct Section {
     pub instances: usize,
     /// Sections, all of a lower rank.
     pub after: Vec<usize>,
-    /// Whether `before` in the other section says that.
+    /// Whether `before` in those sections says so.
     pub said_before: bool,
     pub ready: Ready,
     pub ready_timeout: Option<u64>,
@@ -71,14 +71,14 @@ pub struct Section {
     pub stop: Vec<i32>,
     pub stop_timeout: Option<u64>,
     pub group: Option<bool>,
-    /// How long the command takes.
+    /// How long the `finish` command takes.
     pub finish: Option<u64>,
     pub stdout: Sink,
     pub stderr: Sink,
     pub user: bool,
     /// Its program does not exist.
     pub missing: bool,
-    /// Others write to it.
+    /// Other services write to it.
     pub reads: bool,
     pub steps: Vec<String>,
 }
@@ -91,7 +91,7 @@ pub enum Outside {
     Kill(usize),
     /// The init is stopped for so many milliseconds.
     Pause(u64),
-    /// Nobody reads standard output for so many milliseconds.
+    /// Standard output is not read for so many milliseconds.
     Stall(u64),
     /// Waits until everything has started that can.
     Settle,
@@ -114,7 +114,7 @@ pub struct Plan {
     pub events: Vec<(u64, Outside)>,
 }
 
-/// Signals that ask for the end where nothing else is said; the others that are sent are passed on.
+/// The stop signals that are sent, as far as they are not rewritten; the others that are sent are passed on.
 pub const STOP: [i32; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
 const PASSED: [i32; 3] = [libc::SIGHUP, libc::SIGUSR1, libc::SIGWINCH];
 
@@ -231,7 +231,7 @@ impl Plan {
         section
     }
 
-    /// Whether a line may be written in pieces: somebody puts it together.
+    /// Whether a line may be written in pieces, as pidlet puts it together.
     fn may_tear(&self, sink: Sink) -> bool {
         match sink {
             Sink::Log => self.log != Log::Inherit,
@@ -240,8 +240,8 @@ impl Plan {
         }
     }
 
-    /// Whoever has our standard output itself writes between any two pieces that we write there, and these
-    /// end with a line only as long as the pipe takes all.
+    /// A service that has our standard output itself writes between any two pieces that we write there, and
+    /// these end with a line only as long as the pipe takes everything.
     fn keep_lines_whole(&mut self) {
         let stalls = self
             .events
@@ -271,7 +271,7 @@ impl Plan {
         !told && only.stop_timeout.is_none() && only.instances == 1
     }
 
-    /// What a signal comes out as; nothing if it is dropped.
+    /// What a signal is rewritten to, or itself; `None` if it is dropped.
     pub fn route(&self, signal: i32) -> Option<i32> {
         let rewritten = self.rewrite.iter().find(|(from, _)| *from == signal);
         rewritten.map_or(Some(signal), |(_, to)| Some(*to).filter(|to| *to != 0))
@@ -298,7 +298,7 @@ impl Plan {
         self.sections[section].essential.unwrap_or(self.until)
     }
 
-    /// The plan as a file. `DIR`, `ACT` and the programs' paths are still to be put in.
+    /// The plan as a file. `DIR` and `ACT`, the probe's command, are yet to be replaced.
     pub fn text(&self) -> String {
         let mut text = String::from("[pidlet]\nverbose = 2\n");
         let until = match self.until {
@@ -469,7 +469,7 @@ impl Section {
             }
         }
         self.some_work(random, &mut steps, may_tear);
-        // Who has left the service's group and is nobody's child is a stranger.
+        // A process that has left the service's group and whose parent is gone is a stranger.
         let stays = !steps.iter().any(|step| step == "move");
         if self.ready == Ready::Notify && self.kind == Kind::Service && stays && random.percent(30)
         {
@@ -509,7 +509,7 @@ impl Section {
         self.steps = steps;
     }
 
-    /// A few steps that lead nowhere.
+    /// A few steps that do not end the process.
     fn some_work(&self, random: &mut Random, steps: &mut Vec<String>, may_tear: bool) {
         for _ in 0..random.below(4) {
             let kind = random.pick(&["orphan", "orphan", "child", "far", "farorphan"]);
@@ -578,7 +578,7 @@ impl Section {
     }
 }
 
-/// What happens from outside: in the end always a stop signal.
+/// What happens from outside; a stop signal always comes at the end.
 fn events(random: &mut Random, sections: usize) -> Vec<(u64, Outside)> {
     let mut events = Vec::new();
     for _ in 0..random.below(4) {

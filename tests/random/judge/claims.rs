@@ -1,4 +1,4 @@
-//! One claim after the other: whether it may be said then, and what follows from it.
+//! One claim after the other: whether it may be made then, and what follows from it.
 
 use super::*;
 
@@ -23,10 +23,10 @@ impl Judge<'_> {
                 }
             }
             Claim::Overdue(place, pid) => self.overdue(at, *place, *pid),
-            // None takes so long that it has not had all of its time, but with the budget's.
+            // No `finish` command takes so long that it is killed before the budget is over.
             Claim::LeftOver | Claim::NotFinished => self.killed_at = self.killed_at.or(Some(at)),
             Claim::Received(signal) => self.received(at, *signal),
-            // Who was killed has two seconds to vanish, which may be too little on a machine with much to do.
+            // A killed process has two seconds to vanish, which may be too little on a busy machine.
             Claim::Passed(_) | Claim::Reaped(_) | Claim::Dropped | Claim::GaveUp => {}
             Claim::Stopping => self.stopping(at),
             Claim::Unknown(_) => self.complain(at, "an unknown line"),
@@ -83,7 +83,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What it is after was up when it was started for the first time.
+    /// Checks that all that a service is after were up when it was started for the first time.
     fn is_in_order(&mut self, at: usize, place: Place) {
         for other in self.before(place) {
             let service = &self.services[other];
@@ -106,7 +106,8 @@ impl Judge<'_> {
         if self.services[place].pid != Some(pid) && !self.was_named(place, pid, at) {
             self.complain(at, "that is not its process");
         }
-        // With that the whole budget may be over; the only service's signals are its own, and so is that.
+        // The whole budget may be over with that; an only service has its signals, and so the budget, to
+        // itself.
         let over = self
             .time_since_cause(at)
             .is_some_and(|time| time >= self.plan.grace);
@@ -141,7 +142,7 @@ impl Judge<'_> {
         let passes =
             self.phase == Phase::Run && self.plan.passes_through() && self.has_a_process(at);
         match self.phase {
-            // The only service's signals are its own.
+            // An only service has its signals to itself.
             _ if passes => {}
             Phase::Run => {
                 let ducks = self.plan.lame_duck > 0;
@@ -202,8 +203,8 @@ impl Judge<'_> {
         self.phase = Phase::Stopping;
     }
 
-    /// Of the end of a service that was stopped for a fault nothing is said but in the last line, where that
-    /// is the end of all, or where nobody is left.
+    /// The end of a service that was stopped for a fault is said only in the last line, if it ends the
+    /// container, or if no service is left.
     pub(super) fn end_those_with_faults(&mut self, at: usize) {
         let named = match self.journal.claims().last() {
             Some((last, _)) if last == at => None,
@@ -273,11 +274,11 @@ impl Judge<'_> {
             return;
         }
         if last && self.cause.is_some() && !matches!(how, How::Fault) && before != State::Running {
-            // The same, of who was to be started again.
+            // The same, of a service that was to be started again.
             return;
         }
         if let How::Skipped(cause) = how {
-            // Of the end of one that was stopped for a fault nothing is said.
+            // The end of a service that was stopped for a fault is not said.
             if self.services[cause].fault && self.services[cause].state == State::Running {
                 self.gone_for_fault(at, cause);
             }
@@ -328,7 +329,7 @@ impl Judge<'_> {
         let Some(pid) = pid else {
             let right = match how {
                 How::CannotRun => missing,
-                // The machine is full.
+                // The machine has no room for a process.
                 How::CannotFork => true,
                 How::Skipped(cause) => {
                     let cause = &self.services[cause];

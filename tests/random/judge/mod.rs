@@ -1,5 +1,5 @@
-//! What must hold of a run, found out from the journal alone: not from what the
-//! supervisor would say, but from what each payload said of itself.
+//! What must hold of a run, judged by the journal alone: not by what the supervisor would say, but by what
+//! each payload said of itself.
 //!
 //! pidlet's own lines are taken as claims in the order in which they were said. Each is held against what
 //! the payloads said before, and the rules are applied to the claims once more.
@@ -41,22 +41,22 @@ enum State {
 struct Service {
     section: usize,
     state: State,
-    /// Its process as far as it has been said.
+    /// Its process, as far as one has been named.
     pid: Option<i32>,
     /// How its last run ended: its code, and whether that is a failure.
     end: Option<(i32, bool)>,
-    /// It is to be stopped for a fault, and nothing has been said of its end.
+    /// It is being stopped for a fault, and its end has not been said.
     fault: bool,
     up: bool,
     ends: u64,
     quick: u32,
     too_often: bool,
     killed: bool,
-    /// It may be that it was told to stop when it had ended by that very signal: then it has not failed.
+    /// It may have been told to stop when it had already ended by that very signal: then it has not failed.
     unsure: bool,
 }
 
-/// Its own last word.
+/// The last word of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     Exit(i32),
@@ -73,12 +73,12 @@ pub struct Judge<'a> {
     cause: Option<Cause>,
     /// Where in the journal that was.
     cause_at: usize,
-    /// Somebody has asked for the stop that goes on.
+    /// A stop signal has asked for the stop in progress.
     wanted: bool,
-    /// From there on everything was killed, with a word.
+    /// From that place on everything was killed, and that was said.
     killed_at: Option<usize>,
     first_failure: Option<Place>,
-    /// Which process was a service's when: until the second place.
+    /// Which process was a service's: from the first place in the journal until the second.
     mains: Vec<(Place, i32, usize, usize)>,
     pub complaints: Vec<String>,
 }
@@ -140,7 +140,7 @@ impl<'a> Judge<'a> {
         due.collect()
     }
 
-    /// Whether the process that runs has said that it is ready, in a way that nobody can miss.
+    /// Whether the process that runs has said that it is ready, in a way that pidlet cannot miss.
     fn is_ready(&self, place: Place) -> bool {
         let section = &self.plan.sections[self.services[place].section];
         let told =
@@ -205,12 +205,12 @@ impl<'a> Judge<'a> {
         services(self.plan)[place].1.clone()
     }
 
-    /// How long the stop has taken at that place at the most, in milliseconds.
+    /// How long the stop has taken by that place at most, in milliseconds.
     fn time_since_cause(&self, at: usize) -> Option<u64> {
         self.cause?;
         let begun = self.journal.time_before(self.cause_at)?;
         let now = self.journal.time_after(at);
-        // Nobody said anything later.
+        // Nothing was said later.
         Some(now.map_or(u64::MAX, |now| now.saturating_sub(begun) / 1_000_000))
     }
 

@@ -3,7 +3,8 @@
 use super::*;
 
 impl Judge<'_> {
-    /// Holds the end against the rules: what the container's code was, and `init`'s number inside.
+    /// Holds the end against the rules: `code` is the container's, `init` pidlet's number inside its
+    /// namespace.
     pub fn end(&mut self, code: i32, init: i32) {
         self.last_line(code);
         self.all_were_claimed();
@@ -37,7 +38,7 @@ impl Judge<'_> {
             None => return self.complain(at, "it ended for no reason"),
         };
         if self.cause == Some(Cause::AllEnded) {
-            // When one that was stopped for a fault ended is not said: it may have been the first.
+            // It is not said when a service that was stopped for a fault ended: it may have been the first.
             let faulty = (0..self.services.len()).filter(|&place| self.services[place].fault);
             expected.extend(faulty.map(|place| (Some(place), code_of(place))));
         }
@@ -50,8 +51,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Who may give the code after a stop signal: the first in the list that failed, else the first one that
-    /// ended. Whoever is unsure counts as one and as the other.
+    /// The services that may give the code after a stop signal: the first in the list that failed, else the
+    /// first one that ended. One that is unsure counts both ways.
     fn first_in_list(&self) -> Vec<(Option<Place>, i32)> {
         let mut first = None;
         let mut found = Vec::new();
@@ -63,7 +64,7 @@ impl Judge<'_> {
                 // It was to be started again after a failure.
                 State::Delayed => failed,
                 State::Gone => true,
-                // What it was before it ran once more.
+                // Its end is that of an earlier run.
                 State::Waiting | State::Running => false,
             };
             if counts && failed {
@@ -80,7 +81,7 @@ impl Judge<'_> {
         found
     }
 
-    /// Every process of a service was said to run.
+    /// Every process of a service must have been said to run.
     fn all_were_claimed(&mut self) {
         let starts: Vec<(i32, usize)> = self
             .processes
@@ -100,7 +101,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A service got its stop signal when all that are after it had ended.
+    /// A service must get its stop signal only when all that are after it have ended.
     fn stop_was_in_order(&mut self) {
         let Some(_) = self.cause else { return };
         let mut wrong = Vec::new();
@@ -119,8 +120,8 @@ impl Judge<'_> {
             if self.has_fault(place, pid, told) {
                 continue;
             }
-            // At the last call everybody is told, an eighth of the budget before its end. That begins when
-            // pidlet looks at the clock, and it may be a while until it has said so.
+            // When an eighth of the budget is left every service is told. The budget begins when pidlet looks
+            // at the clock, which may be a while before it has said so.
             if self
                 .time_since_cause(told)
                 .is_some_and(|time| time + 250 >= self.plan.grace * 7 / 8)
@@ -173,7 +174,7 @@ impl Judge<'_> {
         })
     }
 
-    /// Everybody ended by himself, or was killed with a word.
+    /// Every process ended by itself, or was killed and that was said.
     fn nobody_vanished(&mut self) {
         let all: Vec<i32> = self.processes.keys().copied().collect();
         for pid in all {
@@ -189,8 +190,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Who was killed since the budget was over has been told before. Only of those with seconds for that it
-    /// can be asked to have said so: the machine may have others to run.
+    /// A process that was killed because the budget was over must have been told to stop before. It can be
+    /// expected to have said so only if it had seconds for that: the machine may be busy.
     fn who_was_killed_was_told(&mut self) {
         const TIME: u64 = 5000;
         if self.plan.grace < TIME || self.plan.passes_through() {
@@ -199,7 +200,7 @@ impl Judge<'_> {
         let mut wrong = Vec::new();
         let mut ended = self.cause_at;
         for (at, claim) in self.journal.claims() {
-            // Whoever asks for the second time leaves nobody his time.
+            // A second stop signal cuts every time short.
             if self.killed_at.is_some_and(|killed| killed < at) {
                 break;
             }
@@ -236,8 +237,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether somebody whom a service has started is of a group that is told as a whole: whoever is born
-    /// after that is spared with the group.
+    /// Whether a process that a service has started is in a group that is told as a whole: one that is born
+    /// after that is not told any more.
     fn is_of_told_group(&self, who: &str) -> bool {
         let place = who.split('/').next();
         let place = place.and_then(|name| self.journal.place_of_payload(name));
@@ -277,7 +278,7 @@ impl Judge<'_> {
 
     fn was_killed_with_a_word(&self, pid: i32) -> bool {
         let first = self.entries(pid).next().expect("it said something");
-        // Which group it is in: only mains move.
+        // The group that it is in: only services' own processes move.
         let group = self.entries(pid).filter_map(|at| {
             let (word, group) = self.journal.what(at).split_once(' ')?;
             ["start", "born", "moved"]
@@ -313,7 +314,7 @@ impl Judge<'_> {
             let first = self.entries(pid).next().expect("it said something");
             let who = self.journal.who(first).to_owned();
             for (at, _) in self.got(pid) {
-                // Of what a group gets while a member forks the kernel tells the child nothing more.
+                // A child that is forked while its group gets a signal has it without its sender.
                 let what = self.journal.what(at);
                 let pipe = what.starts_with("got 13 ");
                 if !what.ends_with(&format!(" from {init}")) && !what.ends_with(" from 0") && !pipe
@@ -344,8 +345,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Where somebody whom a service has started was told while that was alive, though its signals are
-    /// not for its group.
+    /// Where a process that a service has started was told to stop while the service was alive, though the
+    /// service's signals are not for its group.
     fn told_too_early(&self, pid: i32, who: &str) -> Option<usize> {
         let service = who.split(['/', '!']).next()?;
         let place = self.journal.place_of_payload(service)?;
@@ -358,13 +359,13 @@ impl Judge<'_> {
             let killed = self.services[place].killed || self.killed_by_test(known, at);
             main == place && (word < at || killed)
         });
-        // A process that has not been found to be the service's is left over.
+        // A process that has not been found to be the service's counts as left over.
         (!ended && !self.services[place].fault && self.killed_at.is_none()).then_some(at)
     }
 
-    /// Who was told to stop has got before what was passed on before.
+    /// A process that was told to stop must have got before that what was passed on before.
     fn what_was_passed_on_arrived(&mut self) {
-        // What comes after the stop signal may find nobody who listens any more.
+        // A signal after the stop signal may find no process that still listens.
         let stops = |claim: &Claim| match claim {
             Claim::Passed(signal) => STOP.contains(signal),
             claim => *claim == Claim::Stopping,
@@ -397,7 +398,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A `finish` command hears how its service ended, as is said when it has ended itself.
+    /// A `finish` command hears how its service ended, just as is said when the command has ended itself.
     fn finish_commands_know_the_end(&mut self) {
         let mut wrong = Vec::new();
         for at in 0..self.journal.entries.len() {
@@ -427,7 +428,7 @@ impl Judge<'_> {
         }
     }
 
-    /// How long the stop took at the most, in milliseconds.
+    /// How long the stop took at most, in milliseconds.
     pub fn stop_time(&self, end_ns: u64) -> u64 {
         let begun = self.journal.time_before(self.cause_at).unwrap_or(end_ns);
         end_ns.saturating_sub(begun) / 1_000_000
