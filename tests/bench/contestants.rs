@@ -1,4 +1,4 @@
-//! Who is compared: pidlet, its peers as Debian has them, and the limit.
+//! What is compared: pidlet, its peers as Debian has them, and the limit.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,7 +45,7 @@ const PEERS: [(&str, Kind, &str, &str); 8] = [
     ("dinit", Kind::Dinit, "/usr/bin/dinit", "dinit"),
 ];
 
-/// Everybody who is here.
+/// All contestants that are installed.
 pub fn found(tools: &Tools, also: Option<PathBuf>) -> Vec<Contestant> {
     let ours = |name, kind, program: &Path| Contestant {
         name,
@@ -74,7 +74,7 @@ pub fn found(tools: &Tools, also: Option<PathBuf>) -> Vec<Contestant> {
     all
 }
 
-/// Says loudly who is not there. Debian 12 has no dinit, so that nobody can demand it.
+/// Reports loudly what is not installed. Debian 12 has no dinit, so that is not demanded.
 fn missing(name: &str, package: &str) {
     let reason = format!("{name} is not here (Debian's package {package})");
     if name == "dinit" {
@@ -163,8 +163,8 @@ fn plan(count: usize, command: &[&str], temp: &Temp) -> String {
     )
 }
 
-/// Makes service directories, as s6 and runit have them. The payload is its own interpreter: no shell is on
-/// the way.
+/// Makes service directories, as s6 and runit have them. The payload is the script's interpreter, so that no
+/// shell is involved.
 fn service_directories(count: usize, words: &[&str], temp: &Temp) -> String {
     let all = fresh("services", temp);
     let script = format!("#!{} {}\n", temp.join("payload"), in_directory(words, temp));

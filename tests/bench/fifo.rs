@@ -12,7 +12,7 @@ const RECORD: usize = 16;
 /// Longest wait for records: thousands of processes may have to start, with others beside them.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What the payload says: the monotonic time in nanoseconds, and one word more.
+/// What the payload says: the monotonic time in nanoseconds, and one more word.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
     pub time: u64,
@@ -41,7 +41,7 @@ impl Fifo {
         while (&self.0).read(&mut bytes).is_ok_and(|count| count > 0) {}
     }
 
-    /// Waits for so many records without disturbing those who write them: nobody is woken.
+    /// Waits for so many records without disturbing their writers: no write wakes a reader.
     pub fn many(&self, count: usize) -> Vec<Record> {
         let end = Instant::now() + TIMEOUT;
         let there = || {
@@ -92,7 +92,7 @@ impl Fifo {
         }
     }
 
-    /// Lets go whoever waits for a word from us.
+    /// Releases a payload that waits for a byte from us.
     pub fn go(&self) {
         (&self.0).write_all(b"g").expect("there is room for a byte");
     }

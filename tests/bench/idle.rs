@@ -17,7 +17,7 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
         look::wait_idle(&pids);
         Some((one.name, pids, init, place))
     };
-    // All at the same time: nothing disturbs them, themselves included.
+    // All of them at the same time: idle inits do not disturb each other.
     let inits: Vec<_> = bench.contestants.iter().filter_map(start).collect();
     let count = |pids: &[i32]| pids.iter().map(|&pid| look::switches(pid)).sum::<u64>();
     let before: Vec<u64> = inits.iter().map(|(_, pids, ..)| count(pids)).collect();

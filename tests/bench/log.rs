@@ -1,7 +1,7 @@
 //! What it costs to read the lines of several writers, and whether the lines stay whole.
 //!
-//! Loggers of their own read what writers under the limit write into one pipe. pidlet and supervisord start
-//! the writers themselves.
+//! Programs that are only loggers read one pipe, into which writers under the limit write. pidlet and
+//! supervisord start the writers themselves.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,7 +15,7 @@ use crate::support::{Input, Output, Proc, now_ns, pipe};
 
 const TABLE: &str = "Output of services, in lines of 100 bytes written 4 KiB at a time";
 
-/// As many bytes as are whole lines and whole writes.
+/// A number of bytes that makes whole lines and whole writes.
 const ROUND: usize = 102_400;
 const LINE: usize = 100;
 const GIB: f64 = (1 << 30) as f64;
@@ -73,7 +73,7 @@ fn loggers(bench: &Bench) -> Vec<Logger> {
     ours.chain([direct]).chain(readers).collect()
 }
 
-/// A logger at work, and who started the writers where it is somebody else.
+/// A logger at work, and the program that started the writers where that is another one.
 struct Running {
     logger: Proc,
     _writers: Option<Proc>,
@@ -148,7 +148,7 @@ struct Cost {
 enum Sink {
     /// Into nothing, which costs nothing: what is left is the logger's own.
     Null,
-    /// Into a pipe that somebody reads, as an engine does.
+    /// Into a pipe that another process reads, as an engine does.
     Pipe,
 }
 
@@ -175,7 +175,7 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
     measures
 }
 
-/// Lets all who can write there take turns.
+/// Lets all loggers that can write there take turns.
 fn costs(bench: &Bench, loggers: &[Logger], sink: Sink, writers: usize) -> [Measure; 2] {
     let suits = |one: &&Logger| match one.how {
         How::Direct => false,
@@ -218,7 +218,7 @@ fn costs(bench: &Bench, loggers: &[Logger], sink: Sink, writers: usize) -> [Meas
 
 fn cost(bench: &Bench, logger: &Logger, sink: Sink, writers: usize) -> Cost {
     let place = &bench.place;
-    // A multiple of what is one round of lines, altogether about 256 MiB; less for who is slow.
+    // A multiple of one round of lines, altogether about 256 MiB; less for slow loggers.
     let slow = matches!(logger.name, "svlogd" | "s6-log");
     let rounds = bench.rounds(if slow { 640 } else { 2560 }, 40) / writers;
     let mut _reader = None;
@@ -252,7 +252,7 @@ fn cost(bench: &Bench, logger: &Logger, sink: Sink, writers: usize) -> Cost {
     }
 }
 
-/// What has become of lines.
+/// What happened to the lines.
 struct Found {
     /// Of a million.
     torn: f64,
@@ -260,7 +260,7 @@ struct Found {
     lost: f64,
 }
 
-/// Lets four write at once, and looks at every line.
+/// Lets four writers write at once, and looks at every line.
 fn check(bench: &Bench, logger: &Logger, bytes: usize) -> Found {
     let (mut from, sink) = pipe();
     let running = logger.start(bench, 4, bytes, sink);

@@ -67,8 +67,8 @@ pub fn memory(pids: &[i32]) -> Memory {
     all
 }
 
-/// An init and the processes that it has beside its services, which have the name of their program or of
-/// the script that they are the interpreter of.
+/// An init and its processes other than the services, which have the name of their program, or of the script
+/// that it interprets.
 pub fn with_helpers(init: &Proc) -> Vec<i32> {
     let mut pids = vec![init.pid()];
     pids.extend(
@@ -96,7 +96,7 @@ pub fn wait_idle(pids: &[i32]) {
     });
 }
 
-/// A process that we can wait for without asking again and again.
+/// A process whose end can be waited for without polling.
 pub struct Watch(OwnedFd);
 
 impl Watch {

@@ -5,7 +5,7 @@ use crate::contestants::Contestant;
 use crate::look::{self, Memory};
 use crate::report::{Measure, Target};
 
-/// One of the figures of a memory.
+/// One of the figures in `Memory`.
 type Kind = fn(&Memory) -> u64;
 
 const TABLE: &str = "Memory, idle, with helper processes";

@@ -8,7 +8,7 @@ use crate::report::{Measure, Target};
 
 const TABLE: &str = "CPU per orphan";
 
-/// Numbers that are left to everybody else's processes.
+/// Process ids that are left for the other processes of the machine.
 const OTHERS: usize = 2000;
 
 pub fn run(bench: &Bench) -> Vec<Measure> {
@@ -47,8 +47,8 @@ fn most_processes() -> usize {
     text.trim().parse().unwrap_or(0)
 }
 
-/// Who has a program of its own to reap with. The peers' loops are alike, so that of one of them is enough
-/// where it takes long.
+/// Whether a contestant reaps with a program of its own. The peers' loops are alike, so that one of them is
+/// enough where it takes long.
 fn suits(contestant: &Contestant, count: usize) -> bool {
     match contestant.kind {
         Kind::One if count > 10_000 => contestant.name == "tini",
@@ -58,7 +58,7 @@ fn suits(contestant: &Contestant, count: usize) -> bool {
     }
 }
 
-/// Microseconds of CPU from the death of the orphans to the last one's burial.
+/// Microseconds of CPU from the orphans' death until the last one is reaped.
 fn cost(bench: &Bench, contestant: &Contestant, words: &[&str]) -> Option<f64> {
     let place = &bench.place;
     let init = place.run(contestant, 1, words)?.start();

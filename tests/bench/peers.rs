@@ -57,7 +57,7 @@ impl Bench {
     }
 
     /// Lets all contestants that `suit` take turns, `rounds` times, and collects what `measure` says of each.
-    /// Who is slow by its nature has fewer turns.
+    /// Those that are slow by nature have fewer turns.
     pub fn take_turns<T>(
         &self,
         rounds: usize,

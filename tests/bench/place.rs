@@ -26,9 +26,9 @@ impl Place {
         }
     }
 
-    /// A program started here, whose output nobody reads.
+    /// A program started here, whose output is thrown away.
     pub fn program(&self, path: impl AsRef<Path>) -> Run {
-        // What an earlier measure left is not for this one.
+        // What an earlier measurement left is not for this one.
         self.fifo.drain();
         self.go.drain();
         Run::new(path)
@@ -43,7 +43,7 @@ impl Place {
         Some(self.program(&line[0]).args(&line[1..]))
     }
 
-    /// The same, and the first record says when that was.
+    /// The same, with a first record that says when the init was exec'ed.
     pub fn stamped(&self, init: &Contestant, count: usize, words: &[&str]) -> Option<Run> {
         let line = init.command_line(count, words, &self.temp)?;
         Some(

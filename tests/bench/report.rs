@@ -12,7 +12,7 @@ use crate::tools;
 /// What a figure of pidlet's should be.
 #[derive(Clone, Copy)]
 pub enum Target {
-    /// So many times that of another contestant at most.
+    /// At most so many times the figure of another contestant.
     Times(f64, &'static str),
     AtMost(f64),
     AtLeast(f64),
@@ -45,7 +45,7 @@ impl Measure {
         self
     }
 
-    /// With what `value` makes of each result.
+    /// Adds the figures that `value` finds in the results.
     pub fn values<T>(
         mut self,
         results: &[(&crate::Contestant, Vec<T>)],
@@ -69,7 +69,7 @@ impl Measure {
         self.unit.ends_with("/s")
     }
 
-    /// The best of those who are neither the limit nor pidlet.
+    /// The best of the contestants other than the limit and pidlet.
     fn best_peer(&self) -> Option<f64> {
         let peers = self
             .values
@@ -193,7 +193,7 @@ fn first_line(program: &str, args: &[&str]) -> String {
         .to_owned()
 }
 
-/// What it ran on, without anybody's names.
+/// The machine that it ran on, without any names.
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info

@@ -51,12 +51,12 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
     measures
 }
 
-/// What the init and its child call between their execs, the child's exec included.
+/// The system calls of the init and its child between their execs, the child's exec included.
 fn system_calls(bench: &Bench, contestant: &Contestant, strace: &Path) -> Option<f64> {
     let place = &bench.place;
     let trace = place.temp.join("trace");
     let line = contestant.command_line(1, &[], &place.temp)?;
-    // With -D it is strace that is the child, and the init stays the first process of its namespace.
+    // With -D strace is the child, so that the init stays the first process of its namespace.
     let traced = place.program(strace).args(["-D", "-f", "-o", &trace]);
     let init = traced.args(&line).start();
     place.fifo.records::<1>();
