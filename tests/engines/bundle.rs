@@ -47,7 +47,7 @@ macro_rules! bundle_cases {
 
 // ---- bundles ---------------------------------------------------------------------------------------
 
-/// A command in an image of its own, which is read-only: nobody has a capability, and nothing is mounted
+/// A command in an image of its own, which is read-only: no process has a capability, and nothing is mounted
 /// that a case does not ask for.
 pub struct Bundle {
     rootfs: Rootfs,
@@ -55,7 +55,7 @@ pub struct Bundle {
     env: Vec<String>,
     user: u32,
     terminal: bool,
-    /// JSON's text, as all that follows.
+    /// JSON, as all that follows.
     mounts: Vec<String>,
     namespaces: Vec<&'static str>,
     limits: Vec<String>,
@@ -222,7 +222,7 @@ impl Runtime {
         Tool::new(self.program).arg("--root").arg(self.root())
     }
 
-    /// Where it keeps what it knows of containers.
+    /// Where it keeps the state of its containers.
     fn root(&self) -> PathBuf {
         let name = Path::new(self.program).file_name();
         Path::new("/run").join(name.expect("a program has a name"))
@@ -237,7 +237,7 @@ pub struct Container {
 }
 
 impl Container {
-    /// Sends a signal to its first process, as `runc kill` takes one.
+    /// Sends a signal to its first process, named as for `runc kill`.
     #[track_caller]
     pub fn kill(&self, signal: &str) {
         let kill = self.runtime.tool().args(["kill", &self.name, signal]);
@@ -370,7 +370,7 @@ pub fn nothing_is_needed_and_nothing_may_be_allowed(runtime: &'static Runtime) {
     }
 }
 
-/// It really is as little as the case says.
+/// Checks that the container really may do as little as the case says.
 #[track_caller]
 fn confined(container: &Container, user: u32, filtered: bool) {
     let pid = container.pid();
@@ -438,7 +438,7 @@ pub fn every_other_signal_is_passed_on(runtime: &'static Runtime) {
     let args = ["/pidlet", "--", "/probe", "signals", "--exit-on", "15=9"];
     let container = Bundle::new(&args).start(runtime);
     container.wait_lines("ready", 1);
-    // All but those that nobody can wait for, and a child's end.
+    // All but those that cannot be waited for, CHLD, and TERM, which ends the command.
     let signals = (1..=64).filter(|signal| ![9, 17, 19, 32, 33, 15].contains(signal));
     for signal in signals {
         container.kill(&signal.to_string());
@@ -455,7 +455,7 @@ pub fn zombies_do_not_use_up_the_limit_of_processes(runtime: &'static Runtime) {
         return;
     }
     let storm = ["/probe", "spawn-storm", "300"];
-    // The limit is one: a first process that does not reap never gets through.
+    // The limit works: a first process that does not reap never gets through.
     let alone = Bundle::new(&storm).processes(12).start(runtime);
     alone.job.until("zombies are at the limit", || {
         zombies_around(alone.pid()) >= 10
@@ -496,7 +496,7 @@ pub fn a_kill_for_memory_is_said_to_be_one(runtime: &'static Runtime) {
             "{ended}"
         );
     }
-    // And a plain KILL there is none.
+    // A plain KILL is not reported as one.
     let ended = Bundle::new(&["/pidlet", "--", "/probe", "die", "9"])
         .memory(32)
         .output(runtime);
@@ -543,7 +543,7 @@ pub fn passed_on_sockets_are_the_service_s(runtime: &'static Runtime) {
         let rootfs = rootfs.program(Path::new("/usr/bin/catatonit"), "real");
         // runc sets the variable for the container itself; with crun its caller does.
         let bundle = Bundle::of(rootfs, args).env("LISTEN_FDS=1");
-        // What comes as a descriptor matters to nobody on the way.
+        // On the way it does not matter what the descriptor is.
         let script = "exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
         let shell = Tool::new("/bin/sh").args(["-c", script, "sh", runtime.program, "--root"]);
         let ended = bundle.start_by(runtime, shell.arg(runtime.root())).ended();
@@ -553,11 +553,12 @@ pub fn passed_on_sockets_are_the_service_s(runtime: &'static Runtime) {
 }
 
 pub fn a_terminal_is_the_command_s(runtime: &'static Runtime) {
-    // What it says before its end might be given up with the terminal.
+    // What the command says just before its end might be lost with the terminal.
     let args = ["/pidlet", "--", "/probe", "signals", "--exit-on", "3=7"];
     let container = Bundle::new(&args).terminal().start(runtime);
     container.wait_lines("ready", 1);
-    // runc changes the window behind the command, and crun passes the signal on; either may do so at first.
+    // runc sets the size after the command has started, and crun passes the signal on; either may happen at
+    // first.
     let resized = || {
         let lines = container.job.lines(Out);
         lines

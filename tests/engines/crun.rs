@@ -1,5 +1,5 @@
-//! crun, called directly. It kills all of a cgroup that a bundle does not name, so bundles do, and never
-//! outside of a box.
+//! crun, called directly. Where a bundle names no cgroup it kills everything in the one that it finds, so
+//! bundles name theirs, and are never run outside of a box.
 
 use crate::bundle::Runtime;
 use crate::bundle_cases;

@@ -23,7 +23,7 @@ const DOCKERD: &str = "/usr/sbin/dockerd";
 /// `Dockerfile.scratch` with the payload as `/probe`: `ENTRYPOINT ["/pidlet", "--"]`.
 const PROBE: &str = "pidlet-probe";
 
-/// The same, and a plan's file as `/etc/pidlet.conf` and as `/plan`.
+/// The same, and a plan file as `/etc/pidlet.conf` and as `/plan`.
 const PLAN: &str = "pidlet-plan";
 
 /// Two services that say what signals they get; the second one is essential.
@@ -36,7 +36,7 @@ essential = no
 run = /probe signals --exit-on 15=5 --exit-on 10=6
 ";
 
-/// Leaves a test that is not in a box or has no Docker.
+/// Skips a test outside of a box or without Docker.
 macro_rules! docker {
     () => {
         $crate::needs!($crate::docker::DOCKER, $crate::docker::DOCKERD)
@@ -189,7 +189,7 @@ impl Container {
         self.docker(&["logs"]).output()
     }
 
-    /// Waits for its end: the exit code.
+    /// Waits for its end; returns the exit code.
     #[track_caller]
     fn wait_code(&self) -> i32 {
         let said = self.docker(&["wait"]).succeed();
@@ -208,7 +208,7 @@ impl Drop for Container {
     }
 }
 
-/// Waits until a command has written a line so often to its standard output.
+/// Waits until a line has been written so many times to the standard output of a command.
 #[track_caller]
 fn wait_lines(job: &Job, wanted: &str, count: usize) {
     job.until(&format!("{wanted:?} is said {count} times"), || {

@@ -4,7 +4,7 @@
 //! do no harm. A plain `cargo test` leaves these tests out. No registry is asked: images are made of what
 //! `rootfs.rs` puts together, pidlet and the static payload first of all.
 
-// Every engine uses its own part of what they share.
+// Each engine uses only part of what they share.
 #![allow(dead_code)]
 
 #[path = "../support/mod.rs"]
@@ -22,7 +22,7 @@ mod tool;
 use std::path::PathBuf;
 
 /// The view of the cgroups in our box, `v1`, `v2` or `hyb`; `None` outside of a box. The PID namespace tells
-/// a box from an environment that somebody has copied.
+/// a box from a mere copy of its environment.
 fn view() -> Option<String> {
     let said = std::env::var("PIDLET_BOX").ok()?;
     let (view, namespace) = said.split_once(' ')?;
@@ -36,7 +36,7 @@ fn scratch() -> PathBuf {
     PathBuf::from(path)
 }
 
-/// Leaves a test, loudly, that is not in a box or lacks one of the programs.
+/// Skips a test, loudly, outside of a box or where one of the programs is missing.
 #[macro_export]
 macro_rules! needs {
     ($($program:expr),*) => {

@@ -1,7 +1,7 @@
 //! Podman, with a store and a configuration of our own, in which the program for pods' first containers is
 //! pidlet. The images come from `podman build` of the project's own `Dockerfile.scratch`.
 
-/// Leaves a test that is not in a box or has no Podman.
+/// Skips a test outside of a box or without Podman.
 macro_rules! podman {
     () => {
         $crate::needs!(
@@ -55,7 +55,7 @@ fn in_store(store: &Path, words: &[&str]) -> Tool {
     tool.arg("--runroot").arg(store.join("runroot")).args(words)
 }
 
-/// An overlay needs a file system below it that is none itself, and `/run` is one everywhere.
+/// An overlay cannot lie on another one, and `/run` is none anywhere.
 fn make_store() -> PathBuf {
     let store = PathBuf::from("/run").join("podman-store");
     let helpers = Rootfs::empty().program(pidlet(), "catatonit");
@@ -148,7 +148,7 @@ impl Container {
         });
     }
 
-    /// One after the other: of signals that wait, the kernel delivers those with low numbers first.
+    /// One after the other: of pending signals the kernel delivers those with low numbers first.
     #[track_caller]
     fn do_all(&self, acts: &[Act]) {
         for (words, answer) in acts {
@@ -171,7 +171,7 @@ impl Container {
         said.parse().expect("a number")
     }
 
-    /// Waits for its end: the exit code.
+    /// Waits for its end; returns the exit code.
     #[track_caller]
     fn wait_code(&self) -> i32 {
         let said = self.podman(&["wait", "--interval", "20ms"]).succeed();

@@ -12,7 +12,7 @@ use crate::tool::unique;
 /// Debian's busybox-static.
 pub const BUSYBOX: &str = "/bin/busybox";
 
-/// Commands that leave three orphans and a child out of its session behind, and one that takes the stop
+/// Commands that leave behind three orphans and a child in another session, and one that takes the stop
 /// signal and ends with 3.
 pub const LEAVERS: [&str; 12] = [
     "/probe",
@@ -29,8 +29,8 @@ pub const LEAVERS: [&str; 12] = [
     "15=3",
 ];
 
-/// The payload of the tests, linked statically, in a target directory of its own. Cargo knows what is up to
-/// date.
+/// The payload of the tests, linked statically, in a target directory of its own. Cargo decides whether it is
+/// up to date.
 pub fn static_probe() -> &'static Path {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
     PROBE.get_or_init(|| {

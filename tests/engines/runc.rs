@@ -5,7 +5,7 @@ use crate::bundle_cases;
 
 static RUNC: Runtime = Runtime {
     program: "/usr/sbin/runc",
-    // The box is no session keyring, and others' containers would share the quota of keys.
+    // The box does not separate session keyrings, so that all containers would share one quota of keys.
     options: &["--no-new-keyring"],
     goes_without_proc: false,
 };

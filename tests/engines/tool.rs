@@ -16,7 +16,7 @@ use crate::support::{Captured, Ended, ErrOut, Exit, Out, Pty, Stream, holds_with
 /// Longest wait for an engine. Several work at once, and building a program may be part of it.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
-/// What leaves a container as little as can be, in the words of Docker and Podman.
+/// Options that leave a container as few rights as possible, in the words of Docker and Podman.
 pub const HARDENED: &[&str] = &[
     "--read-only",
     "--user",
@@ -31,7 +31,7 @@ pub const HARDENED: &[&str] = &[
     "16m",
 ];
 
-/// A command with what it is given.
+/// A command and its surroundings.
 pub struct Tool {
     command: Command,
     words: Vec<String>,
@@ -78,7 +78,7 @@ impl Tool {
     /// Standard input with this in it.
     pub fn input(mut self, text: &str) -> Tool {
         let (theirs, mut ours) = crate::support::pipe();
-        // Short enough for a pipe that nobody reads yet.
+        // Short enough for a pipe that is not read yet.
         ours.write_all(text.as_bytes())
             .expect("cannot write to a pipe");
         self.command.stdin(theirs);
@@ -126,7 +126,7 @@ impl Tool {
         self.start().finish()
     }
 
-    /// Runs it, which must succeed; what it wrote to standard output, without white space around it.
+    /// Runs it, which must succeed; returns what it wrote to standard output, without white space around it.
     #[track_caller]
     pub fn succeed(self) -> String {
         let words = self.words.join(" ");
@@ -268,7 +268,7 @@ fn exit_of(status: ExitStatus) -> Exit {
 /// Daemons that all tests of a run share. Rust drops no statics, so they are ended when the process exits.
 static DAEMONS: Mutex<Vec<Job>> = Mutex::new(Vec::new());
 
-/// Starts a daemon for the rest of the run, and waits until it is of use; ended by its pid.
+/// Starts a daemon for the rest of the run, and waits until it is up; it is ended by its pid.
 #[track_caller]
 pub fn daemon(tool: Tool, mut is_up: impl FnMut() -> bool) {
     static AT_EXIT: Once = Once::new();
@@ -287,7 +287,7 @@ pub fn daemon(tool: Tool, mut is_up: impl FnMut() -> bool) {
         .push(job);
 }
 
-/// Asks all of them first, then waits for each; who does not listen is killed.
+/// Tells all of them to stop first, then waits for each; one that does not stop is killed.
 extern "C" fn end_daemons() {
     let mut daemons = DAEMONS.lock().unwrap_or_else(PoisonError::into_inner);
     for daemon in daemons.iter() {
@@ -307,7 +307,7 @@ pub fn unique(word: &str) -> String {
     format!("{word}-{number}")
 }
 
-/// All that lies in a socket, each message with a newline behind it.
+/// All messages in a socket, each with a newline behind it.
 pub fn received(socket: &UnixDatagram) -> String {
     socket.set_nonblocking(true).expect("a socket");
     let mut said = String::new();

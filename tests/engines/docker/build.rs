@@ -17,7 +17,7 @@ pub fn template() -> String {
     std::fs::read_to_string(path).expect("the template is there")
 }
 
-/// What the template's comment says of a released binary.
+/// The template with a released binary, as its comment says.
 pub fn released() -> String {
     let template = template();
     let (above, stages) = template
@@ -82,8 +82,8 @@ const LINKED: [&str; 13] = [
     "libutil.a",
 ];
 
-/// An image that stands in for `rust:1-slim`: this machine's toolchain, of it only what is needed to build a
-/// program and to link it, and the crates that cargo has fetched.
+/// An image that stands in for `rust:1-slim`: of this machine's toolchain what is needed to build and link a
+/// program, and the crates that cargo has fetched.
 fn import_toolchain(engine: &Engine) {
     let sysroot = line_of("rustc", &["--print", "sysroot"]);
     let multiarch = line_of("cc", &["-print-multiarch"]);
@@ -100,7 +100,7 @@ fn import_toolchain(engine: &Engine) {
     let mut programs = vec![cc.clone(), ld.clone(), driver.join("collect2")];
     programs.extend(compilers.clone());
     let mut parts = libraries(&programs);
-    // Those that come with their directories.
+    // These come with their directories.
     parts.retain(|path| !path.starts_with(&sysroot));
     parts.extend(compilers);
     parts.extend([cc.clone(), ld.clone(), BUSYBOX.into(), driver.into()]);

@@ -3,7 +3,7 @@
 use super::{Container, PLAN, PROBE, docker, engine};
 use crate::support::*;
 
-/// One `docker run`, and what becomes of it.
+/// One `docker run`, and how it ends.
 struct End {
     line: &'static [&'static str],
     code: i32,
@@ -152,7 +152,7 @@ const SEVERAL: &[End] = &[
         5,
         ["", "container exits 5"],
     ),
-    // Nothing half-runs when one of them is not there.
+    // None runs on where one of them does not exist.
     end(
         &[
             PROBE, "/probe", "sleep", "---", "/nothing", "---", "/probe", "sleep",

@@ -134,7 +134,7 @@ const MEMORY: &[&str] = &["--memory", "256m"];
 /// More orphans, one after the other, than a container with room for twenty processes could hold as zombies.
 const MANY: &str = "5000";
 
-/// How many of the container's processes are dead and not reaped.
+/// The number of zombies in a container.
 fn zombies(container: &Container) -> usize {
     let first = container
         .inspect("{{.State.Pid}}")
@@ -178,16 +178,16 @@ fn a_command_that_takes_too_much_memory_is_killed_and_that_is_said() {
         assert!(ended.stderr.contains(reason), "{ended}");
         assert!(ended.stderr.contains("container exits 137"), "{ended}");
     }
-    // Somebody else's KILL is no lack of memory.
+    // A KILL from elsewhere is no lack of memory.
     let ended = engine().run(&[&memory[..], &[PROBE, "/probe", "die", "9"]].concat());
     assert_eq!(ended.exit, Exit::Code(137), "{ended}");
     assert!(!ended.stderr.contains("out of memory"), "{ended}");
 }
 
-/// Several commands and orphans beside somebody who has nothing to do with them.
+/// Several commands and orphans beside a process that has nothing to do with them.
 const CROWD: &[&str] = &[
     "-e",
-    // The last eighth of it is the orphans', to say what they are told.
+    // Its last eighth is for the orphans, to say what they are told.
     "PIDLET_GRACE=6s",
     PROBE,
     "/probe",

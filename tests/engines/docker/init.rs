@@ -78,7 +78,7 @@ const RUNS: &[(Words, i32)] = &[
         9,
     ),
     (&[IMAGE, "/probe", "lines", "20000"], 0),
-    // Its reaper gets orphans, and the end of the command is the container's.
+    // Orphans come to the init, and the end of the command is the container's.
     (
         &[
             IMAGE,
@@ -187,7 +187,7 @@ fn commands_end_as_under_tini() {
     }
 }
 
-/// Orphans write when they come to it.
+/// Orphans may write at any time.
 fn sorted(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
@@ -223,7 +223,7 @@ fn commands_are_stopped_as_under_tini() {
 #[test]
 fn its_version_is_shown_as_tinis_is() {
     docker!();
-    // Docker asks the file that it was given, which says what Docker can read under this name.
+    // Docker runs the file that it was given, which under this name says what Docker can read.
     let said = Tool::new(&init_path()).arg("--version").succeed();
     let commit = said.split_once(" - git.").map_or("", |(_, commit)| commit);
     let number = said
@@ -310,11 +310,11 @@ fn a_daemon_gives_every_container_an_init() {
     docker!();
     let engine = Engine::start("init", &init_path(), &["--init"]);
     with_image(&engine);
-    // The first process is ours, so the command has another number, and orphans have somebody to reap them.
+    // The first process is the init, so the command has another number, and orphans are reaped.
     let ended = engine.run(&[IMAGE, "/probe", "signal-parent", "15"]);
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     assert_eq!(ended.stdout, "got 15 user from parent\n", "{ended}");
-    // Nobody gets one where the PID namespace is another's.
+    // There is none where the PID namespace is not the container's own.
     let ended = engine.run(&["--pid", "host", IMAGE, "/probe", "exit", "7"]);
     assert_eq!(ended.exit, Exit::Code(7), "{ended}");
 }

@@ -5,7 +5,7 @@ use crate::rootfs::{Rootfs, static_probe};
 use crate::support::*;
 use crate::tool::PATIENCE;
 
-/// A container, what is done to it and what becomes of it.
+/// A container, what is done to it, and how it ends.
 struct Stop {
     line: &'static [&'static str],
     /// So many commands say `ready` first.
@@ -15,12 +15,12 @@ struct Stop {
     code: i32,
     /// In this order on standard output, after `ready`.
     hears: &'static [&'static str],
-    /// In standard error; with nothing here there is nothing.
+    /// In standard error; empty if that must be.
     reason: &'static str,
 }
 
 const STOP: &[&str] = &["stop"];
-/// Longer than any wait here: whoever ends within it was not killed by Docker.
+/// Longer than any wait here: a container that ends within it was not killed by Docker.
 const STOP_LATE: &[&str] = &["stop", "--time", "600"];
 
 const ONE: &[Stop] = &[
@@ -40,7 +40,7 @@ const ONE: &[Stop] = &[
         hears: &["got 15 user from parent"],
         reason: "container exits 4",
     },
-    // Without a budget the platform's is the only one: then nobody is left to say why.
+    // Without a budget the platform's is the only one: then no process is left to say why.
     Stop {
         line: &[PROBE, "/probe", "ignore", "15"],
         ready: 1,
@@ -188,7 +188,7 @@ const SEVERAL: &[Stop] = &[
         hears: &["got 15 user from parent"],
         reason: "container exits 4",
     },
-    // All that docker may call a stop is one: the commands get TERM.
+    // Whatever stop signal Docker sends, the commands get TERM.
     Stop {
         line: &[
             "--stop-signal",
@@ -226,7 +226,7 @@ const SEVERAL: &[Stop] = &[
         hears: &[],
         reason: "did not stop within 500ms",
     },
-    // Who asks twice gets it at once.
+    // A second stop signal kills at once.
     Stop {
         line: &[
             "-e",
@@ -252,7 +252,7 @@ const SEVERAL: &[Stop] = &[
         hears: &["got 15 user from parent", "got 15 user from parent"],
         reason: "container exits 4",
     },
-    // Whoever was left behind is stopped as well, and has its time for it.
+    // Processes that were left behind are stopped as well, and have time for it.
     Stop {
         line: &[PROBE, "/probe", "orphans", "2", "---", "/probe", "sleep"],
         ready: 2,
@@ -271,8 +271,8 @@ fn check(cases: &[Stop]) {
     for case in cases {
         let container = Container::start(engine(), case.line);
         container.wait_ready(case.ready);
-        // One after the other: of signals that wait, the kernel delivers those with low numbers first, and
-        // two of a kind are one.
+        // One after the other: of pending signals the kernel delivers those with low numbers first, and two
+        // of a kind count as one.
         for (place, act) in case.acts.iter().enumerate() {
             container.docker(act).succeed();
             let more = place + 1 < case.acts.len();

@@ -28,7 +28,7 @@ fn ctrl_c_reaches_the_command_once() {
         // The container's terminal echoes `^C` in front.
         job.pty().type_in(CTRL_C);
         job.wait_line(Out, |line| line.ends_with("got 2 kernel"));
-        // Its own stop would have no lasting effect: nobody could continue it.
+        // Its own stop would have no lasting effect: no process could continue it.
         job.pty().type_in(CTRL_Z);
         job.wait_line(Out, |line| line.ends_with("got 20 kernel"));
         job.pty().type_in(b"\x1c");
@@ -51,7 +51,7 @@ fn a_program_without_handlers_dies_of_ctrl_c() {
     }
 }
 
-/// How long a size may take to be heard of, before it counts as lost.
+/// How long the program may take to hear of a size, before that counts as lost.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
 /// The kernel tells the foreground group. Docker's client also sends the signal that it got itself, through
@@ -81,8 +81,8 @@ fn a_new_size_is_seen_and_told_once() {
 }
 
 /// Gives the terminal a new size, and waits until the program has heard of it; returns how many times the
-/// size was changed. The client sets the first size before it listens for others: one that comes just then
-/// is lost, whoever the init is.
+/// size was changed. The client sets the first size before it listens for others: one that comes just then is
+/// lost, whatever the init is.
 fn resize(job: &Job, size: (u16, u16)) -> usize {
     let said = format!("winch {} {} ", size.0, size.1);
     let mut resizes = 1;

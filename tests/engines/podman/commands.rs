@@ -51,7 +51,7 @@ fn a_plan_s_file_ends_with_its_code() {
     }
 }
 
-/// A container, how it is stopped, and what becomes of it.
+/// A container, how it is stopped, and how it ends.
 struct Stop {
     /// Options of `podman run`.
     options: &'static [&'static str],
@@ -65,7 +65,7 @@ struct Stop {
     reason: &'static str,
 }
 
-/// Longer than any wait here: whoever ends within it was not killed by Podman.
+/// Longer than any wait here: a container that ends within it was not killed by Podman.
 const STOP: Act = (&["stop", "--time", "600"], "");
 
 const LISTEN: &[&str] = &["/probe", "signals", "--exit-on", "15=4", "--exit-on", "3=5"];
@@ -113,7 +113,7 @@ const STOPS: [Stop; 9] = [
         hears: (1, "got 3 user from parent"),
         reason: "stopped by QUIT",
     },
-    // Without a budget Podman's is the only one: then nobody is left to say why.
+    // Without a budget Podman's is the only one: then no process is left to say why.
     Stop {
         options: &[],
         words: &["/probe", "ignore", "15"],

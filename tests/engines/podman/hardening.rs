@@ -1,4 +1,4 @@
-//! A container that is given as little as can be.
+//! A container with as few rights as possible.
 
 use super::{Container, PROBE, foreground};
 use crate::rootfs::LEAVERS;
@@ -48,7 +48,7 @@ fn a_hardened_container_runs_stops_and_ends_as_any_other() {
 #[test]
 fn zombies_do_not_fill_a_hardened_container() {
     podman!();
-    // The kernel takes its time to free what hundreds of processes leave, so more memory than that.
+    // The kernel takes a while to free what hundreds of processes leave, hence more memory.
     let more = ["--memory", "256m", PROBE, "/probe", "spawn-storm", "300"];
     let container = Container::start(&[HARDENED, NO_TMPFS, &more].concat());
     container.wait_lines("ready", 1);

@@ -1,9 +1,9 @@
-//! `podman run --init`, with catatonit and with pidlet in its place: nobody can tell them apart.
+//! `podman run --init`, with catatonit and with pidlet in its place: they cannot be told apart.
 
 use super::{Act, BARE, CATATONIT, Container, command_line, foreground};
 use crate::support::*;
 
-/// What catatonit's child finds blocked, which is a defect of its.
+/// What catatonit's child finds blocked, a defect of catatonit's.
 const DEFECT: (&str, &str) = ("blocked=0x380000 ", "blocked=0x0 ");
 
 /// Words for `podman run` in the foreground.
@@ -40,7 +40,7 @@ const FOREGROUND: [&[&str]; 15] = [
     &["/dev"],
 ];
 
-/// Words for one in the background, and what is done to it when it is ready.
+/// Words for a container in the background, and what is done to it when it is ready.
 struct Background {
     words: &'static [&'static str],
     acts: &'static [Act],
@@ -80,7 +80,7 @@ fn without_numbers(text: &str) -> String {
     text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
-/// Everything that is seen of one that is started with this program as its init.
+/// Everything that is seen of containers that are started with this program as their init.
 fn seen(init: &str) -> Vec<String> {
     let before = ["--init", "--init-path", init, BARE];
     let mut seen = Vec::new();

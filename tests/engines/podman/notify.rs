@@ -1,4 +1,4 @@
-//! Who tells systemd that a container is ready: by `--sdnotify=container` it is pidlet.
+//! What tells systemd that a container is ready: with `--sdnotify=container` it is pidlet.
 
 use std::os::unix::net::UnixDatagram;
 
@@ -6,7 +6,7 @@ use super::{Container, PROBE, podman};
 use crate::support::*;
 use crate::tool::{PATIENCE, Tool, received, unique};
 
-/// The service says whether it could notify anybody itself, and is up when somebody makes a file.
+/// A oneshot says whether it could notify by itself; the service is up when the test makes a file.
 const PLAN: &str = "[late]\nrun = /probe say started env NOTIFY_SOCKET\ntype = oneshot\n\n\
     [up]\nrun = /probe sleep\nafter = late\nready = file:/shared/up\n";
 

@@ -5,7 +5,7 @@ use super::{BARE, Container, PROBE, command_line, podman};
 use crate::support::*;
 use crate::tool::{PATIENCE, Tool, unique};
 
-/// Longer than any wait here: whoever ends within it has listened.
+/// Longer than any wait here: a pod that ends within it has heeded the signal.
 const STOP: &[&str] = &["pod", "stop", "--time", "600"];
 
 /// A pod, removed with all its containers when dropped.
@@ -38,7 +38,7 @@ impl Drop for Pod {
     }
 }
 
-/// It really is our program, and it pauses.
+/// Checks that it really is our program, and that it pauses.
 #[track_caller]
 fn is_pidlet(container: &Container) {
     let pid = container.pid();
@@ -69,7 +69,7 @@ fn pidlet_holds_a_pod_and_reaps_in_it() {
     let pid = first.pid();
     let namespace = pid_namespace(pid).expect("it runs");
 
-    // Whoever is left behind by others of the pod becomes its child.
+    // Orphans of other containers in the pod become its children.
     let bare = ["orphans", "9", "--exit-now", "--report"];
     let other = Container::in_pod(&pod.name, &[&[BARE, "/probe"][..], &bare].concat());
     other.wait_lines("ready", 1);
@@ -78,7 +78,7 @@ fn pidlet_holds_a_pod_and_reaps_in_it() {
         !in_namespace(namespace).iter().any(Info::is_zombie)
     });
 
-    // In a container of the pod that has an init of its own, that one is asked first.
+    // In a container of the pod that has an init of its own, that one gets them first.
     let words = [PROBE, "/probe", "orphans", "3", "--report"];
     let own = Container::in_pod(&pod.name, &words);
     own.wait_lines("orphan of init", 3);

@@ -1,4 +1,4 @@
-//! A PID namespace that others are in as well: they hear nothing of our stop.
+//! A PID namespace that other processes share: they hear nothing of our stop.
 
 use super::{BARE, Container, PROBE};
 use crate::rootfs::{LEAVERS, static_probe};
@@ -6,13 +6,13 @@ use crate::support::*;
 use crate::tool::{Job, Tool};
 
 /// What a container does in the namespace of others, and how it ends. All that it leaves behind is stopped,
-/// what left its session too: for that one pidlet walks through all processes that it can see.
+/// even what left its session: to find that, pidlet walks through all processes that it can see.
 struct Stop {
     grace: &'static str,
     words: &'static [&'static str],
     ready: usize,
     code: i32,
-    /// Whether there is time for whoever is left to hear of it.
+    /// Whether leftover processes have time to hear of it.
     gentle: bool,
 }
 
@@ -24,7 +24,7 @@ const STOPS: [Stop; 2] = [
         code: 3,
         gentle: true,
     },
-    // Where the stop takes too long, what is left is killed: ours, and nobody else's.
+    // Where the stop takes too long, what is left is killed: only our own processes.
     Stop {
         grace: "300ms",
         words: &[
@@ -82,7 +82,7 @@ fn nobody_of_the_host_is_signalled() {
     for stop in &STOPS {
         stop_beside("host", stop);
     }
-    // The first signal that they get is ours.
+    // The first signal that they get must be ours.
     process.kill(libc::SIGUSR1);
     process.wait_line(Out, |line| line.starts_with("got 10 "));
     assert_eq!(process.lines(Out).len(), 2, "{}", process.describe());
@@ -92,7 +92,7 @@ fn nobody_of_the_host_is_signalled() {
 #[test]
 fn nobody_of_another_container_is_signalled() {
     podman!();
-    // Its first process, and one that is no first one.
+    // Its first process, and another one.
     let other = Container::start(&[BARE, "/probe", "group"]);
     other.wait_lines("ready", 1);
     let namespace = pid_namespace(other.pid()).expect("it runs");
@@ -105,7 +105,7 @@ fn nobody_of_another_container_is_signalled() {
     hears_only_us(&other, "leader got 10 user from outside");
 }
 
-/// The first signal that a bystander gets is one of ours.
+/// The first signal that a bystander gets must be ours.
 #[track_caller]
 pub fn hears_only_us(bystander: &Container, says: &str) {
     bystander.podman(&["kill", "--signal", "USR1"]).succeed();

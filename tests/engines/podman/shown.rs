@@ -47,7 +47,7 @@ fn the_manifest_in_readme_makes_a_pod_that_drains_and_stops() {
     let told = "      env:\n        - name: PROBE\n          value: signals --exit-on 15=0\n";
     let manifest = manifest.replace("      env:\n", told);
     assert!(manifest.contains(told), "{manifest}");
-    // Its end would be over as soon as it is there.
+    // Otherwise it would be started again as soon as it has ended.
     let manifest = manifest.replace("spec:\n", "spec:\n  restartPolicy: Never\n");
     assert!(manifest.contains("Never"), "{manifest}");
     let _played = Played::start(&manifest);

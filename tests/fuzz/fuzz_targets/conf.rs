@@ -1,4 +1,4 @@
-//! A plan's file with all that it may name: accounts, files of variables, directories of programs.
+//! A plan file with all that it may name: accounts, files of variables, directories of programs.
 //!
 //! The input is the file's text as it stands, and behind it what [`pidlet_fuzz::image`] says.
 
@@ -12,7 +12,7 @@ use pidlet_fuzz::image::{Answer, Image, PLAN, check_lines, part};
 use pidlet_fuzz::life::Life;
 use pidlet_fuzz::memory::{keep, round};
 
-/// More services are not played with.
+/// Plans with more services are not played.
 const SERVICES_MAX: usize = 300;
 
 fuzz_target!(|data: &[u8]| round(|| play(data)));
@@ -53,7 +53,7 @@ fn is_refused(answer: &Answer, image: &Image) {
     for line in &answer.err {
         let line = line.as_slice();
         let Some(behind) = line.strip_prefix(b"pidlet: f:") else {
-            // What the environment says, and settings that do not go together.
+            // Faults of the environment, and settings that contradict each other.
             let other =
                 line.starts_with(b"pidlet: PIDLET_") || line.starts_with(b"pidlet: --lame-duck");
             assert!(other, "{}", line.escape_ascii());
@@ -68,7 +68,7 @@ fn is_refused(answer: &Answer, image: &Image) {
             .fold(0, |number, digit| 10 * number + usize::from(digit - b'0'));
         let lines = 1 + image.plan.iter().filter(|byte| **byte == b'\n').count();
         assert!(number <= lines, "a line that there is not");
-        // What is wrong with it as a whole has no line.
+        // A fault of the file as a whole has no line.
         let whole: [&[u8]; 3] = [b" there is no service", b" more than", b" these wait"];
         assert!(
             number > 0 || whole.iter().any(|text| behind.starts_with(text)),
@@ -127,7 +127,7 @@ fn ask_all(plan: &Plan<'static>, service: Place) {
     assert!(!plan.command(service).is_empty());
 }
 
-/// Whether what is printed of the plan is the plan. It is not where one section makes several services,
+/// Whether the plan as it is printed is the same plan. It is not where one section makes several services,
 /// and a line that does not begin with white space cannot be part of a word.
 fn can_be_printed(plan: &Plan) -> bool {
     let services = &plan.services;

@@ -1,6 +1,6 @@
 //! The command lines of pidlet, tini, dumb-init and catatonit with their environment.
 //!
-//! The input's first part is the command line, a word each line; behind it come the plan's file and what
+//! The input's first part is the command line, one word per line; behind it come the plan file and what
 //! [`pidlet_fuzz::image`] says.
 
 #![no_main]
@@ -32,7 +32,7 @@ fn play(data: &[u8]) {
             let alone = args.len() % 2 == 0;
             Life::new(&answer.plan, alone, alone).is_quiet();
         }
-        // Help, the version or a plan; of dumb-init's on the other stream.
+        // Help, the version or a plan; dumb-init's are on the other stream.
         Some(0) => {
             assert!(!answer.out.is_empty() || !answer.err.is_empty());
         }

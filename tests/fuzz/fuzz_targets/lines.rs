@@ -1,4 +1,4 @@
-//! What services write, in pieces as it is read, against a naive reading of what must come of it.
+//! What services write, in pieces as it is read, against a naive reading of what must come out.
 //!
 //! In the text the byte 0x1a and a number repeat what is in front of them, so that lines become long.
 
@@ -145,7 +145,7 @@ fn pieces(text: &[u8]) -> Vec<(&[u8], bool)> {
         .split(|byte| *byte == b'\n');
     for mut line in lines.filter(|_| !text.is_empty()) {
         while line.len() > LINE_BYTES_MAX {
-            // Of four neighbours one is no continuation, if they are characters.
+            // Of four neighbouring bytes one is no continuation, if they are UTF-8.
             let ends = (LINE_BYTES_MAX - 3..=LINE_BYTES_MAX).rev();
             let mut ends = ends.filter(|end| line[*end] & 0xc0 != 0x80);
             let (piece, behind) = line.split_at(ends.next().unwrap_or(LINE_BYTES_MAX - 3));

@@ -1,8 +1,8 @@
-//! Plan's files that repeat themselves: what grows faster than the file takes too long here, or too much
+//! Plan files that repeat themselves: what grows faster than the file takes too long here, or too much
 //! memory.
 //!
-//! The input is a text as [`conf`](../conf.rs) has it. If there is a `~` in the plan's file that is repeated
-//! until it is large, else the files that it names are: two that grow have a right to their product. A `~`
+//! The input is a text as [`conf`](../conf.rs) has it. If there is a `~` in the plan file, that file is
+//! repeated until it is large, else the files that it names are: two that grow may cost their product. A `~`
 //! is the number of the repetition.
 
 #![no_main]
@@ -17,10 +17,10 @@ use pidlet_fuzz::memory::round;
 
 /// How large a part becomes.
 const BYTES_MAX: usize = 64 << 10;
-/// The same where a product is meant: each of many instances has all that is said of it, and all words of
-/// the file; and a directory has not so many names, which are sorted the short way.
+/// The same where a product is right: each of many instances has all the keys of its section and all words of
+/// the file, and the names of a directory, which never has so many, are sorted by a simple method.
 const BYTES_FEW: usize = 4 << 10;
-/// What that may take, on a slow machine and with all that counts what runs.
+/// How long that may take, on a slow machine and with all the fuzzer's counters.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fuzz_target!(|data: &[u8]| round(|| play(data)));

@@ -1,4 +1,4 @@
-//! The supervisor, with plans and events at random, nonsense among them.
+//! The supervisor, with random plans and events, nonsense among them.
 
 #![no_main]
 

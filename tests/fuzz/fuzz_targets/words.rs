@@ -127,7 +127,7 @@ fn probes(data: &[u8]) {
                 .parse::<std::net::SocketAddr>()
                 .ok()
                 .filter(|known| known.port() > 0);
-            // A zone, and IPv4 within IPv6, are not for us.
+            // A zone, and IPv4 within IPv6, are not supported.
             let known = known.filter(|known| known.is_ipv4() || !text.contains(['%', '.']));
             assert_eq!(known, None);
         }
@@ -159,7 +159,7 @@ fn is_address(address: Address, text: &[u8]) {
     } else if host == "localhost" {
         assert_eq!(ip.to_ipv4_mapped(), Some(Ipv4Addr::LOCALHOST));
     } else {
-        // Zeros in front are not octal, and not refused.
+        // Leading zeros are not octal, and not refused.
         let parts: Vec<u8> = host
             .split('.')
             .map(|part| part.parse().expect("a byte"))

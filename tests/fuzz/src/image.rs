@@ -1,7 +1,7 @@
 //! What a front door looks at, all of it from the fuzzer's bytes: files, directories, the environment.
 //!
-//! An input is a text of several parts with the byte 0x1e between them, which means nothing to pidlet:
-//! a plan's file can be an input as it stands.
+//! An input is a text of several parts with the byte 0x1e between them, which means nothing to pidlet: a plan
+//! file can be an input as it stands.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
@@ -19,7 +19,7 @@ const SEPARATOR: u8 = 0x1e;
 /// An image, and what it is started with.
 #[derive(Clone, Copy, Default)]
 pub struct Image {
-    /// The plan's file, wherever it is looked for.
+    /// The plan file, wherever it is looked for.
     pub plan: &'static [u8],
     /// `/etc/passwd`.
     pub passwd: &'static [u8],
@@ -31,11 +31,11 @@ pub struct Image {
     pub names: &'static [u8],
     /// The variables, a line each.
     pub environment: &'static [u8],
-    /// There is nothing at all but the plan's file.
+    /// There is nothing but the plan file.
     pub bare: bool,
 }
 
-/// What came of a question.
+/// The answer of a front door.
 pub struct Answer {
     pub plan: Plan<'static>,
     /// The exit code, if nothing is to be run.
@@ -45,7 +45,7 @@ pub struct Answer {
     pub err: Vec<Vec<u8>>,
 }
 
-/// The plan's file where the targets name it.
+/// The path by which the targets name the plan file.
 pub const PLAN: &[u8] = b"f";
 
 /// The next part of an input.
@@ -70,7 +70,7 @@ impl Image {
         }
     }
 
-    /// A plan's file, and nothing beside it.
+    /// A plan file, and nothing beside it.
     pub fn bare(plan: &'static [u8]) -> Image {
         Image {
             plan,
@@ -94,7 +94,7 @@ impl Image {
         if self.bare || path.to_bytes() == b"/none" {
             return Err(Errno::NOENT);
         }
-        // What a file may be called, and is not hidden.
+        // Names that a file may have, but no hidden ones.
         let lines = self.names.split(|byte| *byte == b'\n');
         lines
             .filter(|name| {
@@ -153,7 +153,7 @@ impl Image {
     }
 }
 
-/// What is in front of the first NUL, as the kernel passes words on.
+/// The text in front of the first NUL, as the kernel passes words on.
 pub fn string(text: &[u8]) -> &'static CStr {
     let text = text.split(|byte| *byte == 0).next().unwrap_or(&[]);
     Box::leak(

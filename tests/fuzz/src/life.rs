@@ -1,9 +1,9 @@
 //! A plan's life: what the program's loop does with a supervisor, and what must hold whatever happens.
 //!
-//! The fuzzer's events may be nonsense: ends of processes that are nobody's, checks that nobody asked
-//! for, a clock that goes backwards. What the kernel and the program never do is not among them unless
+//! The fuzzer's events may be nonsense: ends of processes that belong to no service, checks that were not
+//! asked for, a clock that goes backwards. What the kernel and the program never do is not among them unless
 //! [`Life::wild`]: one number for two processes, children that are gone without having ended. A start that
-//! nobody wanted is never among them: it is the answer to a question.
+//! was not asked for is never among them: it is the answer to a question.
 
 use arbitrary::{Result, Unstructured};
 use pidlet::message::{Kind, Message};
@@ -19,7 +19,7 @@ use pidlet::words::time::{Instant, NEVER, Span};
 
 use crate::memory;
 
-/// The first process.
+/// The number of the first process.
 const FIRST_PID: Pid = 100;
 /// What may ask for the stop, the first one that the plan does not rewrite to something else.
 const STOP: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::PWR, Signal::HALT];
@@ -33,9 +33,9 @@ pub struct Life<'p> {
     next_pid: Pid,
     look: bool,
     ends_said: usize,
-    /// Starts since the clock has moved.
+    /// Starts since the clock has moved last.
     starts: usize,
-    /// Nothing is too strange to happen.
+    /// Even what never happens may happen.
     pub wild: bool,
 }
 
@@ -50,7 +50,7 @@ impl<'p> Life<'p> {
             plan,
             supervisor: Supervisor::new(plan, surroundings),
             now: Instant(1_000_000),
-            // The room is taken now: a step takes none, and neither do we within it.
+            // Taken now: a step takes no memory, and neither may we within it.
             processes: Vec::with_capacity(1 << 16),
             next_pid: FIRST_PID,
             look: false,
@@ -129,7 +129,7 @@ impl<'p> Life<'p> {
         self.processes.swap_remove(index);
     }
 
-    /// What the program does of itself: start what is to start, and look who is there.
+    /// What the program does by itself: it starts what is due. False if nothing is.
     fn go_on(&mut self, fault: Option<StartFault>) -> bool {
         match self.supervisor.next() {
             Next::Exit(_) => return false,
@@ -140,7 +140,8 @@ impl<'p> Life<'p> {
                     "{state:?}"
                 );
                 self.starts += 1;
-                // A start and a `finish` each, and what is tried again at once it must have been told.
+                // A start and a `finish` for each service, and what the events have made it try again at
+                // once.
                 let most = 8 * self.plan.services.len() + 8;
                 assert!(self.wild || self.starts <= most, "it starts for ever");
                 let launched = match fault {
@@ -161,7 +162,7 @@ impl<'p> Life<'p> {
         }
     }
 
-    /// Time passes: to what is due next, or so much.
+    /// Lets time pass: until something is due, or by so much.
     fn pass(&mut self, span: Option<Span>) {
         let until = match (span, self.supervisor.next()) {
             (Some(span), _) => self.now.after(span),
@@ -171,7 +172,7 @@ impl<'p> Life<'p> {
         if until > self.now {
             self.starts = 0;
         }
-        // Behind that there would be no future.
+        // Later there would be no time left for deadlines.
         self.now = until.max(self.now).min(Instant(u64::MAX / 2));
         self.step(Event::Time);
     }
@@ -194,7 +195,7 @@ impl<'p> Life<'p> {
             6 => {
                 let pid = self.pid(input, self.wild)?;
                 let (status, out_of_memory) = (status(input)?, input.arbitrary()?);
-                // Whoever ends twice, or was never ours.
+                // A process that ends twice, or was never ours.
                 if self.wild || !self.processes.contains(&pid) {
                     self.step(Event::Ended {
                         pid,
@@ -235,7 +236,7 @@ impl<'p> Life<'p> {
         Ok(())
     }
 
-    /// What is rare, or never is.
+    /// Events that are rare, or never happen.
     fn strange(&mut self, input: &mut Unstructured) -> Result<()> {
         match input.int_in_range(0..=3)? {
             0 => self.step(Event::OutOfReach),
@@ -269,7 +270,7 @@ impl<'p> Life<'p> {
     fn main(&mut self, input: &mut Unstructured, owned: bool) -> Result<Pid> {
         let pid = self.pid(input, self.wild)?;
         let free = owned || self.supervisor.service_of(pid) == NOBODY;
-        // A number that a later start will have is too wild: whoever has it is there until it is reaped.
+        // A number that a later start will have is too wild: it is in use until its process is reaped.
         let wild = self.wild && !(self.next_pid..1 << 20).contains(&pid);
         if wild || self.processes.contains(&pid) && free {
             return Ok(pid);
@@ -303,9 +304,9 @@ impl<'p> Life<'p> {
         })
     }
 
-    /// Everything ends: whoever is asked to stop does so at once, and no time passes for it.
+    /// Everything ends: a process that is told to stop does so at once, and no time passes for it.
     pub fn ends(&mut self) {
-        // The second one is for a lame duck. Else it would be in a hurry.
+        // The second one ends the delay of a lame duck. Without one it would kill.
         let times = if self.plan.lame_duck > Span::ZERO {
             2
         } else {
@@ -318,7 +319,7 @@ impl<'p> Life<'p> {
         };
         let asks = |signal: &&Signal| self.plan.routes.get(**signal).is_some_and(stops);
         let Some(&signal) = STOP.iter().find(asks) else {
-            // Whoever has it so has it so.
+            // The plan rewrites them all, as it may.
             return;
         };
         for _ in 0..times {
@@ -347,7 +348,7 @@ impl<'p> Life<'p> {
             }
         }
         if self.wild {
-            // Who is said to be there and is not is waited for until the end of our patience.
+            // A process that is said to be there and is not is waited for until our patience ends.
             for _ in 0..64 {
                 self.pass(None);
                 self.go_on(Some(START_FAULT));
@@ -360,7 +361,7 @@ impl<'p> Life<'p> {
 
     /// A life in which nothing is strange: all is started, all is well, and all is stopped.
     pub fn is_quiet(mut self) {
-        // Whoever is checked is found well, and whoever tells is ready.
+        // Every check succeeds, and every service that tells of readiness is ready.
         while self.go_on(None) {}
         for place in 0..self.plan.services.len() as Place {
             if self.plan.spec(place).has(Key::Ready) {

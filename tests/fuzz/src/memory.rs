@@ -7,7 +7,7 @@ use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// What any input may take.
+/// The most that any input may take.
 const ROOM_BYTES: usize = 256 << 20;
 
 #[repr(C, align(64))]
@@ -67,12 +67,12 @@ pub fn taken() -> usize {
     TAKEN.load(Relaxed)
 }
 
-/// These bytes for the rest of the round.
+/// Keeps these bytes for the rest of the round.
 pub fn keep(bytes: &[u8]) -> &'static [u8] {
     bytes.to_vec().leak()
 }
 
-/// Whether somebody wants to see what happens in a round: `TELL=1` with one input.
+/// Whether what happens in a round is to be shown: `TELL=1`, with one input.
 pub fn told() -> bool {
     static TOLD: OnceLock<bool> = OnceLock::new();
     *TOLD.get_or_init(|| std::env::var_os("TELL").is_some())

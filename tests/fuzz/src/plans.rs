@@ -1,8 +1,8 @@
-//! Plans at random, as files: so none of them is one that no front door makes.
+//! Random plans, as files, so that each of them is one that a front door makes.
 
 use arbitrary::{Result, Unstructured};
 
-/// Lines for the whole.
+/// Lines for the whole container.
 const CONTAINER: &[&str] = &[
     "until = all",
     "until = failure",
@@ -22,8 +22,8 @@ const CONTAINER: &[&str] = &[
     "quiet = 2",
 ];
 
-/// Lines for a service; `@` is the name of another one. No delay is nothing, so that nothing may be
-/// started again at once.
+/// Lines for a service; `@` is the name of another one. No delay is zero, so that nothing is started again at
+/// once.
 const SERVICE: &[&str] = &[
     "type = oneshot",
     "type = oneshot",
@@ -74,7 +74,7 @@ const SERVICE: &[&str] = &[
 /// The most sections of a plan.
 const SECTIONS_MAX: usize = 6;
 
-/// A plan's file, which may have faults.
+/// A plan file, which may have faults.
 pub fn text(input: &mut Unstructured) -> Result<Vec<u8>> {
     let mut text = String::from("[pidlet]\n");
     lines(&mut text, CONTAINER, 4, 1, input)?;
@@ -98,7 +98,7 @@ fn lines(
     for _ in 0..input.int_in_range(0..=most)? {
         let line = *input.choose(all)?;
         let key = line.split(' ').next().unwrap_or_default();
-        // What is said twice is refused, most of it, and there is nothing to see in that.
+        // Most keys are refused if they are said twice, and there is nothing to learn from that.
         if said.contains(&key) && !["after", "before", "expect", "rewrite"].contains(&key) {
             continue;
         }
