@@ -1,5 +1,5 @@
-//! The program as others build it: from a tarball, in directories of any name, without a network, with a C
-//! library's start files; and that the same source gives the same program everywhere.
+//! Builds the program as others do: from a tarball, in directories of any name, without a network, with a C
+//! library's start files. The same source must give the same program everywhere.
 
 mod support;
 use support::*;

@@ -43,10 +43,10 @@ const OPTIONAL: [(&str, libc::c_long, Option<i32>); 9] = [
     ),
 ];
 
-/// Those that one command can do without, but services that are watched or whose output we write cannot.
+/// Those that one command can do without, but not services that are watched or whose output we write.
 const FOR_WATCHING: [&str; 2] = ["signalfd4", "epoll_create1"];
 
-/// What is said of it; otherwise nothing is.
+/// The message about it, if there is one.
 fn remark(name: &str, mode: Mode) -> &'static str {
     match (name, mode) {
         ("subreaper", Mode::Child) => {
@@ -333,8 +333,8 @@ fn a_directory_that_cannot_be_read_is_a_fault_of_the_plan() {
     }
 }
 
-/// pidlet that cannot list `/proc`, a command that exits with 3 on TERM, and an orphan in a session of its
-/// own. Stops the container and waits for its end.
+/// A pidlet that cannot list `/proc`, with a command that exits with 3 on TERM, and an orphan in a session of
+/// its own. Stops the container and waits for its end.
 #[track_caller]
 fn stops_beside_an_orphan(mode: Mode, errno: i32, options: &[&str]) -> Proc {
     let script = "((setsid sleep 1000 &)); exec \"$0\" signals --exit-on 15=3";

@@ -1,4 +1,4 @@
-//! What the kernel does to a container through its cgroup: it kills for memory, refuses to fork, and freezes.
+//! What the kernel does to a container through its cgroup: it kills for memory, refuses forks, and freezes.
 //! With cgroup v2, and with v1 where the machine has that.
 //!
 //! Each container is in a cgroup of its own, made below the root and removed afterwards, and sees it

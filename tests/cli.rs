@@ -169,7 +169,7 @@ fn settings_that_contradict_each_other_are_refused() {
     );
     check(&pidlet(&["-qq", "--lame-duck=9s", "--", "true"]), 0, "", "");
     check(&pidlet(&["-qq", "--grace=0", "--", "true"]), 0, "", "");
-    // Too many commands are reported before that, and the greatest number that is allowed is not too many.
+    // Too many commands are reported before that; the greatest number allowed is not too many.
     let most = ["x", "---"].repeat(65_534);
     let too_many = "pidlet: more than 65535 commands\n";
     for (more, said) in [(&["x"][..], said), (&["x", "---", "x"], too_many)] {
@@ -227,7 +227,7 @@ fn each_option_has_a_twin_in_the_environment_and_wins_over_it() {
         .arg("true")
         .env("PIDLET_HOLD", "0")
         .env("PIDLET_DRY_RUN", "no")
-        // No option has these two as its twin; they are other programs' variables.
+        // `--version` and `--help` have no twins: these variables are other programs'.
         .env("PIDLET_VERSION", "1.2")
         .env("PIDLET_HELP", "wanted")
         .output();

@@ -590,7 +590,7 @@ fn an_idle_init_with_one_command_is_small() {
     assert!(over.is_empty(), "{}", over.join("\n"));
 }
 
-/// Two pages of it may be lost to address randomization, which is therefore off here.
+/// Two pages of it may be lost to address randomisation, which is therefore off here.
 #[test]
 fn a_stack_of_16_kib_is_enough() {
     let temp = Temp::new();

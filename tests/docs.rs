@@ -39,7 +39,7 @@ fn options() -> Vec<String> {
     lines.collect()
 }
 
-/// The texts between a line `begin` and the next line `end` that are plans, in that they have a section.
+/// The texts between a line `begin` and the next line `end` that are plans: those with a section.
 fn plans(text: &str, begin: &str, end: &str) -> Vec<String> {
     let mut plans = Vec::new();
     let mut lines = text.lines();
@@ -198,7 +198,7 @@ fn values_are_those_that_the_manual_page_names() {
             assert!(text.contains(&said), "{FILE}: {name} lacks {said:?}");
         }
         let (taken, refused) = values(name, kind, choices);
-        // One service alone can have the terminal.
+        // Only one service can have the terminal.
         let at_once = if name == "tty" { 1 } else { taken.len() };
         for values in taken.chunks(at_once) {
             let (plan, ended) = check_values(name, values);
@@ -385,7 +385,7 @@ fn the_programs_of_the_migration_are_run_by_plans() {
                     // Not every user is on every machine.
                     _ if piece.starts_with("user = ") => "user = 999\n".to_owned(),
                     _ if piece.contains(" = ") => format!("{piece}\n"),
-                    // Something that is done before.
+                    // Something to be done beforehand.
                     _ => String::new(),
                 };
             }

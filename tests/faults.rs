@@ -2,8 +2,8 @@
 //! behind and says what was wrong.
 //!
 //! A plan is carried out once to see which calls there are, and then again for each of them and each error
-//! that the kernel may answer (see [`FAULTS`]), as PID 1 and not, with the calls of children that have not
-//! exec'ed yet. Calls that are always refused are in `calls.rs`.
+//! that the kernel may answer (see [`FAULTS`]), as PID 1 and otherwise, with the calls of children that have
+//! not exec'ed yet. Calls that are always refused are in `calls.rs`.
 
 mod support;
 use support::*;
@@ -273,7 +273,7 @@ impl Outcome {
         let ends = last.ends_with(&format!("; container exits {code}"));
         must(ends || refused, "the last line says how it ended");
         must(self.steady || code != 0, "a success has run all services");
-        // After a fault that comes once /proc is read again, unless it seemed to be missing.
+        // After a fault that comes only once, /proc is read again, unless it seemed to be missing.
         let blinds = |fault: Fault| fault.lasts || fault.number == libc::SYS_readlinkat;
         let gives_up = says("hang in the kernel")
             || says("cannot become a child subreaper")

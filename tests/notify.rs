@@ -46,7 +46,7 @@ if os.fork() == 0:
             ),
         ] {
             if who.ends_with("session") && mode == Mode::Child {
-                // Only under PID 1 do services have sessions of their own; elsewhere the session is pidlet's.
+                // Without a terminal, services have sessions of their own only under PID 1; here it is pidlet's.
                 continue;
             }
             let script = format!("say('begin')\ngo()\n{script}\ntime.sleep(1000)\n");
@@ -228,8 +228,8 @@ fn is_not_held_up(init: Proc) {
 #[test]
 fn a_descriptor_that_takes_long_to_close_holds_nobody_up() {
     for mode in Mode::BOTH {
-        // Without timers, the process that takes the descriptors cannot be ended when its time is over; and
-        // those that it has no room or no numbers for, it closes itself.
+        // Without timers, the process that takes the descriptors is not ended when its time is over; and it
+        // also closes those that it has no room or no numbers for.
         let call = libc::SYS_timer_create.to_string();
         let without = ["without", &libc::ENOSYS.to_string(), &call, "any"];
         let run = Run::new(probe()).args(without).arg(pidlet()).arg("pidlet");
@@ -323,7 +323,7 @@ while True: time.sleep(1000)
     }
 }
 
-/// When pidlet is frozen or traced, a wait of its is interrupted, and no signal tells why.
+/// When pidlet is frozen or traced, one of its waits is interrupted, and no signal tells why.
 #[test]
 fn what_was_said_in_time_counts_where_the_wait_was_interrupted() {
     let inits = Mode::BOTH.map(|mode| {
@@ -337,7 +337,8 @@ fn what_was_said_in_time_counts_where_the_wait_was_interrupted() {
             }
             late = said.exists();
             if late {
-                // Until the deadline is over: a wait that is late by far gives the service its time anew.
+                // Past the deadline, but not by far: a wait that is very late gives the service its time
+                // anew.
                 std::thread::sleep(Duration::from_millis(call.args[3] + 300));
             }
             Some(libc::EINTR)
@@ -381,9 +382,9 @@ def main():
 pid = orphan(main)
 notify(f'MAINPID={pid}\\nREADY=1')
 ";
-    // Neither the service's own nor a child of pidlet's: not believed. Nor may an ordinary user's service
-    // name another user's process, or one that does not exist. The last one named is that user's in any case,
-    // but not a child of the service's, which the service would go on in.
+    // None of these is the service's own or a child of pidlet's, so none is believed. An ordinary user's
+    // service may name neither another user's process nor one that does not exist. The last one named is that
+    // user's in any case; were it a child of the service's, the service would go on in it.
     let wrong = "
 pid = os.fork()
 if pid == 0: time.sleep(1000)
@@ -433,7 +434,7 @@ time.sleep(1000)
     }
 }
 
-/// A service of root's, of which and of whose orphan another user's service speaks; needs root.
+/// A service of root's and its orphan, which a service of another user speaks for and names; needs root.
 const OTHERS: &str = "
 pid = orphan(lambda: time.sleep(1000))
 with open('new', 'w') as f: f.write(f'{os.environ[\"NOTIFY_SOCKET\"]} {os.getpid()} {pid}\\n')
@@ -669,7 +670,7 @@ fn whoever_watches_the_container_is_told() {
     }
 }
 
-/// Whether a reader that is slow hears that a container is ready whose service says a lot.
+/// Whether a slow reader hears that a container is ready although its service says a lot.
 fn is_heard_to_be_ready(web: &Web, mode: Mode) -> bool {
     let path = web.temp.join("upward");
     _ = std::fs::remove_file(&path);

@@ -270,7 +270,7 @@ fn our_own_lines_look_like_all_the_others() {
         "{ended}"
     );
     assert!(last.ends_with("; container exits 3"), "{ended}");
-    // They have a time also where no output is captured.
+    // They have a time even where no output is captured.
     for log in ["prefix", "inherit"] {
         let ended = shells(Mode::Pid1, &["--log", log, "--timestamps"], &["exit 3"]).output();
         let (time, text) = ended.stderr.split_at(28);
@@ -836,7 +836,7 @@ fn our_own_lines_that_nobody_takes_are_counted_until_somebody_does() {
                     == count
             });
         }
-        // Lost are: that the command runs, and twice that a signal came and that it was passed on.
+        // The lost lines: that the command runs, and twice that a signal came and that it was passed on.
         let said = Captured::follow(reader, false);
         let lost = "pidlet: cannot write \"standard output or error\": \
             Resource temporarily unavailable; lines dropped: 5\n";

@@ -146,7 +146,7 @@ impl Life {
         let journal = File::options().append(true).create(true).open(&file);
         let journal = journal.expect("cannot make the journal");
         everybody("journal", 0o666);
-        // The first line of all then has a time before it, too.
+        // Then even the first line has a time before it.
         tell(&journal, "starts");
         let act = format!("{} --to {file} act", probe());
         let text = plan.text().replace("ACT", &act).replace("DIR", directory);

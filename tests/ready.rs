@@ -11,8 +11,7 @@ fn a_newline_on_a_descriptor_is_readiness() {
     for mode in Mode::BOTH {
         for fd in [1, 2, 3, 4, 5, 6, 7, 8, 9] {
             let script = format!("echo begin >&9\nread x\nprintf 'all is\\n more' >&{fd}\n");
-            // 9 is the descriptor itself, or another name for standard output; for standard error where 1 is
-            // tested.
+            // Unless it is tested itself, 9 is another name for standard output, or error where 1 is tested.
             let script = match fd {
                 9 => script.replace("echo begin >&9", "echo begin"),
                 1 => format!("exec 9>&2\n{script}"),

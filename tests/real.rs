@@ -58,8 +58,8 @@ fn program(name: &str) -> Option<PathBuf> {
     paths.find(|path| path.exists())
 }
 
-/// Of the entries of a directory whose names begin with `name`, the last one for which the path with `below`
-/// behind it exists: that path.
+/// The path of an entry of a directory whose name begins with `name`, with `below` behind it: of those that
+/// exist, the last one by name.
 fn versioned(directory: &str, name: &str, below: &str) -> Option<String> {
     let entries = std::fs::read_dir(directory).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -109,7 +109,7 @@ fn suits(line: &str, pattern: &str) -> bool {
     rest.is_some()
 }
 
-/// Lines that suit the patterns come in this order, whatever stands between them.
+/// Lines that suit the patterns must come in this order, whatever stands between them.
 #[track_caller]
 fn in_order(text: &str, patterns: &[&str]) {
     let mut lines = text.lines();

@@ -187,7 +187,7 @@ fn a_command_that_cannot_be_started_stops_those_that_run() {
 #[test]
 fn a_process_that_cannot_be_made_is_a_set_up_fault() {
     // Root is exempt from the limit, so pidlet runs as a user that has no other process, even if these tests
-    // run twice at a time.
+    // run twice at the same time.
     let program = pidlet().to_str().unwrap();
     let user = format!("--reuid={}", 20_000 + std::process::id() % 40_000);
     // SAFETY: asks for a number.

@@ -155,7 +155,7 @@ fn one_early_signal(run: usize) {
     }
     assert!(init.kill(signal), "{}", init.describe());
     let exit = init.wait_exit();
-    // The probe took it, or was killed by it before it could, or pidlet was before anything else.
+    // The probe took it, or was killed by it before it could, or pidlet was killed before all.
     let before_all = matches!(early, Early::AtOnce) && exit == Exit::Signal(signal);
     let taken = exit == Exit::Code(3) || exit == Exit::Code(128 + signal);
     assert!(
@@ -196,7 +196,7 @@ impl Storm {
     fn start(mode: Mode, children: usize) -> Storm {
         let temp = Temp::new();
         let (lines, theirs) = pipe();
-        // One orphan first, so that the memory that its end takes is taken before it is measured.
+        // One orphan first, so that the memory that its end takes is taken before the measurement.
         let script = "exec 3<&0
             { (true &); echo warm >\"$1\"; read line <&3
               exec \"$0\" --to \"$1\" spawn-storm \"$2\"; } &
@@ -240,7 +240,7 @@ impl Storm {
         lines_of(self.temp.join("storm"))
     }
 
-    /// pidlet's own memory, as the kernel words it, and the number of its descriptors.
+    /// pidlet's anonymous memory, as the kernel words it, and the number of its descriptors.
     fn holds(&self) -> (String, usize) {
         let path = format!("/proc/{}/smaps_rollup", self.init.pid());
         let text = std::fs::read_to_string(path).expect("a living child's memory can be read");

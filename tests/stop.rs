@@ -296,7 +296,7 @@ fn a_stopped_command_is_woken_to_see_its_stop_signal() {
 fn a_stopped_orphan_is_woken_to_see_its_stop_signal() {
     let stopped =
         "sleep 1000 & kill -STOP $!; until grep -q '^State:.T' /proc/$!/status; do :; done";
-    // It is told to stop once everything else has ended, or together with its group.
+    // The orphan is told to stop once everything else has ended, or together with its group.
     for mode in Mode::BOTH {
         for (option, end, code) in [("--", "exit 3", 3), ("-g", "sleep 1000", 143)] {
             let main = format!("{stopped}; [ $1 = -g ] && kill -TERM $PPID; {end}");

@@ -2,8 +2,8 @@
 //! as a job of an interactive shell, in scripts and pipelines, with several commands, and where
 //! there is no terminal at all.
 //!
-//! The shell whose job pidlet is is mostly the probe's: it reports what it hears of its job, and which group
-//! had the terminal then. Where shells differ, those that are installed run, too.
+//! The shell that runs pidlet as a job is mostly the probe's: it reports what it hears of its job, and which
+//! group had the terminal then. Where shells differ, those that are installed run, too.
 
 mod support;
 use support::*;

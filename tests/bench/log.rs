@@ -1,7 +1,7 @@
 //! What it costs to read the lines of several writers, and whether the lines stay whole.
 //!
-//! Programs that are only loggers read one pipe, into which writers under the limit write. pidlet and
-//! supervisord start the writers themselves.
+//! Separate loggers read one pipe, into which writers started by the limit write. pidlet and supervisord
+//! start the writers themselves.
 
 use std::fs::File;
 use std::io::Read;

@@ -55,7 +55,7 @@ pub struct Bundle {
     env: Vec<String>,
     user: u32,
     terminal: bool,
-    /// JSON, as all that follows.
+    /// JSON, like all that follows.
     mounts: Vec<String>,
     namespaces: Vec<&'static str>,
     limits: Vec<String>,

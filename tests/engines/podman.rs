@@ -55,7 +55,7 @@ fn in_store(store: &Path, words: &[&str]) -> Tool {
     tool.arg("--runroot").arg(store.join("runroot")).args(words)
 }
 
-/// An overlay cannot lie on another one, and `/run` is none anywhere.
+/// An overlay cannot lie on another one, and `/run` never is one.
 fn make_store() -> PathBuf {
     let store = PathBuf::from("/run").join("podman-store");
     let helpers = Rootfs::empty().program(pidlet(), "catatonit");

@@ -195,7 +195,7 @@ impl Invocation {
         invocation.args = args;
         let stdin = random.pick(&[End::Null, End::Pipe, End::Pty]);
         invocation.streams = [stdin, End::Pipe, End::Pipe];
-        // A child that keeps them as they are must die of the marks.
+        // A child that inherits them must die of the marks.
         for signals in [&mut invocation.blocked, &mut invocation.ignored] {
             signals.retain(|signal| !matches!(signal, 29 | 64));
         }

@@ -318,7 +318,7 @@ fn how(said: &str) -> Option<How> {
     fault.then_some(How::Fault)
 }
 
-/// The words for an end without what stands around them, and that.
+/// Splits a line into the words for an end and what stands before and behind them.
 fn tail(text: &str) -> (&str, Tail) {
     let mut tail = Tail::default();
     let mut text = text;

@@ -112,8 +112,8 @@ impl Judge<'_> {
         Some((sink, place))
     }
 
-    /// Joins halves that are two lines for good reason: where the end of its launcher is the daemon's, as in
-    /// the stop, what the daemon has written of a line by then becomes a line. Once for each such end.
+    /// Joins halves that are rightly two lines: where the launcher's end counts as the daemon's, as in the
+    /// stop, what the daemon has written of a line by then becomes a line of its own. Once for each such end.
     fn join_what_launchers_cut(&mut self) {
         let processes = self.journal.processes();
         for (_, claim) in self.journal.claims() {

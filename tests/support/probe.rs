@@ -2,7 +2,7 @@
 //!
 //! `probe [--to FILE] COMMAND ...`; every line is one `write(2)`, to standard output or appended to FILE.
 //! Where the probe stands in for another program, and so gets that program's arguments, the variable `PROBE`
-//! holds its words. It has no `main` of Rust's, whose runtime would ignore SIGPIPE and fill closed
+//! holds its words. Without Rust's `main`, whose runtime would first ignore SIGPIPE and fill closed
 //! descriptors.
 
 #![no_main]
@@ -616,7 +616,8 @@ fn orphans(args: Args) {
     let init = unsafe { libc::getppid() };
     let (reading, writing) = pipe();
     for _ in 0..number(args, 0) {
-        // Each orphan closes its end of the pipe when it knows its new parent; the last one does so below.
+        // Each orphan closes its end of the pipe when it knows its new parent; we wait for the last one
+        // below.
         fork_orphan(|| {
             orphan(
                 init,

@@ -60,7 +60,7 @@ pub fn traces(temp: &Temp) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// strace in a namespace of the harness, yet without the program to trace; `-ff` makes traces for `traces`.
+/// strace in a namespace of the harness; the program to trace is yet to be added. For `-ff` see `traces`.
 pub fn traced(strace: &Path, temp: &Temp, options: &[&str]) -> Run {
     Run::new(strace)
         .args(["-o", &temp.join("trace")])

@@ -100,7 +100,7 @@ fn import_toolchain(engine: &Engine) {
     let mut programs = vec![cc.clone(), ld.clone(), driver.join("collect2")];
     programs.extend(compilers.clone());
     let mut parts = libraries(&programs);
-    // These come with their directories.
+    // Leave out what comes with the directories below.
     parts.retain(|path| !path.starts_with(&sysroot));
     parts.extend(compilers);
     parts.extend([cc.clone(), ld.clone(), BUSYBOX.into(), driver.into()]);

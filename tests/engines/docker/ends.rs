@@ -152,7 +152,7 @@ const SEVERAL: &[End] = &[
         5,
         ["", "container exits 5"],
     ),
-    // None runs on where one of them does not exist.
+    // If one of them does not exist, none runs on.
     end(
         &[
             PROBE, "/probe", "sleep", "---", "/nothing", "---", "/probe", "sleep",

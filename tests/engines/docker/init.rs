@@ -223,7 +223,7 @@ fn commands_are_stopped_as_under_tini() {
 #[test]
 fn its_version_is_shown_as_tinis_is() {
     docker!();
-    // Docker runs the file that it was given, which under this name says what Docker can read.
+    // Docker runs the file that it was given, which under this name answers in a form that Docker can read.
     let said = Tool::new(&init_path()).arg("--version").succeed();
     let commit = said.split_once(" - git.").map_or("", |(_, commit)| commit);
     let number = said
@@ -314,7 +314,7 @@ fn a_daemon_gives_every_container_an_init() {
     let ended = engine.run(&[IMAGE, "/probe", "signal-parent", "15"]);
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     assert_eq!(ended.stdout, "got 15 user from parent\n", "{ended}");
-    // There is none where the PID namespace is not the container's own.
+    // There is no init where the PID namespace is not the container's own.
     let ended = engine.run(&["--pid", "host", IMAGE, "/probe", "exit", "7"]);
     assert_eq!(ended.exit, Exit::Code(7), "{ended}");
 }

@@ -15,7 +15,7 @@ struct Stop {
     code: i32,
     /// In this order on standard output, after `ready`.
     hears: &'static [&'static str],
-    /// In standard error; empty if that must be.
+    /// In standard error; if this is empty, that must be, too.
     reason: &'static str,
 }
 

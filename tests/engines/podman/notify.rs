@@ -1,4 +1,4 @@
-//! What tells systemd that a container is ready: with `--sdnotify=container` it is pidlet.
+//! What tells systemd that a container is ready: with `--sdnotify=container` pidlet does.
 
 use std::os::unix::net::UnixDatagram;
 

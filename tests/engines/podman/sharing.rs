@@ -1,4 +1,4 @@
-//! A PID namespace that other processes share: they hear nothing of our stop.
+//! A PID namespace that other processes share: they must hear nothing of our stop.
 
 use super::{BARE, Container, PROBE};
 use crate::rootfs::{LEAVERS, static_probe};

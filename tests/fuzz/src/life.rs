@@ -33,9 +33,9 @@ pub struct Life<'p> {
     next_pid: Pid,
     look: bool,
     ends_said: usize,
-    /// Starts since the clock has moved last.
+    /// Starts since the clock last moved.
     starts: usize,
-    /// Even what never happens may happen.
+    /// Even impossible events may happen.
     pub wild: bool,
 }
 

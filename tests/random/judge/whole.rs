@@ -200,7 +200,7 @@ impl Judge<'_> {
         let mut wrong = Vec::new();
         let mut ended = self.cause_at;
         for (at, claim) in self.journal.claims() {
-            // A second stop signal cuts every time short.
+            // A second stop signal leaves no service its time.
             if self.killed_at.is_some_and(|killed| killed < at) {
                 break;
             }
