@@ -46,7 +46,7 @@ if os.fork() == 0:
             ),
         ] {
             if who.ends_with("session") && mode == Mode::Child {
-                // Without a terminal, services have sessions of their own only under PID 1; here it is pidlet's.
+                // Without a terminal only services of PID 1 have sessions of their own; here it is pidlet's.
                 continue;
             }
             let script = format!("say('begin')\ngo()\n{script}\ntime.sleep(1000)\n");
@@ -382,9 +382,9 @@ def main():
 pid = orphan(main)
 notify(f'MAINPID={pid}\\nREADY=1')
 ";
-    // None of these is the service's own or a child of pidlet's, so none is believed. An ordinary user's
-    // service may name neither another user's process nor one that does not exist. The last one named is that
-    // user's in any case; were it a child of the service's, the service would go on in it.
+    // None of these is a child of pidlet's, so none becomes the service. As an ordinary user's service may
+    // name neither another user's process nor one that does not exist, pidlet itself, the user's own, is
+    // named last: had the service's own child the last word, the service would go on in it.
     let wrong = "
 pid = os.fork()
 if pid == 0: time.sleep(1000)
