@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Where cgroups are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// A shell that wants ever more memory.
+/// A shell script that takes ever more memory.
 const EAT: &str = "x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done";
 
 /// The name of a controller's file with v2, and with v1.

@@ -71,7 +71,7 @@ impl Elf {
             .fold(0, |sum, &byte| sum << 8 | u64::from(byte))
     }
 
-    /// Bytes of an address.
+    /// The size of an address in bytes.
     fn width(&self) -> u64 {
         if self.wide { 8 } else { 4 }
     }
@@ -127,7 +127,7 @@ impl Elf {
             .map(|(_, value)| *value)
     }
 
-    /// Where in the file the byte of an address is.
+    /// The place in the file of the byte at an address.
     fn offset_of(&self, vaddr: u64) -> u64 {
         let segments = self.segments();
         let mut loads = segments.iter().filter(|segment| segment.kind == PT_LOAD);

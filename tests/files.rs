@@ -1,4 +1,4 @@
-//! Lines of services in files: rotation, sharing, and files that fail, vanish or belong to others.
+//! Lines of services in files: rotation, sharing, and files that fail, vanish or belong to other users.
 
 mod support;
 use support::*;

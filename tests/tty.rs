@@ -989,7 +989,7 @@ fn control_z_has_no_lasting_effect_on_several_commands_of_a_script() {
         }
         init.pty().type_in(CTRL_C);
         init.wait_exit();
-        // The script may have ended of the key before pidlet has stopped its commands.
+        // The key may have killed the script before pidlet has stopped its commands.
         init.until("nobody is left", || init.others().is_empty());
     }
 }

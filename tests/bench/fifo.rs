@@ -61,7 +61,7 @@ impl Fifo {
         (0..count).map(|_| self.read()).collect()
     }
 
-    /// The same, for a number that is known.
+    /// The same, for a number that is known at compile time.
     pub fn records<const COUNT: usize>(&self) -> [Record; COUNT] {
         self.many(COUNT)
             .try_into()

@@ -23,13 +23,13 @@ const MILLION: f64 = 1e6;
 
 #[derive(Clone, Copy, PartialEq)]
 enum How {
-    /// pidlet that puts names before lines.
+    /// pidlet, which puts names in front of lines.
     Prefix,
     /// Writers that have the output themselves.
     Direct,
     /// A program that reads from a pipe, with its arguments.
     Reader(&'static [&'static str]),
-    /// svlogd, which writes to files of its own alone.
+    /// svlogd, which writes only to files of its own.
     Svlogd,
     Supervisor,
 }

@@ -13,7 +13,7 @@ fn file(pid: i32, name: &str) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default()
 }
 
-/// The sum of what a process has in the lines `keys` of a file of `/proc`.
+/// The sum of the numbers in those lines of a `/proc` file that begin with one of `keys`.
 fn sum(text: &str, keys: &[&str]) -> u64 {
     let line = |line: &&str| keys.iter().any(|key| line.starts_with(key));
     let number = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
@@ -29,7 +29,7 @@ pub fn cpu(pid: i32) -> u64 {
         .unwrap_or(0)
 }
 
-/// Page faults without reading from a file, its threads' and not its children's.
+/// Page faults without reading from a file: those of all its threads, but not of its children.
 pub fn page_faults(pid: i32) -> u64 {
     let text = file(pid, "stat");
     let fields = text.rsplit(')').next().unwrap_or_default();

@@ -43,7 +43,7 @@ pub fn avoid(invocation: &mut Invocation) {
     }
 }
 
-/// Makes both sides alike where they may differ. `real` is theirs.
+/// Makes both sides alike where they may differ. `real` is true for the real program.
 pub fn level(invocation: &Invocation, seen: &mut Seen, real: bool) {
     // No program has run that could have written the same.
     let nothing_ran = !seen.out.iter().any(|line| line.contains("GNU coreutils"));
@@ -206,7 +206,7 @@ fn is_no_change(told: &str) -> bool {
 
 fn catatonit(invocation: &Invocation, seen: &mut Seen, real: bool) {
     if invocation.sets("CATATONIT_DEBUG").is_some() {
-        // Parent and child write at a time and in pieces: no line is sure to be whole.
+        // Parent and child write at the same time and in pieces: no line is sure to be whole.
         seen.err.clear();
     }
     if !real {

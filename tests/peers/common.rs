@@ -215,7 +215,7 @@ pub fn path_search(options: &'static [&'static str]) -> Case {
     })
 }
 
-/// What the child is given: words, variables, directory, descriptors, input, a place.
+/// What the child is given: words, variables, directory, descriptors, input, a place in a session.
 pub fn gifts(options: &'static [&'static str]) -> Vec<Case> {
     let run = move |side: &Side, child: &[&str]| side.run(options.iter().chain(child));
     vec![
@@ -529,7 +529,7 @@ pub fn echo(side: &Side, options: &[&str]) -> String {
 
 // ---- terminals -------------------------------------------------------------------------------------
 
-/// In a container's terminal: keys, a resize, each with the times and the way it arrived.
+/// In a container's terminal: keys and a resize, with how often and in which way each arrived.
 pub fn keys_and_resize(side: &Side, options: &[&str]) -> String {
     let proc = side
         .run(options.iter().copied().chain([probe(), "signals"]))

@@ -281,7 +281,7 @@ fn logs_are_complete() {
     let count = 100_000;
     let number = count.to_string();
     let lines = ["/probe", "lines", &number];
-    // Handed through, from one command.
+    // Lines of one command, handed through.
     let container = Container::start(engine(), &[&[PROBE][..], &lines].concat());
     assert_eq!(container.wait_code(), 0);
     complete(
@@ -290,7 +290,7 @@ fn logs_are_complete() {
         |at| format!("line {at}"),
         "line",
     );
-    // As lines of several; the container ends when the first has ended, and that one's are all there.
+    // Lines of several commands, in a container that ends when all of them have ended.
     let three = [&lines[..], &["---"], &lines, &["---"], &lines].concat();
     for (log, until, mark) in [
         ("prefix", "all", "probe-2 | "),

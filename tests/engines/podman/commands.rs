@@ -59,7 +59,7 @@ struct Stop {
     ready: usize,
     acts: &'static [Act],
     code: i32,
-    /// So often on standard output.
+    /// How often a line is on standard output, and which one.
     hears: (usize, &'static str),
     /// On standard error.
     reason: &'static str,

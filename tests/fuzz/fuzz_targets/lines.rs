@@ -11,9 +11,9 @@ use pidlet::plan::{Plan, Service, Style};
 use pidlet::words::list::List;
 use pidlet_fuzz::memory::{keep, round};
 
-/// What is kept of a stream at most, as in the program.
+/// The most that is kept of a stream, as in the program.
 const INPUT_BYTES: usize = LINE_BYTES_MAX + 48 * 1024;
-/// What is repeated at most.
+/// The most that is repeated.
 const UNIT_BYTES_MAX: usize = 5;
 const TEXT_BYTES_MAX: usize = 30_000;
 
@@ -97,7 +97,7 @@ fn text(script: &[u8]) -> Vec<u8> {
     text
 }
 
-/// What comes of a text that is read in chunks, as the program does it.
+/// What is written for a text that is read in chunks, as the program does it.
 fn written(source: &Source, text: &[u8], chunk: usize, limit: usize) -> Vec<u8> {
     let mut room = vec![0; limit + PIECE_BYTES_MAX + 1];
     let mut output = Vec::new();
@@ -202,7 +202,7 @@ fn is_time(time: &[u8]) {
     );
 }
 
-/// The text that stands for these bytes where only characters may.
+/// The text that stands for these bytes where they must be UTF-8.
 fn characters(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {

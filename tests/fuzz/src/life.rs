@@ -21,7 +21,7 @@ use crate::memory;
 
 /// The number of the first process.
 const FIRST_PID: Pid = 100;
-/// What may ask for the stop, the first one that the plan does not rewrite to something else.
+/// Signals to ask for the stop with: the first one that the plan does not rewrite to something else.
 const STOP: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::PWR, Signal::HALT];
 
 pub struct Life<'p> {
@@ -256,7 +256,7 @@ impl<'p> Life<'p> {
         }
     }
 
-    /// A number: one that is new, one that was once, or that of a process that is there.
+    /// A number: a new one, a former one, or that of a process that exists.
     fn pid(&self, input: &mut Unstructured, any: bool) -> Result<Pid> {
         match input.int_in_range(0..=3)? {
             0 if any => input.arbitrary(),
@@ -265,8 +265,8 @@ impl<'p> Life<'p> {
         }
     }
 
-    /// A child of ours, as a pid file or a service names it. That it is no other service's is what the
-    /// program finds out; of a pid file that may be old news when it is told.
+    /// A child of ours, as a pid file or a service names it. The program makes sure that it is no other
+    /// service's; with a pid file that may have changed when it is told.
     fn main(&mut self, input: &mut Unstructured, owned: bool) -> Result<Pid> {
         let pid = self.pid(input, self.wild)?;
         let free = owned || self.supervisor.service_of(pid) == NOBODY;
