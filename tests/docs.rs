@@ -495,7 +495,7 @@ const VARIABLES: [(&str, &[&str], &[&str]); 9] = [
         &["maybe", "y", "2"],
     ),
     (
-        "exit codes between commas",
+        "exit codes separated by commas",
         &["0", "3,143", "255"],
         &["256", "3,x", ""],
     ),
@@ -509,9 +509,9 @@ const VARIABLES: [(&str, &[&str], &[&str]); 9] = [
         &["TERM", "sigterm", "15", "RTMAX-1"],
         &["65", "NOPE", ""],
     ),
-    ("how often, 0 to 9", &["0", "9", "yes"], &["10", "often"]),
+    ("a count, 0 to 9", &["0", "9", "yes"], &["10", "often"]),
     (
-        "pairs of signals between commas",
+        "pairs of signals separated by commas",
         &["USR1:USR2", "HUP:0,INT:TERM"],
         &["HUP", "HUP:", "0:HUP", ""],
     ),
