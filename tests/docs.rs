@@ -214,7 +214,7 @@ fn values_are_those_that_the_manual_page_names() {
     }
     assert!(count >= 300, "{count}");
     let first = more_than_nothing.join(" , ");
-    let said = format!("Those of\n.Ic {first}\nand\n.Ic tries\nare more than nothing.");
+    let said = format!("Those of\n.Ic {first}\nand\n.Ic tries\nmust not be 0.");
     assert!(page.contains(&said), "{FILE} lacks {said:?}");
 }
 
@@ -420,7 +420,8 @@ fn the_commands_of_the_manual_page_are_taken() {
 #[test]
 fn faults_are_said_as_they_are_shown() {
     let page = document(FILE);
-    let shown = page.split("A fault of the file is said like this:\n.Bd -literal -offset indent\n");
+    let shown =
+        page.split("Errors in the file are reported like this:\n.Bd -literal -offset indent\n");
     let shown = shown.last().and_then(|rest| rest.split(".Ed").next());
     let circle = "[a]\nrun = a\nafter = b\n[b]\nrun = b\nafter = a\n";
     let head = "\n".repeat(10);
