@@ -44,7 +44,7 @@ const PIDLET: Text = text!(
 3%s (pid %p) was killed by signal %c (%S) after %t
 3%s (pid %p) did not stop in time and was killed after %t
 3%s (pid %p) was killed by the kernel: out of memory, after %t
-3%s (pid %p) was killed by signal 9 (KILL) from outside after %t
+3%s (pid %p) was killed by signal 9 (KILL), sender unknown, after %t
 3all services have ended
 4received %S
 4%S is rewritten to %T
@@ -65,9 +65,9 @@ const PIDLET: Text = text!(
 3%s (pid %p) is up after %t
 1%s (pid %p) was not ready within %y: stopped (%0: %w)
 1%s (pid %p) was not in the background within %y: stopped
-1%s (pid %p) did not stop by itself within %b: stopped
-1%s (pid %p) is not well: stopped (%1: %w)
-1%s (pid %p) let its watchdog wait: stopped (%2)
+1%s (pid %p) sent STOPPING=1 but did not end within %b: stopped
+1%s (pid %p) is unhealthy: stopped (%1: %w)
+1%s (pid %p) failed its watchdog: stopped (%2)
 1%s left no %3 within %y
 1%s: %3 names a process that is not its own
 1%s left no process in the background

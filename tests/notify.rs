@@ -282,14 +282,14 @@ time.sleep(1000)
     });
     for (init, _web) in inits {
         init.wait_says("silent");
-        ends_for(init, "let its watchdog wait: stopped (watchdog \"3s\")");
+        ends_for(init, "failed its watchdog: stopped (watchdog \"3s\")");
     }
     for mode in Mode::BOTH {
         let web = Web::python(trigger).keys("watchdog = 1h");
-        ends_for(web.start(mode), "let its watchdog wait: stopped");
+        ends_for(web.start(mode), "failed its watchdog: stopped");
         // Without `ready` the watchdog runs from the start.
         let web = Web::shell("exec sleep 1000\n").keys("watchdog = 200ms");
-        ends_for(web.start(mode), "let its watchdog wait: stopped");
+        ends_for(web.start(mode), "failed its watchdog: stopped");
     }
 }
 

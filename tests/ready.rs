@@ -289,7 +289,7 @@ fn a_command_that_takes_too_long_is_killed_with_its_group() {
                 init.lines(Out).iter().filter(checks).count() >= said
             });
             if said == 0 {
-                ends_for(init, "is not well: stopped");
+                ends_for(init, "is unhealthy: stopped");
                 continue;
             }
             // The service's own, and that of the check in progress. One that was killed may not be gone yet.
@@ -428,7 +428,7 @@ fn who_is_not_well_any_more_is_stopped() {
             "exec:test -e TEMP/well" => "\": error 1)",
             _ => "/well\": No such file or directory)",
         };
-        let ended = ends_for(init, "is not well: stopped (health \"");
+        let ended = ends_for(init, "is unhealthy: stopped (health \"");
         assert!(ended.last_line().contains(found), "{ended}");
     }
 }

@@ -298,7 +298,7 @@ fn how(said: &str) -> Option<How> {
     if let Some(rest) = said.strip_prefix("exited with code ") {
         return Some(How::Code(number(rest)?));
     }
-    if said.starts_with("was killed by signal 9 (KILL) from outside after ")
+    if said.starts_with("was killed by signal 9 (KILL), sender unknown, after ")
         || said.starts_with("was killed by the kernel: out of memory")
     {
         return Some(How::FromOutside);
@@ -312,7 +312,7 @@ fn how(said: &str) -> Option<How> {
     let faults = [
         "was not ready within ",
         "was not in the background within ",
-        "did not stop by itself within ",
+        "sent STOPPING=1 but did not end within ",
     ];
     let fault = faults.iter().any(|fault| said.starts_with(fault)) && said.contains(": stopped");
     fault.then_some(How::Fault)

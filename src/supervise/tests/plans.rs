@@ -320,7 +320,7 @@ fn who_was_killed_by_us_once_is_not_so_for_ever() {
     assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
     world.play("1s => -a:KILL\na killed KILL => -a:TERM\n1s\nstart a\na killed KILL => -a:TERM");
     let last = world.lines.last().unwrap();
-    assert!(last.contains("KILL) from outside"), "{last}");
+    assert!(last.contains("KILL), sender unknown"), "{last}");
 }
 
 #[test]
@@ -505,7 +505,7 @@ fn a_watchdog_must_be_fed() {
     world.says("a", Notice::Alive);
     world.play("4999ms\n1ms => a:TERM a:CONT\na killed TERM => look\ngone => exit 143");
     world.last_line(
-        "a (pid 100) let its watchdog wait: stopped (watchdog \"5s\"); container exits 143",
+        "a (pid 100) failed its watchdog: stopped (watchdog \"5s\"); container exits 143",
     );
     let mut world = planned(&[(&[], WATCHED)], nothing);
     world.play("start a");
@@ -826,7 +826,7 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
     world.play("2s");
     assert_eq!(world.says("a", Notice::Alive), "");
     world.play("999ms\n1ms => a:TERM a:CONT");
-    world.last_line("a (pid 100) did not stop by itself within 3s: stopped");
+    world.last_line("a (pid 100) sent STOPPING=1 but did not end within 3s: stopped");
     world.play("2999ms\n1ms => -a:KILL\na killed KILL => b:TERM b:CONT");
     // Nor is its health checked any more.
     const HEALTHY: Said = "ready = notify\nhealth = tcp:1\nhealth-every = 10s";
