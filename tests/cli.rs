@@ -131,10 +131,13 @@ fn bad_options_are_refused_with_what_was_expected() {
             &["--hold=yes", "true"],
             "option '--hold' doesn't allow an argument",
         ),
-        (&["true", "---"], "command 2 is empty: a separator too many"),
+        (
+            &["true", "---"],
+            "command 2 is empty: one separator too many",
+        ),
         (
             &["--", "---", "true"],
-            "command 1 is empty: a separator too many",
+            "command 1 is empty: one separator too many",
         ),
     ] {
         let args: Vec<&str> = args.to_vec();

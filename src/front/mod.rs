@@ -174,7 +174,7 @@ fn file<'a>(settings: &mut Settings<'_, 'a>, table: &Table, words: &[&CStr]) -> 
     let named = settings.config;
     let path = named.unwrap_or(conf::DEFAULT_PATH);
     if !words.is_empty() {
-        let text = text!("pidlet: a command and a plan's file (\"%\"): one or the other");
+        let text = text!("pidlet: either a command or a plan file (\"%\"), not both");
         settings.fault(text, path.to_bytes(), b"");
         return Err(1);
     }

@@ -10,8 +10,8 @@ const HELP: Text = text!(
     " [OPTIONS] [--] COMMAND [ARG]... [--- COMMAND [ARG]...]...
 or: pidlet [OPTIONS] -c FILE
 
-PID 1 for containers: runs commands, reaps zombies, passes signals on, stops all
-gracefully, and ends with the code of the command that mattered.
+PID 1 for containers: runs commands, reaps zombies, passes signals on, stops
+everything gracefully, and ends with the code of the command that mattered.
 
   -c, --config FILE  run the services of this file (/etc/pidlet.conf)
   -u, --until any|all|failure  end when a command ends, all have, or one fails (any)
@@ -23,12 +23,12 @@ gracefully, and ends with the code of the command that mattered.
   -p, --parent-death SIGNAL  stop with SIGNAL when the parent dies
       --hold  after a failure, stay until a stop signal
       --separator WORD  between commands (---)
-      --termination-log PATH  the end's reason goes here too (/dev/termination-log)
-      --log inherit|prefix|json  what becomes of the services' output (inherit)
+      --termination-log PATH  reason for the end goes here too (/dev/termination-log)
+      --log inherit|prefix|json  form of the services' output (inherit)
       --timestamps  begin lines with the time
   -q, --quiet  say less; repeatable
   -v, --verbose  say more; repeatable
-      --dry-run  check all, print the plan, run nothing
+      --dry-run  check and print the plan, run nothing
   -h, --help  this text
   -V, --version  the version
 

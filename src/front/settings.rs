@@ -221,7 +221,7 @@ impl<'p, 'a> Settings<'p, 'a> {
         if let Err(empty) = commands::add(self.plan, words, self.separator) {
             let mut number = Line::new();
             number.put_number(empty as u64 + 1);
-            let text = text!("pidlet: command % is empty: a separator too many");
+            let text = text!("pidlet: command % is empty: one separator too many");
             self.fault(text, number.text(), b"");
         }
     }

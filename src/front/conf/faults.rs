@@ -16,7 +16,7 @@ macro_rules! faults {
 }
 
 faults! {
-    Nul "a NUL byte: this is no text"
+    Nul "a NUL byte: this is not text"
     Homeless "it stands before the first [section]"
     Neither "neither a [section] nor an unindented key = value"
     NoService "there is no service to run"
@@ -26,16 +26,16 @@ faults! {
     Name "a name has letters, digits and _ - . @ only"
     NoKey "there is no such key"
     NoValue "it has no value"
-    Again "it was said before in this section"
+    Again "it is already set in this section"
     Run "it needs run or run-parts, not both"
     Pidfile "type = daemon and pidfile go together"
     Oneshot "a oneshot has no ready, health or watchdog"
     Daemon "a daemon has no ready = fd:N"
     Parts "run-parts is for type = oneshot, without instances"
     Section "another section has this name"
-    Terminal "there is one terminal for one service"
+    Terminal "only one service can have the terminal"
     Unknown "there is no such service, or it is disabled"
-    Several "it is several services"
+    Several "it names several services"
     Circle "these wait for each other: "
     Quote "a ' is not closed"
     DoubleQuote "a \" is not closed"

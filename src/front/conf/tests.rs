@@ -312,8 +312,8 @@ fn what_is_said_of_the_container_is_said_once() {
     faults(
         "[pidlet]\ngrace = 1s\ngrace = 2s\n[a]\nrun = a\n[pidlet]\nhold = no\ngrace = 3s",
         &[
-            ":3: [pidlet] grace: it was said before in this section",
-            ":8: [pidlet] grace: it was said before in this section",
+            ":3: [pidlet] grace: it is already set in this section",
+            ":8: [pidlet] grace: it is already set in this section",
         ],
     );
 }
@@ -331,7 +331,7 @@ fn every_fault_is_said_with_its_place() {
             ":5: [pidlet] config: there is no such option for a file",
             ":6: [pidlet] log: expected one word",
             ":7: [a b] a name has letters, digits and _ - . @ only",
-            ":9: [a b] run: it was said before in this section",
+            ":9: [a b] run: it is already set in this section",
             ":11: [c] redy: there is no such key; is it \"ready\"?",
             ":12: [c] run: it has no value",
             ":13: [c] nice: \"-21\": expected a number from -20 to 19",
@@ -439,7 +439,7 @@ fn settings_that_do_not_go_together() {
     sound("[a]\nrun = x\ntty = yes\n[b]\nrun = x\ntty = no");
     faults(
         "[a]\nrun = x\ntty = yes\n[b]\nrun = x\ntty = yes",
-        &[":6: [b] tty: there is one terminal for one service"],
+        &[":6: [b] tty: only one service can have the terminal"],
     );
 }
 
@@ -582,7 +582,7 @@ fn instances_and_directories_are_several_services() {
         &[
             ":4: [a] nice: \"99\": expected a number from -20 to 19",
             ":6: [pidlet] rewrite: \"%i\": expected FROM:TO, two signals, or FROM:0 to drop one",
-            ":10: [b] nice: it was said before in this section",
+            ":10: [b] nice: it is already set in this section",
         ],
     );
     faults(
@@ -604,7 +604,7 @@ fn whoever_writes_to_a_service_is_after_it() {
     );
     faults(
         "[a]\nrun = x\nstdout = service:log\n[log]\nrun = l\ninstances = 2",
-        &[":3: [a] stdout: \"log\": it is several services"],
+        &[":3: [a] stdout: \"log\": it names several services"],
     );
 }
 
@@ -613,7 +613,7 @@ fn nothing_and_too_much() {
     for nothing in ["", "# only\n\n[pidlet]\n", "[a]\ndisabled = yes\nrun = x"] {
         faults(nothing, &[": there is no service to run"]);
     }
-    faults("[a]\nrun = x\0", &[":2: a NUL byte: this is no text"]);
+    faults("[a]\nrun = x\0", &[":2: a NUL byte: this is not text"]);
     let many: String = (0..66)
         .map(|n| format!("[s{n}]\nrun = x\ninstances = 1000\n"))
         .collect();
