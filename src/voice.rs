@@ -44,7 +44,7 @@ const PIDLET: Text = text!(
 3%s (pid %p) was killed by signal %c (%S) after %t
 3%s (pid %p) did not stop in time and was killed after %t
 3%s (pid %p) was killed by the kernel: out of memory, after %t
-3%s (pid %p) was killed by signal 9 (KILL), sender unknown, after %t
+3%s (pid %p) was killed by signal 9 (KILL) from outside after %t
 3all services have ended
 4received %S
 4%S is rewritten to %T

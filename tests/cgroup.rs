@@ -254,7 +254,7 @@ fn after_an_orphan_was_killed_for_memory_a_kill_from_outside_is_one() {
         // SAFETY: a process of this test that only pidlet reaps, and it is not dead.
         unsafe { libc::kill(service, libc::SIGKILL) };
         let ended = init.finish();
-        let reason = "sh (pid N) was killed by signal 9 (KILL), sender unknown, after T";
+        let reason = "sh (pid N) was killed by signal 9 (KILL) from outside after T";
         assert_end(&ended, 137, reason);
     }
 }

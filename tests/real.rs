@@ -286,7 +286,8 @@ fn postgresql_whose_first_process_is_killed_ends_the_container() {
         hears_times(&init, "database system is ready to accept connections", 2);
         kill(&server, libc::SIGKILL);
         let ended = ends(init, 137);
-        let reason = "pidlet: db (pid * signal 9 (KILL), sender unknown, *; container exits 137";
+        let reason =
+            "pidlet: db (pid * was killed by signal 9 (KILL) from outside*; container exits 137";
         in_order(&ended.stderr, &["app stops", reason]);
     }
 }
@@ -420,7 +421,8 @@ fn nginx_whose_master_is_killed_ends_the_container() {
         kill(&master, libc::SIGKILL);
         let ended = ends(init, 137);
         let last = ended.stderr.lines().last().unwrap_or_default();
-        let reason = "pidlet: nginx (pid * signal 9 (KILL), sender unknown, *; container exits 137";
+        let reason =
+            "pidlet: nginx (pid * was killed by signal 9 (KILL) from outside*; container exits 137";
         assert!(suits(last, reason), "{ended}");
     }
 }
@@ -441,7 +443,7 @@ fn nginx_whose_master_is_killed_starts_again() {
         kill(&master, libc::SIGKILL);
         hears(
             &init,
-            "pidlet: nginx (pid * sender unknown, after *; starts again in ",
+            "pidlet: nginx (pid * from outside after *; starts again in ",
         );
         hears_times(&init, "pidlet: nginx (pid * is up", 2);
         let again = named_by(&init, &container.path("nginx.pid")).expect("a pid file");
@@ -960,7 +962,7 @@ fn the_plan_of_the_design_works(ordinary: bool) {
         kill(&server, libc::SIGKILL);
         hears(
             &init,
-            "pidlet: web (pid * sender unknown, after *; starts again in ",
+            "pidlet: web (pid * from outside after *; starts again in ",
         );
         init.send("g");
         hears_times(&init, "pidlet: web (pid * is up", 2);
@@ -1002,7 +1004,7 @@ fn the_plan_of_the_design_works(ordinary: bool) {
                 "pidlet: db (pid * is up",
                 "pidlet: migrate (pid * exited with code 0",
                 "pidlet: web (pid * is up",
-                "pidlet: web (pid * was killed by signal 9 (KILL), sender unknown",
+                "pidlet: web (pid * was killed by signal 9 (KILL) from outside",
                 "pidlet: received TERM",
                 "pidlet: web (pid * exited with code 0",
                 "pidlet: db (pid * exited with code 0",

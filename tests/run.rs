@@ -100,7 +100,7 @@ fn a_death_by_signal_is_128_plus_its_number() {
         for count in [1, 2, 20] {
             let reason = "sh (pid N) was killed by signal 11 (SEGV) after T; container exits 139";
             Several::start(mode, &[], count, "read x; kill -SEGV $$").go_on(139, reason);
-            let reason = "sh (pid N) was killed by signal 9 (KILL), sender unknown, after T; \
+            let reason = "sh (pid N) was killed by signal 9 (KILL) from outside after T; \
                 container exits 137";
             Several::start(mode, &[], count, "read x; kill -KILL $$").go_on(137, reason);
         }

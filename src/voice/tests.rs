@@ -130,7 +130,7 @@ const LAST_LINES: [(usize, &str, &str); 15] = [
     (
         1,
         "start, a killed KILL, gone",
-        "a (pid 100) was killed by signal 9 (KILL), sender unknown, after 0.0s; container exits 137",
+        "a (pid 100) was killed by signal 9 (KILL) from outside after 0.0s; container exits 137",
     ),
     (
         1,

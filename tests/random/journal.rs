@@ -298,7 +298,7 @@ fn how(said: &str) -> Option<How> {
     if let Some(rest) = said.strip_prefix("exited with code ") {
         return Some(How::Code(number(rest)?));
     }
-    if said.starts_with("was killed by signal 9 (KILL), sender unknown, after ")
+    if said.starts_with("was killed by signal 9 (KILL) from outside after ")
         || said.starts_with("was killed by the kernel: out of memory")
     {
         return Some(How::FromOutside);

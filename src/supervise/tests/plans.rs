@@ -320,7 +320,7 @@ fn who_was_killed_by_us_once_is_not_so_for_ever() {
     assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
     world.play("1s => -a:KILL\na killed KILL => -a:TERM\n1s\nstart a\na killed KILL => -a:TERM");
     let last = world.lines.last().unwrap();
-    assert!(last.contains("KILL), sender unknown"), "{last}");
+    assert!(last.contains("KILL) from outside"), "{last}");
 }
 
 #[test]
