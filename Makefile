@@ -148,10 +148,11 @@ fmt: rust  ## format the code
 	$(CARGO) fmt
 
 # The tests of the engines need their own run: `--all-targets` leaves them out, as a plain `cargo test` does.
-lint: rust build-needs  ## check formatting, and that clippy has no warnings
+lint: rust build-needs  ## check formatting, and that clippy and rustdoc have no warnings
 	$(CARGO) fmt --check
 	$(CARGO) lint
 	$(CARGO) clippy --test engines -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --document-private-items
 
 # Builds nothing: `sudo make install` should neither need cargo nor leave root's files in target/.
 install:  ## install the built binary and the manual pages below $(DESTDIR)$(PREFIX)

@@ -18,6 +18,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "read with the private items, as `make lint` builds it"
+)]
 
 extern crate alloc;
 #[cfg(test)]

@@ -8,7 +8,7 @@ macro_rules! faults {
         /// What is wrong. Just a number, so that the many places that name one stay small.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Fault {
-            $(#[doc = $line] $fault,)*
+            $(#[doc = concat!("`", $line, "`")] $fault,)*
         }
 
         const TEXTS: Text = text!(concat!($($line, "\n"),*));
