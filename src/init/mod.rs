@@ -190,8 +190,8 @@ impl<'p> Init<'p> {
             let Some(signal) = another else {
                 break;
             };
-            // One word of an end is enough for a round. But where each start brings one, stopping at it would
-            // keep signals with higher numbers from us until the last start.
+            // One CHLD is enough for a round. But where each start brings one, stopping at it would keep
+            // signals with higher numbers from us until the last start.
             if signal == Signal::CHLD && until != PAST {
                 break;
             }
