@@ -110,7 +110,7 @@ pub struct Outputs<'p> {
     /// `/dev/null` once it is needed, and the file that the service being started reads; positive if open.
     null: c_int,
     file: c_int,
-    /// Standard input is a terminal that belongs to none of several services: those that the plan gives
+    /// Standard input is a terminal, and there are several services: those without `tty` that the plan gives
     /// nothing else get `/dev/null`, as a shell's background jobs do.
     close_stdin: bool,
     /// A sink has dropped lines to report.

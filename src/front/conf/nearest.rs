@@ -1,7 +1,7 @@
 //! The known name that an unknown one may have been meant to be.
 
-/// The distances from an empty name to each beginning of a word. The first is used only if the name is
-/// empty, and is not 0, so that no word counts as beginning with such a name.
+/// The distances from an empty name to each beginning of a word. The first is used only if the name or the
+/// word is empty, and is not 0, so that no word counts as beginning with an empty name.
 const FIRST_ROW: [u8; LONGEST + 1] = {
     let mut row = [0; LONGEST + 1];
     row[0] = 1;
