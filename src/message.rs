@@ -1,6 +1,6 @@
 //! What pidlet has to say, as data. [`crate::voice`] has the words.
 
-use crate::plan::{NOBODY, Place};
+use crate::plan::{NO_SERVICE, Place};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
@@ -110,7 +110,7 @@ pub struct Message {
     pub to: u8,
     /// What went wrong, where the service's record does not say so.
     pub errno: Errno,
-    /// The service concerned; at the end, the one whose end or fault caused it; or [`NOBODY`].
+    /// The service concerned; at the end, the one whose end or fault caused it; or [`NO_SERVICE`].
     pub service: Place,
     /// A process that is no service's, or any that could not be signalled.
     pub pid: Pid,
@@ -125,7 +125,7 @@ impl Message {
             signal: 0,
             to: 0,
             errno: Errno(0),
-            service: NOBODY,
+            service: NO_SERVICE,
             pid: 0,
         }
     }

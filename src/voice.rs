@@ -216,7 +216,7 @@ impl Facts<'_, '_> {
             b'j' => self.put_key(line),
             b'0'..=b'5' => {
                 if let Some(key) = KEYS.get(usize::from(code - b'0')) {
-                    self.put_said(line, *key);
+                    self.put_pair(line, *key);
                 }
             }
             b'w' => _ = line.put_errno(record.why),
@@ -272,13 +272,13 @@ impl Facts<'_, '_> {
             ..
         }) = self.record.end
         {
-            self.put_said(line, key);
+            self.put_pair(line, key);
         }
     }
 
     /// Writes a key of the service's section and its value; of a command, only the program.
     #[inline(never)]
-    fn put_said(&self, line: &mut Line, key: Key) {
+    fn put_pair(&self, line: &mut Line, key: Key) {
         line.put_bytes(key.name());
         let words = self.plan.spec(self.message.service).words(key);
         for word in words {

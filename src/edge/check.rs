@@ -16,7 +16,7 @@ use super::address::Name;
 use super::reactor::{NONE, Reactor, Token, Whose, away_from_the_three};
 use super::{arena, files, raw};
 use pidlet::http;
-use pidlet::plan::{Key, NOBODY, Place, Plan, Probe};
+use pidlet::plan::{Key, NO_SERVICE, Place, Plan, Probe};
 use pidlet::supervise::{Event, Finding};
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -72,8 +72,8 @@ impl Checks {
     pub fn new(plan: &Plan) -> Checks {
         let mut count = 0;
         for service in &*plan.services {
-            for said in service.spec.0 {
-                if let Key::Ready | Key::Health | Key::Pidfile = said.key {
+            for pair in service.spec.0 {
+                if let Key::Ready | Key::Health | Key::Pidfile = pair.key {
                     count = plan.services.len();
                 }
             }
@@ -81,7 +81,7 @@ impl Checks {
         Checks {
             checks: arena::array(Check::NONE, count),
             spare: Check::NONE,
-            chain: NOBODY,
+            chain: NO_SERVICE,
             processes: 0,
         }
     }
@@ -254,7 +254,7 @@ impl Check {
         fd: NONE,
         pipe: NONE,
         pid: 0,
-        next: NOBODY,
+        next: NO_SERVICE,
         chained: false,
         seen: 0,
     };

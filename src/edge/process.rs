@@ -113,7 +113,7 @@ pub fn is_or_descends(pid: Pid, is: &mut dyn FnMut(Pid) -> bool) -> bool {
 /// The user that a service is started as.
 pub fn user_of(spec: Spec) -> u32 {
     match spec.get(Key::User) {
-        Some(said) => (said.number >> 32) as u32,
+        Some(pair) => (pair.number >> 32) as u32,
         None => raw::own_user().0,
     }
 }

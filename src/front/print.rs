@@ -88,23 +88,23 @@ fn service(plan: &Plan, service: Place, line: &mut Line, put: Put) {
     let spec = plan.spec(service);
     // The account's variables come first, so that whatever else sets one of them overrides it.
     print_words(b"env", spec.words(Key::Account), put);
-    for said in spec.0 {
-        let name = match said.key {
+    for pair in spec.0 {
+        let name = match pair.key {
             Key::RunParts | Key::Instances | Key::Account | Key::After | Key::Before => continue,
             // The user's own group is part of `user`.
-            Key::Member if said.words.len() < 2 || spec.has(Key::Groups) => continue,
+            Key::Member if pair.words.len() < 2 || spec.has(Key::Groups) => continue,
             Key::Member => Key::Groups.name(),
             Key::User => {
-                let gid = said.number & u64::from(u32::MAX);
+                let gid = pair.number & u64::from(u32::MAX);
                 line.put(text!("\nuser = "))
-                    .put_number(said.number >> 32)
+                    .put_number(pair.number >> 32)
                     .push(b':');
                 flush(line.put_number(gid), put);
                 continue;
             }
             key => key.name(),
         };
-        print_words(name, said.words, put);
+        print_words(name, pair.words, put);
     }
 }
 

@@ -48,7 +48,7 @@ kinds! {
 /// What stands between the bounds of a number.
 const TO: &str = " to ";
 
-/// The value as the number that [`crate::plan::Said`] keeps; `None` if it is wrong.
+/// The value as the number that [`crate::plan::Pair`] keeps; `None` if it is wrong.
 #[inline(never)]
 pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
     let said = match kind {

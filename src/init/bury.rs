@@ -4,7 +4,7 @@ use core::mem::take;
 
 use super::{Init, NOT_CHILDREN};
 use crate::edge::{reactor, reap};
-use pidlet::plan::{NOBODY, Place, Style};
+use pidlet::plan::{NO_SERVICE, Place, Style};
 use pidlet::supervise::{Event, Finding, Next, Notice};
 use pidlet::words::Pid;
 use pidlet::words::exit::Status;
@@ -26,9 +26,9 @@ const KILLED_MAX: u32 = 1 << 16;
 const LAST_MAX: u32 = 1024;
 
 impl Init<'_> {
-    /// The service that ends with a process, or [`NOBODY`]. It may go on as another process, as nginx does to
-    /// upgrade itself: a daemon's pid file says so (systemd's rule, `service_sigchld_event`), or the service
-    /// has named one that was a child of the process that ends.
+    /// The service that ends with a process, or [`NO_SERVICE`]. It may go on as another process, as nginx does
+    /// to upgrade itself: a daemon's pid file says so (systemd's rule, `service_sigchld_event`), or the
+    /// service has named one that was a child of the process that ends.
     fn ends_with(&mut self, pid: Pid) -> Place {
         let place = self.supervisor.service_of(pid);
         let mut heir = self.supervisor.heir(place);
@@ -49,7 +49,7 @@ impl Init<'_> {
     fn is_unheard(&self, pid: Pid) -> bool {
         self.checks.run_none()
             && !self.supervisor.heeds_orphans()
-            && self.supervisor.service_of(pid) == NOBODY
+            && self.supervisor.service_of(pid) == NO_SERVICE
     }
 
     /// Reaps a zombie, after the supervisor has heard of it.

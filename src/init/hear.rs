@@ -10,7 +10,7 @@ use crate::edge::reactor::NONE;
 use crate::edge::spawn::What;
 use crate::edge::{check, notify, process, reap};
 use pidlet::message::{Kind, Message};
-use pidlet::plan::{Key, NOBODY, Place, Probe};
+use pidlet::plan::{Key, NO_SERVICE, Place, Probe};
 use pidlet::supervise::{Event, Finding, Notice, State};
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
@@ -72,7 +72,7 @@ impl<'p> Init<'p> {
             return None;
         }
         let owner = self.owner(sender);
-        if owner != NOBODY {
+        if owner != NO_SERVICE {
             return Some(owner);
         }
         // An orphan may be a daemon whose pid file has not been read yet.
@@ -81,14 +81,14 @@ impl<'p> Init<'p> {
         places.find(|&place| self.supervisor.launches(place) && self.pid_file(place) == named)
     }
 
-    /// The service that a sender belongs to, or [`NOBODY`]: the sender is the service's own process or
+    /// The service that a sender belongs to, or [`NO_SERVICE`]: the sender is the service's own process or
     /// descends from it, or it is in its process group or session and runs as its user. Any process in our
     /// session may join any group in it (setpgid(2)), so a group alone proves nothing.
     fn owner(&self, sender: Sender) -> Place {
-        let mut owner = NOBODY;
+        let mut owner = NO_SERVICE;
         let mut is = |pid| {
             owner = self.supervisor.service_of(pid);
-            owner != NOBODY
+            owner != NO_SERVICE
         };
         let pid = sender.pid;
         // Of pid 0, a process outside of our PID namespace, all these calls tell about ourselves; but neither
@@ -100,7 +100,7 @@ impl<'p> Init<'p> {
         if joined && process::user_of(self.plan.spec(owner)) == sender.user {
             return owner;
         }
-        NOBODY
+        NO_SERVICE
     }
 
     /// The key that says how a service is checked now.

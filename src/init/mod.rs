@@ -84,7 +84,7 @@ impl<'p> Init<'p> {
         // Services get sessions of their own only where no key can stop us together with them. Elsewhere they
         // stay in ours, as jobs do in their shell's: the terminal does not stop a group whose parent is in
         // another session (setpgid(2): orphaned).
-        let apart = surroundings.alone & plan.filed & several;
+        let apart = surroundings.alone & plan.from_file & several;
         // https://no-color.org
         let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);
         Init {
@@ -157,7 +157,7 @@ impl<'p> Init<'p> {
     /// Everything has been started: does what could wait until then.
     #[inline(never)]
     fn settle(&mut self) {
-        if !self.plan.filed {
+        if !self.plan.from_file {
             settle::settle(self.reactor.last.max(self.terminal.fd()));
         }
         // In place of TERM, Kata Containers sends KILL to a process that, by its /proc/PID/status, neither

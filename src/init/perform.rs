@@ -45,7 +45,7 @@ impl Init<'_> {
                 }
             }
             // The commands of a command line inherit that socket, and say themselves what there is to say.
-            Action::Announce(_) if !self.plan.filed => (),
+            Action::Announce(_) if !self.plan.from_file => (),
             Action::Announce(news) => {
                 let text: &[u8] = match news {
                     News::Ready => b"READY=1",

@@ -29,9 +29,9 @@ pub fn assemble<'a>(list: &mut List<'a, &'a CStr>, spec: Spec<'a>, extra: &[&'a 
     put_all(list, NOT_INHERITED.get(..private).unwrap_or(&[]));
     // The account's variables come first, so that `env` in the section overrides them.
     put_all(list, spec.words(Key::Account));
-    for said in spec.0 {
-        if said.key == Key::Env {
-            put_all(list, said.words);
+    for pair in spec.0 {
+        if pair.key == Key::Env {
+            put_all(list, pair.words);
         }
     }
     put_all(list, extra);
@@ -55,11 +55,11 @@ fn put_all<'a>(list: &mut List<'a, &'a CStr>, words: &[&'a CStr]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Said;
+    use crate::plan::Pair;
     use std::vec::Vec;
 
-    fn said(key: Key, number: u64, words: &'static [&'static CStr]) -> Said<'static> {
-        Said {
+    fn pair(key: Key, number: u64, words: &'static [&'static CStr]) -> Pair<'static> {
+        Pair {
             key,
             line: 0,
             number,
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(said: &[Said<'static>], extra: &[&'static CStr], expected: &[&CStr]) {
+    fn check(pairs: &[Pair<'static>], extra: &[&'static CStr], expected: &[&CStr]) {
         let mut list = List::with_room(c"", 20);
         for word in [
             c"PATH=/bin",
@@ -83,21 +83,21 @@ mod tests {
         ] {
             list.push(word);
         }
-        assemble(&mut list, Spec(said.to_vec().leak()), extra);
+        assemble(&mut list, Spec(pairs.to_vec().leak()), extra);
         let list: Vec<&CStr> = list.to_vec();
-        assert_eq!(list, expected, "{said:?}");
+        assert_eq!(list, expected, "{pairs:?}");
     }
 
     #[test]
     fn variables() {
         check(&[], &[], &[c"PATH=/bin", c"A=1"]);
-        let set = said(Key::Env, 0, &[c"A=2", c"B=3", c"PATH"]);
+        let set = pair(Key::Env, 0, &[c"A=2", c"B=3", c"PATH"]);
         check(&[set], &[], &[c"A=2", c"B=3"]);
-        let file = said(Key::Env, 0, &[c"A=3"]);
+        let file = pair(Key::Env, 0, &[c"A=3"]);
         check(&[set, file], &[], &[c"B=3", c"A=3"]);
-        let clear = said(Key::ClearEnv, 1, &[]);
+        let clear = pair(Key::ClearEnv, 1, &[]);
         check(&[clear, file], &[], &[c"A=3"]);
-        let account = said(Key::Account, 0, &[c"A=home", c"HOME=/h"]);
+        let account = pair(Key::Account, 0, &[c"A=home", c"HOME=/h"]);
         check(&[set, account], &[], &[c"HOME=/h", c"A=2", c"B=3"]);
         let ours = [c"NOTIFY_SOCKET=@y", c""];
         check(&[], &ours, &[c"PATH=/bin", c"A=1", c"NOTIFY_SOCKET=@y"]);
@@ -108,6 +108,6 @@ mod tests {
             c"LISTEN_PID=1",
             c"LISTEN_FDNAMES=x",
         ];
-        check(&[said(Key::Sockets, 1, &[])], &[], &sockets);
+        check(&[pair(Key::Sockets, 1, &[])], &[], &sockets);
     }
 }

@@ -19,14 +19,14 @@ use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::Span;
 pub use keys::{Key, capability};
 pub use probe::{Address, EXEC, Probe, behind};
-pub use spec::{Restart, Said, Spec, Type};
+pub use spec::{Pair, Restart, Spec, Type};
 
 /// A service, as its index in the plan; it can count [`SERVICES_MAX`] of them. Small, so that everything
 /// that refers to services is small.
 pub type Place = u16;
 
 /// The place of no service.
-pub const NOBODY: Place = Place::MAX;
+pub const NO_SERVICE: Place = Place::MAX;
 
 /// The most services in one plan: more than anyone needs, but every table has its limit.
 pub const SERVICES_MAX: usize = 65_535;
@@ -202,8 +202,8 @@ impl Service<'_> {
         run: &[],
         after: &[],
         spec: Spec::DEFAULT,
-        latest: NOBODY,
-        earlier: NOBODY,
+        latest: NO_SERVICE,
+        earlier: NO_SERVICE,
     };
 }
 
@@ -229,14 +229,14 @@ pub struct Plan<'a> {
     /// Print the plan and run nothing.
     pub dry_run: bool,
     /// It comes from a file: services may start late and more than once, and inherit only what is theirs.
-    pub filed: bool,
+    pub from_file: bool,
     /// Where the services' output goes, and in which form.
     pub log: Log,
     /// The signal to stop with when our parent dies.
     pub parent_death: Option<Signal>,
     /// How every child is set up.
     pub setup: Setup,
-    /// The one of several services that gets the terminal, or [`NOBODY`].
+    /// The one of several services that gets the terminal, or [`NO_SERVICE`].
     pub foreground: Place,
     /// How much is said: 0 faults, 1 also warnings, 2 also the end's reason, 3 also what services do, 4 all.
     /// The peers count in their own way: tini's 1 is warnings, dumb-init's and catatonit's 1 is all.
@@ -282,9 +282,9 @@ impl<'a> Plan<'a> {
             termination_log: None,
             log: Log::Inherit,
             timestamps: false,
-            foreground: NOBODY,
+            foreground: NO_SERVICE,
             dry_run: false,
-            filed: false,
+            from_file: false,
         };
         match style {
             Style::Pidlet => plan.verbosity = 2,
@@ -303,7 +303,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether reaped orphans may have to be reported.
-    pub fn tells_all(&self) -> bool {
+    pub fn reports_orphans(&self) -> bool {
         let much = match self.style {
             Style::Pidlet | Style::Tini => 3,
             _ => 1,
@@ -328,14 +328,14 @@ impl<'a> Plan<'a> {
 
     /// The service whose standard input this output goes to, if it goes to one.
     #[inline(never)]
-    pub fn fed_by(&self, said: &Said) -> Option<Place> {
-        Some(names::find(&self.services, said.feeds()?.to_bytes()))
+    pub fn reader_of(&self, pair: &Pair) -> Option<Place> {
+        Some(names::find(&self.services, pair.feeds()?.to_bytes()))
     }
 
     /// Whether there is a single service, and its section does not say how it restarts or stops: then
     /// every signal is simply passed on to it.
     pub fn pass_through(&self) -> bool {
-        let told = |said: &Said| matches!(said.key, Key::Restart | Key::Stop | Key::StopTimeout);
+        let told = |pair: &Pair| matches!(pair.key, Key::Restart | Key::Stop | Key::StopTimeout);
         match *self.services {
             [only] => !only.spec.0.iter().any(told),
             _ => false,

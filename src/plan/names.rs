@@ -1,6 +1,6 @@
 //! Services by name.
 
-use super::{NOBODY, Place, Plan, Service};
+use super::{NO_SERVICE, Place, Plan, Service};
 use crate::words::line::Line;
 
 /// Numbers services of the same name 1, 2, 3 in the order given.
@@ -20,17 +20,19 @@ pub fn number_copies(services: &mut [Service]) {
     }
 }
 
-/// The last service of this name, after [`number_copies`], or [`NOBODY`].
+/// The last service of this name, after [`number_copies`], or [`NO_SERVICE`].
 pub fn find(services: &[Service], name: &[u8]) -> Place {
     let slot = hash(name) as usize % services.len().max(1);
-    let latest = services.get(slot).map_or(NOBODY, |service| service.latest);
+    let latest = services
+        .get(slot)
+        .map_or(NO_SERVICE, |service| service.latest);
     of_name(services, latest, name)
 }
 
-/// The service before this one that has the same name, or [`NOBODY`].
+/// The service before this one that has the same name, or [`NO_SERVICE`].
 pub fn earlier(services: &[Service], place: Place) -> Place {
     let service = services.get(usize::from(place));
-    service.map_or(NOBODY, |service| {
+    service.map_or(NO_SERVICE, |service| {
         of_name(services, service.earlier, service.name)
     })
 }
@@ -86,8 +88,8 @@ mod tests {
         number_copies(&mut services);
         let last = find(&services, b"p7");
         assert_eq!((last, earlier(&services, last)), (2007, 1007));
-        assert_eq!(earlier(&services, 7), NOBODY);
-        assert_eq!(find(&services, b"q"), NOBODY);
+        assert_eq!(earlier(&services, 7), NO_SERVICE);
+        assert_eq!(find(&services, b"q"), NO_SERVICE);
         let copies = services.iter().enumerate();
         assert!(
             copies

@@ -1,6 +1,6 @@
 //! The order of start that follows from `after`.
 
-use super::{NOBODY, Place, Plan};
+use super::{NO_SERVICE, Place, Plan};
 use crate::words::list::room;
 
 /// Everything that a service is after has been looked at.
@@ -23,7 +23,7 @@ impl<'a> Plan<'a> {
         let looked = room(0_u32, services.len());
         // In front the services that are done. At the end, growing downwards, the path from a service
         // to one that it is after, and so on.
-        let places = room(NOBODY, services.len() + 1);
+        let places = room(NO_SERVICE, services.len() + 1);
         let mut done = 0;
         for first in 0..services.len() {
             if *looked.get(first)? == DONE {

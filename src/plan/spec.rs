@@ -36,9 +36,9 @@ pub enum Restart {
     Always,
 }
 
-/// What a line of a section says.
+/// A line of a section: a key and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Said<'a> {
+pub struct Pair<'a> {
     /// Its key.
     pub key: Key,
     /// The line's number in the file.
@@ -49,7 +49,7 @@ pub struct Said<'a> {
     pub words: Command<'a>,
 }
 
-impl<'a> Said<'a> {
+impl<'a> Pair<'a> {
     /// The service that it feeds, if it is an output that goes to a service.
     pub fn feeds(&self) -> Option<&'a CStr> {
         let output = self.key == Key::Stdout || self.key == Key::Stderr;
@@ -58,9 +58,9 @@ impl<'a> Said<'a> {
     }
 }
 
-impl Said<'_> {
+impl Pair<'_> {
     /// Nothing.
-    pub const NOTHING: Said<'static> = Said {
+    pub const NONE: Pair<'static> = Pair {
         key: Key::None,
         line: 0,
         number: 0,
@@ -70,7 +70,7 @@ impl Said<'_> {
 
 /// Everything that a service's section says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spec<'a>(pub &'a [Said<'a>]);
+pub struct Spec<'a>(pub &'a [Pair<'a>]);
 
 impl<'a> Spec<'a> {
     /// Nothing is said.
@@ -78,8 +78,8 @@ impl<'a> Spec<'a> {
 
     /// What this key says, if it is given.
     #[inline(never)]
-    pub fn get(self, key: Key) -> Option<&'a Said<'a>> {
-        self.0.iter().find(|said| said.key == key)
+    pub fn get(self, key: Key) -> Option<&'a Pair<'a>> {
+        self.0.iter().find(|pair| pair.key == key)
     }
 
     /// Whether this key is given.
@@ -91,7 +91,7 @@ impl<'a> Spec<'a> {
     #[inline(never)]
     pub fn number(self, key: Key) -> u64 {
         match self.get(key) {
-            Some(said) => said.number,
+            Some(pair) => pair.number,
             None => match key {
                 Key::ReadyTimeout => 60_000,
                 Key::HealthEvery => 30_000,
@@ -113,7 +113,7 @@ impl<'a> Spec<'a> {
 
     /// The words of this key.
     pub fn words(self, key: Key) -> Command<'a> {
-        self.get(key).map_or(&[], |said| said.words)
+        self.get(key).map_or(&[], |pair| pair.words)
     }
 
     /// The only word of this key, if it is given.
@@ -270,12 +270,12 @@ mod tests {
     #[test]
     fn restarts() {
         let packed = backoff(b"500ms..1m").unwrap();
-        let said = Said {
+        let pair = Pair {
             key: Key::Backoff,
             number: packed,
-            ..Said::NOTHING
+            ..Pair::NONE
         };
-        assert_eq!(Spec(&[said]).backoff(), (Span(500), Span(60_000)));
+        assert_eq!(Spec(&[pair]).backoff(), (Span(500), Span(60_000)));
         assert_eq!(Spec::DEFAULT.backoff(), (Span(1000), Span(60_000)));
         assert_eq!(backoff(b"2s"), Some(2000 << 32 | 2000));
         let most = u64::from(u32::MAX);
@@ -291,12 +291,12 @@ mod tests {
             assert_eq!(backoff(wrong), None);
         }
         let number = tries(&[c"5", c"in", c"60s"]).unwrap();
-        let said = Said {
+        let pair = Pair {
             key: Key::Tries,
             number,
-            ..Said::NOTHING
+            ..Pair::NONE
         };
-        assert_eq!(Spec(&[said]).tries(), Some((5, Span(60_000))));
+        assert_eq!(Spec(&[pair]).tries(), Some((5, Span(60_000))));
         assert_eq!(tries(&[c"1", c"in", c"1ms"]), Some(1 << 16 | 1));
         let most = tries(&[c"65535", c"in", c"281474976710655ms"]);
         assert_eq!(most, Some(u64::MAX));
@@ -329,19 +329,19 @@ mod tests {
 
     #[test]
     fn stops() {
-        let said = |words: Command<'static>| Said {
+        let pair = |words: Command<'static>| Pair {
             key: Key::Stop,
             number: stop(words).unwrap(),
             words,
             line: 0,
         };
-        let both = [said(&[c"INT", c"15", c"20s"])];
+        let both = [pair(&[c"INT", c"15", c"20s"])];
         let spec = Spec(&both);
         assert_eq!(spec.stop_signal(0), Some(Signal::INT));
         assert_eq!(spec.stop_signal(1), Some(Signal::TERM));
         assert_eq!(spec.stop_signal(2), None);
         assert_eq!(spec.stop_timeout(), Some(Span(20_000)));
-        let only = [said(&[c"INT"])];
+        let only = [pair(&[c"INT"])];
         assert_eq!(Spec(&only).stop_timeout(), None);
         // The step is counted in a byte.
         let mut many = [c"INT"; 256];

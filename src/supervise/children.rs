@@ -5,7 +5,7 @@
 //! the record of that service names the one before.
 
 use super::Supervisor;
-use crate::plan::{NOBODY, Place};
+use crate::plan::{NO_SERVICE, Place};
 use crate::words::Pid;
 
 impl Supervisor<'_> {
@@ -24,23 +24,23 @@ impl Supervisor<'_> {
         self.running += 1;
     }
 
-    /// The service whose process this is, or [`NOBODY`].
+    /// The service whose process this is, or [`NO_SERVICE`].
     pub fn service_of(&self, pid: Pid) -> Place {
         let mut place = self.services.see(self.slot(pid)).latest;
-        while place != NOBODY && self.services.see(place).pid != pid {
+        while place != NO_SERVICE && self.services.see(place).pid != pid {
             place = self.services.see(place).earlier;
         }
         place
     }
 
-    /// A process has ended, or is no longer its service's. Returns that service, or [`NOBODY`].
+    /// A process has ended, or is no longer its service's. Returns that service, or [`NO_SERVICE`].
     pub(super) fn runs_no_more(&mut self, pid: Pid) -> Place {
         let slot = self.slot(pid);
-        let mut later = NOBODY;
+        let mut later = NO_SERVICE;
         let mut place = self.services.see(slot).latest;
         loop {
-            if place == NOBODY {
-                return NOBODY;
+            if place == NO_SERVICE {
+                return NO_SERVICE;
             }
             let record = self.services.of(place);
             if record.pid == pid {
@@ -53,7 +53,7 @@ impl Supervisor<'_> {
         record.pid = 0;
         let earlier = record.earlier;
         self.running -= 1;
-        if later == NOBODY {
+        if later == NO_SERVICE {
             self.services.of(slot).latest = earlier;
         } else {
             self.services.of(later).earlier = earlier;

@@ -17,7 +17,7 @@
 
 use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Key, NOBODY, Place, Restart, Spec, StartFault, Type};
+use crate::plan::{Essential, Key, NO_SERVICE, Place, Restart, Spec, StartFault, Type};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
@@ -37,9 +37,9 @@ impl<'p> Supervisor<'p> {
 
     /// Appends a service to the start queue.
     pub(super) fn enqueue(&mut self, place: Place) {
-        self.services.of(place).link = NOBODY;
+        self.services.of(place).link = NO_SERVICE;
         let last = core::mem::replace(&mut self.last_to_start, place);
-        if self.first_to_start == NOBODY {
+        if self.first_to_start == NO_SERVICE {
             self.first_to_start = place;
         } else {
             self.services.of(last).link = place;
@@ -105,8 +105,12 @@ impl<'p> Supervisor<'p> {
     pub(super) fn ended(&mut self, pid: Pid, status: Status, out_of_memory: bool) {
         // Once everything is over, the end of a service matters no more than an orphan's.
         let over = self.phase == Phase::Done;
-        let place = if over { NOBODY } else { self.runs_no_more(pid) };
-        if place == NOBODY {
+        let place = if over {
+            NO_SERVICE
+        } else {
+            self.runs_no_more(pid)
+        };
+        if place == NO_SERVICE {
             return self.say(Message::orphan(pid, status));
         }
         let launched = self.has_launched(place, status.code());
@@ -192,7 +196,7 @@ impl<'p> Supervisor<'p> {
         self.left -= 1;
         let (code, failed) = (record.code, record.failed);
         let done = !failed && self.plan.is_a(place, Type::Oneshot);
-        if failed && self.first_failure == NOBODY {
+        if failed && self.first_failure == NO_SERVICE {
             self.first_failure = place;
         }
         let essential = match essential {
@@ -231,8 +235,8 @@ impl<'p> Supervisor<'p> {
 
     /// Closes the input of a service that reads this one's output, once no other service writes there.
     fn feed_no_more(&mut self, place: Place) {
-        for said in self.spec(place).0 {
-            let Some(reader) = self.plan.fed_by(said) else {
+        for pair in self.spec(place).0 {
+            let Some(reader) = self.plan.reader_of(pair) else {
                 continue;
             };
             let feeders = &mut self.services.of(reader).feeders;

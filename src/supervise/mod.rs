@@ -51,7 +51,7 @@ use core::mem::{ManuallyDrop, replace};
 use core::ops::Range;
 
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, NOBODY, Place, Plan, Restart, Style};
+use crate::plan::{Essential, NO_SERVICE, Place, Plan, Restart, Style};
 use crate::words::Pid;
 use crate::words::list::room;
 use crate::words::signal::{Signal, SignalSet};
@@ -170,7 +170,7 @@ pub struct Supervisor<'p> {
     /// The first and the last service in the start queue.
     first_to_start: Place,
     last_to_start: Place,
-    /// The service whose failure came first, or [`NOBODY`].
+    /// The service whose failure came first, or [`NO_SERVICE`].
     first_failure: Place,
     /// The services whose ends count for the exit code, as a half-open range: all of them after a stop
     /// signal, else the one whose end ended the container, if there is one.
@@ -195,7 +195,7 @@ impl<'p> Supervisor<'p> {
             services: Records {
                 all,
                 nobody,
-                taken: NOBODY,
+                taken: NO_SERVICE,
             },
             phase: Phase::Run,
             init: surroundings.init,
@@ -203,7 +203,7 @@ impl<'p> Supervisor<'p> {
             suspension: Suspension::None,
             asked_once: false,
             code: 0,
-            culprit: NOBODY,
+            culprit: NO_SERVICE,
             stop_signal: Signal::TERM,
             asked: None,
             asked_at: NEVER,
@@ -215,9 +215,9 @@ impl<'p> Supervisor<'p> {
             running: 0,
             left: count.into(),
             not_up: 0,
-            first_to_start: NOBODY,
-            last_to_start: NOBODY,
-            first_failure: NOBODY,
+            first_to_start: NO_SERVICE,
+            last_to_start: NO_SERVICE,
+            first_failure: NO_SERVICE,
             counts_from: 0,
             counts_to: count,
             to_do: ToDo {
@@ -246,8 +246,8 @@ impl<'p> Supervisor<'p> {
                 self.enqueue(place);
             }
             self.not_up += u32::from(self.is_awaited(place));
-            for said in self.spec(place).0 {
-                if let Some(reader) = self.plan.fed_by(said) {
+            for pair in self.spec(place).0 {
+                if let Some(reader) = self.plan.reader_of(pair) {
                     let reader = self.services.of(reader);
                     reader.fed = true;
                     reader.feeders += 1;
@@ -261,7 +261,7 @@ impl<'p> Supervisor<'p> {
             record.dependents = end;
         }
         self.services.nobody.dependents = end;
-        let dependents = room(NOBODY, end as usize);
+        let dependents = room(NO_SERVICE, end as usize);
         for place in self.places().rev() {
             for dependency in self.dependencies_of(place) {
                 let record = self.services.of(*dependency);
@@ -320,7 +320,7 @@ impl<'p> Supervisor<'p> {
     pub fn next(&self) -> Next {
         match self.phase {
             Phase::Done => Next::Exit(self.code),
-            Phase::Run | Phase::Stopping if self.first_to_start != NOBODY => {
+            Phase::Run | Phase::Stopping if self.first_to_start != NO_SERVICE => {
                 Next::Start(self.first_to_start)
             }
             _ => Next::Wait(self.deadline()),
@@ -409,7 +409,7 @@ impl<'p> Supervisor<'p> {
     /// Whether it matters now that a process of no service ended, or that every zombie was reaped
     /// ([`Event::Reaped`]).
     pub fn heeds_orphans(&self) -> bool {
-        self.phase >= Phase::Look || self.plan.tells_all()
+        self.phase >= Phase::Look || self.plan.reports_orphans()
     }
 
     /// Whether everything has been killed, and we only wait for it to vanish.
@@ -491,7 +491,7 @@ impl<'p> Supervisor<'p> {
     }
 
     fn say_that(&mut self, kind: Kind) {
-        self.say_of(kind, 0, NOBODY);
+        self.say_of(kind, 0, NO_SERVICE);
     }
 
     fn say_about(&mut self, kind: Kind, service: Place) {
@@ -499,7 +499,7 @@ impl<'p> Supervisor<'p> {
     }
 
     fn say_signal(&mut self, kind: Kind, signal: Signal) {
-        self.say_of(kind, signal.number(), NOBODY);
+        self.say_of(kind, signal.number(), NO_SERVICE);
     }
 
     fn say_of(&mut self, kind: Kind, signal: u8, service: Place) {

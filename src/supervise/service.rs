@@ -1,7 +1,7 @@
 //! What is known of one service: its state, how it ended, and whether that was a failure.
 
 use crate::message::Kind;
-use crate::plan::{Key, NOBODY, Place, Plan, StartFault, Step, Style, Type};
+use crate::plan::{Key, NO_SERVICE, Place, Plan, StartFault, Step, Style, Type};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
@@ -174,10 +174,10 @@ impl Record {
         since: Instant(0),
         ran: Span::ZERO,
         delay: Span::ZERO,
-        cause: NOBODY,
-        latest: NOBODY,
-        earlier: NOBODY,
-        first: NOBODY,
+        cause: NO_SERVICE,
+        latest: NO_SERVICE,
+        earlier: NO_SERVICE,
+        first: NO_SERVICE,
         was_up: false,
         checking: false,
         fed: false,
@@ -197,7 +197,7 @@ impl Record {
         steps: 0,
         dependents: 0,
         waits: 0,
-        link: NOBODY,
+        link: NO_SERVICE,
     };
 
     /// Notes how its process ended, and whether it failed: it did if it had to be stopped for a fault, or

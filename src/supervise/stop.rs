@@ -8,7 +8,7 @@
 
 use super::{Action, End, News, Phase, State, Supervisor};
 use crate::message::{Kind, Message};
-use crate::plan::{Group, Key, NOBODY, Place, Spec, Style};
+use crate::plan::{Group, Key, NO_SERVICE, Place, Spec, Style};
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
 use crate::words::signal::Signal;
@@ -127,7 +127,7 @@ impl Supervisor<'_> {
     /// latest. Nothing is started any more but `finish` commands, and a service that does not run is gone.
     #[inline(never)]
     fn line_up_to_stop(&mut self) {
-        self.first_to_start = NOBODY;
+        self.first_to_start = NO_SERVICE;
         let last_call = Instant(self.limit.0 - self.plan.budget().0 / LAST_CALL);
         for place in self.places() {
             let dependents = self.dependents_of(place).len();
@@ -190,7 +190,7 @@ impl Supervisor<'_> {
 
     /// Whether no service has a process, and no `finish` command is about to run.
     fn all_ended(&self) -> bool {
-        self.running == 0 && self.first_to_start == NOBODY
+        self.running == 0 && self.first_to_start == NO_SERVICE
     }
 
     /// Kills a service, or its `finish` command.
@@ -268,7 +268,7 @@ impl Supervisor<'_> {
     /// Whether a service's signals go to its whole process group.
     pub(super) fn by_group(&self, spec: Spec) -> bool {
         match spec.get(Key::Kill) {
-            Some(said) => said.number > 0,
+            Some(pair) => pair.number > 0,
             None => self.plan.group,
         }
     }

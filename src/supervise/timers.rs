@@ -6,7 +6,7 @@
 //! record of that number.
 
 use super::{Record, Records};
-use crate::plan::{NOBODY, Place};
+use crate::plan::{NO_SERVICE, Place};
 use crate::words::time::Instant;
 
 impl Records<'_> {
@@ -23,7 +23,7 @@ impl Records<'_> {
 
     /// Has the tournament take up the last change.
     pub(super) fn settle(&mut self) {
-        self.of(NOBODY);
+        self.of(NO_SERVICE);
     }
 
     /// The service that is due first.

@@ -5,7 +5,7 @@
 
 use super::{Action, Finding, Notice, Phase, State, Supervisor};
 use crate::message::Kind;
-use crate::plan::{Key, NOBODY, Place};
+use crate::plan::{Key, NO_SERVICE, Place};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
@@ -68,7 +68,7 @@ impl Supervisor<'_> {
     pub(super) fn checked(&mut self, place: Place, mut finding: Finding) {
         if let Finding::Main(pid) = finding {
             // Two pid files may name one process: it belongs to the service whose file was read first.
-            if self.service_of(pid) != NOBODY {
+            if self.service_of(pid) != NO_SERVICE {
                 finding = Finding::Stranger;
             }
         }
@@ -174,7 +174,7 @@ impl Supervisor<'_> {
             }
             Notice::Heir(pid) if runs => record.named = pid,
             // A process that is a service's already, its own or another's, stays what it is.
-            Notice::Main(pid) if runs && self.service_of(pid) == NOBODY => {
+            Notice::Main(pid) if runs && self.service_of(pid) == NO_SERVICE => {
                 let before = self.services.see(place).pid;
                 self.runs_no_more(before);
                 self.main_is(place, pid);

@@ -42,23 +42,23 @@ impl<'p> Outputs<'p> {
     #[inline(never)]
     fn lay(&mut self, number: usize, colour: bool) {
         let spec = self.plan.spec(service_of(number));
-        let said = spec.get(key(number));
+        let pair = spec.get(key(number));
         let output = matches!(number % STREAMS, 1 | 2);
-        if said.is_none() && (!output || self.plan.log == Log::Inherit) {
+        if pair.is_none() && (!output || self.plan.log == Log::Inherit) {
             return;
         }
         if self.streams.is_empty() {
             self.begin(colour);
         }
         let (mut way, mut to, mut sink) = (Way::Pipe, number, 0);
-        if let Some(said) = said {
-            if let Some(fed) = self.plan.fed_by(said) {
-                to = number_of(fed.into(), 0);
+        if let Some(pair) = pair {
+            if let Some(reader) = self.plan.reader_of(pair) {
+                to = number_of(reader.into(), 0);
                 self.set(to, Way::Fed, to, 0);
-            } else if let Some(path) = said.words.first().and_then(|word| behind(word, "file:")) {
+            } else if let Some(path) = pair.words.first().and_then(|word| behind(word, "file:")) {
                 sink = self.file_sink(path, spec);
             } else {
-                way = if said.number > 0 {
+                way = if pair.number > 0 {
                     Way::Null
                 } else {
                     Way::Ours

@@ -4,7 +4,7 @@ use super::{Outputs, SINK_BYTES, source};
 use crate::edge::say;
 use pidlet::message::Stream;
 use pidlet::output::{Form, put_lines};
-use pidlet::plan::{Log, NOBODY};
+use pidlet::plan::{Log, NO_SERVICE};
 use pidlet::words::errno::Errno;
 use pidlet::words::line::{self, Line};
 
@@ -33,7 +33,7 @@ impl Outputs<'_> {
     pub fn say(&mut self, stream: Stream, line: &mut Line, patience_ms: u64) {
         let error = stream == Stream::Err;
         let mut text = line.end();
-        let mut source = source(self.plan, NOBODY, error, Form::Raw);
+        let mut source = source(self.plan, NO_SERVICE, error, Form::Raw);
         if self.plan.log == Log::Json {
             // A reader of JSON objects can read nothing else.
             source.form = Form::Json;

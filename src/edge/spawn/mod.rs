@@ -134,7 +134,7 @@ impl<'p> Spawner<'p> {
             apart,
         };
         let listens = start.number(b"LISTEN_PID") == own.pid.into();
-        if plan.filed {
+        if plan.from_file {
             let said = if listens {
                 start.number(b"LISTEN_FDS")
             } else {
@@ -166,7 +166,7 @@ impl<'p> Spawner<'p> {
     /// Starts a service or one of its commands; returns its process, or why there is none.
     pub fn start(&mut self, service: Place, what: What, gift: &Gift) -> Result<Pid, StartFault> {
         let mut watchdog = Line::new();
-        if self.plan.filed {
+        if self.plan.from_file {
             self.assemble(service, gift, &mut watchdog);
         }
         let mut birth = Birth {
@@ -239,7 +239,7 @@ impl<'p> Spawner<'p> {
     /// The child's life up to its program. Returns only to say why that does not run.
     fn live(&mut self, service: Place, what: What, gift: &Gift) -> StartFault {
         let setup = self.plan.setup;
-        if self.plan.filed {
+        if self.plan.from_file {
             raw::expire(LOADING_MAX);
         }
         let group = match setup.group {
@@ -294,7 +294,7 @@ impl<'p> Spawner<'p> {
         if self.files != [0; 2] {
             process::limit_files(self.files);
         }
-        if !self.plan.filed {
+        if !self.plan.from_file {
             return Ok(());
         }
         let spec = self.plan.spec(service);

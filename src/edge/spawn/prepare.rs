@@ -4,7 +4,7 @@
 use linux_raw_sys::general::O_WRONLY;
 
 use crate::edge::raw;
-use pidlet::plan::{GROUPS_MAX, Key, Said, Spec, spec};
+use pidlet::plan::{GROUPS_MAX, Key, Pair, Spec, spec};
 use pidlet::words::errno::Errno;
 use pidlet::words::text::number;
 
@@ -27,12 +27,12 @@ pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
         if key == Key::Umask {
             confine(spec)?;
         }
-        let said = match spec.get(key) {
+        let pair = match spec.get(key) {
             None if key == Key::Groups => spec.get(Key::Member),
-            said => said,
+            pair => pair,
         };
-        if let Some(said) = said {
-            one(spec, key, said).map_err(|errno| match said.key {
+        if let Some(pair) = pair {
+            one(spec, key, pair).map_err(|errno| match pair.key {
                 // The plan has not said this key: it comes with the user.
                 Key::Member => (Key::User, errno),
                 _ => (key, errno),
@@ -44,9 +44,9 @@ pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
 
 /// Sets the limits and the bounding set.
 fn confine(spec: Spec) -> Result<(), (Key, Errno)> {
-    for said in spec.0 {
-        if let Some(resource) = said.key.resource() {
-            limit(said, resource).map_err(|errno| (said.key, errno))?;
+    for pair in spec.0 {
+        if let Some(resource) = pair.key.resource() {
+            limit(pair, resource).map_err(|errno| (pair.key, errno))?;
         }
     }
     match spec.get(Key::Caps) {
@@ -55,16 +55,16 @@ fn confine(spec: Spec) -> Result<(), (Key, Errno)> {
     }
 }
 
-fn limit(said: &Said, resource: u8) -> Result<(), Errno> {
-    let word = said.words.first().map_or(&b""[..], |word| word.to_bytes());
+fn limit(pair: &Pair, resource: u8) -> Result<(), Errno> {
+    let word = pair.words.first().map_or(&b""[..], |word| word.to_bytes());
     let (soft, hard) = spec::limit(word).ok_or(Errno::INVAL)?;
     raw::set_limit(resource.into(), [soft, hard])
 }
 
 #[inline(never)]
-fn one(spec: Spec, key: Key, said: &Said) -> Result<(), Errno> {
-    let word = said.words.first().copied().unwrap_or(c"");
-    let number = said.number;
+fn one(spec: Spec, key: Key, pair: &Pair) -> Result<(), Errno> {
+    let word = pair.words.first().copied().unwrap_or(c"");
+    let number = pair.number;
     match key {
         Key::Nice => raw::set_priority(number as i32),
         Key::OomScoreAdj => {
@@ -78,7 +78,7 @@ fn one(spec: Spec, key: Key, said: &Said) -> Result<(), Errno> {
             raw::set_umask(number as u32);
             Ok(())
         }
-        Key::Groups => groups(spec, said),
+        Key::Groups => groups(spec, pair),
         Key::User => raw::set_user((number >> 32) as u32, number as u32),
         Key::Caps => raw::set_capabilities(number),
         Key::NoNewPrivs if number > 0 => raw::no_new_privileges(),
@@ -87,17 +87,17 @@ fn one(spec: Spec, key: Key, said: &Said) -> Result<(), Errno> {
     }
 }
 
-fn groups(spec: Spec, said: &Said) -> Result<(), Errno> {
+fn groups(spec: Spec, pair: &Pair) -> Result<(), Errno> {
     let mut list = [0; GROUPS_MAX];
-    let list = list.get_mut(..said.words.len()).ok_or(Errno::INVAL)?;
-    for (place, word) in list.iter_mut().zip(said.words) {
+    let list = list.get_mut(..pair.words.len()).ok_or(Errno::INVAL)?;
+    for (place, word) in list.iter_mut().zip(pair.words) {
         *place = number(word.to_bytes()).unwrap_or(0) as u32;
     }
     let (user, group) = raw::own_user();
     let ids = u64::from(user) << 32 | u64::from(group);
     match raw::set_groups(list) {
         // Without privileges a service that runs as our own user keeps the groups that we have.
-        Err(Errno::PERM) if said.key == Key::Member && spec.number(Key::User) == ids => Ok(()),
+        Err(Errno::PERM) if pair.key == Key::Member && spec.number(Key::User) == ids => Ok(()),
         done => done,
     }
 }

@@ -3,7 +3,7 @@
 use super::faults::Fault;
 use super::nearest::nearest;
 use super::{NO_LINE, Reader};
-use crate::plan::{Key, NOBODY, Place, Service, names};
+use crate::plan::{Key, NO_SERVICE, Place, Service, names};
 use crate::words::list::room;
 
 /// The most dependencies: `after` between two sections makes one for each pair of their instances.
@@ -61,7 +61,7 @@ impl<'a> Reader<'_, '_, 'a> {
             self.leave_sections();
             return self.fault(Fault::Dependencies);
         }
-        graph.edges = room(NOBODY, end as usize);
+        graph.edges = room(NO_SERVICE, end as usize);
         self.quiet = true;
         self.each_dependency(services, &mut graph);
         self.quiet = false;
@@ -84,28 +84,28 @@ impl<'a> Reader<'_, '_, 'a> {
             if service.copy > 1 && service.spec.has(Key::RunParts) {
                 graph.edge(place, place - 1);
             }
-            for said in service.spec.0 {
-                (self.at.line, self.at.key) = (said.line, said.key.name());
-                if said.key == Key::Tty && said.number > 0 {
+            for pair in service.spec.0 {
+                (self.at.line, self.at.key) = (pair.line, pair.key.name());
+                if pair.key == Key::Tty && pair.number > 0 {
                     terminals += 1;
                     if terminals == 2 {
                         self.fault(Fault::Terminal);
                     }
                 }
-                let feeds = said.feeds();
-                if feeds.is_none() && said.key != Key::After && said.key != Key::Before {
+                let feeds = pair.feeds();
+                if feeds.is_none() && pair.key != Key::After && pair.key != Key::Before {
                     continue;
                 }
-                for word in said.words {
+                for word in pair.words {
                     let name = feeds.unwrap_or(word).to_bytes();
                     let mut other = names::find(services, name);
-                    if other == NOBODY && service.copy == 1 {
+                    if other == NO_SERVICE && service.copy == 1 {
                         self.unknown(services, name);
                     } else if feeds.is_some() && copy_of(services, other) > 1 {
                         self.fault_with(name, Fault::Several);
                     }
-                    while other != NOBODY {
-                        if said.key == Key::Before {
+                    while other != NO_SERVICE {
+                        if pair.key == Key::Before {
                             graph.edge(other, place);
                         } else {
                             graph.edge(place, other);

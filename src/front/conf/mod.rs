@@ -17,7 +17,7 @@ use super::getopt::Table;
 use super::settings::{Setting, Settings};
 use super::values;
 use crate::plan::names::number_copies;
-use crate::plan::{Command, Key, Place, Probe, SERVICES_MAX, Said, Service, Spec, Type};
+use crate::plan::{Command, Key, Pair, Place, Probe, SERVICES_MAX, Service, Spec, Type};
 use crate::words::errno::Errno;
 use crate::words::line::Line;
 use crate::words::list::List;
@@ -56,7 +56,7 @@ struct Reader<'r, 'p, 'a> {
     settings: &'r mut Settings<'p, 'a>,
     /// What has been read of the section: its command, and everything else.
     run: Command<'a>,
-    said: List<'a, Said<'a>>,
+    pairs: List<'a, Pair<'a>>,
     /// The services of the sections that have been read.
     services: List<'a, Service<'a>>,
     /// Sections whose directory has no programs: they may be named, but there is nothing to wait for.
@@ -82,7 +82,7 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
         unset: false,
         words: Words::new(),
         run: &[],
-        said: List::none(),
+        pairs: List::none(),
         services: List::none(),
         empty: Words::new(),
         passwd: None,
@@ -138,7 +138,7 @@ impl<'a> Reader<'_, '_, 'a> {
                 number_copies(services);
                 self.dependencies(services);
                 self.settings.plan.services = List::of(services);
-                self.settings.plan.filed = true;
+                self.settings.plan.from_file = true;
                 self.circles();
             }
             _ => self.fault(Fault::Services),
@@ -220,7 +220,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// Reads the next pair of the section that `lines` are in, if there is one.
     #[inline(never)]
-    fn pair(&mut self, lines: &mut Lines<'a>) -> bool {
+    fn next_pair(&mut self, lines: &mut Lines<'a>) -> bool {
         loop {
             match lines.read(&mut self.at) {
                 Kind::Pair => return true,
@@ -233,7 +233,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// `[pidlet]`: the options by their long names.
     fn container(&mut self, mut lines: Lines<'a>) {
         self.instance = 0;
-        while self.pair(&mut lines) {
+        while self.next_pair(&mut lines) {
             let Some(words) = self.split(self.at.value) else {
                 continue;
             };
@@ -306,7 +306,7 @@ impl<'a> Reader<'_, '_, 'a> {
     fn draft(&mut self, mut lines: Lines<'a>, instance: u32) -> Spec<'a> {
         let mut count = 0;
         let mut ahead = lines;
-        while self.pair(&mut ahead) {
+        while self.next_pair(&mut ahead) {
             // `user` brings groups and variables, which are two more.
             count += match self.at.key {
                 [b'u', ..] => 3,
@@ -316,12 +316,12 @@ impl<'a> Reader<'_, '_, 'a> {
             };
         }
         self.run = &[];
-        self.said = List::with_room(Said::NOTHING, count);
+        self.pairs = List::with_room(Pair::NONE, count);
         (self.instance, self.differ) = (instance, false);
-        while self.pair(&mut lines) {
+        while self.next_pair(&mut lines) {
             self.say(self.at.value);
         }
-        Spec(self.said.take())
+        Spec(self.pairs.take())
     }
 
     /// Takes one key's value.
@@ -333,7 +333,7 @@ impl<'a> Reader<'_, '_, 'a> {
         };
         let again = match key {
             Key::Run => !self.run.is_empty(),
-            _ => Spec(&self.said).has(key) && !Key::repeats(kind),
+            _ => Spec(&self.pairs).has(key) && !Key::repeats(kind),
         };
         if again {
             return self.all_wrong(Fault::Again);
@@ -367,7 +367,7 @@ impl<'a> Reader<'_, '_, 'a> {
             self.run = words;
             return;
         }
-        self.said.push(Said {
+        self.pairs.push(Pair {
             key,
             line: self.at.line,
             number,
@@ -387,11 +387,11 @@ impl<'a> Reader<'_, '_, 'a> {
     /// Reports settings that are each right, but not together.
     fn whole(&mut self, spec: Spec<'a>) {
         // A bit for each key that is given.
-        let mut said = 0_u64;
-        for one in spec.0 {
-            said |= bit(one.key);
+        let mut given = 0_u64;
+        for pair in spec.0 {
+            given |= bit(pair.key);
         }
-        let says = |keys| said & keys != 0;
+        let says = |keys| given & keys != 0;
         let oneshot = spec.kind() == Type::Oneshot;
         let daemon = spec.kind() == Type::Daemon;
         let parts = says(bit(Key::RunParts));

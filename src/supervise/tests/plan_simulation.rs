@@ -15,7 +15,7 @@ use super::oracle::Oracle;
 use super::simulation::{OnPanic, Random};
 use super::{FIRST_PID, exec_fault, plan};
 use crate::message::Kind;
-use crate::plan::{Essential, Key, Place, Plan, Probe, Said, Spec, Type};
+use crate::plan::{Essential, Key, Pair, Place, Plan, Probe, Spec, Type};
 use crate::words::Pid;
 use crate::words::errno::Errno;
 use crate::words::exit::Status;
@@ -29,7 +29,7 @@ const SERVICES_MAX: u64 = 50;
 fn random_spec(random: &mut Random) -> Spec<'static> {
     let mut list = Vec::new();
     let mut say = |key, number, words| {
-        list.push(Said {
+        list.push(Pair {
             key,
             line: 0,
             number,

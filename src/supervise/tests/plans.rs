@@ -7,15 +7,15 @@ use std::{assert, assert_eq, format};
 use super::super::{Action, End, Finding, News, Next, Notice, State};
 use super::{Event, PID_1, World, pid, plan, span};
 use crate::front::{sound, spec};
-use crate::plan::{Essential, NOBODY, Place, Plan};
+use crate::plan::{Essential, NO_SERVICE, Place, Plan};
 use crate::words::Pid;
 use crate::words::time::{Instant, NEVER};
 
 /// What a section says besides its command.
-type Said = &'static str;
+type Section = &'static str;
 
 /// A container with these services, each with the places of the services that it is after.
-fn planned(services: &[(&[Place], Said)], set: impl FnOnce(&mut Plan)) -> World {
+fn planned(services: &[(&[Place], Section)], set: impl FnOnce(&mut Plan)) -> World {
     let mut plan = plan(services.len(), set);
     for (place, (after, said)) in services.iter().enumerate() {
         plan.services[place].spec = spec(said);
@@ -51,13 +51,13 @@ impl World {
     }
 }
 
-const SERVICE: Said = "";
-const ONESHOT: Said = "type = oneshot";
-const OPTIONAL: Said = "type = oneshot\nessential = no";
-const NOTIFY: Said = "ready = notify";
-const TCP: Said = "ready = tcp:1";
-const ALWAYS: Said = "restart = always";
-const DAEMON: Said = "type = daemon\npidfile = /run/a.pid";
+const SERVICE: Section = "";
+const ONESHOT: Section = "type = oneshot";
+const OPTIONAL: Section = "type = oneshot\nessential = no";
+const NOTIFY: Section = "ready = notify";
+const TCP: Section = "ready = tcp:1";
+const ALWAYS: Section = "restart = always";
+const DAEMON: Section = "type = daemon\npidfile = /run/a.pid";
 
 fn nothing(_: &mut Plan) {}
 
@@ -99,7 +99,7 @@ fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so
     world.play("gone => exit 7");
     world.last_line("b is not started: a, which it is after, will never be up; container exits 7");
     // A chain of services that do not matter, and one service that goes on.
-    let chain: [(&[Place], Said); 4] = [
+    let chain: [(&[Place], Section); 4] = [
         (&[], OPTIONAL),
         (&[0], OPTIONAL),
         (&[1], OPTIONAL),
@@ -112,7 +112,8 @@ fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so
     world.last_line("c is not started: a, which it is after, will never be up");
     world.play("d exits 0 => look\ngone => exit 0");
     // A service that has been up counts as up: what waits for another one as well keeps waiting.
-    let both: [(&[Place], Said); 3] = [(&[], "essential = no"), (&[], NOTIFY), (&[0, 1], SERVICE)];
+    let both: [(&[Place], Section); 3] =
+        [(&[], "essential = no"), (&[], NOTIFY), (&[0, 1], SERVICE)];
     let mut world = planned(&both, nothing);
     world.play("start a\nstart b\na exits 7");
     world.says("b", Notice::Ready);
@@ -145,12 +146,12 @@ fn the_stop_goes_backwards_through_what_has_ended_meanwhile() {
     world.play("TERM => c:TERM c:CONT d:TERM d:CONT\nd killed TERM");
     world.play("c killed TERM => a:TERM a:CONT\na killed TERM => look\ngone => exit 143");
     // Nor is a service told any sooner because the one in between has ended meanwhile.
-    let chain: [(&[Place], Said); 3] = [(&[], SERVICE), (&[0], SERVICE), (&[1], SERVICE)];
+    let chain: [(&[Place], Section); 3] = [(&[], SERVICE), (&[0], SERVICE), (&[1], SERVICE)];
     let mut world = planned(&chain, nothing);
     world.play("start a\nstart b\nstart c\nTERM => c:TERM c:CONT\nb exits 0");
     world.play("c exits 0 => a:TERM a:CONT\na exits 0 => look\ngone => exit 0");
     // Two services after one: that one is told when both have gone.
-    let diamond: [(&[Place], Said); 3] = [(&[], SERVICE), (&[0], SERVICE), (&[0], SERVICE)];
+    let diamond: [(&[Place], Section); 3] = [(&[], SERVICE), (&[0], SERVICE), (&[0], SERVICE)];
     let mut world = planned(&diamond, nothing);
     world.play("start a\nstart b\nstart c\nTERM => b:TERM b:CONT c:TERM c:CONT");
     world.play("c exits 0\nb exits 0 => a:TERM a:CONT\na exits 0 => look\ngone => exit 0");
@@ -158,7 +159,7 @@ fn the_stop_goes_backwards_through_what_has_ended_meanwhile() {
 
 #[test]
 fn a_stop_before_all_has_started_passes_over_what_never_ran() {
-    let chain: [(&[Place], Said); 3] = [(&[], SERVICE), (&[0], NOTIFY), (&[1], SERVICE)];
+    let chain: [(&[Place], Section); 3] = [(&[], SERVICE), (&[0], NOTIFY), (&[1], SERVICE)];
     let mut world = planned(&chain, nothing);
     world.play("start a\nstart b\nTERM => b:TERM b:CONT\nb killed TERM => a:TERM a:CONT");
     world.play("a killed TERM => look\ngone => exit 143");
@@ -168,7 +169,7 @@ fn a_stop_before_all_has_started_passes_over_what_never_ran() {
 
 #[test]
 fn a_killed_one_in_the_stop_makes_way_for_those_before_it() {
-    const HURRIED: Said = "stop-timeout = 2s";
+    const HURRIED: Section = "stop-timeout = 2s";
     let mut world = planned(&[(&[], SERVICE), (&[0], HURRIED)], nothing);
     world.play("start a\nstart b\nTERM => b:TERM b:CONT\n1999ms\n1ms => -b:KILL");
     world.play("b killed KILL => a:TERM a:CONT\na killed TERM => look\ngone => exit 137");
@@ -176,7 +177,7 @@ fn a_killed_one_in_the_stop_makes_way_for_those_before_it() {
 
 #[test]
 fn who_failed_and_is_not_started_again_for_the_stop_has_failed() {
-    const AGAIN: Said = "restart = on-failure";
+    const AGAIN: Section = "restart = on-failure";
     for (end, code) in [("exits 3", 3), ("killed SEGV", 139)] {
         let mut world = planned(&[(&[], AGAIN), (&[], AGAIN)], nothing);
         world.play(&std::format!(
@@ -191,7 +192,7 @@ fn who_failed_and_is_not_started_again_for_the_stop_has_failed() {
 
 #[test]
 fn whoever_still_waits_for_its_turn_is_told_at_the_last_call() {
-    let chain: [(&[Place], Said); 3] = [
+    let chain: [(&[Place], Section); 3] = [
         (&[], SERVICE),
         (&[0], "watchdog = 1h\nready = notify"),
         (&[1], SERVICE),
@@ -218,7 +219,7 @@ fn whoever_still_waits_for_its_turn_is_told_at_the_last_call() {
 
 #[test]
 fn stop_signals_of_its_own_one_after_the_other() {
-    const PICKY: Said = "stop = INT QUIT\nstop-timeout = 1s";
+    const PICKY: Section = "stop = INT QUIT\nstop-timeout = 1s";
     let mut world = planned(&[(&[], PICKY)], nothing);
     world.play("start a\nTERM => a:INT a:CONT\n1s => a:QUIT\n1s => -a:KILL");
     world.play("a killed KILL => look\ngone => exit 137");
@@ -232,7 +233,7 @@ fn stop_signals_of_its_own_one_after_the_other() {
 
 #[test]
 fn who_is_stopped_for_a_fault_has_all_its_stop_signals_again_in_the_stop() {
-    const PICKY: Said = "stop = INT QUIT\nstop-timeout = 1s\nwatchdog = 1h";
+    const PICKY: Section = "stop = INT QUIT\nstop-timeout = 1s\nwatchdog = 1h";
     let mut world = planned(&[(&[], PICKY), (&[], SERVICE)], nothing);
     world.play("start");
     assert_eq!(world.says("a", Notice::Trigger), "a:INT a:CONT");
@@ -246,7 +247,7 @@ fn who_is_stopped_for_a_fault_has_all_its_stop_signals_again_in_the_stop() {
 
 #[test]
 fn several_stop_signals_share_the_time_that_there_is_and_one_has_all_of_it() {
-    let picky: [(&[Place], Said); 2] = [(&[], "stop = INT QUIT"), (&[], "stop = INT")];
+    let picky: [(&[Place], Section); 2] = [(&[], "stop = INT QUIT"), (&[], "stop = INT")];
     let mut world = planned(&picky, |plan| plan.grace = Some(span("9s")));
     world.play("start\nTERM => a:INT a:CONT b:INT b:CONT\n2999ms\n1ms => a:QUIT");
     world.play("2999ms\n1ms => -a:KILL\na killed KILL\n2999ms\n1ms => -b:KILL rest:KILL look");
@@ -314,7 +315,7 @@ fn how_long_a_life_makes_good_is_said_with_stable() {
 
 #[test]
 fn who_was_killed_by_us_once_is_not_so_for_ever() {
-    const AGAIN: Said = "restart = always\nwatchdog = 1h\nstop-timeout = 1s";
+    const AGAIN: Section = "restart = always\nwatchdog = 1h\nstop-timeout = 1s";
     let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
     world.play("start");
     assert_eq!(world.says("a", Notice::Trigger), "a:TERM a:CONT");
@@ -325,8 +326,8 @@ fn who_was_killed_by_us_once_is_not_so_for_ever() {
 
 #[test]
 fn all_is_ready_when_all_that_is_essential_is() {
-    const IF_IT_FAILS: Said = "ready = notify\nessential = on-failure";
-    const NEVER: Said = "ready = notify\nessential = no";
+    const IF_IT_FAILS: Section = "ready = notify\nessential = on-failure";
+    const NEVER: Section = "ready = notify\nessential = no";
     for (until, said, last) in [
         (Essential::Yes, NOTIFY, "a"),
         (Essential::Yes, IF_IT_FAILS, "a"),
@@ -385,7 +386,7 @@ fn a_oneshot_that_always_starts_again_does_so_until_it_has_succeeded() {
 
 #[test]
 fn on_failure_starts_again_only_what_failed() {
-    const ON_FAILURE: Said = "restart = on-failure";
+    const ON_FAILURE: Section = "restart = on-failure";
     let mut world = planned(&[(&[], ON_FAILURE)], nothing);
     world.play("start a\na exits 1 => -a:TERM\n1s\nstart a\na exits 0 => -a:TERM look");
     world.play("gone => exit 0");
@@ -393,7 +394,7 @@ fn on_failure_starts_again_only_what_failed() {
 
 #[test]
 fn tries_bound_the_starts() {
-    const BOUNDED: Said = "restart = always\ntries = 3 in 60s";
+    const BOUNDED: Section = "restart = always\ntries = 3 in 60s";
     let mut world = planned(&[(&[], BOUNDED), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 1 => -a:TERM\n1s\nstart a\na exits 2 => -a:TERM\n2s");
     world.play("start a\na exits 3 => -a:TERM b:TERM b:CONT\nb exits 0 => look\ngone => exit 3");
@@ -469,7 +470,7 @@ fn a_check_ends_with_its_service() {
 
 #[test]
 fn an_unhealthy_service_is_stopped_and_has_failed() {
-    const HEALTHY: Said =
+    const HEALTHY: Section =
         "health = tcp:1\nhealth-every = 10s\nhealth-tries = 2\nrestart = on-failure";
     let mut world = planned(&[(&[], HEALTHY), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\n10s => check 0");
@@ -495,7 +496,7 @@ fn an_unhealthy_service_is_stopped_and_has_failed() {
 
 #[test]
 fn a_watchdog_must_be_fed() {
-    const WATCHED: Said = "ready = notify\nwatchdog = 5s";
+    const WATCHED: Section = "ready = notify\nwatchdog = 5s";
     let mut world = planned(&[(&[], WATCHED)], nothing);
     world.play("start a");
     world.says("a", Notice::Alive);
@@ -560,7 +561,7 @@ fn a_daemon_is_the_process_that_its_pid_file_names() {
 
 #[test]
 fn a_daemon_may_say_that_it_is_ready_before_it_is_known_and_is_up_then() {
-    const SAYS: Said = "type = daemon\npidfile = /run/a.pid\nready = notify";
+    const SAYS: Section = "type = daemon\npidfile = /run/a.pid\nready = notify";
     for early in [true, false] {
         let mut world = planned(&[(&[], SAYS), (&[0], SERVICE)], nothing);
         world.play("start a");
@@ -614,7 +615,7 @@ fn what_a_launcher_names_is_nothing_beside_the_pid_file() {
 
 #[test]
 fn a_daemon_that_starts_again_is_looked_for_again() {
-    const AGAIN: Said = "type = daemon\npidfile = /run/a.pid\nrestart = always";
+    const AGAIN: Section = "type = daemon\npidfile = /run/a.pid\nrestart = always";
     let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
     world.play("start\na exits 0 => check 0");
     world.finds("a", Finding::Main(pid("c")));
@@ -644,14 +645,14 @@ fn no_service_takes_the_process_of_another_one() {
         assert_eq!(world.supervisor.service_of(pid("b")), 1);
     }
     // Nor does it keep the process that it had, or take one while it does not run.
-    assert_eq!(world.supervisor.service_of(pid("a")), NOBODY);
+    assert_eq!(world.supervisor.service_of(pid("a")), NO_SERVICE);
     let end = super::ended(MAIN, crate::words::exit::Status::Exited(4), false);
     assert_eq!(world.step(end), "b:TERM b:CONT");
     world.play("b killed TERM => look\ngone => exit 4");
     let mut world = planned(&[(&[], ALWAYS), (&[], SERVICE)], nothing);
     world.play("start\na exits 0 => -a:TERM");
     world.says("a", Notice::Main(MAIN));
-    assert_eq!(world.supervisor.service_of(MAIN), NOBODY);
+    assert_eq!(world.supervisor.service_of(MAIN), NO_SERVICE);
 }
 
 #[test]
@@ -744,7 +745,7 @@ fn nobody_waits_for_a_lame_duck_where_nothing_runs() {
 
 #[test]
 fn a_finish_command_runs_after_each_end_and_delays_the_next() {
-    const FINISHED: Said = "restart = always\nfinish = f";
+    const FINISHED: Section = "restart = always\nfinish = f";
     let mut world = planned(&[(&[], FINISHED), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 1 => -a:TERM\nstart a\na exits 0\n1s\nstart a");
     // In the stop as well, which waits for it, but not for ever.
@@ -758,7 +759,7 @@ fn a_finish_command_runs_after_each_end_and_delays_the_next() {
 
 #[test]
 fn who_is_late_when_the_budget_is_over_as_after_a_freeze_is_said_once() {
-    const SERVICES: [(&[Place], Said); 2] = [(&[], "finish = f"), (&[], "stop-timeout = 3s")];
+    const SERVICES: [(&[Place], Section); 2] = [(&[], "finish = f"), (&[], "stop-timeout = 3s")];
     let mut world = planned(&SERVICES, nothing);
     world.play("start a\nstart b\nTERM => a:TERM a:CONT b:TERM b:CONT\na killed TERM\nstart a");
     world.play("10s => -a:KILL -b:KILL rest:KILL look");
@@ -782,7 +783,7 @@ fn whose_group_was_told_is_known_behind_its_finish_command() {
 
 #[test]
 fn essential_counts_as_the_section_says() {
-    const NO: Said = "essential = no";
+    const NO: Section = "essential = no";
     let mut world = planned(&[(&[], NO), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 3\nb exits 0 => look\ngone => exit 0");
 }
@@ -817,7 +818,7 @@ fn who_is_stopped_for_not_being_ready_is_not_spared_for_saying_that_it_is() {
 
 #[test]
 fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
-    const PATIENT: Said = "ready = notify\nwatchdog = 1s\nstop-timeout = 3s";
+    const PATIENT: Section = "ready = notify\nwatchdog = 1s\nstop-timeout = 3s";
     let mut world = planned(&[(&[], PATIENT), (&[], SERVICE)], nothing);
     world.play("start a\nstart b");
     world.says("a", Notice::Ready);
@@ -829,7 +830,7 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
     world.last_line("a (pid 100) sent STOPPING=1 but did not end within 3s: stopped");
     world.play("2999ms\n1ms => -a:KILL\na killed KILL => b:TERM b:CONT");
     // Nor is its health checked any more.
-    const HEALTHY: Said = "ready = notify\nhealth = tcp:1\nhealth-every = 10s";
+    const HEALTHY: Section = "ready = notify\nhealth = tcp:1\nhealth-every = 10s";
     let mut world = planned(&[(&[], HEALTHY)], nothing);
     world.play("start a");
     world.says("a", Notice::Ready);
@@ -848,7 +849,7 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
 
 #[test]
 fn a_deadline_counts_when_all_is_heard_that_came_before() {
-    const WATCHED: Said = "ready = notify\nwatchdog = 2s";
+    const WATCHED: Section = "ready = notify\nwatchdog = 2s";
     let mut world = planned(&[(&[], WATCHED), (&[], WATCHED)], nothing);
     world.play("start a\nstart b");
     world.says("a", Notice::Ready);
@@ -864,8 +865,8 @@ fn a_deadline_counts_when_all_is_heard_that_came_before() {
 
 #[test]
 fn who_was_frozen_with_us_has_a_second_to_speak() {
-    const WATCHED: Said = "ready = notify\nwatchdog = 2s";
-    const CHECKED: Said = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1";
+    const WATCHED: Section = "ready = notify\nwatchdog = 2s";
+    const CHECKED: Section = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1";
     let mut world = planned(&[(&[], WATCHED), (&[], CHECKED)], nothing);
     world.play("start a\nstart b");
     world.says("a", Notice::Ready);
@@ -887,7 +888,7 @@ fn who_was_frozen_with_us_has_a_second_to_speak() {
 
 #[test]
 fn who_is_late_each_time_gets_there_all_the_same() {
-    const RESTARTED: Said = "restart = always\nbackoff = 1s..1s";
+    const RESTARTED: Section = "restart = always\nbackoff = 1s..1s";
     let mut world = planned(&[(&[], RESTARTED), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 0 => -a:TERM\n3s");
     let Next::Wait(until) = world.supervisor.next() else {
@@ -900,8 +901,8 @@ fn who_is_late_each_time_gets_there_all_the_same() {
 
 #[test]
 fn many_who_are_due_at_once_are_no_absence() {
-    const RESTARTED: Said = "restart = always\nbackoff = 1s..1s";
-    let services: [(&[Place], Said); 8] = [(&[], RESTARTED); 8];
+    const RESTARTED: Section = "restart = always\nbackoff = 1s..1s";
+    let services: [(&[Place], Section); 8] = [(&[], RESTARTED); 8];
     let mut world = planned(&services, nothing);
     world.play("start");
     for service in "abcdefgh".chars() {
@@ -923,8 +924,8 @@ fn many_who_are_due_at_once_are_no_absence() {
 
 #[test]
 fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
-    const LATE: Said = "ready = notify\nready-timeout = 5s";
-    const PATIENT: Said = "ready = notify\nready-timeout = 5s\nstop-timeout = 3s";
+    const LATE: Section = "ready = notify\nready-timeout = 5s";
+    const PATIENT: Section = "ready = notify\nready-timeout = 5s\nstop-timeout = 3s";
     for said in [LATE, PATIENT] {
         let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
         world.play("start a\nstart b\n1s");
@@ -986,7 +987,7 @@ fn who_reads_what_others_write_is_asked_whatever_it_says() {
 
 #[test]
 fn in_the_stop_nobody_waits_for_what_a_launcher_left_behind() {
-    const AGAIN: Said = "type = daemon\npidfile = /run/a.pid\nrestart = always\nessential = no";
+    const AGAIN: Section = "type = daemon\npidfile = /run/a.pid\nrestart = always\nessential = no";
     let mut world = planned(&[(&[], AGAIN), (&[0], SERVICE)], nothing);
     world.play("start a\na exits 0 => check 0");
     world.finds("a", Finding::Main(pid("c")));
@@ -1010,7 +1011,7 @@ fn where_all_is_killed_nobody_waits_for_what_a_launcher_left_behind() {
 
 #[test]
 fn who_waits_for_its_turn_to_stop_is_not_checked_any_more() {
-    const CHECKED: Said = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1";
+    const CHECKED: Section = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1";
     let mut world = planned(&[(&[], CHECKED), (&[0], SERVICE)], nothing);
     world.play("start a\nstart b\n1s => check 0\nTERM => uncheck 0 b:TERM b:CONT\n5s");
     world.play("b exits 0 => a:TERM a:CONT\na killed TERM => look\ngone => exit 143");

@@ -7,7 +7,7 @@
 
 use arbitrary::{Result, Unstructured};
 use pidlet::message::{Kind, Message};
-use pidlet::plan::{Key, NOBODY, Place, Plan, StartFault, Step};
+use pidlet::plan::{Key, NO_SERVICE, Place, Plan, StartFault, Step};
 use pidlet::supervise::{Action, Event, Finding, Next, Notice, State, Supervisor, Surroundings};
 use pidlet::voice;
 use pidlet::words::Pid;
@@ -250,7 +250,7 @@ impl<'p> Life<'p> {
 
     fn place(&self, input: &mut Unstructured) -> Result<Place> {
         match input.int_in_range(0..=15)? {
-            0 => Ok(NOBODY),
+            0 => Ok(NO_SERVICE),
             1 => input.arbitrary(),
             _ => Ok(input.choose_index(self.plan.services.len().max(1))? as Place),
         }
@@ -269,7 +269,7 @@ impl<'p> Life<'p> {
     /// service's; with a pid file that may have changed when it is told.
     fn main(&mut self, input: &mut Unstructured, owned: bool) -> Result<Pid> {
         let pid = self.pid(input, self.wild)?;
-        let free = owned || self.supervisor.service_of(pid) == NOBODY;
+        let free = owned || self.supervisor.service_of(pid) == NO_SERVICE;
         // A number that a later start will have is too wild: it is in use until its process is reaped.
         let wild = self.wild && !(self.next_pid..1 << 20).contains(&pid);
         if wild || self.processes.contains(&pid) && free {

@@ -735,8 +735,8 @@ impl<'p> Container<'p> {
         let writers = (0..self.plan.services.len())
             .filter(|writer| self.record(*writer).state != State::Gone)
             .map(|writer| {
-                let said = self.plan.services[writer].spec.0.iter();
-                let feeds = said.filter_map(|said| said.feeds());
+                let pairs = self.plan.services[writer].spec.0.iter();
+                let feeds = pairs.filter_map(|pair| pair.feeds());
                 feeds.filter(|reader| reader.to_bytes() == name).count()
             });
         writers.sum()
@@ -788,7 +788,7 @@ impl<'p> Container<'p> {
             last = place;
             place = self.record(usize::from(place)).link;
         }
-        if supervisor.first_to_start != crate::plan::NOBODY {
+        if supervisor.first_to_start != crate::plan::NO_SERVICE {
             assert_eq!(last, supervisor.last_to_start, "the end of the queue");
         }
         if supervisor.phase > Phase::Held {
