@@ -63,15 +63,15 @@ pub struct Source<'s, 'p> {
 
 /// A buffer of fixed size.
 pub struct Buffer<'a> {
-    room: &'a mut [u8],
-    /// How many bytes were to be added, which is more than the room holds once something did not fit.
+    bytes: &'a mut [u8],
+    /// How many bytes were to be added, which is more than there is room for once something did not fit.
     len: usize,
 }
 
 impl<'a> Buffer<'a> {
-    /// An empty buffer in this room.
-    pub fn new(room: &'a mut [u8]) -> Buffer<'a> {
-        Buffer { room, len: 0 }
+    /// An empty buffer in this memory.
+    pub fn new(bytes: &'a mut [u8]) -> Buffer<'a> {
+        Buffer { bytes, len: 0 }
     }
 
     /// Adds these bytes, all or none. Once something did not fit, nothing is added any more.
@@ -79,14 +79,14 @@ impl<'a> Buffer<'a> {
     pub fn put(&mut self, bytes: &[u8]) {
         let from = self.len;
         self.len = from.wrapping_add(bytes.len());
-        if let Some(place) = self.room.get_mut(from..self.len) {
+        if let Some(place) = self.bytes.get_mut(from..self.len) {
             place.copy_from_slice(bytes);
         }
     }
 
     /// Whether there was room for everything.
     pub fn fits(&self) -> bool {
-        self.len <= self.room.len()
+        self.len <= self.bytes.len()
     }
 
     /// Adds a line's text, up to its newline, as it stands in a JSON string. Every byte that is not part
@@ -191,16 +191,16 @@ impl<'a> Buffer<'a> {
     /// Everything that was added; nothing if it did not all fit.
     #[cfg(test)]
     fn text(self) -> &'a [u8] {
-        self.room.get(..self.len).unwrap_or(&[])
+        self.bytes.get(..self.len).unwrap_or(&[])
     }
 }
 
-/// Fills `room` with a newline, in case the line before is torn, and the whole lines of `input`, each as
+/// Fills `output` with a newline, in case the line before is torn, and the whole lines of `input`, each as
 /// `source` has it. The first line is taken even beyond `limit` bytes, and there must be room for it; the
-/// others only up to `limit` bytes in all. Returns how much of `input` was taken, and of `room` filled.
+/// others only up to `limit` bytes in all. Returns how much of `input` was taken, and of `output` filled.
 #[inline(never)]
-pub fn put_lines(room: &mut [u8], input: &[u8], source: &Source, limit: usize) -> (usize, usize) {
-    let mut lines = Buffer::new(room);
+pub fn put_lines(output: &mut [u8], input: &[u8], source: &Source, limit: usize) -> (usize, usize) {
+    let mut lines = Buffer::new(output);
     lines.put(b"\n");
     lines.put_head(source);
     let head = lines.len;
@@ -241,8 +241,8 @@ pub fn put_lines(room: &mut [u8], input: &[u8], source: &Source, limit: usize) -
         rest = behind;
         // The next line begins with the same head.
         lines.len = size.wrapping_add(head - 1);
-        if lines.len <= lines.room.len() {
-            lines.room.copy_within(1..head, size);
+        if lines.len <= lines.bytes.len() {
+            lines.bytes.copy_within(1..head, size);
         }
     }
     (input.len().wrapping_sub(rest.len()), size)
@@ -331,7 +331,7 @@ mod tests {
     fn plan(name: &'static [u8], timestamps: bool) -> Plan<'static> {
         let mut plan = Plan::new(Style::Pidlet);
         plan.timestamps = timestamps;
-        plan.services = List::with_room(Service::NONE, 3);
+        plan.services = List::with_capacity(Service::NONE, 3);
         for copy in 1..=3 {
             let service = Service {
                 name,
@@ -355,10 +355,10 @@ mod tests {
 
     /// The lines of `input`, and how much of it is left.
     fn written(source: Source, input: &[u8]) -> (Vec<u8>, usize) {
-        let mut room = std::vec![0; 1 << 20];
-        let (done, size) = put_lines(&mut room, input, &source, usize::MAX);
-        assert_eq!(room[0], b'\n');
-        (room[1..size].to_vec(), input.len() - done)
+        let mut bytes = std::vec![0; 1 << 20];
+        let (done, size) = put_lines(&mut bytes, input, &source, usize::MAX);
+        assert_eq!(bytes[0], b'\n');
+        (bytes[1..size].to_vec(), input.len() - done)
     }
 
     #[track_caller]
@@ -447,8 +447,8 @@ mod tests {
             (b"\xf4\x90\x80\x80", "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"),
             (b"\xe2\x82", "\u{fffd}\u{fffd}"),
         ] {
-            let mut room = [0; 64];
-            let mut buffer = Buffer::new(&mut room);
+            let mut memory = [0; 64];
+            let mut buffer = Buffer::new(&mut memory);
             buffer.put_escaped(bytes);
             assert_eq!(buffer.text(), escaped.as_bytes(), "{bytes:x?}");
         }
@@ -491,29 +491,29 @@ mod tests {
         let web = plan(b"web", false);
         let raw = source(&web, Form::Raw);
         for (limit, done) in [(10, 9), (9, 6), (6, 3), (1, 3)] {
-            let mut room = [0; 20];
-            let taken = put_lines(&mut room, b"ab\ncd\nef\n", &raw, limit);
+            let mut bytes = [0; 20];
+            let taken = put_lines(&mut bytes, b"ab\ncd\nef\n", &raw, limit);
             assert_eq!(taken, (done, 1 + done));
         }
         // An empty line is a line.
         assert_eq!(put_lines(&mut [0; 20], b"\n\n", &raw, 1), (1, 2));
-        let mut room = std::vec![0; PIECE_BYTES_MAX];
+        let mut bytes = std::vec![0; PIECE_BYTES_MAX];
         let long = plan(&[b'"'; 10_000], true);
         let input = [0; LINE_BYTES_MAX + 1];
         let json = source(&long, Form::Json);
-        let (taken, size) = put_lines(&mut room, &input, &json, 0);
-        assert!(taken > 0 && size <= room.len());
+        let (taken, size) = put_lines(&mut bytes, &input, &json, 0);
+        assert!(taken > 0 && size <= bytes.len());
     }
 
     #[test]
     fn what_there_is_no_room_for_is_not_there() {
-        let mut room = [0; 4];
-        let mut buffer = Buffer::new(&mut room);
+        let mut bytes = [0; 4];
+        let mut buffer = Buffer::new(&mut bytes);
         buffer.put(b"abc");
         buffer.put(b"de");
         buffer.put(b"f");
         assert_eq!(buffer.text(), b"");
-        assert_eq!(room, *b"abc\0");
+        assert_eq!(bytes, *b"abc\0");
     }
 
     #[test]
@@ -528,8 +528,8 @@ mod tests {
             (253_402_300_799, "9999-12-31T23:59:59.000000Z"),
             (253_402_300_800, "9999-12-31T00:00:00.000000Z"),
         ] {
-            let mut room = [0; 64];
-            let mut buffer = Buffer::new(&mut room);
+            let mut bytes = [0; 64];
+            let mut buffer = Buffer::new(&mut bytes);
             let utc = plan(b"utc", true);
             buffer.put_time(&Source {
                 time: (seconds, 0),

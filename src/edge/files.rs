@@ -45,8 +45,8 @@ fn read_whole(file: c_int) -> Result<&'static [u8], Errno> {
     }
     let text = arena::bytes(size);
     let mut len = 0;
-    while let Some(room) = text.get_mut(len..) {
-        match raw::read(file, room) {
+    while let Some(rest) = text.get_mut(len..) {
+        match raw::read(file, rest) {
             0 => break,
             read @ 1.. => len += read as usize,
             error => match raw::errno(error) {

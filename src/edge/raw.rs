@@ -443,8 +443,8 @@ pub struct Pending {
 pub const NO_SIGNAL: Pending = Pending { number: 0, code: 0 };
 
 /// Room for a siginfo_t: the number of the signal, an error, the code, and more.
-type Told = MaybeUninit<[u32; 32]>;
-const _: () = assert!(size_of::<Told>() == size_of::<sys::siginfo_t>());
+type SigInfo = MaybeUninit<[u32; 32]>;
+const _: () = assert!(size_of::<SigInfo>() == size_of::<sys::siginfo_t>());
 
 /// A generous bound on the code of [`wait_signal`]: what lies beyond it is just fetched again.
 const IDLE_CODE_BYTES: usize = 512;
@@ -470,10 +470,10 @@ pub unsafe fn wait_signal(
     // down than we can see: 640 bytes in debug builds, and the ABI's red zone.
     const FRAME_BYTES: usize = if cfg!(debug_assertions) { 2048 } else { 512 };
     const STACK_BYTES: usize = 64 * 1024;
-    let mut room = Told::uninit();
+    let mut info = SigInfo::uninit();
     let time = timeout_ms.map(timespec);
     let time = time.as_ref().map_or(null(), |time| &raw const *time) as usize;
-    let (place, sets) = (room.as_mut_ptr() as usize, &raw const signals.0 as usize);
+    let (place, sets) = (info.as_mut_ptr() as usize, &raw const signals.0 as usize);
     let advice = sys::MADV_DONTNEED as usize;
     // SAFETY: the segments are as the caller promises, and on the stack only what is below our frame is given
     // back; advice that the kernel does not take changes nothing. From the advice to the end of the wait no
@@ -503,10 +503,10 @@ pub unsafe fn wait_signal(
         if timed(sys::__NR_rt_sigtimedwait, SIGTIMEDWAIT, arguments) <= 0 {
             return NO_SIGNAL;
         }
-        let told = room.assume_init_ref();
+        let info = info.assume_init_ref();
         Pending {
-            number: told[0],
-            code: told[2] as i32,
+            number: info[0],
+            code: info[2] as i32,
         }
     }
 }
@@ -794,7 +794,7 @@ pub fn receive(
         iov_len: buffer.len() as _,
     };
     // The credentials come first, and without `take` there is room for nothing else.
-    let (flags, room) = match take {
+    let (flags, control_size) = match take {
         true => (0, size_of::<Control>()),
         false => (net::MSG_PEEK, core::mem::offset_of!(Control, rights)),
     };
@@ -804,7 +804,7 @@ pub fn receive(
         msg_iov: (&raw mut part).cast(),
         msg_iovlen: 1,
         msg_control: control.as_mut_ptr().cast(),
-        msg_controllen: room,
+        msg_controllen: control_size,
         msg_flags: 0,
     };
     // SAFETY: the structures are the kernel's, which writes no more than there is room for, and as much of

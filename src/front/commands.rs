@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::plan::names::number_copies;
 use crate::plan::{Plan, SERVICES_MAX, Service};
-use crate::words::list::{List, room};
+use crate::words::list::{List, array};
 
 /// What separates commands by default.
 pub const SEPARATOR: &[u8] = b"---";
@@ -17,7 +17,7 @@ pub fn add<'a>(
 ) -> Result<(), usize> {
     let separates = |word: &&CStr| Some(word.to_bytes()) == separator;
     let count = 1 + words.iter().filter(|word| separates(word)).count();
-    let services = room(Service::NONE, count);
+    let services = array(Service::NONE, count);
     for (place, run) in words.split(separates).enumerate() {
         let Some(program) = run.first() else {
             return Err(place);

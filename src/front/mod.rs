@@ -84,8 +84,8 @@ const ABOUT: Text =
 /// The longest text that is printed in one piece: the help.
 const PRINTED_BYTES_MAX: usize = 2560;
 
-/// Room for such a text. It is on the stack, which is given back once everything has been started.
-const ROOM: [u8; PRINTED_BYTES_MAX] = [0; PRINTED_BYTES_MAX];
+/// A buffer for such a text. It is on the stack, which is given back once everything has been started.
+const TEXT_BUFFER: [u8; PRINTED_BYTES_MAX] = [0; PRINTED_BYTES_MAX];
 
 /// Which program we act as under this name.
 pub fn style(question: &Question) -> Style {
@@ -115,11 +115,11 @@ pub fn ask<'a>(question: &Question<'a>, plan: &mut Plan<'a>) -> Result<(), u8> {
         Style::Pidlet | Style::DumbInit => (),
     }
     let mut settings = Settings::new(plan, question);
-    let mut room = ROOM;
+    let mut buffer = TEXT_BUFFER;
     let mut table = Table::NONE;
     if question.twins || question.may_have_options() {
-        settings.environment(pidlet::DOOR.table(&mut room));
-        table = door.table(&mut room);
+        settings.environment(pidlet::DOOR.table(&mut buffer));
+        table = door.table(&mut buffer);
     }
     let name = match style {
         Style::Pidlet => b"pidlet",
@@ -192,11 +192,11 @@ fn file<'a>(settings: &mut Settings<'_, 'a>, table: &Table, words: &[&CStr]) -> 
 }
 
 impl Door {
-    /// The table of the options, which is the help, unpacked into `room`.
+    /// The table of the options, which is the help, unpacked into `buffer`.
     #[inline(never)]
-    fn table<'r>(&self, room: &'r mut [u8; PRINTED_BYTES_MAX]) -> Table<'r> {
+    fn table<'r>(&self, buffer: &'r mut [u8; PRINTED_BYTES_MAX]) -> Table<'r> {
         Table {
-            help: self.help.unpack(room),
+            help: self.help.unpack(buffer),
             settings: self.settings,
         }
     }
@@ -265,8 +265,8 @@ impl<'a> Question<'a> {
     /// Prints a text as a whole.
     #[inline(never)]
     fn print_text(&self, stream: Stream, text: Text) {
-        let mut room = ROOM;
-        self.put(stream, text.unpack(&mut room));
+        let mut buffer = TEXT_BUFFER;
+        self.put(stream, text.unpack(&mut buffer));
     }
 
     /// Prints a line that says what is wrong; `#` in `text` stands for our process id.
@@ -307,8 +307,8 @@ mod tests {
     #[test]
     fn every_option_of_a_help_sets_something() {
         for door in &DOORS {
-            let mut room = ROOM;
-            let table = door.table(&mut room);
+            let mut buffer = TEXT_BUFFER;
+            let table = door.table(&mut buffer);
             let count = table.settings.len();
             assert!(!table.entry(count - 1).name().is_empty());
             assert!(table.entry(count).name().is_empty());
@@ -318,8 +318,8 @@ mod tests {
     #[test]
     fn what_is_printed_as_a_whole_has_room() {
         for text in DOORS.iter().map(|door| door.help).chain([LICENSE, ABOUT]) {
-            let mut room = ROOM;
-            let text = text.unpack(&mut room);
+            let mut buffer = TEXT_BUFFER;
+            let text = text.unpack(&mut buffer);
             assert!(text.ends_with(b"\n") && text.len() < PRINTED_BYTES_MAX);
         }
     }
@@ -337,8 +337,8 @@ mod tests {
             (Style::Catatonit, "P", Setting::Pause),
             (Style::Catatonit, "version", Setting::Version),
         ] {
-            let mut room = ROOM;
-            let table = DOORS[style as usize].table(&mut room);
+            let mut buffer = TEXT_BUFFER;
+            let table = DOORS[style as usize].table(&mut buffer);
             let place = (0..table.settings.len())
                 .find(|place| table.entry(*place).name() == name.as_bytes())
                 .unwrap();

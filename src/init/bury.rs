@@ -26,8 +26,8 @@ const KILLED_MAX: u32 = 1 << 16;
 const LAST_MAX: u32 = 1024;
 
 impl Init<'_> {
-    /// The service that ends with a process, or [`NO_SERVICE`]. It may go on as another process, as nginx does
-    /// to upgrade itself: a daemon's pid file says so (systemd's rule, `service_sigchld_event`), or the
+    /// The service that ends with a process, or [`NO_SERVICE`]. It may go on as another process, as nginx
+    /// does to upgrade itself: a daemon's pid file says so (systemd's rule, `service_sigchld_event`), or the
     /// service has named one that was a child of the process that ends.
     fn ends_with(&mut self, pid: Pid) -> Place {
         let place = self.supervisor.service_of(pid);

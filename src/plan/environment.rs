@@ -69,7 +69,7 @@ mod tests {
 
     #[track_caller]
     fn check(pairs: &[Pair<'static>], extra: &[&'static CStr], expected: &[&CStr]) {
-        let mut list = List::with_room(c"", 20);
+        let mut list = List::with_capacity(c"", 20);
         for word in [
             c"PATH=/bin",
             c"A=1",

@@ -1,7 +1,7 @@
 //! The order of start that follows from `after`.
 
 use super::{NO_SERVICE, Place, Plan};
-use crate::words::list::room;
+use crate::words::list::array;
 
 /// Everything that a service is after has been looked at.
 const DONE: u32 = u32::MAX;
@@ -20,10 +20,10 @@ impl<'a> Plan<'a> {
     fn walk(&self, circle: &mut bool) -> Option<&'a [Place]> {
         let services = &*self.services;
         // How many of those that each service is after have been looked at.
-        let looked = room(0_u32, services.len());
+        let looked = array(0_u32, services.len());
         // In front the services that are done. At the end, growing downwards, the path from a service
         // to one that it is after, and so on.
-        let places = room(NO_SERVICE, services.len() + 1);
+        let places = array(NO_SERVICE, services.len() + 1);
         let mut done = 0;
         for first in 0..services.len() {
             if *looked.get(first)? == DONE {
@@ -73,7 +73,7 @@ mod tests {
 
     fn plan(afters: &[&'static [Place]]) -> Plan<'static> {
         let mut plan = Plan::new(Style::Pidlet);
-        plan.services = List::of(room(Service::NONE, afters.len()));
+        plan.services = List::of(array(Service::NONE, afters.len()));
         for (service, after) in plan.services.iter_mut().zip(afters) {
             service.after = after;
         }

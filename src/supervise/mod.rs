@@ -53,7 +53,7 @@ use core::ops::Range;
 use crate::message::{Kind, Message};
 use crate::plan::{Essential, NO_SERVICE, Place, Plan, Restart, Style};
 use crate::words::Pid;
-use crate::words::list::room;
+use crate::words::list::array;
 use crate::words::signal::{Signal, SignalSet};
 use crate::words::time::{Instant, NEVER, Span};
 pub use event::{Action, Event, Finding, News, Next, Notice};
@@ -188,7 +188,7 @@ impl<'p> Supervisor<'p> {
     #[inline(never)]
     pub fn new(plan: &'p Plan<'p>, surroundings: Surroundings) -> Supervisor<'p> {
         let count = plan.services.len() as Place;
-        let (nobody, all) = room(Record::WAITING, usize::from(count) + 1)
+        let (nobody, all) = array(Record::WAITING, usize::from(count) + 1)
             .split_last_mut()
             .expect("there is one");
         let mut supervisor = Supervisor {
@@ -261,7 +261,7 @@ impl<'p> Supervisor<'p> {
             record.dependents = end;
         }
         self.services.nobody.dependents = end;
-        let dependents = room(NO_SERVICE, end as usize);
+        let dependents = array(NO_SERVICE, end as usize);
         for place in self.places().rev() {
             for dependency in self.dependencies_of(place) {
                 let record = self.services.of(*dependency);

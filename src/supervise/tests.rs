@@ -59,7 +59,7 @@ pub fn plan(count: usize, set: impl FnOnce(&mut Plan)) -> Plan<'static> {
     });
     let services: Vec<Service> = services.collect();
     if let Some(filler) = services.first() {
-        plan.services = List::with_room(*filler, count);
+        plan.services = List::with_capacity(*filler, count);
     }
     for service in services {
         plan.services.push(service);

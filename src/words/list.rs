@@ -6,19 +6,19 @@ use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
 /// Allocates `count` copies of `filler`, for ever.
-pub fn room<'a, T: Copy + 'a>(filler: T, count: usize) -> &'a mut [T] {
-    let mut room = Vec::with_capacity(count);
+pub fn array<'a, T: Copy + 'a>(filler: T, count: usize) -> &'a mut [T] {
+    let mut items = Vec::with_capacity(count);
     // With this condition the compiler leaves out the code that would let the vector grow.
-    while room.len() < room.capacity() {
-        room.push(filler);
+    while items.len() < items.capacity() {
+        items.push(filler);
     }
-    room.leak()
+    items.leak()
 }
 
-/// Items in such memory, the room; the first `len` places of it are used.
+/// Items in such memory; the first `len` places of it are used.
 #[derive(Debug)]
 pub struct List<'a, T> {
-    room: &'a mut [T],
+    storage: &'a mut [T],
     len: usize,
 }
 
@@ -26,30 +26,30 @@ impl<'a, T: Copy> List<'a, T> {
     /// A list with no room.
     pub fn none() -> List<'a, T> {
         List {
-            room: &mut [],
+            storage: &mut [],
             len: 0,
         }
     }
 
     /// A list that is full.
-    pub fn of(room: &'a mut [T]) -> List<'a, T> {
+    pub fn of(storage: &'a mut [T]) -> List<'a, T> {
         List {
-            len: room.len(),
-            room,
+            len: storage.len(),
+            storage,
         }
     }
 
     /// An empty list with room for `count` items. `filler` fills the unused places.
-    pub fn with_room(filler: T, count: usize) -> List<'a, T> {
+    pub fn with_capacity(filler: T, count: usize) -> List<'a, T> {
         List {
-            room: room(filler, count),
+            storage: array(filler, count),
             len: 0,
         }
     }
 
     /// Adds an item. False if there is no room.
     pub fn push(&mut self, item: T) -> bool {
-        let Some(free) = self.room.get_mut(self.len) else {
+        let Some(free) = self.storage.get_mut(self.len) else {
             return false;
         };
         *free = item;
@@ -57,27 +57,27 @@ impl<'a, T: Copy> List<'a, T> {
         true
     }
 
-    /// Adds an item; if there is no room for it, all items move to a larger room.
+    /// Adds an item; if there is no room for it, all items move to where there is.
     #[inline(never)]
     pub fn add(&mut self, item: T) {
-        if self.len == self.room.len() {
-            // At least twice the room; no list is so long that the shift overflows.
-            let larger = room(item, (self.len | 4) << 1);
-            if let Some(front) = larger.get_mut(..self.room.len()) {
-                front.copy_from_slice(self.room);
+        if self.len == self.storage.len() {
+            // At least twice as much; no list is so long that the shift overflows.
+            let larger = array(item, (self.len | 4) << 1);
+            if let Some(front) = larger.get_mut(..self.storage.len()) {
+                front.copy_from_slice(self.storage);
             }
-            self.room = larger;
+            self.storage = larger;
         }
         self.push(item);
     }
 
     /// Adds an item in front of the one at `place`. False if there is no room.
     pub fn insert(&mut self, place: usize, item: T) -> bool {
-        if self.len >= self.room.len() || place > self.len {
+        if self.len >= self.storage.len() || place > self.len {
             return false;
         }
-        self.room.copy_within(place..self.len, place + 1);
-        self.room[place] = item;
+        self.storage.copy_within(place..self.len, place + 1);
+        self.storage[place] = item;
         self.len += 1;
         true
     }
@@ -86,19 +86,19 @@ impl<'a, T: Copy> List<'a, T> {
     pub fn retain(&mut self, keeps: impl Fn(T) -> bool) {
         let mut kept = 0;
         for at in 0..self.len {
-            let item = self.room[at];
-            self.room[kept] = item;
+            let item = self.storage[at];
+            self.storage[kept] = item;
             kept += usize::from(keeps(item));
         }
         self.len = kept;
     }
 
-    /// Takes all items out together with their room, and leaves the list without any.
+    /// Takes all items out together with their storage, and leaves the list without any.
     #[inline(never)]
     pub fn take(&mut self) -> &'a mut [T] {
-        let room = core::mem::take(&mut self.room);
+        let storage = core::mem::take(&mut self.storage);
         let len = core::mem::take(&mut self.len);
-        room.get_mut(..len).unwrap_or_default()
+        storage.get_mut(..len).unwrap_or_default()
     }
 
     /// Removes all items.
@@ -111,13 +111,13 @@ impl<T> Deref for List<'_, T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.room[..self.len]
+        &self.storage[..self.len]
     }
 }
 
 impl<T> DerefMut for List<'_, T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.room[..self.len]
+        &mut self.storage[..self.len]
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_list_keeps_its_order_and_its_room() {
-        let mut list = List::with_room(0, 3);
+        let mut list = List::with_capacity(0, 3);
         assert!(list.push(1) && list.push(3) && list.insert(1, 2));
         assert!(!list.push(4) && !list.insert(0, 0));
         assert_eq!(*list, [1, 2, 3]);

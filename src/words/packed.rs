@@ -74,17 +74,17 @@ impl Text {
         }
     }
 
-    /// Writes it into `room`, as much as there is room for.
+    /// Writes it into `buffer`, as much as there is room for.
     #[inline(never)]
-    pub fn unpack(self, room: &mut [u8]) -> &[u8] {
+    pub fn unpack(self, buffer: &mut [u8]) -> &[u8] {
         let mut len = 0;
         for byte in self.read() {
-            if let Some(place) = room.get_mut(len) {
+            if let Some(place) = buffer.get_mut(len) {
                 *place = byte;
                 len += 1;
             }
         }
-        room.get(..len).unwrap_or(&[])
+        buffer.get(..len).unwrap_or(&[])
     }
 }
 
@@ -262,8 +262,8 @@ mod tests {
     #[track_caller]
     fn check(text: Text, expected: &str) {
         assert_eq!(text.read().collect::<Vec<_>>(), expected.as_bytes());
-        let mut room = [0; 4096];
-        assert_eq!(text.unpack(&mut room), expected.as_bytes());
+        let mut buffer = [0; 4096];
+        assert_eq!(text.unpack(&mut buffer), expected.as_bytes());
     }
 
     /// The phrase that a symbol stands for, its last symbol first.

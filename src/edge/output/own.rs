@@ -39,15 +39,15 @@ impl Outputs<'_> {
             source.form = Form::Json;
             text = text.strip_prefix(b"pidlet: ").unwrap_or(text);
         }
-        let mut room = [0; OWN_BYTES];
-        let (_, size) = put_lines(&mut room, text, &source, usize::MAX);
+        let mut buffer = [0; OWN_BYTES];
+        let (_, size) = put_lines(&mut buffer, text, &source, usize::MAX);
         let place = if error { self.errors } else { 1 };
         let Some(sink) = self.sinks.get_mut(place as usize) else {
             return;
         };
         // If half a line was given up here, its newline comes first.
         let begin = usize::from(sink.stalled || !sink.torn);
-        let text = room.get(begin..size).unwrap_or(&[]);
+        let text = buffer.get(begin..size).unwrap_or(&[]);
         if sink.stalled {
             let to = sink.to + text.len();
             match self.bytes.get_mut(sink.to..to) {

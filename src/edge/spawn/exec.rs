@@ -58,7 +58,7 @@ impl Attempt<'_> {
         if name.len() == 1 || text::cut(name, b'/').0.len() < name.len() {
             return self.make(program, execute);
         }
-        let mut room = [0; PATH_MAX];
+        let mut buffer = [0; PATH_MAX];
         let mut last = Errno::NOENT;
         // SAFETY: our own environment or the spawner's: pointers up to a NULL, to strings that live on.
         let path = unsafe { variable(self.envp, b"PATH") };
@@ -71,7 +71,7 @@ impl Attempt<'_> {
                 [directory @ .., 0] => directory,
                 directory => directory,
             };
-            let Some(path) = join(&mut room, directory, name) else {
+            let Some(path) = join(&mut buffer, directory, name) else {
                 continue;
             };
             match self.make(path, execute) {
@@ -111,15 +111,15 @@ impl Attempt<'_> {
     }
 }
 
-/// `directory/name` in `room`, if it fits; an empty directory is the current one.
+/// `directory/name` in `buffer`, if it fits; an empty directory is the current one.
 #[inline(never)]
-fn join<'b>(room: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Option<&'b CStr> {
-    let mut path = Buffer::new(room);
+fn join<'b>(buffer: &'b mut [u8], directory: &[u8], name_with_nul: &[u8]) -> Option<&'b CStr> {
+    let mut path = Buffer::new(buffer);
     let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
     for part in [directory, slash, name_with_nul] {
         path.put(part);
     }
     // SAFETY: everything fitted, and the name ends with a NUL.
     path.fits()
-        .then(|| unsafe { CStr::from_ptr(room.as_ptr().cast()) })
+        .then(|| unsafe { CStr::from_ptr(buffer.as_ptr().cast()) })
 }

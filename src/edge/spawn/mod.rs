@@ -157,7 +157,7 @@ impl<'p> Spawner<'p> {
     fn own_all(&mut self, words: usize) {
         self.ours = self.start.environment();
         let most = self.ours.len() + words;
-        self.variables = List::with_room(c"", most);
+        self.variables = List::with_capacity(c"", most);
         self.envp = pointers(most).as_mut_ptr();
         self.pass_sockets(false);
         settle::close_inherited(FIRST_SOCKET + self.sockets - 1);
@@ -336,13 +336,13 @@ impl<'p> Spawner<'p> {
             self.attempt.put(word.as_ptr());
         }
         // What these pointers lead to lives until the kernel has copied it.
-        let mut room = Line::new();
-        let room = &raw mut room;
+        let mut extra = Line::new();
+        let extra = &raw mut extra;
         if let What::Finish(code, signal) = what {
             // SAFETY: the line is there, and nothing else uses it.
             unsafe {
-                self.attempt.put(put_word(room, b"", code.into()));
-                self.attempt.put(put_word(room, b"", signal.into()));
+                self.attempt.put(put_word(extra, b"", code.into()));
+                self.attempt.put(put_word(extra, b"", signal.into()));
             }
         }
         self.attempt.put(null());
@@ -352,7 +352,7 @@ impl<'p> Spawner<'p> {
             // executed nothing reads them any more.
             unsafe {
                 if let Some((place, _)) = variable(self.attempt.envp, name) {
-                    place.write(put_word(room, name, raw::own_pid().into()));
+                    place.write(put_word(extra, name, raw::own_pid().into()));
                 }
             }
         }
@@ -390,9 +390,9 @@ impl<'p> Spawner<'p> {
 ///
 /// Nothing else may use the line meanwhile.
 #[inline(never)]
-unsafe fn put_word(room: *mut Line, name: &[u8], number: u64) -> *const c_char {
+unsafe fn put_word(to: *mut Line, name: &[u8], number: u64) -> *const c_char {
     // SAFETY: upheld by the caller.
-    let line = unsafe { &mut *room };
+    let line = unsafe { &mut *to };
     let start = line.text().len();
     if !name.is_empty() {
         line.put_bytes(name).push(b'=');
@@ -400,7 +400,7 @@ unsafe fn put_word(room: *mut Line, name: &[u8], number: u64) -> *const c_char {
     line.put_number(number).push(0);
     let word = line.text().as_ptr().wrapping_add(start);
     // A pointer derived from the reference would be invalid after the next word.
-    room.cast::<c_char>().with_addr(word.addr())
+    to.cast::<c_char>().with_addr(word.addr())
 }
 
 /// `count` null pointers.

@@ -4,7 +4,7 @@ use super::faults::Fault;
 use super::nearest::nearest;
 use super::{NO_LINE, Reader};
 use crate::plan::{Key, NO_SERVICE, Place, Service, names};
-use crate::words::list::room;
+use crate::words::list::array;
 
 /// The most dependencies: `after` between two sections makes one for each pair of their instances.
 const EDGES_MAX: u32 = 1 << 24;
@@ -47,7 +47,7 @@ impl<'a> Reader<'_, '_, 'a> {
             line = service.line;
         }
         let mut graph = Graph {
-            begins: room(0, services.len() + 1),
+            begins: array(0, services.len() + 1),
             edges: &mut [],
         };
         self.each_dependency(services, &mut graph);
@@ -61,7 +61,7 @@ impl<'a> Reader<'_, '_, 'a> {
             self.leave_sections();
             return self.fault(Fault::Dependencies);
         }
-        graph.edges = room(NO_SERVICE, end as usize);
+        graph.edges = array(NO_SERVICE, end as usize);
         self.quiet = true;
         self.each_dependency(services, &mut graph);
         self.quiet = false;

@@ -112,7 +112,7 @@ impl<'a> Reader<'_, '_, 'a> {
             }
         }
         // Sections with instances need more room, which is made when they are read.
-        self.services = List::with_room(Service::NONE, sections.into());
+        self.services = List::with_capacity(Service::NONE, sections.into());
         let mut lines = Lines::new(unmarked(text));
         loop {
             match lines.read(&mut self.at) {
@@ -316,7 +316,7 @@ impl<'a> Reader<'_, '_, 'a> {
             };
         }
         self.run = &[];
-        self.pairs = List::with_room(Pair::NONE, count);
+        self.pairs = List::with_capacity(Pair::NONE, count);
         (self.instance, self.differ) = (instance, false);
         while self.next_pair(&mut lines) {
             self.say(self.at.value);

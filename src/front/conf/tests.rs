@@ -8,7 +8,7 @@ use std::string::String;
 use std::vec::Vec;
 use std::{assert, assert_eq};
 
-use super::super::{Question, ROOM, pidlet};
+use super::super::{Question, TEXT_BUFFER, pidlet};
 use super::*;
 use crate::plan::{Essential, GROUPS_MAX, Log, Plan, Style};
 use crate::words::errno::Errno;
@@ -83,8 +83,8 @@ fn plan(text: &(impl AsRef<[u8]> + ?Sized)) -> (Plan<'static>, Vec<String>) {
     let text: &'static [u8] = Box::leak(text.as_ref().to_owned().into());
     let mut plan = Plan::new(Style::Pidlet);
     let mut settings = Settings::new(&mut plan, question);
-    let mut room = ROOM;
-    let table = pidlet::DOOR.table(&mut room);
+    let mut buffer = TEXT_BUFFER;
+    let table = pidlet::DOOR.table(&mut buffer);
     read(&mut settings, &table, c"f", text);
     (plan, said.take())
 }
@@ -288,8 +288,8 @@ fn what_is_said_on_the_command_line_wins() {
     };
     let mut plan = Plan::new(Style::Pidlet);
     let mut settings = Settings::new(&mut plan, &question);
-    let mut room = ROOM;
-    let table = pidlet::DOOR.table(&mut room);
+    let mut buffer = TEXT_BUFFER;
+    let table = pidlet::DOOR.table(&mut buffer);
     settings.environment(table);
     read(
         &mut settings,

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use super::Reader;
 use super::faults::Fault;
 use crate::plan::Command;
-use crate::words::list::{List, room};
+use crate::words::list::{List, array};
 use crate::words::text::{string, take, take_if};
 
 /// Words being built.
@@ -86,9 +86,9 @@ impl<'a> Words<'a> {
     #[inline(never)]
     pub fn finish(&mut self) -> &'a mut [&'a CStr] {
         self.end();
-        let text = room(0, self.bytes.len());
+        let text = array(0, self.bytes.len());
         text.copy_from_slice(&self.bytes);
-        let words = room(c"", text.iter().filter(|byte| **byte == 0).count());
+        let words = array(c"", text.iter().filter(|byte| **byte == 0).count());
         let mut rest: &'a [u8] = text;
         for word in &mut *words {
             *word = string(rest);

@@ -86,7 +86,7 @@ fn text_of(bytes: &[u8]) -> String {
 fn ask_all(plan: &Plan<'static>, service: Place) {
     let spec = plan.spec(service);
     let words = spec.0.iter().map(|said| said.words.len()).sum::<usize>();
-    let mut environment = List::with_room(c"", words + 2);
+    let mut environment = List::with_capacity(c"", words + 2);
     environment.push(c"PATH=/bin");
     assemble(&mut environment, spec, &[c"NOTIFY_SOCKET=@x"]);
     for (place, one) in environment.iter().enumerate() {

@@ -32,7 +32,7 @@ fn play(mut input: Unstructured) -> Result<()> {
 
     let mut plan = Plan::new(Style::Pidlet);
     plan.timestamps = timestamps;
-    plan.services = List::with_room(Service::NONE, 2);
+    plan.services = List::with_capacity(Service::NONE, 2);
     for copy in 1..=2 {
         let service = Service {
             name,
