@@ -17,7 +17,7 @@ macro_rules! faults {
 
 faults! {
     Nul "a NUL byte: this is not text"
-    Homeless "it stands before the first [section]"
+    NoSection "it stands before the first [section]"
     Neither "neither a [section] nor an unindented key = value"
     NoService "there is no service to run"
     Services "more than 65535 services"
@@ -26,7 +26,7 @@ faults! {
     Name "a name has letters, digits and _ - . @ only"
     NoKey "there is no such key"
     NoValue "it has no value"
-    Again "it is already set in this section"
+    Repeated "it is already set in this section"
     Run "it needs run or run-parts, not both"
     Pidfile "type = daemon and pidfile go together"
     Oneshot "a oneshot has no ready, health or watchdog"

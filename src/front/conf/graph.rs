@@ -118,7 +118,7 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     fn unknown(&mut self, services: &[Service<'a>], name: &'a [u8]) {
-        if self.empty.has(name) {
+        if self.empty_sections.has(name) {
             return;
         }
         self.begin(name, Fault::Unknown);
@@ -141,9 +141,9 @@ impl<'a> Reader<'_, '_, 'a> {
         self.begin(b"", Fault::Circle);
         for (index, place) in circle.iter().rev().enumerate() {
             if index > 0 {
-                self.wrong.put(text!(" after "));
+                self.report.put(text!(" after "));
             }
-            self.wrong.put_service(self.settings.plan, *place);
+            self.report.put_service(self.settings.plan, *place);
         }
         self.end();
     }

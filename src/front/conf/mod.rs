@@ -7,8 +7,8 @@ mod accounts;
 mod faults;
 mod graph;
 mod lines;
+mod lookup;
 mod nearest;
-mod people;
 mod words;
 
 use core::ffi::CStr;
@@ -48,7 +48,7 @@ struct Reader<'r, 'p, 'a> {
     /// The faults of this part have been reported already.
     quiet: bool,
     /// The section that was read last has `%i` in it.
-    differ: bool,
+    instances_differ: bool,
     /// A variable in the value that is being read is not set.
     unset: bool,
     /// The words of the value that is being read.
@@ -60,13 +60,13 @@ struct Reader<'r, 'p, 'a> {
     /// The services of the sections that have been read.
     services: List<'a, Service<'a>>,
     /// Sections whose directory has no programs: they may be named, but there is nothing to wait for.
-    empty: Words<'a>,
+    empty_sections: Words<'a>,
     passwd: Option<&'a [u8]>,
     group: Option<&'a [u8]>,
     path: &'a CStr,
     table: &'r Table<'r>,
     /// The report of a fault.
-    wrong: Line,
+    report: Line,
 }
 
 /// Adds what the file at `path`, which holds `text`, says to the plan; `table` is that of our own
@@ -78,26 +78,26 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
         instance: 0,
         given: 0,
         quiet: false,
-        differ: false,
+        instances_differ: false,
         unset: false,
         words: Words::new(),
         run: &[],
         pairs: List::none(),
         services: List::none(),
-        empty: Words::new(),
+        empty_sections: Words::new(),
         passwd: None,
         group: None,
         path,
         settings,
         table,
-        wrong: Line::new(),
+        report: Line::new(),
     };
-    reader.all(text);
+    reader.read_all(text);
 }
 
 impl<'a> Reader<'_, '_, 'a> {
     #[inline(never)]
-    fn all(&mut self, text: &'a [u8]) {
+    fn read_all(&mut self, text: &'a [u8]) {
         let (mut line, mut sections): (u32, Place) = (1, 0);
         for byte in text {
             match byte {
@@ -113,7 +113,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         // Sections with instances need more room, which is made when they are read.
         self.services = List::with_capacity(Service::NONE, sections.into());
-        let mut lines = Lines::new(unmarked(text));
+        let mut lines = Lines::new(without_bom(text));
         loop {
             match lines.read(&mut self.at) {
                 Kind::End => break,
@@ -125,7 +125,7 @@ impl<'a> Reader<'_, '_, 'a> {
                         self.service(lines);
                     }
                 }
-                Kind::Pair if self.section.is_empty() => self.fault(Fault::Homeless),
+                Kind::Pair if self.section.is_empty() => self.fault(Fault::NoSection),
                 Kind::Pair => (),
                 Kind::Neither => self.fault_with(self.at.value, Fault::Neither),
             }
@@ -159,13 +159,13 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     /// Reports a fault in this part of the value, and drops what is being read.
-    fn wrong<T>(&mut self, part: &[u8], fault: Fault) -> Option<T> {
+    fn reject<T>(&mut self, part: &[u8], fault: Fault) -> Option<T> {
         self.fault_with(part, fault);
         None
     }
 
     /// The same for the whole value.
-    fn all_wrong<T>(&mut self, fault: Fault) -> Option<T> {
+    fn reject_value<T>(&mut self, fault: Fault) -> Option<T> {
         self.fault(fault);
         None
     }
@@ -179,7 +179,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// The same with this text.
     #[inline(never)]
     fn begin_with(&mut self, part: &[u8], text: Text) {
-        let line = &mut self.wrong;
+        let line = &mut self.report;
         line.clear();
         line.put(text!("pidlet: ")).put_bytes(self.path.to_bytes());
         if self.at.line != NO_LINE {
@@ -204,7 +204,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// Reports what was begun.
     fn end(&mut self) {
         if !self.quiet {
-            self.settings.fault_line(&mut self.wrong);
+            self.settings.fault_line(&mut self.report);
         }
     }
 
@@ -212,7 +212,7 @@ impl<'a> Reader<'_, '_, 'a> {
     #[inline(never)]
     fn end_near(&mut self, near: &[u8]) {
         if !near.is_empty() {
-            let line = self.wrong.put(text!("; is it \""));
+            let line = self.report.put(text!("; is it \""));
             line.put_bytes(near).put(text!("\"?"));
         }
         self.end();
@@ -249,7 +249,7 @@ impl<'a> Reader<'_, '_, 'a> {
                 continue;
             };
             if self.given & setting.bit() != 0 {
-                self.fault(Fault::Again);
+                self.fault(Fault::Repeated);
             }
             self.given |= setting.bit() & !Setting::LISTS;
             if !self.settings.set_late(setting, word) {
@@ -266,9 +266,9 @@ impl<'a> Reader<'_, '_, 'a> {
         if name.is_empty() || !name.iter().all(plain) {
             self.fault(Fault::Name);
         }
-        let mut spec = self.draft(lines, 1);
+        let mut spec = self.read_spec(lines, 1);
         (self.at.key, self.at.line) = (b"", line);
-        self.whole(spec);
+        self.check_together(spec);
         let parts = spec.has(Key::RunParts);
         let programs = spec.words(Key::RunParts);
         let count = if spec.number(Key::Disabled) > 0 {
@@ -279,16 +279,16 @@ impl<'a> Reader<'_, '_, 'a> {
             spec.number(Key::Instances) as usize
         };
         if parts && programs.is_empty() {
-            self.empty.put(name).end();
+            self.empty_sections.put(name).end();
         }
-        let differ = self.differ && !parts;
+        let instances_differ = self.instances_differ && !parts;
         for instance in 0..count {
             if self.services.len() > SERVICES_MAX {
                 break;
             }
-            if differ && instance > 0 {
+            if instances_differ && instance > 0 {
                 self.quiet = true;
-                spec = self.draft(lines, instance as u32 + 1);
+                spec = self.read_spec(lines, instance as u32 + 1);
                 self.quiet = false;
             }
             self.services.add(Service {
@@ -303,7 +303,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// What a section says, for one of its instances.
     #[inline(never)]
-    fn draft(&mut self, mut lines: Lines<'a>, instance: u32) -> Spec<'a> {
+    fn read_spec(&mut self, mut lines: Lines<'a>, instance: u32) -> Spec<'a> {
         let mut count = 0;
         let mut ahead = lines;
         while self.next_pair(&mut ahead) {
@@ -317,15 +317,15 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         self.run = &[];
         self.pairs = List::with_capacity(Pair::NONE, count);
-        (self.instance, self.differ) = (instance, false);
+        (self.instance, self.instances_differ) = (instance, false);
         while self.next_pair(&mut lines) {
-            self.say(self.at.value);
+            self.read_key(self.at.value);
         }
         Spec(self.pairs.take())
     }
 
     /// Takes one key's value.
-    fn say(&mut self, value: &'a [u8]) -> Option<()> {
+    fn read_key(&mut self, value: &'a [u8]) -> Option<()> {
         let Some((key, kind, choices)) = Key::find(self.at.key) else {
             self.begin(b"", Fault::NoKey);
             self.end_near(nearest(&mut |n| Key::nth_name(n), self.at.key));
@@ -336,7 +336,7 @@ impl<'a> Reader<'_, '_, 'a> {
             _ => Spec(&self.pairs).has(key) && !Key::repeats(kind),
         };
         if again {
-            return self.all_wrong(Fault::Again);
+            return self.reject_value(Fault::Repeated);
         }
         if key == Key::Run {
             // It counts as given even if it turns out to be wrong.
@@ -344,7 +344,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         let words = self.split(value)?;
         if words.is_empty() {
-            return self.all_wrong(Fault::NoValue);
+            return self.reject_value(Fault::NoValue);
         }
         let Some(number) = values::read(kind, choices, words) else {
             // The first word that is wrong by itself, else the last one.
@@ -353,7 +353,7 @@ impl<'a> Reader<'_, '_, 'a> {
                 rest = &rest[1..];
             }
             self.begin_with(rest[0].to_bytes(), values::expected(kind));
-            self.wrong.put_bytes(choices);
+            self.report.put_bytes(choices);
             self.end();
             return None;
         };
@@ -379,13 +379,13 @@ impl<'a> Reader<'_, '_, 'a> {
     #[inline(never)]
     fn unreadable<T>(&mut self, path: &CStr, errno: Errno) -> Option<T> {
         self.begin(path.to_bytes(), Fault::Unreadable);
-        self.wrong.put_errno(errno);
+        self.report.put_errno(errno);
         self.end();
         None
     }
 
     /// Reports settings that are each right, but not together.
-    fn whole(&mut self, spec: Spec<'a>) {
+    fn check_together(&mut self, spec: Spec<'a>) {
         // A bit for each key that is given.
         let mut given = 0_u64;
         for pair in spec.0 {
@@ -415,7 +415,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
 /// A text without its byte order mark.
 #[inline(never)]
-fn unmarked(text: &[u8]) -> &[u8] {
+fn without_bom(text: &[u8]) -> &[u8] {
     match text {
         [0xef, 0xbb, 0xbf, text @ ..] => text,
         _ => text,

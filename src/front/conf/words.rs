@@ -137,17 +137,17 @@ impl<'a> Reader<'_, '_, 'a> {
                         self.words.push(next);
                     }
                 }
-                b'<' | b'>' | b'`' if quote == 0 => return self.all_wrong(Fault::Shell),
-                b'$' if quote == 0 && next == b'(' => return self.all_wrong(Fault::Shell),
+                b'<' | b'>' | b'`' if quote == 0 => return self.reject_value(Fault::Shell),
+                b'$' if quote == 0 && next == b'(' => return self.reject_value(Fault::Shell),
                 // Inside a word, which quotes may begin, they are harmless: URLs have `&` and `;`.
                 b'|' | b'&' | b';' if quote == 0 && (!self.words.inside || next <= b' ') => {
-                    return self.all_wrong(Fault::Shell);
+                    return self.reject_value(Fault::Shell);
                 }
                 b'$' => rest = self.expand(rest)?,
                 b'%' if self.instance > 0 && (next == b'i' || next == b'%') => {
                     rest = after;
                     if next == b'i' {
-                        self.differ = true;
+                        self.instances_differ = true;
                         self.words.number(self.instance);
                     } else {
                         self.words.push(byte);
@@ -160,8 +160,8 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         match quote {
             0 => (!self.unset).then_some(()),
-            b'"' => self.all_wrong(Fault::DoubleQuote),
-            _ => self.all_wrong(Fault::Quote),
+            b'"' => self.reject_value(Fault::DoubleQuote),
+            _ => self.reject_value(Fault::Quote),
         }
     }
 
@@ -198,7 +198,7 @@ impl<'a> Reader<'_, '_, 'a> {
             // As in a shell, an empty variable has the default, too.
             [b':', b'-', default @ ..] => value.filter(|value| !value.is_empty()).or(Some(default)),
             _ => {
-                return self.wrong(inner, Fault::Braces);
+                return self.reject(inner, Fault::Braces);
             }
         };
         match value {

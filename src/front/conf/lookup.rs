@@ -5,13 +5,20 @@ use core::ffi::CStr;
 
 use super::accounts::{self, id};
 use super::faults::Fault;
-use super::{Reader, unmarked};
+use super::{Reader, without_bom};
 use crate::front::commands::last_component;
 use crate::plan::{Command, Key};
 use crate::words::text::{take, trim_end, trim_start};
 
 /// The most programs that one directory may have.
 const PARTS_MAX: usize = 1000;
+
+/// A file that names users or groups.
+#[derive(Clone, Copy)]
+enum AccountFile {
+    Passwd,
+    Group,
+}
 
 impl<'a> Reader<'_, '_, 'a> {
     /// Looks up what a value names in the files of the image, and records what it finds.
@@ -26,7 +33,7 @@ impl<'a> Reader<'_, '_, 'a> {
         match kind {
             b'u' => number = self.user(first)?,
             // It counts as given even if it cannot be read.
-            b'R' => words = self.names(first, true).unwrap_or(&[c""]),
+            b'R' => words = self.sorted_paths(first, true).unwrap_or(&[c""]),
             b'g' | b'f' | b'F' => {
                 // After a fault what was found is recorded all the same: nothing will run. Variables
                 // are `env` wherever they come from.
@@ -55,9 +62,9 @@ impl<'a> Reader<'_, '_, 'a> {
         if let Some(id) = number {
             (uid, gid) = (id, id);
         } else {
-            let passwd = self.file(false);
+            let passwd = self.account_file(AccountFile::Passwd);
             let Some((user, primary, mut rest)) = accounts::user(passwd, name) else {
-                return self.wrong(name, Fault::NoUser);
+                return self.reject(name, Fault::NoUser);
             };
             (uid, gid) = (user, primary);
             // What login(1) sets.
@@ -79,7 +86,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         self.words.id(gid);
         if !named && number.is_none() {
-            let file = self.file(true);
+            let file = self.account_file(AccountFile::Group);
             let each = &mut |id| self.words.id(id);
             accounts::memberships(file, name, gid, each);
         }
@@ -92,8 +99,8 @@ impl<'a> Reader<'_, '_, 'a> {
         if let Some(id) = id(name) {
             return Some(id);
         }
-        match accounts::group(self.file(true), name) {
-            None => self.wrong(name, Fault::NoGroup),
+        match accounts::group(self.account_file(AccountFile::Group), name) {
+            None => self.reject(name, Fault::NoGroup),
             id => id,
         }
     }
@@ -107,12 +114,12 @@ impl<'a> Reader<'_, '_, 'a> {
         Some(())
     }
 
-    /// The text of `/etc/group` or `/etc/passwd`; empty if it cannot be read.
+    /// The text of a file; empty if it cannot be read.
     #[inline(never)]
-    fn file(&mut self, group: bool) -> &'a [u8] {
-        let (known, path) = match group {
-            true => (&mut self.group, c"/etc/group"),
-            false => (&mut self.passwd, c"/etc/passwd"),
+    fn account_file(&mut self, file: AccountFile) -> &'a [u8] {
+        let (known, path) = match file {
+            AccountFile::Group => (&mut self.group, c"/etc/group"),
+            AccountFile::Passwd => (&mut self.passwd, c"/etc/passwd"),
         };
         let read = self.settings.question.read;
         known.get_or_insert_with(|| read(path).unwrap_or(b""))
@@ -127,7 +134,7 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// Docker's format: `NAME=value` taken literally, `NAME` alone with our own value, `#` for comments.
     fn env_file(&mut self, path: &'a CStr) -> Option<()> {
-        let mut rest = unmarked(self.read(path)?);
+        let mut rest = without_bom(self.read(path)?);
         while !rest.is_empty() {
             let line = trim_start(take(&mut rest, b'\n'));
             let line = match line {
@@ -154,7 +161,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// A directory of variables as s6-envdir(1) reads it: the file's name is the variable, its first
     /// line the value; an empty file removes the variable.
     fn env_dir(&mut self, path: &'a CStr) -> Option<()> {
-        for file in self.names(path, false)? {
+        for file in self.sorted_paths(path, false)? {
             let text = self.read(file)?;
             self.words.put(last_component(file.to_bytes()));
             if !text.is_empty() {
@@ -172,16 +179,16 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// The sorted paths of a directory's files that are not hidden.
     #[inline(never)]
-    fn names(&mut self, path: &'a CStr, programs: bool) -> Option<Command<'a>> {
+    fn sorted_paths(&mut self, path: &'a CStr, programs_only: bool) -> Option<Command<'a>> {
         let words = &mut self.words;
         let each = &mut |name: &[u8]| words.put(path.to_bytes()).put(b"/").put(name).end();
-        let listed = (self.settings.question.list)(path, programs, each);
+        let listed = (self.settings.question.list)(path, programs_only, each);
         let names = words.finish();
         if let Err(errno) = listed {
             return self.unreadable(path, errno);
         }
-        if programs && names.len() > PARTS_MAX {
-            return self.all_wrong(Fault::Programs);
+        if programs_only && names.len() > PARTS_MAX {
+            return self.reject_value(Fault::Programs);
         }
         for end in 1..names.len() {
             let mut place = end;
