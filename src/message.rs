@@ -79,11 +79,11 @@ pub enum Kind {
     /// A daemon's pid file does not appear.
     NoPidFile,
     /// A daemon's pid file names a process that is not ours.
-    Stranger,
+    NotOurs,
     /// No process is left that could be the daemon.
     NoDaemon,
     /// A service is started again after a delay.
-    Again,
+    Restarting,
     /// A service was started too often, and is not started again.
     TooOften,
     /// A service is never started, because what it is `after` will never be up.

@@ -219,7 +219,7 @@ impl Facts<'_, '_> {
                     self.put_pair(line, *key);
                 }
             }
-            b'w' => _ = line.put_errno(record.why),
+            b'w' => _ = line.put_errno(record.check_errno),
             b'p' => _ = line.put_number((record.main | message.pid).into()),
             b'o' => _ = line.put_number(self.own.into()),
             b'c' | b'N' => _ = line.put_number(self.number().into()),

@@ -142,9 +142,9 @@ unsafe extern "C" fn take_all(fd: *mut u8) -> ! {
 }
 
 /// Tells the service manager above us, at our own `NOTIFY_SOCKET`. If it does not listen, or has no room
-/// within `patience_ms`, the message is lost.
+/// within `timeout_ms`, the message is lost.
 #[inline(never)]
-pub fn tell(start: &Start, parts: &[IoSlice], patience_ms: u64) {
+pub fn tell(start: &Start, parts: &[IoSlice], timeout_ms: u64) {
     let path = start.getenv(b"NOTIFY_SOCKET").unwrap_or(c"").to_bytes();
     if let [b'/' | b'@', ..] = path {
         let fd = raw::socket(net::AF_UNIX, net::SOCK_DGRAM);
@@ -152,7 +152,7 @@ pub fn tell(start: &Start, parts: &[IoSlice], patience_ms: u64) {
         name.unix(path);
         // Only a connected socket can tell whether there is room: polling any other would just wait.
         if raw::connect(fd, &name).is_ok() {
-            _ = raw::poll(fd, POLLOUT, patience_ms);
+            _ = raw::poll(fd, POLLOUT, timeout_ms);
             raw::send(fd, parts);
         }
         raw::close(fd as usize);

@@ -44,9 +44,9 @@ fn fd(stream: Stream) -> c_int {
 const PIPE_BYTES: usize = 4096;
 const TERMINAL_BYTES: usize = 128;
 
-/// Says a whole line. Returns [`Errno::AGAIN`] if the stream does not take it within `patience_ms`, or what
+/// Says a whole line. Returns [`Errno::AGAIN`] if the stream does not take it within `timeout_ms`, or what
 /// else went wrong.
-pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> Errno {
+pub fn say(stream: Stream, text: &[u8], timeout_ms: u64) -> Errno {
     let fd = fd(stream);
     let path = match stream {
         Stream::Out => c"/proc/self/fd/1",
@@ -54,8 +54,8 @@ pub fn say(stream: Stream, text: &[u8], patience_ms: u64) -> Errno {
     };
     let mut rest = text;
     loop {
-        if patience_ms > 0 {
-            let _ = raw::poll(fd, POLLOUT, patience_ms);
+        if timeout_ms > 0 {
+            let _ = raw::poll(fd, POLLOUT, timeout_ms);
         }
         let (written, errno) = offer(fd, rest, Some(path));
         match rest.get(written..) {

@@ -31,14 +31,14 @@ impl Init<'_> {
     /// service has named one that was a child of the process that ends.
     fn ends_with(&mut self, pid: Pid) -> Place {
         let place = self.supervisor.service_of(pid);
-        let mut heir = self.supervisor.heir(place);
-        if heir != 0 {
+        let mut successor = self.supervisor.successor(place);
+        if successor != 0 {
             if let Finding::Main(named) = self.pid_file(place) {
-                heir = named;
+                successor = named;
             }
             // That process may have ended since, and its number be another's.
-            if self.may_become(place, heir) {
-                self.step(Event::Noticed(place, Notice::Main(heir)));
+            if self.may_become(place, successor) {
+                self.step(Event::Noticed(place, Notice::Main(successor)));
                 return self.supervisor.service_of(pid);
             }
         }
@@ -48,7 +48,7 @@ impl Init<'_> {
     /// Whether the end of this process concerns nothing at all. There may be thousands of such.
     fn is_unheard(&self, pid: Pid) -> bool {
         self.checks.run_none()
-            && !self.supervisor.heeds_orphans()
+            && !self.supervisor.orphans_matter()
             && self.supervisor.service_of(pid) == NO_SERVICE
     }
 
@@ -78,7 +78,7 @@ impl Init<'_> {
 
     /// Frees a zombie's number, unless that was done when the zombie was found.
     fn reap_one(&self, pid: Pid) {
-        if self.keeps_zombies {
+        if self.must_keep_zombies {
             reap::reap(pid);
         }
     }
@@ -87,7 +87,7 @@ impl Init<'_> {
     #[inline(never)]
     pub(super) fn reap(&mut self) {
         let (mut buried, mut killed) = (0, false);
-        let mut all_unheard = !self.supervisor.heeds_orphans();
+        let mut all_unheard = !self.supervisor.orphans_matter();
         // Assumed until we know better, so that a stop goes on however many children die meanwhile.
         let mut left = true;
         let mut most = REAPED_MAX;
@@ -95,7 +95,7 @@ impl Init<'_> {
             most = KILLED_MAX;
         }
         while buried < most {
-            let child = reap::look(self.keeps_zombies);
+            let child = reap::look(self.must_keep_zombies);
             if child.pid == 0 {
                 left = child.exists;
                 break;
@@ -125,7 +125,7 @@ impl Init<'_> {
             self.memory.grown();
         }
         self.reap_due |= buried >= most;
-        if self.supervisor.heeds_orphans() {
+        if self.supervisor.orphans_matter() {
             self.step(Event::Reaped { left });
         }
         if buried > 1 {

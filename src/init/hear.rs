@@ -36,7 +36,7 @@ impl<'p> Init<'p> {
             let status = pidlet::notify::parse(message, &mut |notice| {
                 let notice = match notice {
                     Notice::Main(pid) if !process::may_name(sender.user, pid, false) => return,
-                    Notice::Main(pid) if !self.is_free(pid) => Notice::Heir(pid),
+                    Notice::Main(pid) if !self.is_free(pid) => Notice::Successor(pid),
                     notice => notice,
                 };
                 self.step(Event::Noticed(place, notice));
@@ -122,7 +122,7 @@ impl<'p> Init<'p> {
         let finding = match self.probe(place) {
             _ if state == State::Launched => match self.pid_file(place) {
                 named @ Finding::Main(_) => named,
-                _ if self.adopts && reap::is_childless() => Finding::Nobody,
+                _ if self.adopts && reap::is_childless() => Finding::NoChild,
                 finding => finding,
             },
             Some(Probe::Exec(_)) => {
@@ -160,7 +160,7 @@ impl<'p> Init<'p> {
         match check::pid_file(path) {
             0 => Finding::MISSING,
             pid if self.may_become(place, pid) => Finding::Main(pid),
-            _ => Finding::Stranger,
+            _ => Finding::NotOurs,
         }
     }
 

@@ -51,8 +51,9 @@ pub struct Init<'p> {
     adopts: bool,
     /// Children may have ended, or the supervisor asks what is left: we reap before we sleep.
     reap_due: bool,
-    /// Zombies are reaped only after everything that their end leads to: see [`Supervisor::needs_zombies`].
-    keeps_zombies: bool,
+    /// Zombies are reaped only after everything that their end leads to: see
+    /// [`Supervisor::must_keep_zombies`].
+    must_keep_zombies: bool,
     /// We stopped ourselves along with our child, and have not seen a CONT since.
     asleep: bool,
     terminal: Terminal,
@@ -78,20 +79,20 @@ impl<'p> Init<'p> {
         let on_terminal = terminal.is_there() || several && terminal::on_stdin();
         let surroundings = Surroundings {
             init: own.init(),
-            alone: own.init() || on_terminal && raw::session_of(0) == own.pid,
+            no_shell: own.init() || on_terminal && raw::session_of(0) == own.pid,
             ignore_once,
         };
         // Services get sessions of their own only where no key can stop us together with them. Elsewhere they
         // stay in ours, as jobs do in their shell's: the terminal does not stop a group whose parent is in
         // another session (setpgid(2): orphaned).
-        let apart = surroundings.alone & plan.from_file & several;
+        let apart = surroundings.no_shell & plan.from_file & several;
         // https://no-color.org
         let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);
         Init {
             plan,
             adopts: false,
             reap_due: false,
-            keeps_zombies: false,
+            must_keep_zombies: false,
             asleep: false,
             terminal,
             checks: Checks::new(plan),
@@ -111,7 +112,7 @@ impl<'p> Init<'p> {
     #[inline(never)]
     pub fn run(&mut self) -> u8 {
         self.spawner.files = process::raise_files(self.outputs.needed());
-        self.keeps_zombies = self.supervisor.needs_zombies();
+        self.must_keep_zombies = self.supervisor.must_keep_zombies();
         self.adopts = self.own.adopt(self.plan);
         if !self.adopts {
             self.say(Message::of(Kind::NotSubreaper));

@@ -28,7 +28,7 @@ impl Init<'_> {
                     self.signal(pid, self.plan.group, Signal::CONT);
                 }
             }
-            Action::Rest(signal) => {
+            Action::SignalLeftovers(signal) => {
                 let (own, supervisor) = (self.own.pid, &self.supervisor);
                 let farewell = Farewell {
                     own,
@@ -106,9 +106,9 @@ impl Init<'_> {
 
     pub(super) fn say(&mut self, message: Message) {
         let mut line = Line::new();
-        let mut patience = 0;
+        let mut timeout_ms = 0;
         if message.kind == Kind::End {
-            patience = say::LAST_LINE_MS;
+            timeout_ms = say::LAST_LINE_MS;
             self.outputs
                 .finish(self.supervisor.limit(), &mut self.reactor);
             // The peers have no words for that.
@@ -121,13 +121,13 @@ impl Init<'_> {
             if let (Err(errno), Some(path)) = (written, self.plan.termination_log) {
                 line.clear();
                 line.put_cannot_write(path.to_bytes(), errno);
-                self.outputs.say(Stream::Err, &mut line, patience);
+                self.outputs.say(Stream::Err, &mut line, timeout_ms);
             }
             line.clear();
         }
         // After everything else: the last line says why the container ends.
         if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
-            self.outputs.say(stream, &mut line, patience);
+            self.outputs.say(stream, &mut line, timeout_ms);
         }
     }
 }

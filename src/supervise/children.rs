@@ -16,7 +16,7 @@ impl Supervisor<'_> {
     }
 
     /// From now on, this process is the service's.
-    pub(super) fn runs(&mut self, place: Place, pid: Pid) {
+    pub(super) fn add_process(&mut self, place: Place, pid: Pid) {
         let slot = self.slot(pid);
         let latest = core::mem::replace(&mut self.services.of(slot).latest, place);
         let record = self.services.of(place);
@@ -34,7 +34,7 @@ impl Supervisor<'_> {
     }
 
     /// A process has ended, or is no longer its service's. Returns that service, or [`NO_SERVICE`].
-    pub(super) fn runs_no_more(&mut self, pid: Pid) -> Place {
+    pub(super) fn remove_process(&mut self, pid: Pid) -> Place {
         let slot = self.slot(pid);
         let mut later = NO_SERVICE;
         let mut place = self.services.see(slot).latest;

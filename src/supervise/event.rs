@@ -15,7 +15,7 @@ use crate::words::time::{Instant, Span};
 pub enum Event {
     /// The start that [`Supervisor::next`] asked for: its process, or why there is none.
     Launched(Result<Pid, StartFault>),
-    /// A child ended. It is reaped after this step if [`Supervisor::needs_zombies`], and before it if not.
+    /// A child ended. It is reaped after this step if [`Supervisor::must_keep_zombies`], else before it.
     Ended {
         /// Which.
         pid: Pid,
@@ -40,7 +40,7 @@ pub enum Event {
         /// It is the signal of `--parent-death`, and the parent is gone.
         parent_died: bool,
     },
-    /// The processes that [`Action::Rest`] is meant for cannot be found: there is no `/proc`.
+    /// The processes that [`Action::SignalLeftovers`] is meant for cannot be found: there is no `/proc`.
     OutOfReach,
     /// The outcome of an [`Action::Check`].
     Checked(Place, Finding),
@@ -59,9 +59,9 @@ pub enum Finding {
     /// It is not, and why; of a pid file: it is missing, or holds no number.
     Bad(Errno),
     /// The pid file names a process that is not our child.
-    Stranger,
+    NotOurs,
     /// We have no child left that the pid file could come to name.
-    Nobody,
+    NoChild,
     /// The pid file names this child of ours, which may be another service's process.
     Main(Pid),
 }
@@ -89,7 +89,7 @@ pub enum Notice {
     /// `MAINPID=`: this child of ours is its process, unless it is another service's.
     Main(Pid),
     /// The same, of a process that is not our child yet.
-    Heir(Pid),
+    Successor(Pid),
 }
 
 /// What is to be done.
@@ -115,7 +115,7 @@ pub enum Action {
     Wake(Pid),
     /// Send TERM or KILL to everything that is left: as PID 1 that is every process, else our descendants.
     /// CONT follows TERM; the groups that [`Supervisor::was_told`] knows have had TERM, and get CONT alone.
-    Rest(Signal),
+    SignalLeftovers(Signal),
     /// Reap all zombies, and report with [`Event::Reaped`].
     Look,
     /// Give a child's group the terminal and, if that worked, send it CONT.

@@ -25,7 +25,7 @@ use crate::words::signal::Signal;
 use crate::words::time::{NEVER, Span};
 
 /// How long a `finish` command may run: the default of s6 (`timeout-finish`).
-const FINISH_PATIENCE: Span = Span::seconds(5);
+const FINISH_TIMEOUT: Span = Span::seconds(5);
 /// How often the delay before a restart doubles at most.
 const QUICK_MAX: u8 = 30;
 
@@ -55,11 +55,11 @@ impl<'p> Supervisor<'p> {
 
     pub(super) fn started(&mut self, pid: Pid) {
         let place = self.dequeue();
-        self.runs(place, pid);
+        self.add_process(place, pid);
         let kind = self.spec(place).kind();
         let record = self.services.of(place);
         if record.state == State::Finishing {
-            record.limit = self.now.after(FINISH_PATIENCE);
+            record.limit = self.now.after(FINISH_TIMEOUT);
             return;
         }
         record.killed = false;
@@ -76,7 +76,7 @@ impl<'p> Supervisor<'p> {
         (record.up, record.said_ready, record.group_told) = (false, false, false);
         (record.fault, record.told, record.steps) = (None, None, 0);
         record.watchdog = self.plan.span(place, Key::Watchdog);
-        (record.why, record.end) = (Errno::TIME, End::None);
+        (record.check_errno, record.end) = (Errno::TIME, End::None);
         self.say_about(Kind::Started, place);
         if kind == Type::Service {
             self.wait_until_up(place);
@@ -108,7 +108,7 @@ impl<'p> Supervisor<'p> {
         let place = if over {
             NO_SERVICE
         } else {
-            self.runs_no_more(pid)
+            self.remove_process(pid)
         };
         if place == NO_SERVICE {
             return self.say(Message::orphan(pid, status));
@@ -143,7 +143,7 @@ impl<'p> Supervisor<'p> {
         if self.plan.says(place, Key::Finish) && self.phase != Phase::Killing {
             self.services.of(place).state = State::Finishing;
             self.enqueue(place);
-            self.end_idle_duck();
+            self.end_lame_duck_if_idle();
         } else {
             self.settled(place);
         }
@@ -162,11 +162,11 @@ impl<'p> Supervisor<'p> {
             return self.gone(place);
         }
         if let Some((most, within)) = spec.tries() {
-            if record.starts == 0 || self.now.since(record.counted_from) >= within {
-                (record.counted_from, record.starts) = (self.now, 0);
+            if record.tries == 0 || self.now.since(record.tries_since) >= within {
+                (record.tries_since, record.tries) = (self.now, 0);
             }
-            record.starts = record.starts.wrapping_add(1);
-            if record.starts >= most {
+            record.tries = record.tries.wrapping_add(1);
+            if record.tries >= most {
                 self.say_about(Kind::TooOften, place);
                 return self.gone(place);
             }
@@ -185,7 +185,7 @@ impl<'p> Supervisor<'p> {
         record.delay = Span((delay - mixed % (delay / 4 + 1)).into());
         record.state = State::Delayed;
         record.limit = self.now.after(record.delay);
-        self.say_about(Kind::Again, place);
+        self.say_about(Kind::Restarting, place);
     }
 
     /// A service is gone for good.
@@ -219,7 +219,7 @@ impl<'p> Supervisor<'p> {
             }));
         }
         let never_up = !record.was_up;
-        self.feed_no_more(place);
+        self.stop_feeding(place);
         if goes_on && done {
             self.up(place);
         } else if goes_on && never_up {
@@ -229,12 +229,12 @@ impl<'p> Supervisor<'p> {
             Phase::Run if essential => self.decide(place),
             Phase::Run if self.left == 0 => self.decide(self.first_failure),
             Phase::Stopping => self.down(place),
-            _ => self.end_idle_duck(),
+            _ => self.end_lame_duck_if_idle(),
         }
     }
 
     /// Closes the input of a service that reads this one's output, once no other service writes there.
-    fn feed_no_more(&mut self, place: Place) {
+    fn stop_feeding(&mut self, place: Place) {
         for pair in self.spec(place).0 {
             let Some(reader) = self.plan.reader_of(pair) else {
                 continue;
@@ -290,7 +290,7 @@ impl<'p> Supervisor<'p> {
         let was_up = core::mem::replace(&mut record.was_up, true);
         if record.state == State::Running {
             record.ran = self.now.since(record.since);
-            record.sick = 0;
+            record.failed_checks = 0;
             record.limit = NEVER;
             if record.watchdog != Span::ZERO {
                 record.limit = self.now.after(record.watchdog);
@@ -309,8 +309,8 @@ impl<'p> Supervisor<'p> {
         for &dependent in self.dependents_of(place) {
             let record = self.services.of(dependent);
             if record.state == State::Waiting {
-                record.waits -= 1;
-                if record.waits == 0 {
+                record.blockers -= 1;
+                if record.blockers == 0 {
                     self.enqueue(dependent);
                 }
             }
@@ -339,11 +339,11 @@ impl<'p> Supervisor<'p> {
             State::Finishing => self.kill(place),
             State::Launching | State::Running => {
                 // With a service after it that is not down yet: the last call of the stop.
-                record.ending |= record.waits > 0;
+                record.ending |= record.blockers > 0;
                 if record.told.is_some() | record.ending {
                     self.stop(place);
                 } else {
-                    self.patience_ends(place);
+                    self.deadline_missed(place);
                 }
             }
             State::Launched => self.left_no_pid_file(place),

@@ -9,9 +9,9 @@
 //! ```text
 //! Run ──► Held ──────┐                       a failure under --hold
 //!  │ └──► LameDuck ──┤                       a stop signal under --lame-duck
-//!  └─────────────────┴─► Stopping ──► Look ──► Rest ──► Done
-//!                            │         │        │        ▲
-//!                            └─────────┴────────┴─► Killing
+//!  └─────────────────┴─► Stopping ──► Look ──► Leftovers ──► Done
+//!                            │         │          │           ▲
+//!                            └─────────┴──────────┴──────► Killing
 //! ```
 //!
 //! - *Held* and *LameDuck*: what runs goes on, but nothing is started, until a stop signal comes or, for a
@@ -20,7 +20,8 @@
 //!   ends with the last service.
 //! - *Look*: the services are gone, and it is not known yet whether anything else is left. If not, all is
 //!   *Done*.
-//! - *Rest*: something is left; orphans and leftover members of process groups get their stop signal, too.
+//! - *Leftovers*: something is left; orphans and leftover members of process groups get their stop signal,
+//!   too.
 //! - *Killing*: the budget ran out, or a second stop signal came; everything was killed.
 //!
 //! Where all signals are just passed on, *LameDuck* leads back to *Run*. Under a peer's name, unless
@@ -33,7 +34,7 @@
 //!
 //! Deliberately absent: descriptors, the ownership of the terminal, and reaping. The edge reaps a zombie only
 //! after the step that heard of its end, where a dead leader's group may have to be signalled while no other
-//! process can have its number: see [`Supervisor::needs_zombies`].
+//! process can have its number: see [`Supervisor::must_keep_zombies`].
 
 mod children;
 mod event;
@@ -66,14 +67,14 @@ pub struct Surroundings {
     /// We are PID 1 of our namespace.
     pub init: bool,
     /// We lead our session, so there is no shell that could stop and continue us.
-    pub alone: bool,
+    pub no_shell: bool,
     /// Signals that will come once because of something we did ourselves, and mean nothing.
     pub ignore_once: SignalSet,
 }
 
 /// If we notice a service's deadline this late, we were frozen or stopped. It may have been, too, or have
 /// waited for us to listen, so it gets this long to speak, to answer or to end before it is at fault.
-const AWAY: Span = Span::seconds(1);
+const LENIENCY: Span = Span::seconds(1);
 
 /// Where in its life the container is. In the first three phases, services have deadlines of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +84,7 @@ enum Phase {
     Stopping,
     Held,
     Look,
-    Rest,
+    Leftovers,
     Killing,
     Done,
 }
@@ -92,7 +93,7 @@ enum Phase {
 struct Records<'p> {
     all: &'p mut [Record],
     /// In place of a record, for a place that no service has.
-    nobody: &'p mut Record,
+    dummy: &'p mut Record,
     /// The service whose record was last lent out for a change: see [`timers`].
     taken: Place,
 }
@@ -100,7 +101,7 @@ struct Records<'p> {
 impl Records<'_> {
     #[inline(never)]
     fn see(&self, place: Place) -> &Record {
-        self.all.get(usize::from(place)).unwrap_or(self.nobody)
+        self.all.get(usize::from(place)).unwrap_or(self.dummy)
     }
 }
 
@@ -140,7 +141,7 @@ pub struct Supervisor<'p> {
     phase: Phase,
     /// As in [`Surroundings`].
     init: bool,
-    alone: bool,
+    no_shell: bool,
     suspension: Suspension,
     /// A stop signal has come for the stop under way: one more kills everything at once.
     asked_once: bool,
@@ -154,9 +155,9 @@ pub struct Supervisor<'p> {
     asked_at: Instant,
     /// When this step takes place.
     now: Instant,
-    /// No service is due before this: see [`AWAY`].
+    /// No service is due before this: see [`LENIENCY`].
     lenient_until: Instant,
-    /// When the stop budget runs out or, once everything has been killed, our patience.
+    /// When the stop budget runs out; once everything has been killed, when we stop waiting for it to vanish.
     limit: Instant,
     /// When the lame-duck delay ends.
     lame_until: Instant,
@@ -188,18 +189,18 @@ impl<'p> Supervisor<'p> {
     #[inline(never)]
     pub fn new(plan: &'p Plan<'p>, surroundings: Surroundings) -> Supervisor<'p> {
         let count = plan.services.len() as Place;
-        let (nobody, all) = array(Record::WAITING, usize::from(count) + 1)
+        let (dummy, all) = array(Record::WAITING, usize::from(count) + 1)
             .split_last_mut()
             .expect("there is one");
         let mut supervisor = Supervisor {
             services: Records {
                 all,
-                nobody,
+                dummy,
                 taken: NO_SERVICE,
             },
             phase: Phase::Run,
             init: surroundings.init,
-            alone: surroundings.alone,
+            no_shell: surroundings.no_shell,
             suspension: Suspension::None,
             asked_once: false,
             code: 0,
@@ -229,19 +230,19 @@ impl<'p> Supervisor<'p> {
             dependents: &[],
             ignore_once: surroundings.ignore_once,
         };
-        supervisor.line_up();
+        supervisor.prepare_start();
         supervisor
     }
 
     /// Works out how many others each service waits for, and queues those that wait for none.
     #[inline(never)]
-    fn line_up(&mut self) {
+    fn prepare_start(&mut self) {
         for place in self.places() {
             let dependencies = self.dependencies_of(place);
             for dependency in dependencies {
                 self.services.of(*dependency).dependents += 1;
             }
-            self.services.of(place).waits = dependencies.len() as u32;
+            self.services.of(place).blockers = dependencies.len() as u32;
             if dependencies.is_empty() {
                 self.enqueue(place);
             }
@@ -260,7 +261,7 @@ impl<'p> Supervisor<'p> {
             end += record.dependents;
             record.dependents = end;
         }
-        self.services.nobody.dependents = end;
+        self.services.dummy.dependents = end;
         let dependents = array(NO_SERVICE, end as usize);
         for place in self.places().rev() {
             for dependency in self.dependencies_of(place) {
@@ -354,9 +355,9 @@ impl<'p> Supervisor<'p> {
         self.to_do.actions.clear();
         let before = replace(&mut self.now, now);
         // Not twice in a row, so that deadlines take effect even if every step comes late.
-        let again = before.after(AWAY) == self.lenient_until;
-        if !again && now.since(before.max(self.first_due())) >= AWAY {
-            self.lenient_until = now.after(AWAY);
+        let again = before.after(LENIENCY) == self.lenient_until;
+        if !again && now.since(before.max(self.first_due())) >= LENIENCY {
+            self.lenient_until = now.after(LENIENCY);
         }
         if self.phase == Phase::Done && !matches!(event, Event::Ended { .. }) {
             return;
@@ -385,7 +386,7 @@ impl<'p> Supervisor<'p> {
             Event::Noticed(place, notice) => self.noticed(place, notice),
             Event::Time => self.time(),
         }
-        self.services.settle();
+        self.services.flush();
     }
 
     /// What the last step wants done, in order.
@@ -408,7 +409,7 @@ impl<'p> Supervisor<'p> {
 
     /// Whether it matters now that a process of no service ended, or that every zombie was reaped
     /// ([`Event::Reaped`]).
-    pub fn heeds_orphans(&self) -> bool {
+    pub fn orphans_matter(&self) -> bool {
         self.phase >= Phase::Look || self.plan.reports_orphans()
     }
 
@@ -419,7 +420,7 @@ impl<'p> Supervisor<'p> {
 
     /// Whether a dead process must stay a zombie until everything that its end leads to is done, so that its
     /// number stays its own: its group may have to be signalled, or its last message traced to a service.
-    pub fn needs_zombies(&self) -> bool {
+    pub fn must_keep_zombies(&self) -> bool {
         !self.init
             || self.plan.style == Style::DumbInit
             || self.places().any(|place| {
@@ -450,7 +451,7 @@ impl<'p> Supervisor<'p> {
 
     /// The process as which a service goes on when its own ends, named by itself or its pid file; 0 if there
     /// is none, or it was told to end. Where that is its own process, the pid file may name another by now.
-    pub fn heir(&self, place: Place) -> Pid {
+    pub fn successor(&self, place: Place) -> Pid {
         let record = self.services.see(place);
         match record.told {
             None => record.named,
@@ -513,7 +514,7 @@ impl<'p> Supervisor<'p> {
     /// Acts on deadlines that have passed, one service at a time, which bounds what a step does: while
     /// another one is due, [`Supervisor::next`] asks for no wait.
     fn time(&mut self) {
-        self.services.settle();
+        self.services.flush();
         // Before the first look it is not known whether anything is left over.
         let bounded = !matches!(self.phase, Phase::Look | Phase::Held | Phase::Done);
         if bounded && self.now >= self.limit {

@@ -87,7 +87,7 @@ pub struct Record {
     /// The fault for which its run was stopped or given up.
     pub fault: Option<Kind>,
     /// Why the last check failed; until one has failed, a timeout.
-    pub why: Errno,
+    pub check_errno: Errno,
     /// The kernel killed something for lack of memory just when it ended.
     pub out_of_memory: bool,
     /// We killed it: it did not stop in time, or a second stop signal came.
@@ -135,22 +135,22 @@ pub struct Record {
     /// How often its watchdog must hear from it; zero if it has none.
     pub(super) watchdog: Span,
     /// When the current period of `tries` began.
-    pub(super) counted_from: Instant,
+    pub(super) tries_since: Instant,
     /// How often it has ended within that period.
-    pub(super) starts: u16,
+    pub(super) tries: u16,
     /// How often in a row it has died quickly.
     pub(super) quick: u8,
     /// The interval between two checks while it is not up.
     pub(super) interval_ms: u16,
     /// While it is up, how many checks of its health have failed in a row.
-    pub(super) sick: u16,
+    pub(super) failed_checks: u16,
     /// How many of its stop signals it has had.
     pub(super) steps: u8,
     /// Where its part begins in the list of dependents.
     pub(super) dependents: u32,
     /// How many services that it is `after` have not been up yet; in the stop, how many that are `after` it
     /// are not down yet.
-    pub(super) waits: u32,
+    pub(super) blockers: u32,
     /// The next service in the start queue.
     pub(super) link: Place,
 }
@@ -166,7 +166,7 @@ impl Record {
         failed: false,
         up: false,
         fault: None,
-        why: Errno::TIME,
+        check_errno: Errno::TIME,
         out_of_memory: false,
         killed: false,
         group_told: false,
@@ -189,14 +189,14 @@ impl Record {
         limit: NEVER,
         check_at: NEVER,
         watchdog: Span::ZERO,
-        counted_from: Instant(0),
-        starts: 0,
+        tries_since: Instant(0),
+        tries: 0,
         quick: 0,
         interval_ms: 0,
-        sick: 0,
+        failed_checks: 0,
         steps: 0,
         dependents: 0,
-        waits: 0,
+        blockers: 0,
         link: NO_SERVICE,
     };
 

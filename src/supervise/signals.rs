@@ -24,7 +24,7 @@ pub enum Suspension {
 impl Supervisor<'_> {
     /// The terminal stopped the process of the service that has it.
     pub(super) fn stopped(&mut self, pid: Pid, signal: Signal) {
-        if !self.alone {
+        if !self.no_shell {
             let before = replace(&mut self.suspension, Suspension::Seen);
             if before != Suspension::PassedOn {
                 self.act(Action::Suspend(pid, signal));
@@ -51,7 +51,7 @@ impl Supervisor<'_> {
         let ignored = self.ignore_once.0 & bit != 0;
         self.ignore_once.0 &= !bit;
         let mut route = if ignored { None } else { self.route(arrived) };
-        if self.alone && from_kernel {
+        if self.no_shell && from_kernel {
             // Ctrl-Z, after which nothing could say `fg`. dumb-init takes it as STOP.
             route = route.filter(|signal| *signal != Signal::TSTP && *signal != Signal::STOP);
         }
@@ -77,7 +77,7 @@ impl Supervisor<'_> {
         // Ctrl-Z is meant for us too, where the child cannot stop us by stopping itself. dumb-init stops
         // itself whatever the sender, and whether or not the signal was passed on.
         let sleeps = SignalSet::TERMINAL_STOPS.has(arrived)
-            && !self.alone
+            && !self.no_shell
             && (from_kernel || self.plan.style == Style::DumbInit);
         if sleeps {
             let by = if from_kernel { arrived } else { Signal::STOP };
@@ -124,11 +124,11 @@ impl Supervisor<'_> {
     }
 
     /// Sends a service a signal that came to us. A key is meant for its whole group.
-    fn pass_to(&mut self, place: Place, signal: Signal, from_kernel: bool) {
+    fn pass_to(&mut self, place: Place, signal: Signal, whole_group: bool) {
         let record = self.services.see(place);
         // Not its `finish` command, which has a time limit of its own.
         if record.has_process() && record.state != State::Finishing {
-            let group = from_kernel | self.by_group(self.spec(place));
+            let group = whole_group | self.by_group(self.spec(place));
             self.send(record.pid, group, signal);
         }
     }

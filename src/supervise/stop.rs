@@ -16,10 +16,10 @@ use crate::words::time::{Instant, NEVER, Span};
 
 /// How long killed processes may take to vanish. A process that hangs in the kernel (on a dead NFS server)
 /// must not keep the container, and a healthy one is gone within a few milliseconds.
-pub(super) const KILL_PATIENCE: Span = Span::seconds(2);
+pub(super) const KILL_TIMEOUT: Span = Span::seconds(2);
 /// The last call comes when one part in this many of the budget is left: a service that still waits for its
 /// turn is told to stop then, since to be killed without warning is worse than to end out of turn.
-pub(super) const LAST_CALL: u64 = 8;
+pub(super) const LAST_CALL_DIVISOR: u64 = 8;
 /// No limit but the stop's own.
 const FOREVER: Span = Span(u64::MAX);
 
@@ -49,7 +49,7 @@ impl Supervisor<'_> {
             self.say_that(Kind::LameDuck);
             self.phase = Phase::LameDuck;
             self.lame_until = self.now.after(self.plan.lame_duck);
-            self.end_idle_duck();
+            self.end_lame_duck_if_idle();
         } else {
             self.obey(signal, from_kernel);
         }
@@ -65,7 +65,7 @@ impl Supervisor<'_> {
 
     /// Ends the lame-duck delay once nothing runs: it is pointless then.
     #[inline(never)]
-    pub(super) fn end_idle_duck(&mut self) {
+    pub(super) fn end_lame_duck_if_idle(&mut self) {
         if self.phase == Phase::LameDuck && self.running == 0 {
             self.begin_stop(Signal::CHLD);
         }
@@ -98,14 +98,14 @@ impl Supervisor<'_> {
         if !self.plan.graceful() {
             // After a hold the child has long been reaped: its number may be another process's.
             if self.phase != Phase::Held {
-                self.farewell();
+                self.signal_session();
             }
             return self.finish();
         }
         self.limit_to(self.asked_at.min(self.now));
         self.act(Action::Announce(News::Stopping));
         self.phase = Phase::Stopping;
-        self.line_up_to_stop();
+        self.prepare_stop();
         if self.all_ended() {
             return self.look();
         }
@@ -126,14 +126,14 @@ impl Supervisor<'_> {
     /// Works out how many others each service waits for before it is told to stop, and when it is told at the
     /// latest. Nothing is started any more but `finish` commands, and a service that does not run is gone.
     #[inline(never)]
-    fn line_up_to_stop(&mut self) {
+    fn prepare_stop(&mut self) {
         self.first_to_start = NO_SERVICE;
-        let last_call = Instant(self.limit.0 - self.plan.budget().0 / LAST_CALL);
+        let last_call = Instant(self.limit.0 - self.plan.budget().0 / LAST_CALL_DIVISOR);
         for place in self.places() {
             let dependents = self.dependents_of(place).len();
             let record = self.services.of(place);
             // It waits until every service that is after it is down.
-            record.waits = dependents as u32;
+            record.blockers = dependents as u32;
             match record.state {
                 State::Launching | State::Running if record.told.is_none() => {
                     record.limit = last_call
@@ -174,11 +174,11 @@ impl Supervisor<'_> {
 
     /// In the stop, a service is down: the services that it is after have one less to wait for.
     pub(super) fn down(&mut self, place: Place) {
-        if self.services.see(place).waits == 0 {
+        if self.services.see(place).blockers == 0 {
             for &dependency in self.dependencies_of(place) {
                 let record = self.services.of(dependency);
-                record.waits = record.waits.saturating_sub(1);
-                if record.waits == 0 {
+                record.blockers = record.blockers.saturating_sub(1);
+                if record.blockers == 0 {
                     self.release(dependency);
                 }
             }
@@ -229,8 +229,8 @@ impl Supervisor<'_> {
             // The services that wrote to it are gone: once it has read everything it ends by itself, and
             // nothing is lost. It has its stop timeout or half of the budget for that.
             record.ending = true;
-            let patience = timeout.unwrap_or(Span(budget.0 / 2));
-            record.limit = record.limit.min(self.now.after(patience));
+            let within = timeout.unwrap_or(Span(budget.0 / 2));
+            record.limit = record.limit.min(self.now.after(within));
             // Its input is still open if a service that feeds it did not run when the stop began.
             if record.feeders > 0 {
                 self.act(Action::CloseInput(place));
@@ -247,13 +247,13 @@ impl Supervisor<'_> {
         };
         // Several stop signals share the budget. A single one in the stop has all the time that is left.
         let signals = spec.words(Key::Stop).len() as u32;
-        let mut patience = budget;
+        let mut share = budget;
         if signals > 1 {
-            patience.0 /= u64::from(signals) + 1;
+            share.0 /= u64::from(signals) + 1;
         } else if in_stop {
-            patience = FOREVER;
+            share = FOREVER;
         }
-        record.limit = self.now.after(timeout.unwrap_or(patience));
+        record.limit = self.now.after(timeout.unwrap_or(share));
         record.steps += 1;
         record.told = Some(signal);
         record.group_told |= group;
@@ -288,19 +288,19 @@ impl Supervisor<'_> {
     #[inline(never)]
     pub(super) fn reaped(&mut self, left: bool) {
         match self.phase {
-            Phase::Look | Phase::Rest | Phase::Killing if !left => self.finish(),
+            Phase::Look | Phase::Leftovers | Phase::Killing if !left => self.finish(),
             Phase::Look => {
-                self.phase = Phase::Rest;
-                self.act(Action::Rest(Signal::TERM));
+                self.phase = Phase::Leftovers;
+                self.act(Action::SignalLeftovers(Signal::TERM));
             }
             // For what was born, or reparented to us, since the last round.
-            Phase::Killing if !self.init => self.kill_rest(),
+            Phase::Killing if !self.init => self.kill_leftovers(),
             _ => (),
         }
     }
 
-    fn kill_rest(&mut self) {
-        self.act(Action::Rest(Signal::KILL));
+    fn kill_leftovers(&mut self) {
+        self.act(Action::SignalLeftovers(Signal::KILL));
     }
 
     /// The leftover processes cannot be found, so there is nothing to wait for.
@@ -333,7 +333,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The stop budget ran out, or our patience with what was killed.
+    /// The stop budget ran out, or the time that killed processes have to vanish.
     pub(super) fn overdue(&mut self) {
         if self.phase == Phase::Killing {
             return self.give_up();
@@ -352,13 +352,13 @@ impl Supervisor<'_> {
     /// Kills everything.
     pub(super) fn kill_all(&mut self) {
         self.phase = Phase::Killing;
-        self.limit = self.now.after(KILL_PATIENCE);
+        self.limit = self.now.after(KILL_TIMEOUT);
         for place in self.places() {
             if self.services.see(place).has_process() {
                 self.kill(place);
             }
         }
-        self.kill_rest();
+        self.kill_leftovers();
         self.act(Action::Look);
     }
 
@@ -374,7 +374,7 @@ impl Supervisor<'_> {
     }
 
     /// dumb-init tells the rest of the session to end when its child is gone, and does not wait for it.
-    fn farewell(&mut self) {
+    fn signal_session(&mut self) {
         let pid = self.services.see(0).main;
         if self.plan.style == Style::DumbInit && self.plan.group && pid > 0 {
             if let Some(signal) = self.route(Signal::TERM) {

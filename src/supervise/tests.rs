@@ -35,13 +35,13 @@ const ORPHAN: Pid = 999;
 
 const PID_1: Surroundings = Surroundings {
     init: true,
-    alone: true,
+    no_shell: true,
     ignore_once: SignalSet::NONE,
 };
 
 const NOT_PID_1: Surroundings = Surroundings {
     init: false,
-    alone: false,
+    no_shell: false,
     ..PID_1
 };
 
@@ -213,7 +213,7 @@ impl World {
                     format!("{dash}{}:{}", who(pid), named(signal))
                 }
                 Action::Wake(pid) => format!("wake:{}", who(pid)),
-                Action::Rest(signal) => format!("rest:{}", named(signal)),
+                Action::SignalLeftovers(signal) => format!("leftovers:{}", named(signal)),
                 Action::Look => "look".to_owned(),
                 Action::Foreground(pid) => format!("foreground:{}", who(pid)),
                 Action::Suspend(pid, signal) => format!("suspend:{}:{}", who(pid), named(signal)),
@@ -517,7 +517,7 @@ fn who_ignores_the_stop_is_killed_exactly_at_the_deadline() {
         INT                => a:TERM a:CONT b:TERM b:CONT
         a exits 0
         7999ms
-        1ms                => -b:KILL rest:KILL look
+        1ms                => -b:KILL leftovers:KILL look
         left
         b killed KILL
         gone               => exit 137
@@ -527,14 +527,14 @@ fn who_ignores_the_stop_is_killed_exactly_at_the_deadline() {
     running(2, nothing).play(
         "
         a exits 3          => b:TERM b:CONT
-        8s                 => -b:KILL rest:KILL look
+        8s                 => -b:KILL leftovers:KILL look
         b killed KILL
         gone               => exit 3
     ",
     );
     // No time at all.
     running(2, |plan| plan.grace = Some(Span::ZERO))
-        .play("TERM => a:TERM a:CONT b:TERM b:CONT -a:KILL -b:KILL rest:KILL look");
+        .play("TERM => a:TERM a:CONT b:TERM b:CONT -a:KILL -b:KILL leftovers:KILL look");
 }
 
 #[test]
@@ -553,7 +553,7 @@ fn a_second_stop_signal_kills_at_once() {
         running(2, nothing).play(&format!(
             "
             TERM               => a:TERM a:CONT b:TERM b:CONT
-            {second}           => -a:KILL -b:KILL rest:KILL look
+            {second}           => -a:KILL -b:KILL leftovers:KILL look
             {second}
             a killed KILL
             b killed KILL
@@ -567,8 +567,8 @@ fn a_second_stop_signal_kills_at_once() {
         TERM               => a:TERM a:CONT b:TERM b:CONT
         a exits 0
         b exits 0          => look
-        left               => rest:TERM
-        TERM               => rest:KILL look
+        left               => leftovers:TERM
+        TERM               => leftovers:KILL look
         gone               => exit 0
         # Nothing begins anew.
         TERM               => exit 0
@@ -583,7 +583,7 @@ fn the_first_stop_signal_in_a_stop_that_a_service_began_kills_nothing() {
         a exits 3          => b:TERM b:CONT c:TERM c:CONT
         TERM
         b exits 0
-        INT                => -c:KILL rest:KILL look
+        INT                => -c:KILL leftovers:KILL look
         c killed KILL
         gone               => exit 3
     ",
@@ -660,7 +660,7 @@ fn the_lame_duck_waits_before_anything_is_stopped() {
         1ms                => {told}
         # It is part of the budget.
         4999ms
-        1ms                => -a:KILL -b:KILL rest:KILL look
+        1ms                => -a:KILL -b:KILL leftovers:KILL look
     "
     ));
     // A second stop signal ends it, a third one kills.
@@ -668,7 +668,7 @@ fn the_lame_duck_waits_before_anything_is_stopped() {
         "
         TERM
         INT                => {told}
-        INT                => -a:KILL -b:KILL rest:KILL look
+        INT                => -a:KILL -b:KILL leftovers:KILL look
     "
     ));
     // Services may end meanwhile; with the last one the wait becomes pointless.
@@ -719,7 +719,7 @@ fn the_lame_duck_of_the_only_service() {
         "
         TERM
         QUIT               => a:TERM wake:a
-        5s                 => -a:KILL rest:KILL look
+        5s                 => -a:KILL leftovers:KILL look
     ",
     );
     // A second delay must not outlast the budget.
@@ -728,7 +728,7 @@ fn the_lame_duck_of_the_only_service() {
         TERM
         3s                 => a:TERM wake:a
         1s TERM
-        1s                 => -a:KILL rest:KILL look
+        1s                 => -a:KILL leftovers:KILL look
     ",
     );
     // A stop was asked for, so nothing is held.
@@ -761,7 +761,7 @@ fn a_failure_is_held_until_a_stop_signal() {
             HUP                => b:HUP
             {stop}             => b:TERM b:CONT
             7999ms
-            1ms                => -b:KILL rest:KILL look
+            1ms                => -b:KILL leftovers:KILL look
             b killed KILL
             gone               => exit 3
         "
@@ -782,7 +782,7 @@ fn a_failure_is_held_until_a_stop_signal() {
         "
         a exits 3
         TERM               => look
-        left               => rest:TERM
+        left               => leftovers:TERM
         gone               => exit 3
     ",
     );
@@ -929,7 +929,7 @@ fn the_only_service_has_its_signals_to_itself() {
         TERM               => a:TERM wake:a
         2s TERM            => a:TERM wake:a
         999ms
-        1ms                => -a:KILL rest:KILL look
+        1ms                => -a:KILL leftovers:KILL look
         a killed KILL
         gone               => exit 137
     ",
@@ -943,9 +943,9 @@ fn what_is_left_over_of_the_only_service_has_the_rest_of_the_budget() {
         "
         TERM               => a:TERM wake:a
         2s a exits 0       => look
-        left               => rest:TERM
+        left               => leftovers:TERM
         999ms
-        1ms                => rest:KILL look
+        1ms                => leftovers:KILL look
     ",
     );
     // Without a budget, the stop signal by which it ended began the stop, unless that came long ago.
@@ -953,17 +953,17 @@ fn what_is_left_over_of_the_only_service_has_the_rest_of_the_budget() {
         "
         TERM               => a:TERM wake:a
         6s a exits 0       => look
-        left               => rest:TERM
-        2s                 => rest:KILL look
+        left               => leftovers:TERM
+        2s                 => leftovers:KILL look
     ",
     );
     running(1, nothing).play(
         "
         INT                => a:INT wake:a
         8s a exits 0       => look
-        left               => rest:TERM
+        left               => leftovers:TERM
         7999ms
-        1ms                => rest:KILL look
+        1ms                => leftovers:KILL look
     ",
     );
 }
@@ -984,7 +984,7 @@ fn a_signal_of_the_terminal_is_not_passed_on_to_our_own_group() {
         "
         TERM               => a:TERM a:CONT b:TERM b:CONT
         a exits 0
-        8s                 => b:KILL rest:KILL look
+        8s                 => b:KILL leftovers:KILL look
     ",
     );
     running(1, nothing).play("WINCH tty => -a:WINCH");
@@ -1020,11 +1020,11 @@ fn orphans_are_looked_for_told_once_and_killed_at_the_deadline() {
         left
         a exits 0          => b:TERM b:CONT
         2s b killed TERM   => look
-        left               => rest:TERM
+        left               => leftovers:TERM
         z killed TERM
         left
         5999ms
-        1ms                => rest:KILL look
+        1ms                => leftovers:KILL look
         left
         1999ms
         1ms                => exit 0
@@ -1062,7 +1062,7 @@ fn nobody_is_blamed_before_it_was_looked_for() {
     world.play(
         "
         a exits 0          => look
-        left               => rest:TERM rest:KILL look
+        left               => leftovers:TERM leftovers:KILL look
         gone               => exit 0
     ",
     );
@@ -1077,11 +1077,11 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
     world.play(
         "
         b exits 0          => -b:TERM
-        8s                 => -c:KILL rest:KILL look
+        8s                 => -c:KILL leftovers:KILL look
         # Killed with its group, in which nobody is born after that.
         c killed KILL
-        left               => rest:KILL
-        left               => rest:KILL
+        left               => leftovers:KILL
+        left               => leftovers:KILL
         gone               => exit 3
     ",
     );
@@ -1096,7 +1096,7 @@ fn not_as_pid_1_a_group_is_told_before_its_leader_is_reaped() {
         "
         TERM               => -a:TERM wake:a
         a exits 0          => look
-        left               => rest:TERM
+        left               => leftovers:TERM
     ",
     );
     // Before the stop, a group that outlives its leader is left alone.
@@ -1109,7 +1109,7 @@ fn without_proc_nothing_is_waited_for() {
         "
         a exits 3          => b:TERM b:CONT -a:TERM
         b exits 0          => look -b:TERM
-        left               => rest:TERM
+        left               => leftovers:TERM
         no proc            => exit 3
         no proc            => exit 3
     ",
@@ -1117,11 +1117,11 @@ fn without_proc_nothing_is_waited_for() {
     running_below(2, nothing).play(
         "
         TERM               => a:TERM a:CONT b:TERM b:CONT
-        8s                 => -a:KILL -b:KILL rest:KILL look
+        8s                 => -a:KILL -b:KILL leftovers:KILL look
         no proc
         a killed KILL
         b killed KILL
-        left               => rest:KILL
+        left               => leftovers:KILL
         no proc            => exit 137
     ",
     );
@@ -1177,7 +1177,7 @@ fn under_the_peers_names_the_end_is_the_end_at_once() {
     running(1, graceful).play(
         "
         TERM               => a:TERM wake:a
-        1s                 => -a:KILL rest:KILL look
+        1s                 => -a:KILL leftovers:KILL look
         a killed KILL
         gone               => exit 137
     ",
@@ -1282,7 +1282,7 @@ fn the_only_child_is_only_one_and_only_while_it_runs() {
 fn what_we_cause_ourselves_is_ignored_once() {
     let surroundings = Surroundings {
         init: true,
-        alone: true,
+        no_shell: true,
         ignore_once: SignalSet::NONE.with(Signal::HUP).with(Signal::CONT),
     };
     World::new(plan(1, nothing), surroundings).play(

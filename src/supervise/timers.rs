@@ -18,11 +18,11 @@ impl Records<'_> {
             let changed = core::mem::replace(&mut self.taken, place);
             self.play(changed);
         }
-        self.all.get_mut(usize::from(place)).unwrap_or(self.nobody)
+        self.all.get_mut(usize::from(place)).unwrap_or(self.dummy)
     }
 
     /// Has the tournament take up the last change.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn flush(&mut self) {
         self.of(NO_SERVICE);
     }
 

@@ -16,7 +16,7 @@ const FIRST_INTERVAL_MS: u16 = 20;
 /// The longest interval between two checks.
 const LAST_INTERVAL_MS: u16 = 1000;
 /// How long one check may take while the service is not up yet.
-const CHECK_PATIENCE: Span = Span::seconds(5);
+const CHECK_TIMEOUT: Span = Span::seconds(5);
 
 impl Supervisor<'_> {
     /// A service's process is known: it is up, or from now on its readiness is awaited.
@@ -37,11 +37,11 @@ impl Supervisor<'_> {
     fn check_once(&mut self, place: Place) {
         let record = self.services.of(place);
         record.checking = true;
-        let mut patience = CHECK_PATIENCE;
+        let mut timeout = CHECK_TIMEOUT;
         if record.up {
-            patience = self.plan.span(place, Key::HealthEvery);
+            timeout = self.plan.span(place, Key::HealthEvery);
         }
-        record.check_at = self.now.after(patience);
+        record.check_at = self.now.after(timeout);
         self.act(Action::Check(place));
     }
 
@@ -69,7 +69,7 @@ impl Supervisor<'_> {
         if let Finding::Main(pid) = finding {
             // Two pid files may name one process: it belongs to the service whose file was read first.
             if self.service_of(pid) != NO_SERVICE {
-                finding = Finding::Stranger;
+                finding = Finding::NotOurs;
             }
         }
         let record = self.services.of(place);
@@ -78,7 +78,7 @@ impl Supervisor<'_> {
         }
         let good = finding == Finding::Good;
         if let (State::Running, Finding::Bad(why)) = (record.state, finding) {
-            record.why = why;
+            record.check_errno = why;
         }
         let mut wait = Span(record.interval_ms.into());
         record.interval_ms = record.interval_ms.min(LAST_INTERVAL_MS / 2) * 2;
@@ -86,8 +86,8 @@ impl Supervisor<'_> {
             (State::Launched, Finding::Main(pid)) => return self.found(place, pid),
             (State::Launched, _) => {
                 record.missing = match finding {
-                    Finding::Stranger => Kind::Stranger,
-                    Finding::Nobody => {
+                    Finding::NotOurs => Kind::NotOurs,
+                    Finding::NoChild => {
                         // There is nothing left to wait for.
                         record.limit = self.now;
                         Kind::NoDaemon
@@ -96,12 +96,12 @@ impl Supervisor<'_> {
                 };
             }
             _ if record.up => {
-                record.sick = if good {
+                record.failed_checks = if good {
                     0
                 } else {
-                    record.sick.saturating_add(1)
+                    record.failed_checks.saturating_add(1)
                 };
-                if Span(record.sick.into()) >= self.plan.span(place, Key::HealthTries) {
+                if Span(record.failed_checks.into()) >= self.plan.span(place, Key::HealthTries) {
                     return self.stop_for(place, Kind::Unhealthy);
                 }
                 wait = self.plan.span(place, Key::HealthEvery);
@@ -117,7 +117,7 @@ impl Supervisor<'_> {
         let record = self.services.of(place);
         record.state = State::Running;
         record.check_at = NEVER;
-        self.main_is(place, pid);
+        self.set_main(place, pid);
         self.say_about(Kind::Started, place);
         if self.phase == Phase::Killing {
             // It comes too late to be asked to stop.
@@ -127,11 +127,11 @@ impl Supervisor<'_> {
     }
 
     /// A service's process is not the one that we started.
-    fn main_is(&mut self, place: Place, pid: Pid) {
+    fn set_main(&mut self, place: Place, pid: Pid) {
         let record = self.services.of(place);
         record.main = pid;
         record.named = pid;
-        self.runs(place, pid);
+        self.add_process(place, pid);
     }
 
     pub(super) fn noticed(&mut self, place: Place, notice: Notice) {
@@ -139,7 +139,7 @@ impl Supervisor<'_> {
         // A daemon runs once its pid file has named its process; what it takes to be up begins then.
         let runs = record.state == State::Running;
         // In the stop, a service that has yet to be told cannot put that off, whatever it says.
-        let heeded = record.waits == 0 && (!record.ending || record.told.is_some());
+        let heeded = record.blockers == 0 && (!record.ending || record.told.is_some());
         // Whether it is meant to go on.
         let goes_on = runs && record.told.is_none() && heeded;
         match notice {
@@ -172,12 +172,12 @@ impl Supervisor<'_> {
             Notice::Extend(span) if heeded => {
                 record.limit = record.limit.max(self.now.after(span));
             }
-            Notice::Heir(pid) if runs => record.named = pid,
+            Notice::Successor(pid) if runs => record.named = pid,
             // A process that is a service's already, its own or another's, stays what it is.
             Notice::Main(pid) if runs && self.service_of(pid) == NO_SERVICE => {
                 let before = self.services.see(place).pid;
-                self.runs_no_more(before);
-                self.main_is(place, pid);
+                self.remove_process(before);
+                self.set_main(place, pid);
             }
             _ => (),
         }
@@ -185,7 +185,7 @@ impl Supervisor<'_> {
 
     /// A launcher did not end or a service was not up in time, or it did not end as announced, or its
     /// watchdog heard nothing.
-    pub(super) fn patience_ends(&mut self, place: Place) {
+    pub(super) fn deadline_missed(&mut self, place: Place) {
         let record = self.services.of(place);
         let fault = if record.state == State::Launching {
             Kind::NotBackground

@@ -22,7 +22,7 @@ const STYLES: [(Style, Text); 4] = [
 fn said(count: usize, set: impl FnOnce(&mut Plan), rows: &str) -> Vec<String> {
     let surroundings = Surroundings {
         init: true,
-        alone: true,
+        no_shell: true,
         ignore_once: SignalSet::NONE,
     };
     let mut world = World::new(plan(count, set), surroundings);
@@ -457,7 +457,7 @@ fn only_tinis_reports_go_to_standard_output() {
         });
         let surroundings = Surroundings {
             init: true,
-            alone: true,
+            no_shell: true,
             ignore_once: SignalSet::NONE,
         };
         let mut line = Line::new();

@@ -28,7 +28,7 @@ const STATES: usize = 4000;
 type Met = (usize, Option<Move>);
 
 /// Prints the path to the state where something does not hold.
-struct OnPanic<'a> {
+struct PathOnPanic<'a> {
     model: &'a Model,
     surroundings: Surroundings,
     met: &'a [Met],
@@ -36,7 +36,7 @@ struct OnPanic<'a> {
     chosen: Option<Move>,
 }
 
-impl Drop for OnPanic<'_> {
+impl Drop for PathOnPanic<'_> {
     fn drop(&mut self) {
         if !thread::panicking() {
             return;
@@ -101,7 +101,7 @@ fn explore(model: &'static Model, surroundings: Surroundings, most: usize) -> Ex
         };
         back(&mut container);
         container.moves(&mut moves);
-        let mut on_panic = OnPanic {
+        let mut on_panic = PathOnPanic {
             model,
             surroundings,
             met: &met,
@@ -142,7 +142,7 @@ fn explore(model: &'static Model, surroundings: Surroundings, most: usize) -> Ex
 /// Explores a plan in all surroundings that make a difference, and counts what is found.
 fn explore_all(model: &'static Model, most: usize, all: &mut Explored) {
     let below = Surroundings {
-        alone: true,
+        no_shell: true,
         ..NOT_PID_1
     };
     for surroundings in [PID_1, NOT_PID_1, below] {

@@ -74,7 +74,7 @@ impl Oracle {
             let again = waits && record.end != End::Skipped;
             let run = (record.end, record.since);
             let before = core::mem::replace(&mut self.delayed[service], again.then_some(run));
-            let said = Action::Say(Message::about(Kind::Again, service as Place));
+            let said = Action::Say(Message::about(Kind::Restarting, service as Place));
             let same = before == Some(run) && first != Some(service);
             let let_go = same || supervisor.actions().contains(&said);
             self.gone[service] = record.state == State::Gone;

@@ -7,12 +7,12 @@ use std::boxed::Box;
 use std::vec::Vec;
 use std::{assert, assert_eq, env, eprintln};
 
-use super::super::stop::{KILL_PATIENCE, LAST_CALL};
+use super::super::stop::{KILL_TIMEOUT, LAST_CALL_DIVISOR};
 use super::super::{
     Action, End, Event, Finding, News, Next, Notice, State, Supervisor, Surroundings,
 };
 use super::oracle::Oracle;
-use super::simulation::{OnPanic, Random};
+use super::simulation::{Random, SeedOnPanic};
 use super::{FIRST_PID, exec_fault, plan};
 use crate::message::Kind;
 use crate::plan::{Essential, Key, Pair, Place, Plan, Probe, Spec, Type};
@@ -136,7 +136,7 @@ impl<'p> Simulation<'p> {
         let init = random.one_in(2);
         let surroundings = Surroundings {
             init,
-            alone: init,
+            no_shell: init,
             ignore_once: SignalSet::NONE,
         };
         let count = plan.services.len();
@@ -304,8 +304,8 @@ impl<'p> Simulation<'p> {
                 Finding::Main(pid)
             }
             // While other processes run, it cannot be known that none of them is the daemon.
-            None if self.processes.is_empty() && self.random.one_in(2) => Finding::Nobody,
-            _ => [Finding::MISSING, Finding::Stranger][self.random.below(2) as usize],
+            None if self.processes.is_empty() && self.random.one_in(2) => Finding::NoChild,
+            _ => [Finding::MISSING, Finding::NotOurs][self.random.below(2) as usize],
         }
     }
 
@@ -401,7 +401,7 @@ impl<'p> Simulation<'p> {
                 self.was_asked(place, signal);
                 self.deliver(place, signal);
             }
-            Action::Rest(signal) => {
+            Action::SignalLeftovers(signal) => {
                 self.killed |= signal == Signal::KILL;
                 for place in 0..self.processes.len() {
                     self.deliver(place, signal);
@@ -443,7 +443,7 @@ impl<'p> Simulation<'p> {
             return;
         };
         let budget = self.plan.budget().0;
-        let last_call = Instant(self.supervisor.limit.0 - budget / LAST_CALL);
+        let last_call = Instant(self.supervisor.limit.0 - budget / LAST_CALL_DIVISOR);
         if budget == 0 || self.now >= last_call {
             return;
         }
@@ -484,7 +484,7 @@ impl<'p> Simulation<'p> {
             "one lives on"
         );
         if let Some(since) = self.stopping.filter(|_| !self.plan.hold) {
-            let most = self.plan.budget().0 + KILL_PATIENCE.0;
+            let most = self.plan.budget().0 + KILL_TIMEOUT.0;
             assert!(
                 self.now.since(since) <= Span(most),
                 "the stop took too long"
@@ -511,7 +511,7 @@ fn a_million_steps_of_plans_at_random() {
         let mut random = Random::from_seed(seed);
         let plan = Box::leak(Box::new(random_plan(&mut random)));
         let mut simulation = Simulation::new(plan, random);
-        let _seed = OnPanic(seed);
+        let _seed = SeedOnPanic(seed);
         let code = simulation.run();
         simulation.check(code);
         steps += simulation.steps;

@@ -207,7 +207,7 @@ fn whoever_still_waits_for_its_turn_is_told_at_the_last_call() {
     }
     world.play("6999ms\n1ms => b:TERM b:CONT\n0s => a:TERM a:CONT\n0s");
     // No service is told twice.
-    world.play("c killed TERM\na exits 0\n999ms\n1ms => -b:KILL rest:KILL look");
+    world.play("c killed TERM\na exits 0\n999ms\n1ms => -b:KILL leftovers:KILL look");
     world.play("b killed KILL\ngone => exit 137");
     // If there is time, every service has its turn.
     let mut world = planned(&chain, nothing);
@@ -250,7 +250,7 @@ fn several_stop_signals_share_the_time_that_there_is_and_one_has_all_of_it() {
     let picky: [(&[Place], Section); 2] = [(&[], "stop = INT QUIT"), (&[], "stop = INT")];
     let mut world = planned(&picky, |plan| plan.grace = Some(span("9s")));
     world.play("start\nTERM => a:INT a:CONT b:INT b:CONT\n2999ms\n1ms => a:QUIT");
-    world.play("2999ms\n1ms => -a:KILL\na killed KILL\n2999ms\n1ms => -b:KILL rest:KILL look");
+    world.play("2999ms\n1ms => -a:KILL\na killed KILL\n2999ms\n1ms => -b:KILL leftovers:KILL look");
 }
 
 #[test]
@@ -594,7 +594,7 @@ fn a_daemon_may_say_that_it_is_ready_before_it_is_known_and_is_up_then() {
 #[test]
 fn a_daemon_that_is_known_too_late_to_be_asked_is_killed() {
     let mut world = planned(&[(&[], DAEMON)], |plan| plan.grace = Some(span("1s")));
-    world.play("start a\nTERM => a:TERM wake:a\na exits 0 => check 0\n1s => rest:KILL look");
+    world.play("start a\nTERM => a:TERM wake:a\na exits 0 => check 0\n1s => leftovers:KILL look");
     assert_eq!(world.finds("a", Finding::Main(pid("c"))), "-c:KILL");
     world.play("c killed KILL\ngone => exit 137");
 }
@@ -603,10 +603,10 @@ fn a_daemon_that_is_known_too_late_to_be_asked_is_killed() {
 fn what_a_launcher_names_is_nothing_beside_the_pid_file() {
     let mut world = planned(&[(&[], DAEMON), (&[0], SERVICE)], nothing);
     world.play("start a");
-    for notice in [Notice::Heir(MAIN), Notice::Main(MAIN)] {
+    for notice in [Notice::Successor(MAIN), Notice::Main(MAIN)] {
         world.says("a", notice);
         assert_eq!(world.supervisor.record(0).pid, pid("a"));
-        assert_eq!(world.supervisor.heir(0), 0);
+        assert_eq!(world.supervisor.successor(0), 0);
     }
     world.play("a exits 0 => check 0");
     world.finds("a", Finding::Main(MAIN));
@@ -659,12 +659,12 @@ fn no_service_takes_the_process_of_another_one() {
 fn a_service_has_the_heir_that_it_has_named_until_it_is_told_to_end() {
     let mut world = planned(&[(&[], SERVICE), (&[], SERVICE)], nothing);
     world.play("start");
-    assert_eq!(world.supervisor.heir(0), 0);
-    world.says("a", Notice::Heir(MAIN));
+    assert_eq!(world.supervisor.successor(0), 0);
+    world.says("a", Notice::Successor(MAIN));
     assert_eq!(world.supervisor.record(0).pid, pid("a"));
-    assert_eq!(world.supervisor.heir(0), MAIN);
+    assert_eq!(world.supervisor.successor(0), MAIN);
     world.play("INT => a:TERM a:CONT b:TERM b:CONT");
-    assert_eq!(world.supervisor.heir(0), 0);
+    assert_eq!(world.supervisor.successor(0), 0);
 }
 
 #[test]
@@ -675,7 +675,7 @@ fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
             "a left no pidfile \"/run/a.pid\" within 60s; container exits 1",
         ),
         (
-            Finding::Stranger,
+            Finding::NotOurs,
             "a: pidfile \"/run/a.pid\" names a process that is not its own; container exits 1",
         ),
     ] {
@@ -703,12 +703,12 @@ fn a_daemon_without_a_pid_file_or_with_a_stale_one_has_failed() {
 
 #[test]
 fn a_daemon_is_not_waited_for_where_nothing_runs_that_could_be_it() {
-    for before in [Finding::MISSING, Finding::Stranger] {
+    for before in [Finding::MISSING, Finding::NotOurs] {
         let mut world = planned(&[(&[], DAEMON)], nothing);
         world.play("start a\na exits 0 => check 0");
         world.finds("a", before);
         world.play("20ms => check 0");
-        assert_eq!(world.finds("a", Finding::Nobody), "look");
+        assert_eq!(world.finds("a", Finding::NoChild), "look");
         world.play("gone => exit 1");
         world.last_line("a left no process in the background; container exits 1");
     }
@@ -762,7 +762,7 @@ fn who_is_late_when_the_budget_is_over_as_after_a_freeze_is_said_once() {
     const SERVICES: [(&[Place], Section); 2] = [(&[], "finish = f"), (&[], "stop-timeout = 3s")];
     let mut world = planned(&SERVICES, nothing);
     world.play("start a\nstart b\nTERM => a:TERM a:CONT b:TERM b:CONT\na killed TERM\nstart a");
-    world.play("10s => -a:KILL -b:KILL rest:KILL look");
+    world.play("10s => -a:KILL -b:KILL leftovers:KILL look");
     let said = [
         "pidlet: b (pid 101) did not stop within 8s: killed",
         "pidlet: a: cannot run finish \"f\": Timer expired",
@@ -794,7 +794,7 @@ fn who_reads_what_others_write_ends_with_them_and_is_asked_later() {
     let mut world = World::new(plan, PID_1);
     world.play("start b\nstart a\nTERM => a:TERM a:CONT\na killed TERM => close 1\n3999ms");
     world.play(
-        "1ms => b:TERM b:CONT\n4s => -b:KILL rest:KILL look\nb killed KILL\ngone => exit 137",
+        "1ms => b:TERM b:CONT\n4s => -b:KILL leftovers:KILL look\nb killed KILL\ngone => exit 137",
     );
 }
 
@@ -951,7 +951,7 @@ fn who_reads_what_others_write_is_asked_at_the_last_call_at_the_latest() {
     let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b");
     let mut world = World::new(plan, PID_1);
     world.play("start b\nstart a\nTERM => a:TERM a:CONT\n5s a killed TERM => close 1");
-    world.play("1999ms\n1ms => b:TERM b:CONT\n1s => -b:KILL rest:KILL look");
+    world.play("1999ms\n1ms => b:TERM b:CONT\n1s => -b:KILL leftovers:KILL look");
 }
 
 #[test]
@@ -993,10 +993,10 @@ fn in_the_stop_nobody_waits_for_what_a_launcher_left_behind() {
     world.finds("a", Finding::Main(pid("c")));
     world.play("start b\nc exits 1 => -c:TERM\n1s\nstart a\nTERM => b:TERM b:CONT\na exits 0");
     // By the last call, this number may be another process's.
-    world.play("7s\nb killed TERM => look\nleft => rest:TERM\ngone => exit 0");
+    world.play("7s\nb killed TERM => look\nleft => leftovers:TERM\ngone => exit 0");
     // Nor has the service failed.
     let mut world = planned(&[(&[], AGAIN), (&[0], SERVICE), (&[0], SERVICE)], nothing);
-    world.play("start a\nTERM\na exits 0 => look\nleft => rest:TERM\ngone => exit 0");
+    world.play("start a\nTERM\na exits 0 => look\nleft => leftovers:TERM\ngone => exit 0");
 }
 
 #[test]
@@ -1006,7 +1006,7 @@ fn where_all_is_killed_nobody_waits_for_what_a_launcher_left_behind() {
     let mut world = World::new(sound(text), PID_1);
     // How an earlier run ended no longer counts.
     world.play("start a\na exits 3 => -a:TERM\n1s\nstart a");
-    world.play("TERM => -a:KILL rest:KILL look\na exits 0\ngone => exit 0");
+    world.play("TERM => -a:KILL leftovers:KILL look\na exits 0\ngone => exit 0");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::boxed::Box;
 use std::vec::Vec;
 use std::{assert, assert_eq, eprintln};
 
-use super::super::stop::KILL_PATIENCE;
+use super::super::stop::KILL_TIMEOUT;
 use super::{Action, Event, FIRST_PID, Next, ORPHAN, Supervisor, Surroundings};
 use super::{exec_fault, persona, plan};
 use crate::message::Kind;
@@ -128,7 +128,7 @@ impl<'p> Simulation<'p> {
         let init = random.one_in(2);
         let surroundings = Surroundings {
             init,
-            alone: init,
+            no_shell: init,
             ignore_once: SignalSet::NONE,
         };
         Simulation {
@@ -357,7 +357,7 @@ impl<'p> Simulation<'p> {
                 self.processes[place].group_told |= group;
                 self.deliver(place, signal);
             }
-            Action::Rest(signal) => {
+            Action::SignalLeftovers(signal) => {
                 if !self.init && !self.proc {
                     return Some(Event::OutOfReach);
                 }
@@ -406,7 +406,7 @@ impl<'p> Simulation<'p> {
         let expected = expected_code(self.plan, &self.facts);
         assert_eq!(Some(code), expected, "{:?}", self.facts);
         if let Some(since) = self.stopping {
-            let most = self.plan.budget().0 + KILL_PATIENCE.0 + 3 * LATE_MS_MAX + 1;
+            let most = self.plan.budget().0 + KILL_TIMEOUT.0 + 3 * LATE_MS_MAX + 1;
             assert!(
                 self.now.since(since) <= Span(most),
                 "the stop took too long"
@@ -476,16 +476,16 @@ fn thousands_of_containers_at_random() {
         let mut random = Random::from_seed(seed);
         let plan = Box::leak(Box::new(random_plan(&mut random)));
         let mut simulation = Simulation::new(seed, plan, random);
-        let _seed = OnPanic(seed);
+        let _seed = SeedOnPanic(seed);
         let code = simulation.run();
         simulation.check(code);
     }
 }
 
 /// Prints the seed of the run that failed.
-pub struct OnPanic(pub u64);
+pub struct SeedOnPanic(pub u64);
 
-impl Drop for OnPanic {
+impl Drop for SeedOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the seed was {}", self.0);

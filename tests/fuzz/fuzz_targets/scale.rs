@@ -43,7 +43,7 @@ fn play(data: &[u8]) {
     if answer.code.is_none() {
         let surroundings = Surroundings {
             init: true,
-            alone: true,
+            no_shell: true,
             ignore_once: SignalSet::NONE,
         };
         let supervisor = Supervisor::new(&answer.plan, surroundings);

@@ -15,7 +15,7 @@ const EVENTS_MAX: usize = 500;
 fuzz_target!(|data: &[u8]| round(|| _ = play(&mut Unstructured::new(keep(data)))));
 
 fn play(input: &mut Unstructured) -> Result<()> {
-    let [init, alone, wild] = input.arbitrary::<[bool; 3]>()?;
+    let [init, no_shell, wild] = input.arbitrary::<[bool; 3]>()?;
     let plan = match input.int_in_range(0..=15)? {
         // The peers have plans of their own, and the last one of them has nothing to do.
         0 => Image::default().ask(&[b"tini", b"x"]),
@@ -34,7 +34,7 @@ fn play(input: &mut Unstructured) -> Result<()> {
     if plan.code.is_some() {
         return Ok(());
     }
-    let mut life = Life::new(&plan.plan, init, alone);
+    let mut life = Life::new(&plan.plan, init, no_shell);
     life.wild = wild;
     for _ in 0..EVENTS_MAX {
         if input.is_empty() {

@@ -40,10 +40,10 @@ pub struct Life<'p> {
 }
 
 impl<'p> Life<'p> {
-    pub fn new(plan: &'p Plan<'p>, init: bool, alone: bool) -> Life<'p> {
+    pub fn new(plan: &'p Plan<'p>, init: bool, no_shell: bool) -> Life<'p> {
         let surroundings = Surroundings {
             init,
-            alone: init || alone,
+            no_shell: init || no_shell,
             ignore_once: SignalSet::NONE,
         };
         Life {
@@ -156,7 +156,7 @@ impl<'p> Life<'p> {
     }
 
     fn reap(&mut self) {
-        if std::mem::take(&mut self.look) || self.supervisor.heeds_orphans() {
+        if std::mem::take(&mut self.look) || self.supervisor.orphans_matter() {
             let left = !self.processes.is_empty();
             self.step(Event::Reaped { left });
         }
@@ -282,7 +282,7 @@ impl<'p> Life<'p> {
         Ok(match input.int_in_range(0..=5)? {
             0 | 1 => Finding::Good,
             2 => Finding::MISSING,
-            3 => Finding::Stranger,
+            3 => Finding::NotOurs,
             _ => Finding::Main(self.main(input, true)?),
         })
     }
@@ -299,7 +299,7 @@ impl<'p> Life<'p> {
             4 => Notice::Trigger,
             5 => Notice::Extend(span),
             6 => Notice::Watchdog(span),
-            7 => Notice::Heir(self.main(input, false)?),
+            7 => Notice::Successor(self.main(input, false)?),
             _ => Notice::Main(self.main(input, false)?),
         })
     }

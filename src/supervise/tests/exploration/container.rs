@@ -4,7 +4,7 @@
 use std::vec::Vec;
 use std::{assert, assert_eq, matches};
 
-use super::super::super::stop::{KILL_PATIENCE, LAST_CALL};
+use super::super::super::stop::{KILL_TIMEOUT, LAST_CALL_DIVISOR};
 use super::super::super::{Action, Event, Finding, News, Next, Notice, Phase, State, Supervisor};
 use super::super::oracle::Oracle;
 use super::super::{exec_fault, who};
@@ -137,7 +137,7 @@ impl<'p> Container<'p> {
 
     /// What is around, with its times relative to [`NOW`].
     pub fn around_now(&self) -> Around {
-        let most = Span(self.plan.budget().0 + KILL_PATIENCE.0 + 1);
+        let most = Span(self.plan.budget().0 + KILL_TIMEOUT.0 + 1);
         let mut around = self.around.clone();
         let since = around
             .stop_since
@@ -239,9 +239,9 @@ impl<'p> Container<'p> {
             if self.around.checks[service] {
                 happens(Event::Checked(place, Finding::MISSING));
                 if state == State::Launched {
-                    happens(Event::Checked(place, Finding::Stranger));
+                    happens(Event::Checked(place, Finding::NotOurs));
                     if self.around.processes.is_empty() {
-                        happens(Event::Checked(place, Finding::Nobody));
+                        happens(Event::Checked(place, Finding::NoChild));
                     }
                     let daemons = self.around.processes.iter();
                     let daemons =
@@ -310,7 +310,7 @@ impl<'p> Container<'p> {
             }
             Move::Reaped => {
                 self.around.reaping = false;
-                if self.supervisor.heeds_orphans() {
+                if self.supervisor.orphans_matter() {
                     let left = !self.around.processes.is_empty();
                     self.step(Event::Reaped { left });
                 }
@@ -416,7 +416,8 @@ impl<'p> Container<'p> {
         );
         let mut out_of_reach = false;
         for action in &actions {
-            out_of_reach |= matches!(action, Action::Rest(_)) && !self.init && self.model.no_proc;
+            out_of_reach |=
+                matches!(action, Action::SignalLeftovers(_)) && !self.init && self.model.no_proc;
             self.perform(*action, event);
         }
         for place in 0..self.plan.services.len() {
@@ -439,7 +440,7 @@ impl<'p> Container<'p> {
             Action::Wake(pid) | Action::Foreground(pid) | Action::Resume(pid) => {
                 self.signal(pid, Signal::CONT, event);
             }
-            Action::Rest(signal) => {
+            Action::SignalLeftovers(signal) => {
                 around.killed |= signal == Signal::KILL;
                 for process in &mut around.processes {
                     process.killed |= signal == Signal::KILL;
@@ -530,7 +531,7 @@ impl<'p> Container<'p> {
     /// In a stop no service is told while one that is after it remains, until the last call.
     fn in_order(&self, service: usize, event: Event) {
         let budget = self.plan.budget().0;
-        let last_call = Instant(self.supervisor.limit.0 - budget / LAST_CALL);
+        let last_call = Instant(self.supervisor.limit.0 - budget / LAST_CALL_DIVISOR);
         if self.now >= last_call || self.record(service).fault.is_some() {
             return;
         }
@@ -569,7 +570,7 @@ impl<'p> Container<'p> {
             // The only service is told each time, and each time after a delay.
             let ducks = phase == Phase::LameDuck && !self.plan.pass_through();
             assert!(!ducks, "the lame duck goes on");
-            let stopped = matches!(before, Phase::Stopping | Phase::Look | Phase::Rest);
+            let stopped = matches!(before, Phase::Stopping | Phase::Look | Phase::Leftovers);
             assert!(
                 !stopped || phase >= Phase::Killing,
                 "the stop takes its time"
@@ -714,7 +715,7 @@ impl<'p> Container<'p> {
                     "{service}: its input is closed"
                 );
             }
-            let waits = record.waits as usize;
+            let waits = record.blockers as usize;
             if before_stop && record.state == State::Waiting {
                 let before = self.plan.services[service].after.iter();
                 let before = before.filter(|before| !self.record(usize::from(**before)).was_up);
@@ -746,7 +747,7 @@ impl<'p> Container<'p> {
     fn not_down_after(&self, service: usize) -> usize {
         let all = (0..self.plan.services.len()).map(|other| {
             let record = self.record(other);
-            let down = record.state == State::Gone && record.waits == 0 && record.limit == NEVER;
+            let down = record.state == State::Gone && record.blockers == 0 && record.limit == NEVER;
             let after = self.plan.services[other].after.iter();
             let after = after.filter(|before| usize::from(**before) == service);
             if down { 0 } else { after.count() }
@@ -797,7 +798,7 @@ impl<'p> Container<'p> {
         for (service, queued) in queued.into_iter().enumerate() {
             let record = self.record(service);
             let to_start = match record.state {
-                State::Waiting => record.waits == 0 && supervisor.phase != Phase::Stopping,
+                State::Waiting => record.blockers == 0 && supervisor.phase != Phase::Stopping,
                 State::Finishing => !record.has_process(),
                 _ => false,
             };
@@ -827,7 +828,7 @@ impl<'p> Container<'p> {
         let supervisor = &self.supervisor;
         let stops = matches!(
             supervisor.phase,
-            Phase::Stopping | Phase::Rest | Phase::Killing
+            Phase::Stopping | Phase::Leftovers | Phase::Killing
         );
         if stops && self.plan.graceful() {
             assert!(supervisor.limit != NEVER, "a stop without an end");
@@ -839,7 +840,7 @@ impl<'p> Container<'p> {
         let over = supervisor.phase == Phase::Done;
         let held = supervisor.phase == Phase::Held;
         if let Some(since) = self.around.stop_since.filter(|_| !over && !held) {
-            let most = Span(self.plan.budget().0 + KILL_PATIENCE.0);
+            let most = Span(self.plan.budget().0 + KILL_TIMEOUT.0);
             let end = Instant(since).after(most);
             assert!(self.now <= end, "the stop takes too long");
             assert!(supervisor.limit <= end, "the stop will take too long");
@@ -858,7 +859,7 @@ impl<'p> Container<'p> {
             Phase::LameDuck => self.supervisor.running == 0 && !launched,
             Phase::Stopping => !self.lives_any() && !due && !start,
             Phase::Look => !around.reaping,
-            Phase::Rest | Phase::Killing => around.processes.is_empty() && !around.reaping,
+            Phase::Leftovers | Phase::Killing => around.processes.is_empty() && !around.reaping,
             Phase::Run | Phase::Held | Phase::Done => false,
         };
         assert!(!waits, "it waits for nobody");

@@ -63,7 +63,7 @@ impl Snapshot {
             services,
             phase,
             init: _,
-            alone: _,
+            no_shell: _,
             suspension,
             asked_once,
             code,
@@ -92,7 +92,7 @@ impl Snapshot {
         let mut records: Vec<Record> = all
             .map(|(place, record)| settled(*record, plan, place, now))
             .collect();
-        records.push(settled(*services.nobody, plan, records.len(), now));
+        records.push(settled(*services.dummy, plan, records.len(), now));
         let lame = *phase == Phase::LameDuck;
         let rest = Rest {
             phase: *phase,
@@ -121,9 +121,9 @@ impl Snapshot {
 
     /// Brings a supervisor to this state, at [`NOW`].
     pub fn put(&self, supervisor: &mut Supervisor) {
-        let (nobody, all) = self.records.split_last().expect("nobody is there");
+        let (dummy, all) = self.records.split_last().expect("the dummy is there");
         supervisor.services.all.copy_from_slice(all);
-        *supervisor.services.nobody = *nobody;
+        *supervisor.services.dummy = *dummy;
         let rest = self.rest;
         supervisor.now = NOW;
         supervisor.phase = rest.phase;
@@ -170,7 +170,7 @@ fn settled(record: Record, plan: &Plan, place: usize, now: Instant) -> Record {
     let spec = plan.spec(place as Place);
     let stable = spec.span(Key::Stable);
     let within = spec.tries().map_or(Span::ZERO, |(_, within)| within);
-    let counting = record.starts > 0;
+    let counting = record.tries > 0;
     let alive = matches!(
         record.state,
         State::Launching | State::Running | State::Launched
@@ -195,8 +195,8 @@ fn settled(record: Record, plan: &Plan, place: usize, now: Instant) -> Record {
         interval_ms: if alive { record.interval_ms } else { 0 },
         limit: moved(record.limit, now, Span::ZERO),
         check_at: moved(record.check_at, now, Span::ZERO),
-        counted_from: if counting {
-            moved(record.counted_from, now, within)
+        tries_since: if counting {
+            moved(record.tries_since, now, within)
         } else {
             NOW
         },
@@ -245,14 +245,14 @@ fn numbers_of(record: &Record, out: &mut Vec<u64>) {
         record.ran.0 << 32 | u64::from(record.interval_ms),
         u64::from(record.cause) << 16 | u64::from(record.link),
         u64::from(record.latest) << 32 | u64::from(record.earlier) << 16 | u64::from(record.first),
-        u64::from(record.feeders) << 32 | u64::from(record.waits),
+        u64::from(record.feeders) << 32 | u64::from(record.blockers),
         record.limit.0,
         record.check_at.0,
         record.watchdog.0,
-        record.counted_from.0,
-        u64::from(record.starts) << 48
+        record.tries_since.0,
+        u64::from(record.tries) << 48
             | u64::from(record.quick) << 32
-            | u64::from(record.sick) << 16
+            | u64::from(record.failed_checks) << 16
             | u64::from(record.steps),
         record.dependents.into(),
     ]);
