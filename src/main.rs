@@ -13,7 +13,7 @@ mod init;
 use core::cell::Cell;
 
 use edge::entry::Start;
-use edge::process::Own;
+use edge::process::OwnProcess;
 use edge::{files, raw, say};
 use init::Init;
 use pidlet::front::{self, Question};
@@ -46,7 +46,7 @@ fn main(start: &'static Start) -> u8 {
             return 1;
         }
         match answer {
-            Ok(()) => return Init::new(&plan, start, Own::new(question.own)).run(),
+            Ok(()) => return Init::new(&plan, start, OwnProcess::new(question.own)).run(),
             Err(0) => return 0,
             // What is wrong is why the container ends, so it is said once more, for the termination log.
             Err(code) => match say::termination_log(&plan) {

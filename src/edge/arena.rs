@@ -18,7 +18,7 @@ use super::{raw, say};
 use pidlet::message::Stream;
 
 /// Enough for most plans, so that they cost no system call.
-pub type First = [u64; 256];
+pub type FirstChunk = [u64; 256];
 /// The least that is asked of the kernel.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -48,11 +48,11 @@ static ARENA: Arena = Arena(UnsafeCell::new(State {
 /// # Safety
 ///
 /// It must be there, all zeroes, and used by nothing else for as long as we live.
-pub unsafe fn begin(first: *mut First) {
+pub unsafe fn begin(first: *mut FirstChunk) {
     // SAFETY: one thread, and there is no other reference into the state.
     let state = unsafe { &mut *ARENA.0.get() };
     state.next = first as usize;
-    state.end = state.next + size_of::<First>();
+    state.end = state.next + size_of::<FirstChunk>();
 }
 
 /// From now on nothing should be allocated, and the state need not be writable.

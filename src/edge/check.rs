@@ -13,7 +13,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::IoSlice;
 
 use super::address::Name;
-use super::reactor::{NONE, Reactor, Token, Whose, away_from_the_three};
+use super::reactor::{FdKind, NONE, Reactor, Token, move_above_stdio};
 use super::{arena, files, raw};
 use pidlet::http;
 use pidlet::plan::{Key, NO_SERVICE, Place, Plan, Probe};
@@ -43,7 +43,7 @@ struct Check {
     /// It is in that chain.
     chained: bool,
     /// How much of an answer has come; [`CONNECTING`] before that.
-    seen: u8,
+    progress: u8,
 }
 
 /// In place of a length: the connection is not established yet.
@@ -60,7 +60,7 @@ pub struct Checks {
     /// One for each service, if any is checked.
     checks: &'static mut [Check],
     /// Stands in for a service that has none.
-    spare: Check,
+    dummy: Check,
     /// The first one in the chain of those that may have a finding.
     chain: Place,
     /// How many of them have a process.
@@ -80,7 +80,7 @@ impl Checks {
         }
         Checks {
             checks: arena::array(Check::NONE, count),
-            spare: Check::NONE,
+            dummy: Check::NONE,
             chain: NO_SERVICE,
             processes: 0,
         }
@@ -89,15 +89,15 @@ impl Checks {
     fn at(&mut self, place: Place) -> &mut Check {
         match self.checks.get_mut(usize::from(place)) {
             Some(check) => check,
-            None => &mut self.spare,
+            None => &mut self.dummy,
         }
     }
 
     /// Begins a check that needs no process, of a service that has no other one in progress. Its connection
-    /// is watched with [`Whose::Check`].
+    /// is watched with [`FdKind::Check`].
     pub fn begin(&mut self, place: Place, probe: &Probe, reactor: &mut Reactor) {
         let finding = match probe {
-            Probe::File(path) => Some(good(raw::find(path))),
+            Probe::File(path) => Some(good(raw::why_missing(path))),
             _ => self.connect(place, probe, reactor),
         };
         self.found(place, finding);
@@ -106,21 +106,21 @@ impl Checks {
     fn connect(&mut self, place: Place, probe: &Probe, reactor: &mut Reactor) -> Option<Finding> {
         let check = self.at(place);
         close(&mut check.fd);
-        check.seen = CONNECTING;
+        check.progress = CONNECTING;
         let finding = check.advance(probe);
         if finding.is_some() {
             return finding;
         }
         // Edge-triggered, so that a socket with room to write does not wake us for ever.
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-        let watched = reactor.watch(check.fd, Token(Whose::Check, place.into()), flags);
+        let watched = reactor.watch(check.fd, Token(FdKind::Check, place.into()), flags);
         (!watched).then_some(Finding::Bad(reactor.fault))
     }
 
-    /// The connection of a service's [`Whose::Check`] is ready, or an earlier one of that service was.
+    /// The connection of a service's [`FdKind::Check`] is ready, or an earlier one of that service was.
     pub fn woken(&mut self, place: Place, probe: Option<Probe>) {
         let check = self.at(place);
-        if (ANSWERED..CONNECTING).contains(&check.seen) {
+        if (ANSWERED..CONNECTING).contains(&check.progress) {
             check.drain();
         } else if let (Some(probe), true) = (probe, check.fd != NONE) {
             let finding = check.advance(&probe);
@@ -136,7 +136,7 @@ impl Checks {
     }
 
     /// Whether no process of a check runs.
-    pub fn run_none(&self) -> bool {
+    pub fn none_running(&self) -> bool {
         self.processes == 0
     }
 
@@ -148,7 +148,7 @@ impl Checks {
 
     /// A child ended. Returns whether it was one that checks.
     pub fn ended(&mut self, pid: Pid, status: Status) -> bool {
-        if self.run_none() {
+        if self.none_running() {
             return false;
         }
         // Searching will do: no service's own process comes here, and orphans are rare where checks run.
@@ -187,7 +187,7 @@ impl Checks {
         let check = self.at(place);
         if finding.is_some() {
             // A server that was asked may finish its answer, even if we know enough.
-            match replace(&mut check.seen, ANSWERED) {
+            match replace(&mut check.progress, ANSWERED) {
                 CONNECTING => close(&mut check.fd),
                 _ => check.drain(),
             }
@@ -215,7 +215,7 @@ impl Checks {
 
     /// Makes the pipe on which a service says that it is ready, anew for each start. Returns the write end,
     /// which is the service's, to be closed here once that is started; or [`NONE`]. Ours is watched with
-    /// [`Whose::ReadyPipe`].
+    /// [`FdKind::ReadyPipe`].
     pub fn pipe(&mut self, place: Place, reactor: &mut Reactor) -> c_int {
         let mut ends = [NONE; 2];
         let check = self.at(place);
@@ -227,15 +227,15 @@ impl Checks {
         // The service's writes may block; our reads never do.
         raw::set_flags(write, 0);
         check.pipe = read;
-        reactor.watch(read, Token(Whose::ReadyPipe, place.into()), EventFlags::IN);
+        reactor.watch(read, Token(FdKind::ReadyPipe, place.into()), EventFlags::IN);
         write
     }
 
-    /// The pipe of a service's [`Whose::ReadyPipe`] is ready, or an earlier one of that service was. Returns
+    /// The pipe of a service's [`FdKind::ReadyPipe`] is ready, or an earlier one of that service was. Returns
     /// whether the service says that it is ready: everything before the newline is ignored, and end-of-file
     /// without one means that it never will.
     #[inline(never)]
-    pub fn heard(&mut self, place: Place) -> bool {
+    pub fn read_pipe(&mut self, place: Place) -> bool {
         let check = self.at(place);
         // Readiness takes a few bytes; a service that writes more must not keep us long.
         let mut bytes = [0; 512];
@@ -256,13 +256,13 @@ impl Check {
         pid: 0,
         next: NO_SERVICE,
         chained: false,
-        seen: 0,
+        progress: 0,
     };
 
     /// Advances a connection as far as it goes. Returns what was found, if that ends the check.
     #[inline(never)]
     fn advance(&mut self, probe: &Probe) -> Option<Finding> {
-        if self.seen == CONNECTING {
+        if self.progress == CONNECTING {
             let mut name = Name::new();
             match probe {
                 Probe::Tcp(address) | Probe::Http { address, .. } => name.internet(address),
@@ -271,14 +271,14 @@ impl Check {
             }
             if self.fd == NONE {
                 let fd = raw::socket(name.family.into(), net::SOCK_STREAM);
-                let fd = away_from_the_three(fd);
+                let fd = move_above_stdio(fd);
                 if fd < 0 {
                     return Some(Finding::Bad(raw::errno(fd as isize)));
                 }
                 self.fd = fd;
                 if let Probe::Unix(_) = probe {
                     // A server could send us descriptors, which may take long to close.
-                    raw::take_nothing(self.fd);
+                    raw::shutdown_receive(self.fd);
                 }
             }
             // A second call returns the result of the first. A Unix socket whose queue is full says AGAIN.
@@ -299,17 +299,17 @@ impl Check {
             }
         }
         let mut answer = [0; http::STATUS_BYTES];
-        while let place @ [_, ..] = answer.get_mut(self.seen.into()..).unwrap_or(&mut []) {
+        while let place @ [_, ..] = answer.get_mut(self.progress.into()..).unwrap_or(&mut []) {
             let len = read(self.fd, place);
             if len == NOT_YET {
                 return None;
             }
-            let begin = usize::from(self.seen);
+            let begin = usize::from(self.progress);
             let good = |at| answer.get(at).is_some_and(|byte| http::is_good(at, *byte));
             if len == END || !(begin..begin + len as usize).all(good) {
                 return Some(Finding::Bad(http::fault(&answer)));
             }
-            self.seen += len as u8;
+            self.progress += len as u8;
         }
         Some(Finding::Good)
     }
@@ -322,8 +322,8 @@ impl Check {
         for _ in 0..DRAIN_READS {
             match raw::read(self.fd, &mut buffer) {
                 1.. => (),
-                error if raw::errno(error) == Errno::AGAIN && self.seen < CONNECTING - 1 => {
-                    self.seen += 1;
+                error if raw::errno(error) == Errno::AGAIN && self.progress < CONNECTING - 1 => {
+                    self.progress += 1;
                     return;
                 }
                 _ => break,
@@ -333,7 +333,7 @@ impl Check {
     }
 
     fn ask(&mut self, host: &[u8], path: &[u8]) {
-        self.seen = 0;
+        self.progress = 0;
         // Errors need no check: a socket that has sent nothing has room, and after a reset no answer comes.
         raw::send(
             self.fd,

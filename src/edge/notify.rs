@@ -14,7 +14,7 @@ use rustix::io::IoSlice;
 use super::address::Name;
 use super::entry::Start;
 use super::raw::Sender;
-use super::reactor::{NONE, Reactor, Token, Whose};
+use super::reactor::{FdKind, NONE, Reactor, Token};
 use super::{process, raw};
 use pidlet::words::Pid;
 
@@ -25,7 +25,7 @@ pub const MESSAGE_BYTES_MAX: usize = 4096;
 const CLOSING_MAX: usize = 10;
 
 /// In place of the process that takes descriptors: none can be made just now.
-pub const NOBODY_YET: Pid = Pid::MAX;
+pub const FORK_FAILED: Pid = Pid::MAX;
 
 /// What is in front of the name that the kernel chooses.
 const VARIABLE: &[u8; 15] = b"NOTIFY_SOCKET=@";
@@ -34,8 +34,8 @@ const VARIABLE: &[u8; 15] = b"NOTIFY_SOCKET=@";
 pub struct Notify {
     /// Our socket, or [`NONE`].
     fd: c_int,
-    /// The process that closes the descriptors of a message, [`NOBODY_YET`], or 0.
-    taker: Pid,
+    /// The process that closes the descriptors of a message, [`FORK_FAILED`], or 0.
+    closing_pid: Pid,
     /// The variable for services that may notify us; it ends with five hexadecimal digits and a NUL.
     variable: [u8; VARIABLE.len() + 6],
 }
@@ -45,13 +45,13 @@ impl Notify {
     pub fn new() -> Notify {
         Notify {
             fd: NONE,
-            taker: 0,
+            closing_pid: 0,
             variable: [0; VARIABLE.len() + 6],
         }
     }
 
     /// The variable for services that may notify us, `NOTIFY_SOCKET=@NAME`. Opens our socket for it if there
-    /// is none yet, and has the reactor watch it with [`Whose::Notify`]. If that fails the variable is empty,
+    /// is none yet, and has the reactor watch it with [`FdKind::Notify`]. If that fails the variable is empty,
     /// and [`Reactor::fault`] says why.
     #[inline(never)]
     pub fn variable(&mut self, reactor: &mut Reactor) -> &CStr {
@@ -63,7 +63,7 @@ impl Notify {
             name.unix(b"");
             if fd != NONE
                 && reactor.note(raw::bind(fd, &name))
-                && reactor.watch(fd, Token(Whose::Notify, 0), EventFlags::IN)
+                && reactor.watch(fd, Token(FdKind::Notify, 0), EventFlags::IN)
             {
                 self.fd = fd;
                 let (place, end) = (VARIABLE.len() - 3, self.variable.len() - 1);
@@ -89,38 +89,38 @@ impl Notify {
         buffer: &'b mut [MaybeUninit<u8>; MESSAGE_BYTES_MAX],
         reactor: &mut Reactor,
     ) -> Option<(Sender, &'b [u8])> {
-        if self.fd == NONE || self.taker != 0 {
+        if self.fd == NONE || self.closing_pid != 0 {
             return None;
         }
         let received = raw::receive(self.fd, buffer, false).ok()?;
         if received.more {
             let place = (&raw mut self.fd).cast();
-            // SAFETY: `take_all` does not return, and changes nothing of what it shares.
-            let pid = unsafe { raw::vfork(take_all, place) };
-            self.taker = if pid < 0 { NOBODY_YET } else { pid as Pid };
+            // SAFETY: `receive_and_exit` does not return, and changes nothing of what it shares.
+            let pid = unsafe { raw::vfork(receive_and_exit, place) };
+            self.closing_pid = if pid < 0 { FORK_FAILED } else { pid as Pid };
         }
-        if self.taker == 0 {
+        if self.closing_pid == 0 {
             raw::read(self.fd, &mut [0]);
         } else {
-            reactor.watch(self.fd, Token(Whose::Notify, 0), EventFlags::empty());
+            reactor.watch(self.fd, Token(FdKind::Notify, 0), EventFlags::empty());
         }
         (!self.is_held_up()).then_some((received.sender, received.text))
     }
 
     /// Whether a message waits because no process can be made for its descriptors.
     pub fn is_held_up(&self) -> bool {
-        self.taker == NOBODY_YET
+        self.closing_pid == FORK_FAILED
     }
 
-    /// A child has ended, or [`NOBODY_YET`] is to be tried again: if it is the process that took descriptors,
-    /// messages are taken again. Returns whether it was.
+    /// A child has ended, or with [`FORK_FAILED`] another try is due: if it is the process that took
+    /// descriptors, messages are taken again. Returns whether it was.
     pub fn ended(&mut self, pid: Pid, reactor: &mut Reactor) -> bool {
-        let taker = self.taker == pid;
-        if taker {
-            self.taker = 0;
-            reactor.watch(self.fd, Token(Whose::Notify, 0), EventFlags::IN);
+        let closed = self.closing_pid == pid;
+        if closed {
+            self.closing_pid = 0;
+            reactor.watch(self.fd, Token(FdKind::Notify, 0), EventFlags::IN);
         }
-        taker
+        closed
     }
 }
 
@@ -130,10 +130,10 @@ impl Notify {
 /// # Safety
 ///
 /// Only as [`raw::vfork`]'s child: `fd` is the socket of the sleeping parent.
-unsafe extern "C" fn take_all(fd: *mut u8) -> ! {
+unsafe extern "C" fn receive_and_exit(fd: *mut u8) -> ! {
     // SAFETY: upheld by the caller.
     let fd = unsafe { *fd.cast::<c_int>() };
-    raw::expire(CLOSING_MAX);
+    raw::kill_self_after(CLOSING_MAX);
     let [_, hard] = raw::limit(RLIMIT_NOFILE);
     process::limit_files([hard, hard]);
     // With room for a byte: gVisor leaves a message in the socket if nothing of it is read.

@@ -16,7 +16,7 @@ use pidlet::words::text::{self, take};
 pub const DEPTH_MAX: u32 = 100;
 
 /// Our own process.
-pub struct Own {
+pub struct OwnProcess {
     /// Our number.
     pub pid: Pid,
     /// Our parent's at the start; 0 if it is outside our PID namespace.
@@ -25,11 +25,11 @@ pub struct Own {
     pub chld_ignored: bool,
 }
 
-impl Own {
+impl OwnProcess {
     /// Process `pid`, with SIGCHLD set to the default, so that children become zombies that we can wait for:
     /// if we inherited "ignore" the kernel would reap them, and we would wait for ever.
-    pub fn new(pid: Pid) -> Own {
-        Own {
+    pub fn new(pid: Pid) -> OwnProcess {
+        OwnProcess {
             pid,
             parent: 0,
             chld_ignored: raw::set_ignored(Signal::CHLD, false),
@@ -96,7 +96,7 @@ pub fn limit_files(limit: [u64; 2]) {
 }
 
 /// Whether this holds for a process, or for one that it descends from.
-pub fn is_or_descends(pid: Pid, is: &mut dyn FnMut(Pid) -> bool) -> bool {
+pub fn self_or_ancestor(pid: Pid, is: &mut dyn FnMut(Pid) -> bool) -> bool {
     let mut pid = pid;
     for _ in 0..DEPTH_MAX {
         if is(pid) {
@@ -125,15 +125,15 @@ pub fn is_own_proc(own: Pid) -> bool {
 }
 
 /// Whether a user may declare a process to be a service: only root and the process's own user may, since we
-/// will stop it with our privileges. If nothing is known of it, the answer is `unknown`.
+/// will stop it with our privileges. If nothing is known of it, the answer is `if_unknown`.
 #[inline(never)]
-pub fn may_name(user: u32, pid: Pid, unknown: bool) -> bool {
+pub fn may_claim(user: u32, pid: Pid, if_unknown: bool) -> bool {
     let mut path = Line::new();
     path.put(text!("/proc/")).put_number(pid.into()).push(0);
-    let about = raw::status(raw::HERE, text::string(path.text()), 0);
+    let about = raw::status(raw::CWD, text::string(path.text()), 0);
     user == 0
         || about.st_uid == user
-        || unknown && (about.st_mode == 0 || !is_own_proc(raw::own_pid()))
+        || if_unknown && (about.st_mode == 0 || !is_own_proc(raw::own_pid()))
 }
 
 /// The parent of a process, from `/proc/PID/stat` (proc_pid_stat(5)); 0 if there is no such process.

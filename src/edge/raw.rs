@@ -97,19 +97,19 @@ pub fn set_signal_mask(mask: SignalSet) {
 /// Sets a disposition to "ignore" or to the default, and returns whether it was "ignore". Nothing else can be
 /// inherited: execve(2) turns a handler into the default, and clears all flags.
 pub fn set_ignored(signal: Signal, ignored: bool) -> bool {
-    dispose(signal, usize::from(ignored))
+    sigaction(signal, usize::from(ignored))
 }
 
 /// Makes it look as if we had a handler for this signal, and returns whether it was ignored. The handler
 /// never runs: in us the signal is blocked and stays pending, and a child undoes this.
 pub fn seem_to_handle(signal: Signal) -> bool {
     const NO_HANDLER: usize = 2;
-    dispose(signal, NO_HANDLER)
+    sigaction(signal, NO_HANDLER)
 }
 
 /// sigaction(2). Returns whether the signal was ignored.
 #[inline(never)]
-fn dispose(signal: Signal, how: usize) -> bool {
+fn sigaction(signal: Signal, how: usize) -> bool {
     const { assert!(core::mem::offset_of!(sys::kernel_sigaction, sa_handler_kernel) == 0) };
     const SIG_IGN: usize = 1;
     let mut action = MaybeUninit::<sys::kernel_sigaction>::zeroed();
@@ -251,11 +251,11 @@ pub fn open(path: &CStr, flags: u32) -> Fd {
     let own = sys::O_CLOEXEC | sys::O_NONBLOCK | sys::O_NOCTTY | sys::O_LARGEFILE;
     let (path, flags) = (path.as_ptr() as usize, (flags | own) as usize);
     // SAFETY: the path is a C string.
-    unsafe { syscall(sys::__NR_openat, [HERE as usize, path, flags, 0o644]) as Fd }
+    unsafe { syscall(sys::__NR_openat, [CWD as usize, path, flags, 0o644]) as Fd }
 }
 
 /// Relative paths begin in our working directory.
-pub const HERE: c_int = sys::AT_FDCWD;
+pub const CWD: c_int = sys::AT_FDCWD;
 
 /// read(2): how many bytes there were, or an error's number negated.
 pub fn read(fd: c_int, buffer: &mut [u8]) -> isize {
@@ -277,17 +277,17 @@ pub fn write_all(fd: c_int, text: &[u8]) -> Result<(), Errno> {
 }
 
 /// Why a file is not there; no error if it is.
-pub fn find(path: &CStr) -> Errno {
-    may(HERE, path, sys::F_OK)
+pub fn why_missing(path: &CStr) -> Errno {
+    access(CWD, path, sys::F_OK)
 }
 
 /// Whether a file is there that we may execute; a relative path begins in `directory`.
 pub fn may_execute(directory: c_int, path: &CStr) -> bool {
-    may(directory, path, sys::X_OK) == Errno(0)
+    access(directory, path, sys::X_OK) == Errno(0)
 }
 
 #[inline(never)]
-fn may(directory: c_int, path: &CStr, what: u32) -> Errno {
+fn access(directory: c_int, path: &CStr, what: u32) -> Errno {
     let (path, what) = (path.as_ptr() as usize, what as usize);
     // SAFETY: the path is a C string.
     errno(unsafe { syscall(sys::__NR_faccessat, [directory as usize, path, what]) })
@@ -332,7 +332,7 @@ pub fn read_link<'b>(path: &CStr, buffer: &'b mut [u8]) -> &'b [u8] {
     let len = unsafe {
         syscall(
             sys::__NR_readlinkat,
-            [HERE as usize, path.as_ptr() as usize, place, size],
+            [CWD as usize, path.as_ptr() as usize, place, size],
         )
     };
     buffer.get(..answer(len).unwrap_or(0)).unwrap_or(&[])
@@ -513,7 +513,7 @@ pub unsafe fn wait_signal(
 
 /// Has the kernel kill this process after so many seconds, even if it is stopped, unless it has executed a
 /// program by then, which deletes its timers (timer_create(2)).
-pub fn expire(seconds: usize) {
+pub fn kill_self_after(seconds: usize) {
     let mut event = MaybeUninit::<sys::sigevent>::zeroed();
     let mut timer: c_int = 0;
     // struct itimerspec (timer_settime(2)): no interval, and the time until it expires.
@@ -698,7 +698,7 @@ pub fn connect(fd: c_int, address: &Name) -> Result<(), Errno> {
 }
 
 /// Makes a socket receive nothing (shutdown(2)); a Unix socket allows that before it is connected.
-pub fn take_nothing(fd: c_int) {
+pub fn shutdown_receive(fd: c_int) {
     // SAFETY: no pointers.
     unsafe { syscall(sys::__NR_shutdown, [fd as usize, net::SHUT_RD as usize]) };
 }
@@ -938,8 +938,8 @@ pub fn set_user(user: u32, group: u32) -> Result<(), Errno> {
         done(syscall(SETRESGID, [group, group, group]))?;
         done(syscall(SETRESUID, [id, id, id]))?;
         if before != user {
-            _ = control(prctl::PR_SET_DUMPABLE, 0, 0);
-            _ = control(
+            _ = prctl(prctl::PR_SET_DUMPABLE, 0, 0);
+            _ = prctl(
                 prctl::PR_CAP_AMBIENT,
                 prctl::PR_CAP_AMBIENT_CLEAR_ALL as usize,
                 0,
@@ -959,7 +959,7 @@ pub fn own_user() -> (u32, u32) {
 ///
 /// The arguments must be right for the operation.
 #[inline(never)]
-unsafe fn control(operation: u32, argument: usize, second: usize) -> Result<(), Errno> {
+unsafe fn prctl(operation: u32, argument: usize, second: usize) -> Result<(), Errno> {
     let arguments = [operation as usize, argument, second, 0, 0];
     // SAFETY: upheld by the caller.
     done(unsafe { syscall(sys::__NR_prctl, arguments) })
@@ -968,27 +968,27 @@ unsafe fn control(operation: u32, argument: usize, second: usize) -> Result<(), 
 /// Sets the signal that we get when our parent dies (prctl(2), PR_SET_PDEATHSIG).
 pub fn set_parent_death(signal: Signal) {
     // SAFETY: a number only.
-    _ = unsafe { control(prctl::PR_SET_PDEATHSIG, signal.number().into(), 0) };
+    _ = unsafe { prctl(prctl::PR_SET_PDEATHSIG, signal.number().into(), 0) };
 }
 
 /// Makes orphans among our descendants come to us; returns whether they will.
 pub fn become_subreaper() -> bool {
     // SAFETY: a number only.
-    unsafe { control(prctl::PR_SET_CHILD_SUBREAPER, 1, 0) }.is_ok()
+    unsafe { prctl(prctl::PR_SET_CHILD_SUBREAPER, 1, 0) }.is_ok()
 }
 
 /// Whether orphans among our descendants come to us.
 pub fn is_subreaper() -> bool {
     let mut is: c_int = 0;
     // SAFETY: the kernel writes an int.
-    _ = unsafe { control(prctl::PR_GET_CHILD_SUBREAPER, &raw mut is as usize, 0) };
+    _ = unsafe { prctl(prctl::PR_GET_CHILD_SUBREAPER, &raw mut is as usize, 0) };
     is != 0
 }
 
 /// From here on no program that is executed grants privileges (prctl(2), PR_SET_NO_NEW_PRIVS).
 pub fn no_new_privileges() -> Result<(), Errno> {
     // SAFETY: a number only.
-    unsafe { control(prctl::PR_SET_NO_NEW_PRIVS, 1, 0) }
+    unsafe { prctl(prctl::PR_SET_NO_NEW_PRIVS, 1, 0) }
 }
 
 /// Drops all capabilities but these from the bounding set, and keeps those that we have across a change of
@@ -1003,12 +1003,12 @@ pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
                 // privilege, even if it is not there.
                 match answer(syscall(sys::__NR_prctl, read)) {
                     Ok(0) | Err(Errno::INVAL) => (),
-                    Ok(_) => control(prctl::PR_CAPBSET_DROP, number, 0)?,
+                    Ok(_) => prctl(prctl::PR_CAPBSET_DROP, number, 0)?,
                     Err(errno) => return Err(errno),
                 }
             }
         }
-        control(prctl::PR_SET_KEEPCAPS, 1, 0)
+        prctl(prctl::PR_SET_KEEPCAPS, 1, 0)
     }
 }
 
@@ -1022,13 +1022,13 @@ pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
     let data = [low, low, low, high, high, high];
     // SAFETY: struct __user_cap_header_struct, and two of __user_cap_data_struct; numbers only.
     unsafe {
-        control(prctl::PR_SET_DUMPABLE, 0, 0)?;
+        prctl(prctl::PR_SET_DUMPABLE, 0, 0)?;
         let (header, data) = (header.as_ptr() as usize, data.as_ptr() as usize);
         done(syscall(sys::__NR_capset, [header, data]))?;
         for number in 0..64 {
             if keep >> number & 1 != 0 {
                 let raise = prctl::PR_CAP_AMBIENT_RAISE as usize;
-                control(prctl::PR_CAP_AMBIENT, raise, number)?;
+                prctl(prctl::PR_CAP_AMBIENT, raise, number)?;
             }
         }
     }

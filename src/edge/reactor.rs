@@ -44,11 +44,11 @@ pub struct Reactor {
 
 /// What woke us: the kind of descriptor, and which one of that kind.
 #[derive(Clone, Copy)]
-pub struct Token(pub Whose, pub u32);
+pub struct Token(pub FdKind, pub u32);
 
-/// What a descriptor belongs to.
+/// The kind of a descriptor that is watched.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub enum FdKind {
     /// The signalfd.
     Signals,
     /// The socket of sd_notify(3).
@@ -63,13 +63,13 @@ pub enum Whose {
     Check,
 }
 
-const ALL: [Whose; 6] = [
-    Whose::Signals,
-    Whose::Notify,
-    Whose::Output,
-    Whose::Sink,
-    Whose::ReadyPipe,
-    Whose::Check,
+const FD_KINDS: [FdKind; 6] = [
+    FdKind::Signals,
+    FdKind::Notify,
+    FdKind::Output,
+    FdKind::Sink,
+    FdKind::ReadyPipe,
+    FdKind::Check,
 ];
 
 impl Token {
@@ -79,8 +79,8 @@ impl Token {
     }
 
     fn of(data: u64) -> Option<Token> {
-        let whose = *ALL.get((data >> 32) as usize)?;
-        Some(Token(whose, data as u32))
+        let kind = *FD_KINDS.get((data >> 32) as usize)?;
+        Some(Token(kind, data as u32))
     }
 }
 
@@ -105,7 +105,7 @@ impl Reactor {
     /// Takes a descriptor as ours, clear of the standard streams; or keeps the error, and returns [`NONE`].
     #[inline(never)]
     pub fn own(&mut self, fd: c_int) -> c_int {
-        let own = away_from_the_three(fd);
+        let own = move_above_stdio(fd);
         self.last = self.last.max(own);
         if own < 0 {
             self.fault = raw::errno(own as isize);
@@ -143,7 +143,7 @@ impl Reactor {
                 || !self.control(
                     EPOLL_CTL_ADD,
                     signals,
-                    Token(Whose::Signals, 0),
+                    Token(FdKind::Signals, 0),
                     EventFlags::IN,
                 )
             {
@@ -178,7 +178,7 @@ impl Reactor {
         self.ready = raw::epoll_wait(self.epoll, &mut self.events, timeout_ms);
         let mut signals = false;
         for event in self.events.iter().take(self.ready) {
-            signals |= event.data == Token(Whose::Signals, 0).data();
+            signals |= event.data == Token(FdKind::Signals, 0).data();
         }
         self.busy = self.ready > usize::from(signals);
         // If more is ready than was asked for, a signal may be behind all of it.
@@ -224,7 +224,7 @@ const NO_EVENT: epoll_event = epoll_event { events: 0, data: 0 };
 
 /// A descriptor of ours, moved if it has the number of a standard stream, which was closed then: what is
 /// written to standard error must not go here. An error's negated number stays what it is.
-pub fn away_from_the_three(fd: c_int) -> c_int {
+pub fn move_above_stdio(fd: c_int) -> c_int {
     if !(0..FIRST_OWN).contains(&fd) {
         return fd;
     }

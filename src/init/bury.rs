@@ -47,7 +47,7 @@ impl Init<'_> {
 
     /// Whether the end of this process concerns nothing at all. There may be thousands of such.
     fn is_unheard(&self, pid: Pid) -> bool {
-        self.checks.run_none()
+        self.checks.none_running()
             && !self.supervisor.orphans_matter()
             && self.supervisor.service_of(pid) == NO_SERVICE
     }

@@ -35,7 +35,7 @@ impl<'p> Init<'p> {
             };
             let status = pidlet::notify::parse(message, &mut |notice| {
                 let notice = match notice {
-                    Notice::Main(pid) if !process::may_name(sender.user, pid, false) => return,
+                    Notice::Main(pid) if !process::may_claim(sender.user, pid, false) => return,
                     Notice::Main(pid) if !self.is_free(pid) => Notice::Successor(pid),
                     notice => notice,
                 };
@@ -68,7 +68,7 @@ impl<'p> Init<'p> {
     /// The service that the sender of a message speaks for.
     fn speaker(&self, sender: Sender) -> Option<Place> {
         // The sender may have ended before we hear it, and its number may be another process's by now.
-        if !process::may_name(sender.user, sender.pid, true) {
+        if !process::may_claim(sender.user, sender.pid, true) {
             return None;
         }
         let owner = self.owner(sender);
@@ -93,7 +93,7 @@ impl<'p> Init<'p> {
         let pid = sender.pid;
         // Of pid 0, a process outside of our PID namespace, all these calls tell about ourselves; but neither
         // we nor the leaders of our group and our session are a service.
-        if process::is_or_descends(pid, &mut is) {
+        if process::self_or_ancestor(pid, &mut is) {
             return owner;
         }
         let joined = is(raw::group_of(pid)) || is(raw::session_of(pid));
@@ -168,7 +168,7 @@ impl<'p> Init<'p> {
     #[inline(never)]
     pub(super) fn may_become(&self, place: Place, pid: Pid) -> bool {
         let user = process::user_of(self.plan.spec(place));
-        self.is_free(pid) && process::may_name(user, pid, false)
+        self.is_free(pid) && process::may_claim(user, pid, false)
     }
 
     /// Whether a process may become a service's, unless it is another's: it is a living child of ours, and

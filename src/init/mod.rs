@@ -15,11 +15,11 @@ use core::mem::take;
 use crate::edge::check::Checks;
 use crate::edge::entry::Start;
 use crate::edge::memory_events::MemoryEvents;
-use crate::edge::notify::{NOBODY_YET, Notify};
+use crate::edge::notify::{FORK_FAILED, Notify};
 use crate::edge::output::Outputs;
-use crate::edge::process::{self, Own};
+use crate::edge::process::{self, OwnProcess};
 use crate::edge::raw::{self, Pending};
-use crate::edge::reactor::{Reactor, Token, Whose, now};
+use crate::edge::reactor::{FdKind, Reactor, Token, now};
 use crate::edge::spawn::Spawner;
 use crate::edge::terminal::{self, Terminal};
 use crate::edge::{arena, settle};
@@ -46,7 +46,7 @@ const PAST: Instant = Instant(0);
 #[repr(C)]
 pub struct Init<'p> {
     plan: &'p Plan<'p>,
-    own: Own,
+    own: OwnProcess,
     /// Orphans are reparented to us.
     adopts: bool,
     /// Children may have ended, or the supervisor asks what is left: we reap before we sleep.
@@ -69,7 +69,7 @@ pub struct Init<'p> {
 
 impl<'p> Init<'p> {
     /// Sets up everything that must be right before anything runs.
-    pub fn new(plan: &'p Plan<'p>, start: &'static Start, own: Own) -> Init<'p> {
+    pub fn new(plan: &'p Plan<'p>, start: &'static Start, own: OwnProcess) -> Init<'p> {
         let mut ignore_once = SignalSet::NONE;
         if plan.setup.terminal == plan::Terminal::Session {
             ignore_once = terminal::detach(own.pid);
@@ -200,7 +200,7 @@ impl<'p> Init<'p> {
             limit = PAST;
         }
         if held_up {
-            self.notify.ended(NOBODY_YET, &mut self.reactor);
+            self.notify.ended(FORK_FAILED, &mut self.reactor);
         }
         if take(&mut self.reap_due) {
             self.reap();
@@ -228,14 +228,14 @@ impl<'p> Init<'p> {
     /// A descriptor that we watch is ready.
     fn woken(&mut self, token: Token) {
         match token {
-            Token(Whose::Notify, _) => _ = self.hear(),
-            Token(Whose::Check, number) => {
+            Token(FdKind::Notify, _) => _ = self.hear(),
+            Token(FdKind::Check, number) => {
                 let place = number as Place;
                 self.checks.woken(place, self.probe(place));
             }
-            Token(Whose::ReadyPipe, number) => {
+            Token(FdKind::ReadyPipe, number) => {
                 let place = number as Place;
-                if self.checks.heard(place) {
+                if self.checks.read_pipe(place) {
                     self.step(Event::Noticed(place, Notice::Ready));
                 }
             }

@@ -19,7 +19,7 @@ use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
 use core::slice::from_raw_parts;
 
-use super::arena::{self, First};
+use super::arena::{self, FirstChunk};
 use super::raw;
 use super::relocate::{self, Segments};
 #[cfg(target_arch = "aarch64")]
@@ -151,7 +151,7 @@ fn strings(pointers: *mut *const c_char) -> &'static [&'static CStr] {
 unsafe extern "C" fn pidlet_entry(stack: *mut usize, header: *const u8, mask: *const u64) -> ! {
     // SAFETY: `header` is our own, and nothing that needs a relocation ran before.
     let segments = unsafe { relocate::relocate(header) };
-    let mut first = MaybeUninit::<First>::zeroed();
+    let mut first = MaybeUninit::<FirstChunk>::zeroed();
     // SAFETY: we never return, so what is in our frame lives as long as we do. The kernel put argc and argv
     // there; `pidlet_start` gave eight bytes for the mask.
     let start = unsafe {

@@ -7,7 +7,7 @@ use rustix::event::epoll::EventFlags;
 use super::{INPUT_BYTES, MORE_BYTES, OUTPUT_BYTES, Outputs, ROOM_BYTES, STREAMS, Stream};
 use super::{number_of, room_of, service_of, source, watch};
 use crate::edge::raw;
-use crate::edge::reactor::{Reactor, Token, Whose, now};
+use crate::edge::reactor::{FdKind, Reactor, Token, now};
 use pidlet::output::put_lines;
 use pidlet::plan::Place;
 use pidlet::words::signal::SignalSet;
@@ -25,8 +25,8 @@ impl Outputs<'_> {
     #[inline(never)]
     pub fn woken(&mut self, token: Token, reactor: &mut Reactor) {
         match token {
-            Token(Whose::Output, number) => self.drain(number as usize, reactor),
-            Token(Whose::Sink, place) => self.resume(place, reactor),
+            Token(FdKind::Output, number) => self.drain(number as usize, reactor),
+            Token(FdKind::Sink, place) => self.resume(place, reactor),
             _ => (),
         }
     }
@@ -50,7 +50,7 @@ impl Outputs<'_> {
             reactor.wait(until, SignalSet::ALL);
             while let Some(token) = reactor.woken() {
                 self.woken(token, reactor);
-                if let Token(Whose::Sink, _) = token {
+                if let Token(FdKind::Sink, _) = token {
                     until = until.max(now().after(LAST_OUTPUT).min(limit));
                 }
             }
@@ -123,7 +123,7 @@ impl Outputs<'_> {
                 }
                 sink.from = sink.room + usize::from(!sink.torn);
                 sink.to = sink.room + size;
-                let token = Token(Whose::Sink, stream.sink);
+                let token = Token(FdKind::Sink, stream.sink);
                 sink.send(self.bytes, token, reactor, &mut self.due);
             }
             stream.kept = len.wrapping_sub(done);
@@ -158,7 +158,7 @@ impl Outputs<'_> {
         };
         sink.send(
             self.bytes,
-            Token(Whose::Sink, place),
+            Token(FdKind::Sink, place),
             reactor,
             &mut self.due,
         );

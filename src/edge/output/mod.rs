@@ -30,7 +30,7 @@ use linux_raw_sys::general::CLOCK_REALTIME;
 use rustix::event::epoll::EventFlags;
 
 use super::raw;
-use super::reactor::{Reactor, Token, Whose};
+use super::reactor::{FdKind, Reactor, Token};
 use pidlet::output::{Form, LINE_BYTES_MAX, PIECE_BYTES_MAX, Source};
 use pidlet::plan::{Key, Place, Plan};
 use sink::Sink;
@@ -163,5 +163,5 @@ fn source<'s, 'p>(plan: &'s Plan<'p>, service: Place, error: bool, form: Form) -
 /// Watches a stream: for bytes to read, or for nothing.
 #[inline(never)]
 fn watch(stream: &Stream, number: usize, flags: EventFlags, reactor: &mut Reactor) {
-    reactor.watch(stream.ends[0], Token(Whose::Output, number as u32), flags);
+    reactor.watch(stream.ends[0], Token(FdKind::Output, number as u32), flags);
 }

@@ -12,7 +12,7 @@ use linux_raw_sys::general::{
 use rustix::event::epoll::EventFlags;
 
 use crate::edge::raw::{self, borrow};
-use crate::edge::reactor::{Reactor, Token, away_from_the_three, now};
+use crate::edge::reactor::{Reactor, Token, move_above_stdio, now};
 use crate::edge::say;
 use pidlet::output::Form;
 use pidlet::text;
@@ -107,7 +107,7 @@ impl<'p> Sink<'p> {
             return;
         }
         self.look_at = now.after(BELIEVED);
-        if self.fd == CLOSED || !self.learn(raw::HERE, path) {
+        if self.fd == CLOSED || !self.learn(raw::CWD, path) {
             self.open(path);
         }
     }
@@ -128,7 +128,7 @@ impl<'p> Sink<'p> {
             self.errno = raw::errno(file as isize);
             return;
         }
-        self.fd = away_from_the_three(file).max(CLOSED);
+        self.fd = move_above_stdio(file).max(CLOSED);
         self.learn(self.fd, c"");
     }
 
@@ -230,7 +230,7 @@ impl<'p> Sink<'p> {
 /// Whether a link is ours or root's. Any other may be the work of a service that may write to the link's
 /// directory, but not to the file that it leads to.
 fn is_trusted(link: &CStr) -> bool {
-    let about = raw::status(raw::HERE, link, AT_SYMLINK_NOFOLLOW);
+    let about = raw::status(raw::CWD, link, AT_SYMLINK_NOFOLLOW);
     // For a link that is gone all is zero.
     about.st_mode != 0 && [0, raw::own_user().0].contains(&about.st_uid)
 }

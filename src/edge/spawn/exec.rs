@@ -90,7 +90,7 @@ impl Attempt<'_> {
     /// Executes a file, or only looks whether it is there.
     fn make(&mut self, path: &CStr, execute: bool) -> Errno {
         if !execute {
-            return raw::find(path);
+            return raw::why_missing(path);
         }
         // The kernel reads the array that is changed here, so everything goes through one pointer.
         let whole = self.argv.as_mut_ptr();

@@ -13,7 +13,7 @@ use core::mem::transmute;
 use core::ptr::{null, null_mut};
 
 use super::entry::{Start, variable};
-use super::process::{self, Own};
+use super::process::{self, OwnProcess};
 use super::reactor::NONE;
 use super::terminal::STDIN;
 use super::{arena, output, raw, reap, settle};
@@ -105,7 +105,7 @@ struct Birth<'s, 'p> {
 impl<'p> Spawner<'p> {
     /// Takes all memory that starting will need.
     #[inline(never)]
-    pub fn new(plan: &'p Plan<'p>, start: &'p Start, own: &Own, apart: bool) -> Spawner<'p> {
+    pub fn new(plan: &'p Plan<'p>, start: &'p Start, own: &OwnProcess, apart: bool) -> Spawner<'p> {
         // More than any command or environment of a service has: room costs nothing.
         let mut words = EXTRA_WORDS;
         for service in &*plan.services {
@@ -240,7 +240,7 @@ impl<'p> Spawner<'p> {
     fn live(&mut self, service: Place, what: What, gift: &Gift) -> StartFault {
         let setup = self.plan.setup;
         if self.plan.from_file {
-            raw::expire(LOADING_MAX);
+            raw::kill_self_after(LOADING_MAX);
         }
         let group = match setup.group {
             // In our session a service of any user could take the terminal from its owner and type for it.
