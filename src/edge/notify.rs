@@ -135,7 +135,7 @@ unsafe extern "C" fn receive_and_exit(fd: *mut u8) -> ! {
     let fd = unsafe { *fd.cast::<c_int>() };
     raw::kill_self_after(CLOSING_MAX);
     let [_, hard] = raw::limit(RLIMIT_NOFILE);
-    process::limit_files([hard, hard]);
+    process::set_file_limit([hard, hard]);
     // With room for a byte: gVisor leaves a message in the socket if nothing of it is read.
     _ = raw::receive(fd, &mut [MaybeUninit::uninit()], true);
     raw::exit(0)

@@ -73,25 +73,25 @@ impl OwnProcess {
 }
 
 /// How many descriptors we need whatever the plan says.
-const FILES: u64 = 64;
+const FILES_MIN: u64 = 64;
 
 /// Raises our limit on descriptors to what we need anyway and `more`, as far as we may. Returns the limit
 /// that our children are to get back, if it had to be raised; otherwise zeroes.
-pub fn raise_files(more: usize) -> [u64; 2] {
+pub fn raise_file_limit(more: usize) -> [u64; 2] {
     if more == 0 {
         return [0; 2];
     }
     let [soft, hard] = raw::limit(RLIMIT_NOFILE);
-    let wanted = FILES.saturating_add(more as u64);
+    let wanted = FILES_MIN.saturating_add(more as u64);
     if soft >= wanted {
         return [0; 2];
     }
-    limit_files([wanted.min(hard), hard]);
+    set_file_limit([wanted.min(hard), hard]);
     [soft, hard]
 }
 
 /// Sets that limit. If that fails, descriptors run out later, which is reported then.
-pub fn limit_files(limit: [u64; 2]) {
+pub fn set_file_limit(limit: [u64; 2]) {
     _ = raw::set_limit(RLIMIT_NOFILE, limit);
 }
 

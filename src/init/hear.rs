@@ -7,7 +7,7 @@ use rustix::io::IoSlice;
 use super::Init;
 use crate::edge::raw::{self, Sender};
 use crate::edge::reactor::NONE;
-use crate::edge::spawn::What;
+use crate::edge::spawn::CommandKind;
 use crate::edge::{check, notify, process, reap};
 use pidlet::message::{Kind, Message};
 use pidlet::plan::{Key, NO_SERVICE, Place, Probe};
@@ -126,8 +126,8 @@ impl<'p> Init<'p> {
                 finding => finding,
             },
             Some(Probe::Exec(_)) => {
-                let what = What::Check(self.checked(place));
-                let errno = match self.launch(place, what, NONE) {
+                let kind = CommandKind::Check(self.checked(place));
+                let errno = match self.launch(place, kind, NONE) {
                     Ok(pid) => return self.checks.started(place, pid),
                     Err(fault) => fault.errno,
                 };

@@ -4,7 +4,7 @@ use core::ffi::c_int;
 
 use super::Init;
 use crate::edge::reactor::NONE;
-use crate::edge::spawn::{Gift, What};
+use crate::edge::spawn::{CommandKind, Wiring};
 use crate::edge::{check, reap};
 use pidlet::plan::{Key, Place, Probe, StartFault, Step};
 use pidlet::supervise::{End, Event, Record, State};
@@ -17,17 +17,19 @@ impl Init<'_> {
     #[inline(never)]
     pub(super) fn start_next(&mut self, service: Place) {
         let record = self.supervisor.record(service);
-        let (what, last) = (what(record), record.main);
-        if last != 0 && what == What::Run {
+        let (kind, last) = (next_command(record), record.main);
+        if last != 0 && kind == CommandKind::Run {
             // A daemon that was never found was not seen to end, either.
             self.outputs.ended(service, &mut self.reactor);
             reap::clear_group(last);
         }
         let mut terminal = NONE;
-        if self.plan.services.len() == 1 || service == self.plan.foreground && what == What::Run {
+        if self.plan.services.len() == 1
+            || service == self.plan.foreground && kind == CommandKind::Run
+        {
             terminal = self.terminal.ours();
         }
-        let launched = self.launch(service, what, terminal);
+        let launched = self.launch(service, kind, terminal);
         if terminal != NONE {
             match launched {
                 Ok(pid) => self.terminal.given_to(pid),
@@ -42,11 +44,11 @@ impl Init<'_> {
     pub(super) fn launch(
         &mut self,
         service: Place,
-        what: What,
+        kind: CommandKind,
         terminal: c_int,
     ) -> Result<Pid, StartFault> {
         let mut streams = self.outputs.ends(service, &mut self.reactor)?;
-        if what != What::Run {
+        if kind != CommandKind::Run {
             // What there is to read is for the service itself.
             streams[0] = self.outputs.no_input(&mut self.reactor);
         }
@@ -55,18 +57,18 @@ impl Init<'_> {
         if spec.notifies() {
             notify = self.notify.variable(&mut self.reactor);
         }
-        let mut gift = Gift {
+        let mut wiring = Wiring {
             streams,
             ready: [NONE; 2],
             notify,
             terminal,
         };
-        if let (Some(Probe::Fd(to)), What::Run) = (spec.probe(Key::Ready), what) {
+        if let (Some(Probe::Fd(to)), CommandKind::Run) = (spec.probe(Key::Ready), kind) {
             let end = self.checks.pipe(service, &mut self.reactor);
-            gift.ready = [end, to.into()];
+            wiring.ready = [end, to.into()];
         }
         let launched = match self.reactor.fault {
-            Errno(0) => self.spawner.start(service, what, &gift),
+            Errno(0) => self.spawner.start(service, kind, &wiring),
             // What the service is meant to say could not be heard.
             errno => {
                 let watched = spec.has(Key::Watchdog);
@@ -77,17 +79,17 @@ impl Init<'_> {
         };
         self.outputs.started();
         // No other process may hold the write end.
-        check::close(&mut gift.ready[0]);
+        check::close(&mut wiring.ready[0]);
         launched
     }
 }
 
 /// What a service runs next: itself, or its `finish` command, with how it ended.
-fn what(record: &Record) -> What {
+fn next_command(record: &Record) -> CommandKind {
     match record.end {
-        _ if record.state != State::Finishing => What::Run,
-        End::Process(Status::Killed(signal)) => What::Finish(256, signal.number()),
-        End::Process(Status::Exited(code)) => What::Finish(code.into(), 0),
-        _ => What::Finish(256, 0),
+        _ if record.state != State::Finishing => CommandKind::Run,
+        End::Process(Status::Killed(signal)) => CommandKind::Finish(256, signal.number()),
+        End::Process(Status::Exited(code)) => CommandKind::Finish(code.into(), 0),
+        _ => CommandKind::Finish(256, 0),
     }
 }

@@ -85,7 +85,7 @@ impl<'p> Init<'p> {
         // Services get sessions of their own only where no key can stop us together with them. Elsewhere they
         // stay in ours, as jobs do in their shell's: the terminal does not stop a group whose parent is in
         // another session (setpgid(2): orphaned).
-        let apart = surroundings.no_shell & plan.from_file & several;
+        let own_sessions = surroundings.no_shell & plan.from_file & several;
         // https://no-color.org
         let colour = start.getenv(b"NO_COLOR").is_none_or(CStr::is_empty);
         Init {
@@ -103,7 +103,7 @@ impl<'p> Init<'p> {
             // A terminal has one reader: of several services the one that asks for it, or none.
             outputs: Outputs::new(plan, colour, several & on_terminal),
             reactor: Reactor::new(&start.segments.constants),
-            spawner: Spawner::new(plan, start, &own, apart),
+            spawner: Spawner::new(plan, start, &own, own_sessions),
             own,
         }
     }
@@ -111,7 +111,7 @@ impl<'p> Init<'p> {
     /// Runs until the supervisor says that it is over. Returns the exit code.
     #[inline(never)]
     pub fn run(&mut self) -> u8 {
-        self.spawner.files = process::raise_files(self.outputs.needed());
+        self.spawner.file_limit = process::raise_file_limit(self.outputs.needed());
         self.must_keep_zombies = self.supervisor.must_keep_zombies();
         self.adopts = self.own.adopt(self.plan);
         if !self.adopts {

@@ -56,7 +56,7 @@ impl Attempt<'_> {
     fn search(&mut self, program: &CStr, execute: bool) -> Errno {
         let name = program.to_bytes_with_nul();
         if name.len() == 1 || text::cut(name, b'/').0.len() < name.len() {
-            return self.make(program, execute);
+            return self.try_file(program, execute);
         }
         let mut buffer = [0; PATH_MAX];
         let mut last = Errno::NOENT;
@@ -74,7 +74,7 @@ impl Attempt<'_> {
             let Some(path) = join(&mut buffer, directory, name) else {
                 continue;
             };
-            match self.make(path, execute) {
+            match self.try_file(path, execute) {
                 errno @ (Errno::ACCES | Errno::NOENT | Errno::NOTDIR | Errno::STALE) => {
                     // EACCES is the error to report, whatever is missing elsewhere.
                     if last != Errno::ACCES {
@@ -88,7 +88,7 @@ impl Attempt<'_> {
     }
 
     /// Executes a file, or only looks whether it is there.
-    fn make(&mut self, path: &CStr, execute: bool) -> Errno {
+    fn try_file(&mut self, path: &CStr, execute: bool) -> Errno {
         if !execute {
             return raw::why_missing(path);
         }

@@ -2,8 +2,8 @@
 //! the program runs, and if not which step failed and with which errno. No pipe, no race.
 //!
 //! From `clone` to `execve` the child shares our memory while we sleep. It only makes system calls, and
-//! writes to [`Birth`] and to buffers whose content is not relied on afterwards: whatever it has changed when
-//! its exec succeeds stays changed for us.
+//! writes to [`ChildContext`] and to buffers whose content is not relied on afterwards: whatever it has
+//! changed when its exec succeeds stays changed for us.
 
 mod exec;
 mod prepare;
@@ -42,11 +42,11 @@ const SOCKETS_MAX: u64 = 1000;
 const EXTRA_WORDS: usize = 4;
 
 /// The variables that name the process they are meant for.
-const PIDS: [&[u8]; 2] = [b"LISTEN_PID", b"WATCHDOG_PID"];
+const PID_VARIABLES: [&[u8]; 2] = [b"LISTEN_PID", b"WATCHDOG_PID"];
 
 /// Which of a service's commands is started.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum CommandKind {
     /// The service.
     Run,
     /// Its `finish` command, for a service that ended with this code (256 if it was killed) by this
@@ -58,7 +58,7 @@ pub enum What {
 
 /// What a child gets besides what its section says.
 #[derive(Clone, Copy)]
-pub struct Gift<'g> {
+pub struct Wiring<'g> {
     /// Its standard streams: descriptors of ours, or [`NONE`] to inherit the one that we have.
     pub streams: [c_int; 3],
     /// For `ready = fd:N`, its end of the pipe and N; otherwise [`NONE`] and [`NONE`].
@@ -73,15 +73,15 @@ pub struct Gift<'g> {
 pub struct Spawner<'p> {
     plan: &'p Plan<'p>,
     attempt: Attempt<'p>,
-    /// How many of [`PIDS`] are made to name a child, where its environment has them.
-    pids: usize,
+    /// How many of [`PID_VARIABLES`] are made to name a child, where its environment has them.
+    pid_variables: usize,
     /// Our own environment, and room for a service's: as words, and as execve(2) takes it. Only for a plan
     /// file.
-    ours: &'p [&'p CStr],
+    environment: &'p [&'p CStr],
     variables: List<'p, &'p CStr>,
     envp: *mut *const c_char,
     /// The limit on descriptors that services get back, if we have raised our own; otherwise zeroes.
-    pub files: [u64; 2],
+    pub file_limit: [u64; 2],
     /// How many sockets were passed to us, from descriptor 3 on (sd_listen_fds(3)).
     pub sockets: c_int,
     start: &'p Start,
@@ -90,22 +90,27 @@ pub struct Spawner<'p> {
     /// Whether TERM was, known once we seem to handle it ([`raw::seem_to_handle`]).
     pub term_ignored: Option<bool>,
     /// Services that do not have the terminal get sessions of their own.
-    apart: bool,
+    own_sessions: bool,
 }
 
 /// What a child is told, and what it leaves behind if it fails.
-struct Birth<'s, 'p> {
+struct ChildContext<'s, 'p> {
     spawner: &'s mut Spawner<'p>,
     service: Place,
-    what: What,
-    gift: &'s Gift<'s>,
+    kind: CommandKind,
+    wiring: &'s Wiring<'s>,
     fault: Option<StartFault>,
 }
 
 impl<'p> Spawner<'p> {
     /// Takes all memory that starting will need.
     #[inline(never)]
-    pub fn new(plan: &'p Plan<'p>, start: &'p Start, own: &OwnProcess, apart: bool) -> Spawner<'p> {
+    pub fn new(
+        plan: &'p Plan<'p>,
+        start: &'p Start,
+        own: &OwnProcess,
+        own_sessions: bool,
+    ) -> Spawner<'p> {
         // More than any command or environment of a service has: room costs nothing.
         let mut words = EXTRA_WORDS;
         for service in &*plan.services {
@@ -123,15 +128,15 @@ impl<'p> Spawner<'p> {
                 envp: start.envp(),
                 shell_fallback: plan.style != Style::Pidlet,
             },
-            pids: 0,
-            ours: &[],
+            pid_variables: 0,
+            environment: &[],
             variables: List::none(),
             envp: null_mut(),
-            files: [0; 2],
+            file_limit: [0; 2],
             sockets: 0,
             chld_ignored: own.chld_ignored,
             term_ignored: None,
-            apart,
+            own_sessions,
         };
         let listens = start.number(b"LISTEN_PID") == own.pid.into();
         if plan.from_file {
@@ -145,18 +150,18 @@ impl<'p> Spawner<'p> {
             while spawner.sockets < most && raw::is_inherited(FIRST_SOCKET + spawner.sockets) {
                 spawner.sockets += 1;
             }
-            spawner.pids = PIDS.len();
-            spawner.own_all(words);
+            spawner.pid_variables = PID_VARIABLES.len();
+            spawner.claim_inherited(words);
         } else if listens && plan.setup.listen_pid {
-            spawner.pids = 1;
+            spawner.pid_variables = 1;
         }
         spawner
     }
 
     /// Makes sure that services get what is theirs and nothing else, however late they start.
-    fn own_all(&mut self, words: usize) {
-        self.ours = self.start.environment();
-        let most = self.ours.len() + words;
+    fn claim_inherited(&mut self, words: usize) {
+        self.environment = self.start.environment();
+        let most = self.environment.len() + words;
         self.variables = List::with_capacity(c"", most);
         self.envp = pointers(most).as_mut_ptr();
         self.pass_sockets(false);
@@ -164,20 +169,25 @@ impl<'p> Spawner<'p> {
     }
 
     /// Starts a service or one of its commands; returns its process, or why there is none.
-    pub fn start(&mut self, service: Place, what: What, gift: &Gift) -> Result<Pid, StartFault> {
+    pub fn start(
+        &mut self,
+        service: Place,
+        kind: CommandKind,
+        wiring: &Wiring,
+    ) -> Result<Pid, StartFault> {
         let mut watchdog = Line::new();
         if self.plan.from_file {
-            self.assemble(service, gift, &mut watchdog);
+            self.assemble(service, wiring, &mut watchdog);
         }
-        let mut birth = Birth {
+        let mut context = ChildContext {
             spawner: self,
             service,
-            what,
-            gift,
+            kind,
+            wiring,
             fault: None,
         };
         // SAFETY: `child` does not return, and leaves everything that it shares in order.
-        let pid = unsafe { raw::vfork(child, (&raw mut birth).cast()) };
+        let pid = unsafe { raw::vfork(child, (&raw mut context).cast()) };
         if pid < 0 {
             return Err(StartFault {
                 step: Step::Fork,
@@ -185,7 +195,7 @@ impl<'p> Spawner<'p> {
             });
         }
         let pid = pid as Pid;
-        match birth.fault {
+        match context.fault {
             Some(fault) => {
                 // It never was a service: its end is not reported. It lets go of our memory a moment before
                 // it is dead; if it takes longer it hangs in the kernel, and counts as an orphan.
@@ -203,13 +213,13 @@ impl<'p> Spawner<'p> {
 
     /// Makes the environment of a service; `watchdog` is room for a variable.
     #[inline(never)]
-    fn assemble(&mut self, service: Place, gift: &Gift, watchdog: &mut Line) {
+    fn assemble(&mut self, service: Place, wiring: &Wiring, watchdog: &mut Line) {
         let spec = self.plan.spec(service);
         self.variables.clear();
-        for word in self.ours {
+        for word in self.environment {
             self.variables.push(word);
         }
-        let mut extra = [gift.notify, c"", c""];
+        let mut extra = [wiring.notify, c"", c""];
         let microseconds = spec.number(Key::Watchdog).saturating_mul(1000);
         if microseconds > 0 {
             // SAFETY: the line is there, and the word ends with a NUL.
@@ -217,16 +227,16 @@ impl<'p> Spawner<'p> {
                 let period = put_word(watchdog, b"WATCHDOG_USEC", microseconds);
                 CStr::from_ptr(period)
             };
-            extra = [gift.notify, period, c"WATCHDOG_PID="];
+            extra = [wiring.notify, period, c"WATCHDOG_PID="];
         }
-        // SAFETY: the gift's words and ours live until the program runs, and nothing reads the list after
+        // SAFETY: the wiring's words and ours live until the program runs, and nothing reads the list after
         // that.
         let extra = unsafe { transmute::<[&CStr; 3], [&'p CStr; 3]>(extra) };
         assemble(&mut self.variables, spec, &extra);
         let mut place = self.envp;
         self.attempt.envp = place;
         for word in &*self.variables {
-            // SAFETY: `own_all` made room for so many and for the null pointer.
+            // SAFETY: `claim_inherited` made room for so many and for the null pointer.
             unsafe {
                 place.write(word.as_ptr());
                 place = place.add(1);
@@ -236,15 +246,17 @@ impl<'p> Spawner<'p> {
         unsafe { place.write(null()) };
     }
 
-    /// The child's life up to its program. Returns only to say why that does not run.
-    fn live(&mut self, service: Place, what: What, gift: &Gift) -> StartFault {
+    /// What the child does up to its program. Returns only to say why that does not run.
+    fn child_main(&mut self, service: Place, kind: CommandKind, wiring: &Wiring) -> StartFault {
         let setup = self.plan.setup;
         if self.plan.from_file {
             raw::kill_self_after(LOADING_MAX);
         }
         let group = match setup.group {
             // In our session a service of any user could take the terminal from its owner and type for it.
-            Group::Own if self.apart && service != self.plan.foreground => raw::lead_session(),
+            Group::Own if self.own_sessions && service != self.plan.foreground => {
+                raw::lead_session()
+            }
             Group::Own => raw::lead_group(),
             Group::Session => raw::lead_session(),
             Group::Ours => Ok(()),
@@ -256,10 +268,10 @@ impl<'p> Spawner<'p> {
         // No error of the terminal is fatal: the program runs without it.
         if setup.terminal == Terminal::Session {
             raw::take_terminal(STDIN);
-        } else if gift.terminal != NONE {
-            raw::set_foreground(gift.terminal, raw::own_pid());
+        } else if wiring.terminal != NONE {
+            raw::set_foreground(wiring.terminal, raw::own_pid());
         }
-        if let Err((key, errno)) = self.furnish(service, what, gift) {
+        if let Err((key, errno)) = self.set_up(service, kind, wiring) {
             let step = Step::Key(key);
             return StartFault { step, errno };
         }
@@ -268,7 +280,7 @@ impl<'p> Spawner<'p> {
             // of user would clear it.
             raw::set_parent_death(Signal::KILL);
         }
-        self.execute(service, what)
+        self.execute(service, kind)
     }
 
     /// Lets the sockets that were passed to us survive an exec, or not.
@@ -280,25 +292,30 @@ impl<'p> Spawner<'p> {
     }
 
     /// Sets up descriptors, and whatever else the section says.
-    fn furnish(&self, service: Place, what: What, gift: &Gift) -> Result<(), (Key, Errno)> {
-        for (fd, to) in gift.streams.iter().zip(0..) {
+    fn set_up(
+        &self,
+        service: Place,
+        kind: CommandKind,
+        wiring: &Wiring,
+    ) -> Result<(), (Key, Errno)> {
+        for (fd, to) in wiring.streams.iter().zip(0..) {
             if *fd != NONE {
                 raw::dup_to(*fd, to).map_err(|errno| (output::key(to as usize), errno))?;
-                if what == What::Run {
+                if kind == CommandKind::Run {
                     // A previous holder may have made it non-blocking. For a check that is left as it is:
                     // while the service runs, the service decides.
                     raw::set_flags(to, 0);
                 }
             }
         }
-        if self.files != [0; 2] {
-            process::limit_files(self.files);
+        if self.file_limit != [0; 2] {
+            process::set_file_limit(self.file_limit);
         }
         if !self.plan.from_file {
             return Ok(());
         }
         let spec = self.plan.spec(service);
-        let [ready, to] = gift.ready;
+        let [ready, to] = wiring.ready;
         if spec.number(Key::Sockets) > 0 {
             // For [`NONE`] the difference wraps around to a number far above all sockets.
             if (to.wrapping_sub(FIRST_SOCKET) as u32) < self.sockets as u32 {
@@ -316,16 +333,16 @@ impl<'p> Spawner<'p> {
     }
 
     /// Executes the service's program, its `finish` command or a check.
-    fn execute(&mut self, service: Place, what: What) -> StartFault {
+    fn execute(&mut self, service: Place, kind: CommandKind) -> StartFault {
         let spec = self.plan.spec(service);
-        let command = match what {
-            What::Run => self.plan.command(service),
-            What::Finish(..) => spec.words(Key::Finish),
-            What::Check(key) => spec.words(key),
+        let command = match kind {
+            CommandKind::Run => self.plan.command(service),
+            CommandKind::Finish(..) => spec.words(Key::Finish),
+            CommandKind::Check(key) => spec.words(key),
         };
         let mut program = command.first().copied().unwrap_or(c"");
-        if let (What::Check(_), Some(behind)) =
-            (what, program.to_bytes_with_nul().get(EXEC.len()..))
+        if let (CommandKind::Check(_), Some(behind)) =
+            (kind, program.to_bytes_with_nul().get(EXEC.len()..))
         {
             // SAFETY: a check's word begins with [`EXEC`], and what is behind that still ends with its NUL.
             program = unsafe { CStr::from_bytes_with_nul_unchecked(behind) };
@@ -338,7 +355,7 @@ impl<'p> Spawner<'p> {
         // What these pointers lead to lives until the kernel has copied it.
         let mut extra = Line::new();
         let extra = &raw mut extra;
-        if let What::Finish(code, signal) = what {
+        if let CommandKind::Finish(code, signal) = kind {
             // SAFETY: the line is there, and nothing else uses it.
             unsafe {
                 self.attempt.put(put_word(extra, b"", code.into()));
@@ -347,7 +364,7 @@ impl<'p> Spawner<'p> {
         }
         self.attempt.put(null());
         // Makes these variables name the child.
-        for name in PIDS.iter().take(self.pids) {
+        for name in PID_VARIABLES.iter().take(self.pid_variables) {
             // SAFETY: the environment is ours, and its words live until the program runs; if it cannot be
             // executed nothing reads them any more.
             unsafe {
@@ -409,15 +426,17 @@ fn pointers<'p>(count: usize) -> &'p mut [*const c_char] {
     unsafe { arena::zeroes(count) }
 }
 
-/// The child's life up to its program.
+/// Where the child begins: see [`Spawner::child_main`].
 ///
 /// # Safety
 ///
-/// Only as [`raw::vfork`]'s child: `birth` is a [`Birth`] of the sleeping parent.
-unsafe extern "C" fn child(birth: *mut u8) -> ! {
+/// Only as [`raw::vfork`]'s child: `context` is a [`ChildContext`] of the sleeping parent.
+unsafe extern "C" fn child(context: *mut u8) -> ! {
     // SAFETY: upheld by the caller; the parent sleeps, so nothing else uses it.
-    let birth = unsafe { &mut *birth.cast::<Birth>() };
-    let fault = birth.spawner.live(birth.service, birth.what, birth.gift);
-    birth.fault = Some(fault);
+    let context = unsafe { &mut *context.cast::<ChildContext>() };
+    let fault = context
+        .spawner
+        .child_main(context.service, context.kind, context.wiring);
+    context.fault = Some(fault);
     raw::exit(127)
 }

@@ -32,7 +32,7 @@ pub fn prepare(spec: Spec) -> Result<(), (Key, Errno)> {
             pair => pair,
         };
         if let Some(pair) = pair {
-            one(spec, key, pair).map_err(|errno| match pair.key {
+            apply(spec, key, pair).map_err(|errno| match pair.key {
                 // The plan has not said this key: it comes with the user.
                 Key::Member => (Key::User, errno),
                 _ => (key, errno),
@@ -62,7 +62,7 @@ fn limit(pair: &Pair, resource: u8) -> Result<(), Errno> {
 }
 
 #[inline(never)]
-fn one(spec: Spec, key: Key, pair: &Pair) -> Result<(), Errno> {
+fn apply(spec: Spec, key: Key, pair: &Pair) -> Result<(), Errno> {
     let word = pair.words.first().copied().unwrap_or(c"");
     let number = pair.number;
     match key {
