@@ -6,7 +6,7 @@ use core::mem::take;
 use linux_raw_sys::general::{O_RDONLY, O_RDWR};
 use rustix::event::epoll::EventFlags;
 
-use super::{Outputs, STREAMS, Way, key, number_of, service_of, watch};
+use super::{Outputs, Redirect, STREAMS, key, number_of, service_of, watch};
 use crate::edge::reactor::{NONE, Reactor};
 use crate::edge::{process, raw};
 use pidlet::plan::{Key, Place, StartFault, Step};
@@ -42,23 +42,25 @@ impl Outputs<'_> {
     fn end(&mut self, number: usize, reactor: &mut Reactor) -> c_int {
         let input = number % STREAMS == 0;
         let stream = self.streams.get(number);
-        let (way, to, sink) = stream.map_or((Way::Usual, 0, 0), |one| (one.way, one.to, one.sink));
-        match way {
-            Way::Usual
+        let (redirect, to, sink) = stream.map_or((Redirect::Unset, 0, 0), |stream| {
+            (stream.redirect, stream.to, stream.sink)
+        });
+        match redirect {
+            Redirect::Unset
                 if input
                     && self.close_stdin
                     && self.plan.spec(service_of(number)).number(Key::Tty) == 0 =>
             {
                 self.no_input(reactor)
             }
-            Way::Usual | Way::Ours => NONE,
-            Way::Null => self.null(reactor),
-            Way::Pipe if input => {
+            Redirect::Unset | Redirect::Inherit => NONE,
+            Redirect::Null => self.null(reactor),
+            Redirect::Pipe if input => {
                 let path = self.sinks.get(sink as usize).and_then(|sink| sink.path);
                 self.file = reactor.own(raw::open(path.unwrap_or_default(), O_RDONLY));
                 self.file
             }
-            Way::Pipe | Way::Fed => self.pipe(to as usize, usize::from(!input), reactor),
+            Redirect::Pipe | Redirect::Fed => self.pipe(to as usize, usize::from(!input), reactor),
         }
     }
 
@@ -99,13 +101,13 @@ impl Outputs<'_> {
             // gets at the pipe: /proc hides another user's descriptors. But of several services that feed
             // one, none may read what the others write.
             let reader = self.plan.spec(service_of(number));
-            let reader = (stream.way == Way::Fed).then(|| process::user_of(reader));
+            let reader = (stream.redirect == Redirect::Fed).then(|| process::user_of(reader));
             raw::open_to_all(stream.ends[1], reader);
             for end in &mut stream.ends {
                 *end = reactor.own(*end);
             }
             if let (Some(sink), 1..) = (self.sinks.get_mut(stream.sink as usize), stream.sink) {
-                sink.look();
+                sink.refresh();
                 watch(stream, number, EventFlags::IN, reactor);
             }
             if reactor.fault != Errno(0) {

@@ -4,7 +4,8 @@ use core::ffi::CStr;
 use core::mem::take;
 
 use super::{
-    Outputs, ROOM_BYTES, SINK_BYTES, STREAMS, Way, key, number_of, rooms_before, service_of,
+    BUFFER_BYTES, Outputs, Redirect, SINK_BYTES, STREAMS, buffers_before, key, number_of,
+    service_of,
 };
 use crate::edge::arena;
 use pidlet::output::Form;
@@ -21,7 +22,7 @@ impl<'p> Outputs<'p> {
             sinks: unsafe { arena::zeroes(3) },
             bytes: &mut [],
             count: 3,
-            errors: 2,
+            stderr_sink: 2,
             null: 0,
             file: 0,
             close_stdin,
@@ -29,7 +30,7 @@ impl<'p> Outputs<'p> {
         };
         let mut number = 0;
         while number < number_of(plan.services.len(), 0) {
-            outputs.lay(number, colour);
+            outputs.add_stream(number, colour);
             number += 1;
         }
         if !outputs.streams.is_empty() {
@@ -40,7 +41,7 @@ impl<'p> Outputs<'p> {
 
     /// Finds out what a service has as this stream.
     #[inline(never)]
-    fn lay(&mut self, number: usize, colour: bool) {
+    fn add_stream(&mut self, number: usize, colour: bool) {
         let spec = self.plan.spec(service_of(number));
         let pair = spec.get(key(number));
         let output = matches!(number % STREAMS, 1 | 2);
@@ -50,39 +51,39 @@ impl<'p> Outputs<'p> {
         if self.streams.is_empty() {
             self.begin(colour);
         }
-        let (mut way, mut to, mut sink) = (Way::Pipe, number, 0);
+        let (mut redirect, mut to, mut sink) = (Redirect::Pipe, number, 0);
         if let Some(pair) = pair {
             if let Some(reader) = self.plan.reader_of(pair) {
                 to = number_of(reader.into(), 0);
-                self.set(to, Way::Fed, to, 0);
+                self.set(to, Redirect::Fed, to, 0);
             } else if let Some(path) = pair.words.first().and_then(|word| behind(word, "file:")) {
                 sink = self.file_sink(path, spec);
             } else {
-                way = if pair.number > 0 {
-                    Way::Null
+                redirect = if pair.number > 0 {
+                    Redirect::Null
                 } else {
-                    Way::Ours
+                    Redirect::Inherit
                 };
             }
         } else {
             sink = if number % STREAMS == 1 {
                 1
             } else {
-                self.errors
+                self.stderr_sink
             };
         }
-        self.set(number, way, to, sink);
+        self.set(number, redirect, to, sink);
     }
 
     /// Notes what a service has as a stream.
     #[inline(never)]
-    fn set(&mut self, number: usize, way: Way, to: usize, sink: u32) {
+    fn set(&mut self, number: usize, redirect: Redirect, to: usize, sink: u32) {
         if let Some(stream) = self
             .streams
             .get_mut(number)
-            .filter(|stream| stream.way < way)
+            .filter(|stream| stream.redirect < redirect)
         {
-            (stream.way, stream.to, stream.sink) = (way, to as u32, sink);
+            (stream.redirect, stream.to, stream.sink) = (redirect, to as u32, sink);
         }
     }
 
@@ -90,13 +91,13 @@ impl<'p> Outputs<'p> {
     fn reserve(&mut self) {
         let sinks = take(&mut self.sinks).get_mut(..self.count as usize);
         self.sinks = sinks.unwrap_or(&mut []);
-        let mut rooms = rooms_before(self.streams.len());
+        let mut buffers = buffers_before(self.streams.len());
         for sink in &mut *self.sinks {
-            sink.room = rooms.wrapping_mul(ROOM_BYTES);
-            rooms = rooms.wrapping_add(SINK_BYTES / ROOM_BYTES);
+            sink.buffer = buffers.wrapping_mul(BUFFER_BYTES);
+            buffers = buffers.wrapping_add(SINK_BYTES / BUFFER_BYTES);
         }
         // With 32-bit addresses that may be more than there is.
-        self.bytes = arena::bytes(rooms.saturating_mul(ROOM_BYTES));
+        self.bytes = arena::bytes(buffers.saturating_mul(BUFFER_BYTES));
     }
 
     /// There is a first stream to note.
@@ -117,7 +118,7 @@ impl<'p> Outputs<'p> {
             out.own(1, form);
             error.own(2, form);
             if out.same(error) {
-                self.errors = 1;
+                self.stderr_sink = 1;
             }
         }
     }

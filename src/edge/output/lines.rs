@@ -4,8 +4,8 @@ use core::mem::{replace, take};
 
 use rustix::event::epoll::EventFlags;
 
-use super::{INPUT_BYTES, MORE_BYTES, OUTPUT_BYTES, Outputs, ROOM_BYTES, STREAMS, Stream};
-use super::{number_of, room_of, service_of, source, watch};
+use super::{BUFFER_BYTES, INPUT_BYTES, MORE_BYTES, OUTPUT_BYTES, Outputs, STREAMS, Stream};
+use super::{buffer_of, number_of, service_of, source, watch};
 use crate::edge::raw;
 use crate::edge::reactor::{FdKind, Reactor, Token, now};
 use pidlet::output::put_lines;
@@ -67,7 +67,7 @@ impl Outputs<'_> {
     #[inline(never)]
     fn drain(&mut self, number: usize, reactor: &mut Reactor) {
         for _ in 0..LAST_READS {
-            if !self.once(number, reactor) {
+            if !self.read_once(number, reactor) {
                 break;
             }
         }
@@ -85,7 +85,7 @@ impl Outputs<'_> {
     /// Reads a stream once and writes its lines, unless its sink is full; what is left is kept. Returns
     /// whether the stream is closing and there may be more.
     #[inline(never)]
-    fn once(&mut self, number: usize, reactor: &mut Reactor) -> bool {
+    fn read_once(&mut self, number: usize, reactor: &mut Reactor) -> bool {
         if number >= self.streams.len() {
             return false;
         }
@@ -97,23 +97,23 @@ impl Outputs<'_> {
         let sink = &mut self.sinks[place];
         // A stream's last output must not become one line with what its service writes after a restart.
         if !sink.stalled || stream.closing {
-            let room = room_of(number);
+            let buffer = buffer_of(number);
             // What would fill a file many times over is read in many turns, since each new file takes time.
             let most = sink.left.min(INPUT_BYTES as u64) as usize + MORE_BYTES;
-            let (mut done, len) = (0, stream.read(self.bytes, room, most));
+            let (mut done, len) = (0, stream.read(self.bytes, buffer, most));
             let source = source(
                 self.plan,
                 service_of(number),
                 number % STREAMS == 2,
                 sink.form,
             );
-            sink.look();
-            while let (false, Some((input, rooms))) =
-                (sink.stalled, self.bytes.split_at_mut_checked(sink.room))
+            sink.refresh();
+            while let (false, Some((input, output))) =
+                (sink.stalled, self.bytes.split_at_mut_checked(sink.buffer))
             {
                 let input = input.get(done..len).unwrap_or(&[]);
                 let limit = 1 + sink.left.min(OUTPUT_BYTES as u64) as usize;
-                let (taken, size) = put_lines(rooms, input, &source, limit);
+                let (taken, size) = put_lines(output, input, &source, limit);
                 if taken == 0 {
                     break;
                 }
@@ -121,13 +121,13 @@ impl Outputs<'_> {
                 if size > limit {
                     sink.rotate();
                 }
-                sink.from = sink.room + usize::from(!sink.torn);
-                sink.to = sink.room + size;
+                sink.from = sink.buffer + usize::from(!sink.torn);
+                sink.to = sink.buffer + size;
                 let token = Token(FdKind::Sink, stream.sink);
                 sink.send(self.bytes, token, reactor, &mut self.due);
             }
             stream.kept = len.wrapping_sub(done);
-            copy(self.bytes, done, stream.kept, room);
+            copy(self.bytes, done, stream.kept, buffer);
         }
         let more = stream.closing;
         if sink.stalled && stream.next == 0 {
@@ -140,10 +140,10 @@ impl Outputs<'_> {
     fn pause(&mut self, number: usize, reactor: &mut Reactor) {
         let stream = &self.streams[number];
         watch(stream, number, EventFlags::empty(), reactor);
-        let mut next = name(number);
+        let mut next = one_based(number);
         if let Some(sink) = self.sinks.get_mut(stream.sink as usize) {
             let last = replace(&mut sink.paused, next);
-            if let Some(last) = self.streams.get_mut(index(last)) {
+            if let Some(last) = self.streams.get_mut(zero_based(last)) {
                 next = replace(&mut last.next, next);
             }
         }
@@ -171,8 +171,8 @@ impl Outputs<'_> {
     /// Takes the stream that has waited longest for a sink off its list, unless the sink is full.
     fn first_waiting(&mut self, place: u32) -> Option<usize> {
         let sink = self.sinks.get_mut(place as usize)?;
-        let last = index(sink.paused);
-        let first = index(self.streams.get(last)?.next);
+        let last = zero_based(sink.paused);
+        let first = zero_based(self.streams.get(last)?.next);
         if sink.stalled {
             return None;
         }
@@ -189,11 +189,11 @@ impl Outputs<'_> {
 impl Stream {
     /// Reads once, at most `most` bytes, behind what is kept; or, if the stream is closing, its service's
     /// last output, whose last line it completes. Returns how much there is then, at the start of `bytes`.
-    fn read(&mut self, bytes: &mut [u8], room: usize, most: usize) -> usize {
-        copy(bytes, room, self.kept, 0);
+    fn read(&mut self, bytes: &mut [u8], buffer: usize, most: usize) -> usize {
+        copy(bytes, buffer, self.kept, 0);
         // The pipe never reports end-of-file: we hold its write end, too. A byte is left for a newline.
         let most = if self.closing {
-            ROOM_BYTES
+            BUFFER_BYTES
         } else {
             INPUT_BYTES.min(self.kept.wrapping_add(most))
         };
@@ -216,13 +216,13 @@ impl Stream {
 }
 
 /// An index counted from 1, so that 0 means none.
-fn name(index: usize) -> u32 {
+fn one_based(index: usize) -> u32 {
     (index as u32).wrapping_add(1)
 }
 
 /// The index of what is counted from 1; for 0, one that is out of range.
-fn index(name: u32) -> usize {
-    (name as usize).wrapping_sub(1)
+fn zero_based(number: u32) -> usize {
+    (number as usize).wrapping_sub(1)
 }
 
 /// Copies `len` bytes within `bytes`, if there are so many at both places.

@@ -42,14 +42,14 @@ const INPUT_BYTES: usize = LINE_BYTES_MAX + 48 * 1024;
 const MORE_BYTES: usize = 1024;
 /// A stream's buffer, for all that it may keep and, behind that, its service's last output: as much as a
 /// pipe holds. The first of these is the input; the streams' own follow.
-const ROOM_BYTES: usize = 128 * 1024;
+const BUFFER_BYTES: usize = 128 * 1024;
 /// How much is written at once.
 const OUTPUT_BYTES: usize = 64 * 1024;
 /// A sink's buffer: one write, and behind it the piece of a line that exceeded it, or lines of our own.
 const SINK_BYTES: usize = 2 * OUTPUT_BYTES;
 
 const _: () = assert!(OUTPUT_BYTES > PIECE_BYTES_MAX);
-const _: () = assert!(SINK_BYTES % ROOM_BYTES == 0);
+const _: () = assert!(SINK_BYTES % BUFFER_BYTES == 0);
 
 /// How many streams a service has: a power of two, so that their numbers are easy to take apart. The last
 /// one is never used.
@@ -76,16 +76,16 @@ struct Stream {
     /// Its service has ended: what is in the pipe is its last output.
     closing: bool,
     /// What the service has as this stream.
-    way: Way,
+    redirect: Redirect,
 }
 
 /// What a service has as a standard stream. Where several apply, the last one here wins.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
-enum Way {
+enum Redirect {
     /// The plan says nothing of it, and it is not captured.
-    Usual,
+    Unset,
     /// Our own.
-    Ours,
+    Inherit,
     /// `/dev/null`.
     Null,
     /// A pipe to us or to another service; for standard input, the file whose path its sink has.
@@ -106,7 +106,7 @@ pub struct Outputs<'p> {
     /// How many sinks there are.
     count: u32,
     /// The sink for standard error: that of standard output where both lead to the same file.
-    errors: u32,
+    stderr_sink: u32,
     /// `/dev/null` once it is needed, and the file that the service being started reads; positive if open.
     null: c_int,
     file: c_int,
@@ -129,13 +129,13 @@ fn service_of(number: usize) -> Place {
 
 /// How many buffers come before a stream's own: the input is first, and only two of [`STREAMS`] have one.
 /// The sinks' buffers come last.
-fn rooms_before(number: usize) -> usize {
+fn buffers_before(number: usize) -> usize {
     (number / 2).wrapping_add(1)
 }
 
 /// Where a stream's bytes are kept.
-fn room_of(number: usize) -> usize {
-    rooms_before(number).wrapping_mul(ROOM_BYTES)
+fn buffer_of(number: usize) -> usize {
+    buffers_before(number).wrapping_mul(BUFFER_BYTES)
 }
 
 /// The key that says where a stream leads.

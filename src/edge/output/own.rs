@@ -41,7 +41,7 @@ impl Outputs<'_> {
         }
         let mut buffer = [0; OWN_BYTES];
         let (_, size) = put_lines(&mut buffer, text, &source, usize::MAX);
-        let place = if error { self.errors } else { 1 };
+        let place = if error { self.stderr_sink } else { 1 };
         let Some(sink) = self.sinks.get_mut(place as usize) else {
             return;
         };
@@ -51,7 +51,7 @@ impl Outputs<'_> {
         if sink.stalled {
             let to = sink.to + text.len();
             match self.bytes.get_mut(sink.to..to) {
-                Some(place) if to <= sink.room + SINK_BYTES => {
+                Some(place) if to <= sink.buffer + SINK_BYTES => {
                     place.copy_from_slice(text);
                     sink.to = to;
                 }
@@ -67,7 +67,7 @@ impl Outputs<'_> {
         // services lost are, and are reported once ours gets through: a full disk may have room again.
         sink.torn = false;
         if errno == Errno(0) && sink.dropped > 0 {
-            sink.said = false;
+            sink.reported = false;
             self.due = true;
         }
     }

@@ -25,7 +25,7 @@ use pidlet::words::time::{Instant, NEVER, Span};
 const CLOSED: c_int = 0;
 
 /// How long we assume that a path still leads to the file that is open, or still cannot be opened.
-const BELIEVED: Span = Span::seconds(1);
+const REFRESH_INTERVAL: Span = Span::seconds(1);
 
 /// A place that lines go to, and the lines that wait for it. All zeroes lead nowhere yet.
 #[derive(Clone, Copy)]
@@ -41,13 +41,13 @@ pub struct Sink<'p> {
     /// It is a file on disk.
     regular: bool,
     /// Its failure was reported, and since then it has never taken all that it was given.
-    pub said: bool,
+    pub reported: bool,
     /// Why it failed.
     errno: Errno,
     /// How many old files are kept.
     pub keep: u32,
     /// Where its buffer begins, and where in it the lines that wait begin and end.
-    pub room: usize,
+    pub buffer: usize,
     pub from: usize,
     pub to: usize,
     /// The last of the streams that wait for it, counted from 1; 0 for none.
@@ -58,7 +58,7 @@ pub struct Sink<'p> {
     /// A file's path; our own streams have none.
     pub path: Option<&'p CStr>,
     /// When the path is looked at again.
-    look_at: Instant,
+    refresh_at: Instant,
     /// How many lines were dropped and not reported.
     pub dropped: u64,
     /// Which file it is: device and inode.
@@ -70,7 +70,7 @@ impl<'p> Sink<'p> {
     #[inline(never)]
     pub fn own(&mut self, fd: c_int, form: Form) {
         (self.fd, self.form) = (fd, form);
-        self.learn(fd, c"");
+        self.identify(fd, c"");
         if form == Form::Colour && !raw::is_terminal(fd) {
             self.form = Form::Prefix;
         }
@@ -83,7 +83,7 @@ impl<'p> Sink<'p> {
 
     /// Looks at a file, as [`raw::status`] does, and returns whether it is the same one as last time.
     #[inline(never)]
-    fn learn(&mut self, fd: c_int, path: &CStr) -> bool {
+    fn identify(&mut self, fd: c_int, path: &CStr) -> bool {
         let about = raw::status(fd, path, 0);
         self.regular = about.st_mode & S_IFMT == S_IFREG;
         self.left = u64::MAX;
@@ -95,19 +95,19 @@ impl<'p> Sink<'p> {
     }
 
     /// Opens the file if it is not open, and reopens it if its path leads to another one by now, which is
-    /// how others rotate it. Not more often than once in [`BELIEVED`], and not while a full sink is
+    /// how others rotate it. Not more often than once in [`REFRESH_INTERVAL`], and not while a full sink is
     /// watched, since closing it would end the watch.
     #[inline(never)]
-    pub fn look(&mut self) {
+    pub fn refresh(&mut self) {
         let (Some(path), false) = (self.path, self.stalled) else {
             return;
         };
         let now = now();
-        if now < self.look_at {
+        if now < self.refresh_at {
             return;
         }
-        self.look_at = now.after(BELIEVED);
-        if self.fd == CLOSED || !self.learn(raw::CWD, path) {
+        self.refresh_at = now.after(REFRESH_INTERVAL);
+        if self.fd == CLOSED || !self.identify(raw::CWD, path) {
             self.open(path);
         }
     }
@@ -129,7 +129,7 @@ impl<'p> Sink<'p> {
             return;
         }
         self.fd = move_above_stdio(file).max(CLOSED);
-        self.learn(self.fd, c"");
+        self.identify(self.fd, c"");
     }
 
     /// Begins a new file, after moving each old one up by a number.
@@ -155,13 +155,13 @@ impl<'p> Sink<'p> {
             }
             self.open(path);
         }
-        // A file that could not be moved goes on growing, and this is tried again after the next look.
+        // A file that could not be moved goes on growing, and this is tried again after the next refresh.
         self.left = self.size_max;
     }
 
     /// Takes nothing from now on: it was full for too long.
     pub fn give_up(&mut self) {
-        (self.fd, self.look_at, self.errno) = (CLOSED, NEVER, Errno::AGAIN);
+        (self.fd, self.refresh_at, self.errno) = (CLOSED, NEVER, Errno::AGAIN);
     }
 
     /// Writes what waits, which is a part of `bytes`. If the sink does not take all of it now it is
@@ -194,13 +194,13 @@ impl<'p> Sink<'p> {
                 return;
             }
             // A newline that only ends a torn line is not a line of its own.
-            let ours = usize::from(self.from == self.room);
+            let ours = usize::from(self.from == self.buffer);
             // Also if the kernel has no memory to watch it: waiting for ever would be worse.
             self.drop_lines(text.get(ours..).unwrap_or(text), errno);
-            *due |= !self.said;
+            *due |= !self.reported;
             return;
         }
-        self.said = false;
+        self.reported = false;
         *due |= self.dropped > 0;
     }
 
@@ -216,7 +216,7 @@ impl<'p> Sink<'p> {
     /// Puts a report of what was dropped since the last one into `line`, if one is due or `at_the_end`.
     /// Returns whether there is one.
     pub fn complain(&mut self, at_the_end: bool, line: &mut Line) -> bool {
-        if self.dropped == 0 || replace(&mut self.said, true) && !at_the_end {
+        if self.dropped == 0 || replace(&mut self.reported, true) && !at_the_end {
             return false;
         }
         let path = self.path.unwrap_or(c"standard output or error");
