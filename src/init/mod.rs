@@ -4,10 +4,10 @@
 //! that time has passed; then it asks what is next: a start, a wait or the end. [`Init::wait`] takes signals
 //! and what is ready, and reaps. Everything that is heard goes through [`Init::step`].
 
-mod bury;
-mod hear;
 mod launch;
 mod perform;
+mod reap;
+mod watch;
 
 use core::ffi::CStr;
 use core::mem::take;
@@ -22,7 +22,7 @@ use crate::edge::raw::{self, Pending};
 use crate::edge::reactor::{FdKind, Reactor, Token, now};
 use crate::edge::spawn::Spawner;
 use crate::edge::terminal::{self, Terminal};
-use crate::edge::{arena, settle};
+use crate::edge::{arena, release};
 use pidlet::message::{Kind, Message};
 use pidlet::plan::{self, Place, Plan, Style};
 use pidlet::supervise::{Event, Next, Notice, Supervisor, Surroundings};
@@ -55,7 +55,7 @@ pub struct Init<'p> {
     /// [`Supervisor::must_keep_zombies`].
     must_keep_zombies: bool,
     /// We stopped ourselves along with our child, and have not seen a CONT since.
-    asleep: bool,
+    suspended: bool,
     terminal: Terminal,
     checks: Checks,
     notify: Notify,
@@ -93,7 +93,7 @@ impl<'p> Init<'p> {
             adopts: false,
             reap_due: false,
             must_keep_zombies: false,
-            asleep: false,
+            suspended: false,
             terminal,
             checks: Checks::new(plan),
             notify: Notify::new(),
@@ -124,7 +124,7 @@ impl<'p> Init<'p> {
         self.start.segments.protect();
         // ---- From here on nothing but the supervisor's word may end us: every fault is a message and a
         // ---- later deadline.
-        let (mut settled, mut timed) = (false, false);
+        let (mut start_finished, mut timed) = (false, false);
         loop {
             self.tell_findings();
             // What has ended, answered or spoken by now did so in time, however late we are. A service whose
@@ -143,9 +143,9 @@ impl<'p> Init<'p> {
                     // A signal may have arrived meanwhile after which nothing more is to be started.
                     PAST
                 }
-                Next::Wait(_) if !settled => {
-                    settled = true;
-                    self.settle();
+                Next::Wait(_) if !start_finished => {
+                    start_finished = true;
+                    self.finish_start();
                     continue;
                 }
                 Next::Wait(until) => until,
@@ -157,9 +157,9 @@ impl<'p> Init<'p> {
 
     /// Everything has been started: does what could wait until then.
     #[inline(never)]
-    fn settle(&mut self) {
+    fn finish_start(&mut self) {
         if !self.plan.from_file {
-            settle::settle(self.reactor.last.max(self.terminal.fd()));
+            release::release_inherited(self.reactor.last.max(self.terminal.fd()));
         }
         // In place of TERM, Kata Containers sends KILL to a process that, by its /proc/PID/status, neither
         // blocks, ignores nor catches it. A signal that is being waited for does not count as blocked there.
@@ -184,7 +184,7 @@ impl<'p> Init<'p> {
         }
         loop {
             let pending = self.reactor.wait(limit, signals);
-            let another = self.heed(pending);
+            let another = self.handle_signal(pending);
             while let Some(token) = self.reactor.woken() {
                 self.woken(token);
             }
@@ -209,11 +209,11 @@ impl<'p> Init<'p> {
 
     /// Heeds a signal, if there is one. Returns which it was.
     #[inline(never)]
-    fn heed(&mut self, pending: Pending) -> Option<Signal> {
+    fn handle_signal(&mut self, pending: Pending) -> Option<Signal> {
         let signal = Signal::new(pending.number)?;
         let child = signal == Signal::CHLD;
         self.reap_due |= child;
-        self.asleep &= signal != Signal::CONT;
+        self.suspended &= signal != Signal::CONT;
         if !child || self.plan.style == Style::DumbInit {
             let parent_died = self.plan.parent_death == Some(signal) && self.own.parent_died();
             self.step(Event::Signal {
@@ -228,7 +228,7 @@ impl<'p> Init<'p> {
     /// A descriptor that we watch is ready.
     fn woken(&mut self, token: Token) {
         match token {
-            Token(FdKind::Notify, _) => _ = self.hear(),
+            Token(FdKind::Notify, _) => _ = self.receive_messages(),
             Token(FdKind::Check, number) => {
                 let place = number as Place;
                 self.checks.woken(place, self.probe(place));

@@ -5,8 +5,8 @@ use core::ffi::c_int;
 use rustix::io::IoSlice;
 
 use super::Init;
+use crate::edge::leftovers::Broadcast;
 use crate::edge::reactor::NONE;
-use crate::edge::rest::Farewell;
 use crate::edge::{notify, raw, reap, say, terminal};
 use pidlet::message::{Kind, Message, Stream};
 use pidlet::plan::Style;
@@ -30,12 +30,12 @@ impl Init<'_> {
             }
             Action::SignalLeftovers(signal) => {
                 let (own, supervisor) = (self.own.pid, &self.supervisor);
-                let farewell = Farewell {
+                let broadcast = Broadcast {
                     own,
                     signal,
                     supervisor,
                 };
-                return farewell.send();
+                return broadcast.send();
             }
             Action::Look => self.reap_due = true,
             Action::Check(place) => self.check(place),
@@ -96,7 +96,7 @@ impl Init<'_> {
         self.terminal.take_back();
         if terminal::leads_group(self.own.pid) {
             // We lead our group, so the job is ours: a pipeline stops as a whole. We sleep here until CONT.
-            self.asleep = true;
+            self.suspended = true;
             terminal::stop(0, signal);
         } else if !wants_it {
             // The group is a script's, which we must not stop, so Ctrl-Z has no lasting effect.

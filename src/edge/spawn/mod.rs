@@ -16,7 +16,7 @@ use super::entry::{Start, variable};
 use super::process::{self, OwnProcess};
 use super::reactor::NONE;
 use super::terminal::STDIN;
-use super::{arena, output, raw, reap, settle};
+use super::{arena, output, raw, reap, release};
 use exec::Attempt;
 use pidlet::plan::environment::assemble;
 use pidlet::plan::{EXEC, Group, Key, Place, Plan, StartFault, Step, Style, Terminal};
@@ -165,7 +165,7 @@ impl<'p> Spawner<'p> {
         self.variables = List::with_capacity(c"", most);
         self.envp = pointers(most).as_mut_ptr();
         self.pass_sockets(false);
-        settle::close_inherited(FIRST_SOCKET + self.sockets - 1);
+        release::close_inherited(FIRST_SOCKET + self.sockets - 1);
     }
 
     /// Starts a service or one of its commands; returns its process, or why there is none.

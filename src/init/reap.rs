@@ -20,16 +20,16 @@ const REAPED_MAX: u32 = 256;
 
 /// The same once everything has been killed: nothing else is due a turn then, and a dead process must not be
 /// taken for one that hangs in the kernel, and be left for another process to reap.
-const KILLED_MAX: u32 = 1 << 16;
+const REAPED_AFTER_KILL_MAX: u32 = 1 << 16;
 
 /// How many zombies we reap when we leave, so that a process that keeps making more cannot keep us.
-const LAST_MAX: u32 = 1024;
+const REAPED_AT_EXIT_MAX: u32 = 1024;
 
 impl Init<'_> {
     /// The service that ends with a process, or [`NO_SERVICE`]. It may go on as another process, as nginx
     /// does to upgrade itself: a daemon's pid file says so (systemd's rule, `service_sigchld_event`), or the
     /// service has named one that was a child of the process that ends.
-    fn ends_with(&mut self, pid: Pid) -> Place {
+    fn ended_service(&mut self, pid: Pid) -> Place {
         let place = self.supervisor.service_of(pid);
         let mut successor = self.supervisor.successor(place);
         if successor != 0 {
@@ -46,16 +46,16 @@ impl Init<'_> {
     }
 
     /// Whether the end of this process concerns nothing at all. There may be thousands of such.
-    fn is_unheard(&self, pid: Pid) -> bool {
+    fn is_irrelevant(&self, pid: Pid) -> bool {
         self.checks.none_running()
             && !self.supervisor.orphans_matter()
             && self.supervisor.service_of(pid) == NO_SERVICE
     }
 
     /// Reaps a zombie, after the supervisor has heard of it.
-    fn bury(&mut self, pid: Pid, status: Status) {
+    fn handle_end(&mut self, pid: Pid, status: Status) {
         if !self.checks.ended(pid, status) {
-            let place = self.ends_with(pid);
+            let place = self.ended_service(pid);
             // Its last output comes before the message of its end. A launcher's goes on with its daemon.
             if !self.supervisor.has_launched(place, status.code()) {
                 self.outputs.ended(place, &mut self.reactor);
@@ -86,15 +86,15 @@ impl Init<'_> {
     /// Reaps all zombies, but no more at a time than leaves everything else its turn.
     #[inline(never)]
     pub(super) fn reap(&mut self) {
-        let (mut buried, mut killed) = (0, false);
-        let mut all_unheard = !self.supervisor.orphans_matter();
+        let (mut handled, mut killed) = (0, false);
+        let mut all_irrelevant = !self.supervisor.orphans_matter();
         // Assumed until we know better, so that a stop goes on however many children die meanwhile.
         let mut left = true;
         let mut most = REAPED_MAX;
         if self.supervisor.has_killed_all() {
-            most = KILLED_MAX;
+            most = REAPED_AFTER_KILL_MAX;
         }
-        while buried < most {
+        while handled < most {
             let child = reap::look(self.must_keep_zombies);
             if child.pid == 0 {
                 left = child.exists;
@@ -103,37 +103,37 @@ impl Init<'_> {
             let status = reap::status(child);
             // What it said comes before its end, and is told while its number is still its own. To hear a
             // message takes as long as to reap, and other processes speak as well.
-            buried += 1 + self.hear();
-            if self.notify.ended(child.pid, &mut self.reactor) || self.is_unheard(child.pid) {
+            handled += 1 + self.receive_messages();
+            if self.notify.ended(child.pid, &mut self.reactor) || self.is_irrelevant(child.pid) {
                 self.reap_one(child.pid);
                 killed |= was_killed(status);
                 continue;
             }
-            all_unheard = false;
+            all_irrelevant = false;
             if take(&mut killed) {
                 // Kills for memory so far may be those of the orphans just reaped, not this child's.
                 self.memory.grown();
             }
-            self.bury(child.pid, status);
+            self.handle_end(child.pid, status);
             if matches!(self.supervisor.next(), Next::Exit(_)) {
                 // What is dead already when we leave is reaped, too: its next parent may reap nothing.
                 let leaves_all = self.plan.style == Style::DumbInit;
-                most = if leaves_all { 0 } else { LAST_MAX };
+                most = if leaves_all { 0 } else { REAPED_AT_EXIT_MAX };
             }
         }
         if killed {
             self.memory.grown();
         }
-        self.reap_due |= buried >= most;
+        self.reap_due |= handled >= most;
         if self.supervisor.orphans_matter() {
             self.step(Event::Reaped { left });
         }
-        if buried > 1 {
+        if handled > 1 {
             // Where thousands die at once, each look walks past all that still live, so few looks are best.
             // But a service that writes all the time would be held up by the pause.
-            let idle = all_unheard && !self.reactor.busy;
+            let idle = all_irrelevant && !self.reactor.busy;
             let pending = reactor::pause(if idle { PAUSE_MS } else { 0 }, NOT_CHILDREN);
-            self.heed(pending);
+            self.handle_signal(pending);
         }
         if let Some(pid) = self.supervisor.foreground_child() {
             // A process that sends STOP is not the terminal, and must send CONT itself.
@@ -141,7 +141,7 @@ impl Init<'_> {
                 // A child that we continued causes a CHLD, and may be found stopped again by then. We stop
                 // with it, and the CHLD for that stop is still pending when we are continued: it must not
                 // stop us once more.
-                let stops = SignalSet::TERMINAL_STOPS.has(signal) && !self.asleep;
+                let stops = SignalSet::TERMINAL_STOPS.has(signal) && !self.suspended;
                 if stops && self.terminal.seek(self.plan.setup.terminal, signal) {
                     self.step(Event::Stopped(pid, signal));
                 }

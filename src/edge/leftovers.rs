@@ -17,7 +17,7 @@ const KNOWN: usize = 1024;
 type Known = [Pid; KNOWN];
 
 /// What is sent, by whom, and what is spared.
-pub struct Farewell<'s, 'p> {
+pub struct Broadcast<'s, 'p> {
     /// Our own process.
     pub own: Pid,
     /// TERM or KILL. CONT follows TERM, since a stopped process would never see it.
@@ -26,14 +26,14 @@ pub struct Farewell<'s, 'p> {
     pub supervisor: &'s Supervisor<'p>,
 }
 
-impl Farewell<'_, '_> {
+impl Broadcast<'_, '_> {
     /// Sends it to everything that is left but what is spared. False if that takes `/proc`, and there is none
     /// that shows our processes. If we just cannot read it, for want of a descriptor, TERM reaches nothing,
     /// and KILL comes when the time is over. Not inlined: its table would stay on the stack below everything.
     #[inline(never)]
     pub fn send(&self) -> bool {
         let init = self.own == 1;
-        let spares = self.asks() && self.supervisor.told_any();
+        let spares = self.is_term() && self.supervisor.told_any();
         if (spares || !init) && is_own_proc(self.own) {
             // Kept for one walk only, since numbers are reused.
             let mut known = [0; KNOWN];
@@ -43,13 +43,13 @@ impl Farewell<'_, '_> {
                 }
             });
             if seen || !init {
-                return seen || self.asks();
+                return seen || self.is_term();
             }
         }
         if init {
             // If no process is left this fails, which is fine. Where those to be spared cannot be told apart,
             // a second TERM is better than none.
-            self.by(false, |signal| _ = raw::kill(-1, signal));
+            self.send_with(false, |signal| _ = raw::kill(-1, signal));
         }
         init
     }
@@ -60,9 +60,9 @@ impl Farewell<'_, '_> {
         let fd = raw::pidfd_open(pid);
         // As PID 1 we signal every process, as kill(-1) does.
         if self.own == 1 || self.is_ours(pid, known) {
-            let told = self.asks() && self.was_told(raw::group_of(pid));
+            let told = self.is_term() && self.was_told(raw::group_of(pid));
             // It may be gone by now, or not ours to signal any more: a program that changed its user.
-            self.by(told, |signal| {
+            self.send_with(told, |signal| {
                 let sent = raw::pidfd_send_signal(fd, signal);
                 if !matches!(sent, Ok(()) | Err(Errno::SRCH)) {
                     // There are no such descriptors, or a seccomp profile forbids the call.
@@ -100,11 +100,11 @@ impl Farewell<'_, '_> {
     }
 
     /// Sends the signal unless this process was told before; after TERM also CONT, in case it is stopped.
-    fn by(&self, told: bool, kill: impl Fn(Signal)) {
+    fn send_with(&self, told: bool, kill: impl Fn(Signal)) {
         if !told {
             kill(self.signal);
         }
-        if self.asks() {
+        if self.is_term() {
             kill(Signal::CONT);
         }
     }
@@ -115,7 +115,7 @@ impl Farewell<'_, '_> {
         self.supervisor.was_told(group) && raw::group_of(group) != group
     }
 
-    fn asks(&self) -> bool {
+    fn is_term(&self) -> bool {
         self.signal == Signal::TERM
     }
 }

@@ -9,7 +9,7 @@ const FIRST_INHERITED: c_int = 3;
 
 /// Changes to `/` and closes every inherited descriptor from 3 on, so that the directory that we were started
 /// in can be unmounted, and an inherited pipe comes to its end. None of our own is above `last`.
-pub fn settle(last: c_int) {
+pub fn release_inherited(last: c_int) {
     // A root that may not be entered is no reason to die.
     _ = raw::chdir(c"/");
     close_inherited(last);

@@ -17,20 +17,20 @@ use pidlet::words::errno::Errno;
 use pidlet::words::line::Line;
 
 /// How many messages are heard before everything else has its turn again.
-const HEARD_MAX: u32 = 64;
+const MESSAGES_MAX: u32 = 64;
 
 impl<'p> Init<'p> {
     /// Hears what services say through sd_notify(3), so much of it at a time that no sender can keep us.
     /// Returns how many messages that was.
     #[inline(never)]
-    pub(super) fn hear(&mut self) -> u32 {
+    pub(super) fn receive_messages(&mut self) -> u32 {
         let mut buffer = [MaybeUninit::uninit(); notify::MESSAGE_BYTES_MAX];
-        for heard in 0..HEARD_MAX {
+        for count in 0..MESSAGES_MAX {
             let Some((sender, message)) = self.notify.receive(&mut buffer, &mut self.reactor)
             else {
-                return heard;
+                return count;
             };
-            let Some(place) = self.speaker(sender) else {
+            let Some(place) = self.sender_service(sender) else {
                 continue;
             };
             let status = pidlet::notify::parse(message, &mut |notice| {
@@ -45,7 +45,7 @@ impl<'p> Init<'p> {
                 self.pass_on_status(place, status);
             }
         }
-        HEARD_MAX
+        MESSAGES_MAX
     }
 
     /// Tells whatever supervises us what a service says of itself.
@@ -66,7 +66,7 @@ impl<'p> Init<'p> {
     }
 
     /// The service that the sender of a message speaks for.
-    fn speaker(&self, sender: Sender) -> Option<Place> {
+    fn sender_service(&self, sender: Sender) -> Option<Place> {
         // The sender may have ended before we hear it, and its number may be another process's by now.
         if !process::may_claim(sender.user, sender.pid, true) {
             return None;
