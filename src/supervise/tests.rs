@@ -1133,7 +1133,7 @@ fn under_the_peers_names_the_end_is_the_end_at_once() {
         (Style::Tini, "a exits 3", "exit 3"),
         (Style::Tini, "a killed TERM", "exit 143"),
         (Style::Catatonit, "a exits 3", "exit 3"),
-        // dumb-init sends the session a farewell, and does not wait for it.
+        // dumb-init signals the session, and does not wait for it.
         (Style::DumbInit, "a exits 3", "-a:TERM exit 3"),
     ] {
         running(1, persona(style)).play(&format!("{end} => {done}"));

@@ -631,7 +631,7 @@ impl<'p> Container<'p> {
         );
         assert!(
             !record.checking || record.check_at != NEVER || over,
-            "{service}: no patience"
+            "{service}: no time limit"
         );
         match record.state {
             State::Launching | State::Running => {
