@@ -51,8 +51,8 @@ impl Notify {
     }
 
     /// The variable for services that may notify us, `NOTIFY_SOCKET=@NAME`. Opens our socket for it if there
-    /// is none yet, and has the reactor watch it with [`FdKind::Notify`]. If that fails the variable is empty,
-    /// and [`Reactor::fault`] says why.
+    /// is none yet, and has the reactor watch it with [`FdKind::Notify`]. If that fails the variable is
+    /// empty, and [`Reactor::fault`] says why.
     #[inline(never)]
     pub fn variable(&mut self, reactor: &mut Reactor) -> &CStr {
         if self.fd == NONE {
