@@ -92,7 +92,11 @@ impl Web {
 
 #[track_caller]
 pub fn is_not_up(init: &Proc) {
-    let up = init.lines(Out).iter().any(|line| line == "next");
+    let web =
+        |line: &String| line.starts_with("pidlet: web (pid ") && line.contains(") is up after ");
+    // Its own line comes before those of what happens later; that of the oneshot may come after them.
+    let up = init.lines(ErrOut).iter().any(web);
+    let up = up || init.lines(Out).iter().any(|line| line == "next");
     assert!(!up, "up too early: {}", init.describe());
 }
 
