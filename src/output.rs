@@ -480,7 +480,7 @@ mod tests {
                 text[place] = b'\n';
                 assert_eq!(newline(&text), place);
             }
-            for byte in [0, 9, 11, 0x0b, 0xff] {
+            for byte in [0, 9, 11, 13, 0x8a, 0xff] {
                 assert_eq!(newline(&std::vec![byte; len]), len);
             }
         }
