@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_no_room_for_is_not_there() {
+    fn a_buffer_that_overflows_is_empty() {
         let mut bytes = [0; 4];
         let mut buffer = Buffer::new(&mut bytes);
         buffer.put(b"abc");

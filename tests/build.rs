@@ -90,7 +90,7 @@ fn the_same_source_is_the_same_program_in_every_directory() {
 
 /// Distributions keep the symbols elsewhere, and find them by the build id.
 #[test]
-fn who_asks_for_a_build_id_gets_one() {
+fn a_build_id_can_be_had() {
     let temp = Temp::new();
     let mut cargo = cargo(Path::new(env!("CARGO_MANIFEST_DIR")));
     cargo.env("RUSTFLAGS", "-Clink-arg=-Wl,--build-id=0xc0ffee00");
@@ -138,7 +138,7 @@ fn start_files_of_a_c_library_are_no_obstacle() {
 
 /// As distributions do it: below a directory of theirs, whatever the umask is.
 #[test]
-fn what_is_installed_can_be_used_by_everybody_and_is_removed_again() {
+fn make_install_serves_every_user_and_make_uninstall_undoes_it() {
     let temp = Temp::new();
     let directory = temp.join("to here");
     let make = |target: &str| {

@@ -57,7 +57,7 @@ fn remark(name: &str, mode: Mode) -> &'static str {
 }
 
 #[test]
-fn one_command_starts_and_is_reaped_and_stops_without_any_of_them() {
+fn one_command_starts_and_is_reaped_and_stops_without_any_optional_call() {
     let script = "((sleep 1000 &)); exec \"$0\" signals --exit-on 15=3";
     for (name, call, first) in OPTIONAL {
         for (errno, _, mode) in answers() {
@@ -105,7 +105,7 @@ after = left
 ";
 
 #[test]
-fn a_plan_is_carried_out_without_any_of_them() {
+fn a_plan_is_carried_out_without_any_optional_call() {
     let temp = Temp::new();
     let plan = temp.write("plan", PLAN.replace("PROBE", probe()), 0o644);
     for (name, call, first) in OPTIONAL {
@@ -143,7 +143,7 @@ fn a_plan_is_carried_out_without_any_of_them() {
 }
 
 #[test]
-fn where_orphans_do_not_come_to_us_a_daemon_is_not_said_to_be_gone() {
+fn without_a_subreaper_a_daemon_is_not_reported_as_gone() {
     let temp = Temp::new();
     let file = temp.join("pid");
     let text = format!(
@@ -267,7 +267,7 @@ const REQUIRED: [(&str, libc::c_long, Option<i32>, &str); 22] = [
 ];
 
 #[test]
-fn what_cannot_be_done_without_a_call_is_not_run_and_said() {
+fn a_service_that_needs_a_missing_call_is_not_run_and_that_is_reported() {
     let temp = Temp::new();
     for (keys, call, first, fault) in REQUIRED {
         let needs_root = keys.starts_with("user") || keys.starts_with("caps");
@@ -351,7 +351,7 @@ fn stops_beside_an_orphan(mode: Mode, errno: i32, options: &[&str]) -> Proc {
 }
 
 #[test]
-fn what_cannot_be_found_without_a_call_is_said_when_the_time_is_over() {
+fn leftovers_that_cannot_be_found_are_reported_when_the_budget_is_over() {
     for errno in [libc::ENOSYS, libc::EPERM] {
         let init = stops_beside_an_orphan(Mode::Child, errno, &["--grace", "300ms"]);
         let left =
@@ -362,14 +362,14 @@ fn what_cannot_be_found_without_a_call_is_said_when_the_time_is_over() {
 
 /// As PID 1 pidlet can signal every process, even those that were signalled with their group already.
 #[test]
-fn who_cannot_be_found_without_a_call_is_told_with_all_others() {
+fn pid_1_tells_leftovers_that_cannot_be_found_along_with_all_others() {
     for errno in [libc::ENOSYS, libc::EPERM] {
         stops_beside_an_orphan(Mode::Pid1, errno, &["-g", "--grace", "1h"]);
     }
 }
 
 #[test]
-fn without_memory_nothing_is_run_and_said_why() {
+fn without_memory_nothing_runs_and_that_is_reported() {
     let temp = Temp::new();
     // More than there is room for at the start.
     let text = format!("[a]\nrun = true\n# {}\n", "x".repeat(100_000));
@@ -423,7 +423,7 @@ fn a_start_that_fails_again_and_again_leaves_nothing_open_and_signals_are_heard(
 
 /// What a check by TCP needs; where that cannot be had, the message says why.
 #[test]
-fn why_a_check_cannot_be_made_is_said() {
+fn the_reason_why_a_check_cannot_be_made_is_reported() {
     let temp = Temp::new();
     let text = "[web]\nrun = sleep 1000\nready = tcp:127.0.0.1:9\nready-timeout = 200ms\n";
     let plan = temp.write("plan", text, 0o644);
@@ -449,7 +449,7 @@ fn why_a_check_cannot_be_made_is_said() {
 
 /// Without a socket nothing can be told, and there is nothing to wait for.
 #[test]
-fn without_a_socket_nobody_is_waited_for_who_watches_us() {
+fn without_a_socket_the_supervisor_of_the_container_is_not_waited_for() {
     let temp = Temp::new();
     let path = temp.path().join("upward");
     let _watches = std::os::unix::net::UnixDatagram::bind(&path).unwrap();

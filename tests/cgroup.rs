@@ -208,7 +208,7 @@ const BESIDE: [(&str, bool); 2] = [
 ];
 
 #[test]
-fn a_kill_for_memory_of_somebody_else_is_no_end_of_a_service() {
+fn a_kill_for_memory_of_another_process_ends_no_service() {
     for mode in Mode::BOTH {
         for (script, is_orphan) in BESIDE {
             let cgroup = memory!();
@@ -237,7 +237,7 @@ fn a_kill_for_memory_of_somebody_else_is_no_end_of_a_service() {
 }
 
 #[test]
-fn after_an_orphan_was_killed_for_memory_a_kill_from_outside_is_one() {
+fn after_a_kill_for_memory_of_an_orphan_a_kill_from_outside_is_named_as_such() {
     for mode in Mode::BOTH {
         let cgroup = memory!();
         let script = BESIDE[1].0.replace("EAT", EAT);
@@ -300,7 +300,7 @@ fn a_service_that_was_killed_for_memory_is_started_again() {
 
 /// The counter of such kills cannot be read while no descriptor can be had.
 #[test]
-fn a_kill_for_memory_of_long_ago_is_no_reason() {
+fn an_earlier_kill_for_memory_does_not_explain_a_later_kill() {
     for mode in Mode::BOTH {
         let (cgroup, temp) = (memory!(), Temp::new());
         let eat = temp.write("eat", EAT, 0o644);

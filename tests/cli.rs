@@ -20,7 +20,7 @@ fn check(ended: &Ended, code: i32, stdout: &str, stderr: &str) {
 }
 
 #[test]
-fn what_was_asked_for_is_on_standard_output() {
+fn help_and_version_go_to_standard_output() {
     let version = format!("pidlet {}\n", env!("CARGO_PKG_VERSION"));
     for args in [
         &["--version"][..],
@@ -153,7 +153,7 @@ fn bad_options_are_refused_with_what_was_expected() {
 }
 
 #[test]
-fn every_fault_is_said_at_once() {
+fn all_faults_are_reported_together() {
     let ended = pidlet(&["--nope", "-t", "x", "-e", "y", "a", "---", "---", "b"]);
     assert_eq!(ended.exit, Exit::Code(1), "{ended}");
     assert_eq!(ended.stderr.lines().count(), 4, "{ended}");
@@ -182,7 +182,7 @@ fn settings_that_contradict_each_other_are_refused() {
 }
 
 #[test]
-fn each_option_has_a_twin_in_the_environment_and_wins_over_it() {
+fn each_option_has_a_variable_and_wins_over_it() {
     let run = || Run::pidlet().arg("-q");
     let exit = |code: &'static str| [probe(), "exit", code];
     let ended = run().args(exit("3")).env("PIDLET_EXPECT", "1,2,3").output();
@@ -314,7 +314,7 @@ fn arguments_pass_through_as_they_are() {
 }
 
 #[test]
-fn ten_thousand_arguments_and_variables_are_nothing() {
+fn ten_thousand_arguments_and_a_thousand_variables_are_no_obstacle() {
     for mode in Mode::BOTH {
         let mut run =
             Run::pidlet()
@@ -487,7 +487,7 @@ const TIMES_OF_32_BITS: [(u8, [u32; 4]); 2] =
 
 /// A kernel may be built without them (CONFIG_COMPAT_32BIT_TIME).
 #[test]
-fn a_kernel_need_not_have_times_of_32_bits() {
+fn a_kernel_without_32_bit_times_is_no_obstacle() {
     let program = std::fs::read(support::pidlet()).expect("the program can be read");
     let mut known = TIMES_OF_32_BITS.iter();
     let Some((_, calls)) = known.find(|(machine, _)| *machine == program[18]) else {
@@ -585,7 +585,7 @@ fn programs_are_found_as_execvp_finds_them() {
 }
 
 #[test]
-fn what_an_init_must_not_hold_is_let_go() {
+fn inherited_descriptors_and_the_working_directory_are_let_go() {
     for mode in Mode::BOTH {
         let (reader, writer) = pipe();
         let temp = Temp::new();
@@ -624,7 +624,7 @@ fn listen_pid_names_the_only_command() {
 }
 
 #[test]
-fn masks_and_dispositions_are_those_that_we_were_given() {
+fn commands_get_the_masks_and_dispositions_that_we_were_given() {
     use libc::{SIGCHLD, SIGHUP, SIGPIPE, SIGTERM, SIGUSR1};
     let blocked = [SIGUSR1, SIGTERM];
     let some: &[_] = &[SIGPIPE, SIGHUP, SIGCHLD];
@@ -648,7 +648,7 @@ fn masks_and_dispositions_are_those_that_we_were_given() {
 }
 
 #[test]
-fn a_service_that_is_started_again_has_them_as_well() {
+fn a_restarted_service_gets_the_same_masks_and_dispositions() {
     use libc::{SIGCHLD, SIGTERM, SIGUSR1};
     let temp = Temp::new();
     let script = "echo; exec \"$0\" mask";

@@ -298,7 +298,7 @@ fn no_memory_is_asked_of_the_kernel_after_the_first_start() {
 /// before Linux 5.16 any process of the user that a child has become could end us, by a signal that dumps
 /// core.
 #[test]
-fn memory_that_a_child_shares_with_us_is_closed_as_soon_as_he_is_somebody_else() {
+fn memory_shared_with_a_child_is_closed_as_soon_as_its_user_changes() {
     let strace = strace_or_skip!();
     if !is_root() {
         skip!("only root may become somebody else");
@@ -647,7 +647,7 @@ fn small_files_of_a_plan_take_little_memory() {
 // ---- doing nothing -----------------------------------------------------------------------------
 
 #[test]
-fn a_part_of_a_second_is_waited_for_at_once() {
+fn less_than_a_second_takes_few_waits() {
     for mode in Mode::BOTH {
         let run = Run::listened().mode(mode);
         let run = run.args(["--grace", "900ms", "--"]);

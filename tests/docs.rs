@@ -277,7 +277,7 @@ fn documents(endings: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn what_documents_name_of_the_repository_is_there() {
+fn files_that_documents_name_exist() {
     let makefile = document("Makefile");
     let mut count = 0;
     for name in documents(&[".md"]) {
@@ -335,7 +335,7 @@ fn assert_is_a_plan(name: &str, plan: &str) {
 }
 
 #[test]
-fn every_plan_that_is_shown_is_a_plan() {
+fn every_plan_in_the_documents_is_valid() {
     let mut shown = Vec::new();
     for name in documents(&[".md", ".5", ".8", ".conf"]) {
         let text = document(&name);
@@ -371,7 +371,7 @@ fn quoted(cell: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_programs_of_the_migration_are_run_by_plans() {
+fn the_settings_of_the_migration_guide_make_valid_plans() {
     let text = document("docs/migration.md");
     let mut count = 0;
     for row in rows(&text, "| program", "|") {
@@ -397,7 +397,7 @@ fn the_programs_of_the_migration_are_run_by_plans() {
 }
 
 #[test]
-fn the_commands_of_the_manual_page_are_taken() {
+fn the_commands_of_the_manual_page_are_accepted() {
     let page = document(PROGRAM);
     let commands = page
         .lines()
@@ -418,7 +418,7 @@ fn the_commands_of_the_manual_page_are_taken() {
 }
 
 #[test]
-fn faults_are_said_as_they_are_shown() {
+fn faults_look_as_the_documents_show_them() {
     let page = document(FILE);
     let shown =
         page.split("Errors in the file are reported like this:\n.Bd -literal -offset indent\n");
@@ -441,7 +441,7 @@ fn faults_are_said_as_they_are_shown() {
 }
 
 #[test]
-fn the_manual_page_explains_what_is_said_unasked() {
+fn the_manual_page_explains_every_message_of_the_default_verbosity() {
     // As it is displayed.
     let page = document(PROGRAM).replace("\\(dq", "\"");
     let source = document("src/voice.rs");
@@ -467,7 +467,7 @@ fn the_manual_page_explains_what_is_said_unasked() {
 }
 
 #[test]
-fn options_that_no_file_has_are_refused_there() {
+fn options_that_do_not_belong_in_a_file_are_refused_there() {
     let temp = Temp::new();
     let page = document(FILE);
     for option in options() {

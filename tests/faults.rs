@@ -408,7 +408,7 @@ impl std::fmt::Display for Outcome {
 }
 
 #[test]
-fn no_fault_of_one_call_has_lines_or_readiness_or_orphans_forgotten() {
+fn no_failing_call_loses_lines_or_readiness_or_orphans() {
     if !can_listen() {
         skip!("this kernel has nobody answer system calls");
     }
@@ -418,7 +418,7 @@ fn no_fault_of_one_call_has_lines_or_readiness_or_orphans_forgotten() {
 }
 
 #[test]
-fn no_fault_of_one_call_has_logs_or_pipes_or_daemons_forgotten() {
+fn no_failing_call_loses_logs_or_pipes_or_daemons() {
     if !can_listen() {
         skip!("this kernel has nobody answer system calls");
     }

@@ -80,7 +80,7 @@ fn a_line_longer_than_a_file_has_one_to_itself() {
 }
 
 #[test]
-fn an_old_file_that_cannot_make_room_stays() {
+fn an_old_file_that_cannot_be_renamed_is_kept() {
     let temp = Temp::new();
     let log = temp.join("log");
     let old = |number: u32| format!("{log}.{number}");
@@ -154,7 +154,7 @@ fn a_line_that_was_torn_ends_before_the_next_one() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_anew_is_let_go() {
+fn a_file_that_cannot_be_reopened_is_given_up() {
     let temp = Temp::new();
     let (here, gone) = (temp.join("here"), temp.join("gone"));
     std::fs::create_dir(&here).unwrap();
@@ -170,7 +170,7 @@ fn a_file_that_cannot_be_opened_anew_is_let_go() {
 }
 
 #[test]
-fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
+fn services_share_a_file_and_lines_that_cannot_be_written_are_counted() {
     let temp = Temp::new();
     let (log, sub) = (temp.join("log"), temp.join("missing/log"));
     let text = format!(
@@ -201,7 +201,7 @@ fn a_file_is_shared_and_one_that_cannot_be_written_is_counted() {
 }
 
 #[test]
-fn what_is_dropped_is_said_at_once_the_first_time_and_then_at_the_end() {
+fn dropped_lines_are_reported_at_once_the_first_time_and_then_at_the_end() {
     let temp = Temp::new();
     // Nothing else happens for an hour.
     let text = "[a]\nrun = sh -c 'printf half; exit 1'\nstdout = file:/dev/full\n\
@@ -220,7 +220,7 @@ fn what_is_dropped_is_said_at_once_the_first_time_and_then_at_the_end() {
 }
 
 #[test]
-fn a_link_is_followed_if_it_is_roots_or_ours() {
+fn a_link_is_followed_only_if_root_or_we_own_it() {
     if !is_root() {
         skip!("only root has files of others");
     }
@@ -268,7 +268,7 @@ fn a_link_is_followed_if_it_is_roots_or_ours() {
 }
 
 #[test]
-fn a_file_that_somebody_moves_away_is_opened_anew() {
+fn a_file_that_was_moved_away_is_reopened() {
     let temp = Temp::new();
     let log = temp.join("log");
     let text = format!(
@@ -283,7 +283,7 @@ fn a_file_that_somebody_moves_away_is_opened_anew() {
 }
 
 #[test]
-fn a_full_pipe_that_somebody_moves_away_is_emptied_first() {
+fn a_full_pipe_that_was_moved_away_is_emptied_first() {
     let temp = Temp::new();
     let go = temp.join("go");
     let (log, mut reader) = temp.pipe();

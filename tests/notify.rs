@@ -108,7 +108,7 @@ time.sleep(1000)
 
 /// For each message from a stranger pidlet looks at all ancestors of the sender.
 #[test]
-fn whoever_speaks_without_end_does_not_hold_up_the_stop() {
+fn endless_messages_do_not_hold_up_the_stop() {
     let script = "#!/bin/sh
 if [ \"$1\" = 0 ]; then exec TEMP/speak; fi
 if [ \"$1\" ]; then sh \"$0\" $(($1 - 1)); else setsid sh \"$0\" 800 & fi
@@ -226,7 +226,7 @@ fn is_not_held_up(init: Proc) {
 }
 
 #[test]
-fn a_descriptor_that_takes_long_to_close_holds_nobody_up() {
+fn a_descriptor_that_takes_long_to_close_holds_nothing_up() {
     for mode in Mode::BOTH {
         // Without timers, the process that takes the descriptors is not ended when its time is over; and it
         // also closes those that it has no room or no numbers for.
@@ -294,7 +294,7 @@ time.sleep(1000)
 }
 
 #[test]
-fn what_was_said_in_time_counts_however_late_we_are() {
+fn a_message_sent_in_time_counts_however_late_we_are() {
     let script = "
 def hangup(number, frame): os.write(1, b'hup\\n')
 signal.signal(signal.SIGHUP, hangup)
@@ -325,7 +325,7 @@ while True: time.sleep(1000)
 
 /// When pidlet is frozen or traced, one of its waits is interrupted, and no signal tells why.
 #[test]
-fn what_was_said_in_time_counts_where_the_wait_was_interrupted() {
+fn a_message_sent_in_time_counts_even_if_the_wait_was_interrupted() {
     let inits = Mode::BOTH.map(|mode| {
         let web = Web::shell("echo >&9\n: >said\nexec sleep 1000\n");
         let web = web.keys("ready = fd:9\nready-timeout = 5s");
@@ -354,7 +354,7 @@ fn what_was_said_in_time_counts_where_the_wait_was_interrupted() {
 }
 
 #[test]
-fn the_environment_has_what_is_the_services_own() {
+fn the_environment_has_the_services_own_notify_variables() {
     let script = "say(sorted(n for n in os.environ if n[:3] in ('NOT', 'WAT', 'ONE'))); go()";
     for (keys, names) in [
         ("ready = notify", "['NOTIFY_SOCKET', 'ONE']"),
@@ -372,7 +372,7 @@ fn the_environment_has_what_is_the_services_own() {
 }
 
 #[test]
-fn a_process_that_is_named_is_the_services_own() {
+fn mainpid_must_name_a_process_of_the_services_own() {
     let script = "
 def main():
     # Root's service may go on as anybody.
@@ -445,7 +445,7 @@ time.sleep(1000)
 ";
 
 #[test]
-fn nobody_speaks_for_another_user() {
+fn no_service_speaks_for_another_users() {
     if !is_root() {
         skip!("only root may change users");
     }
@@ -500,7 +500,7 @@ def numbered(number, code):
 ";
 
 #[test]
-fn nobody_is_heard_for_who_has_his_number_now() {
+fn a_message_does_not_count_for_a_process_that_has_reused_its_senders_pid() {
     if !has_numbers_to_choose() {
         skip!("only root may choose the number of a process");
     }
@@ -542,7 +542,7 @@ time.sleep(1000)
 }
 
 #[test]
-fn who_speaks_is_heard_where_proc_shows_other_processes() {
+fn services_are_heard_where_proc_shows_another_pid_namespace() {
     if !is_root() {
         skip!("only root may start a service as another user");
     }
@@ -555,7 +555,7 @@ fn who_speaks_is_heard_where_proc_shows_other_processes() {
 }
 
 #[test]
-fn a_service_goes_on_in_no_process_of_another_that_has_the_number_of_its_own() {
+fn a_service_does_not_go_on_in_anothers_process_that_has_reused_a_pid() {
     if !has_numbers_to_choose() {
         skip!("only root may choose the number of a process");
     }
@@ -603,7 +603,7 @@ os._exit(7)
 }
 
 #[test]
-fn who_checks_a_service_is_not_it() {
+fn a_service_does_not_become_the_process_of_its_check() {
     let check = "
 named()
 while not os.path.exists('told'): time.sleep(0.01)
@@ -635,7 +635,7 @@ fn heard(socket: &UnixDatagram) -> String {
 }
 
 #[test]
-fn whoever_watches_the_container_is_told() {
+fn the_supervisor_of_the_container_is_told() {
     let script =
         "notify('STATUS=begins'); go(); notify('READY=1\\nSTATUS=works'); time.sleep(1000)";
     for mode in Mode::BOTH {
@@ -688,7 +688,7 @@ fn is_heard_to_be_ready(web: &Web, mode: Mode) -> bool {
 }
 
 #[test]
-fn whoever_says_much_does_not_drown_that_the_container_is_ready() {
+fn many_status_messages_do_not_drown_out_that_the_container_is_ready() {
     let script = "
 for n in range(500): notify(f'STATUS={n}')
 notify('READY=1')
@@ -706,7 +706,7 @@ while True:
 }
 
 #[test]
-fn commands_of_a_command_line_say_themselves_that_they_are_ready() {
+fn readiness_is_left_to_the_commands_of_a_command_line() {
     let temp = Temp::new();
     let path = temp.join("upward");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -723,7 +723,7 @@ fn commands_of_a_command_line_say_themselves_that_they_are_ready() {
 }
 
 #[test]
-fn what_instances_say_of_themselves_is_told_with_their_numbers() {
+fn the_status_of_an_instance_is_passed_on_with_its_number() {
     let script = "notify('STATUS=works'); go()";
     for mode in Mode::BOTH {
         let web = Web::python(script).keys("ready = notify\ninstances = 2");

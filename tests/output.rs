@@ -81,7 +81,7 @@ fn lines_of_several_services_are_neither_torn_nor_lost_nor_out_of_order() {
 }
 
 #[test]
-fn a_last_line_without_newline_is_completed_before_the_end_is_said() {
+fn a_last_line_without_newline_is_completed_before_the_end_is_reported() {
     for mode in Mode::BOTH {
         let ended = shells(mode, &["--log", "prefix"], &["printf 'a\nb'; printf c >&2"]).output();
         assert_eq!(ended.stdout, "sh | a\nsh | b\n", "{ended}");
@@ -121,7 +121,7 @@ fn a_line_of_a_daemon_goes_on_when_its_launcher_ends() {
 }
 
 #[test]
-fn who_is_left_over_ends_his_lines_himself() {
+fn leftover_processes_end_their_own_lines() {
     let temp = Temp::new();
     let script =
         "exec 3<&0; { read x <&3; printf \"one \"; echo half >&2; read x <&3; echo two; } &";
@@ -142,7 +142,7 @@ fn who_is_left_over_ends_his_lines_himself() {
 }
 
 #[test]
-fn the_last_words_of_a_daemons_launcher_and_of_its_finish_command_wait_for_nobody() {
+fn the_last_line_of_a_launcher_or_a_finish_command_is_completed_at_once() {
     let temp = Temp::new();
     let pidfile = temp.join("pid");
     let told = "trap \"printf last; exit 0\" TERM; echo ready; while :; do sleep 0.01; done";
@@ -173,7 +173,7 @@ fn the_last_words_of_a_daemons_launcher_and_of_its_finish_command_wait_for_nobod
 }
 
 #[test]
-fn lines_of_two_runs_do_not_become_one_where_no_daemon_is_found() {
+fn lines_of_two_runs_are_not_joined_where_no_daemon_is_found() {
     let temp = Temp::new();
     let text = format!(
         "[pidlet]\nlog = prefix\n[a]\ntype = daemon\nrun = printf x\npidfile = {}\n\
@@ -302,7 +302,7 @@ fn a_last_line_without_newline_is_not_lost_behind_a_slow_reader() {
 }
 
 #[test]
-fn whoever_takes_some_of_the_last_lines_all_the_time_gets_them_all() {
+fn a_reader_that_keeps_reading_gets_all_of_the_last_lines() {
     // As JSON this is 240 KB, of which a pipe takes 4: reading it takes several times the second that the end
     // grants a reader that reads nothing.
     let script = format!("yes '{}' | head -n 400", "\u{1}".repeat(99));
@@ -331,7 +331,7 @@ fn whoever_takes_some_of_the_last_lines_all_the_time_gets_them_all() {
 }
 
 #[test]
-fn whoever_takes_some_of_the_last_lines_all_the_time_is_waited_for_no_longer_than_the_budget() {
+fn a_reader_that_keeps_reading_is_waited_for_no_longer_than_the_budget() {
     // Reading all of it takes six seconds at least.
     let script = format!("yes '{}' | head -n 400", "\u{1}".repeat(99));
     for mode in Mode::BOTH {
@@ -353,7 +353,7 @@ fn whoever_takes_some_of_the_last_lines_all_the_time_is_waited_for_no_longer_tha
 }
 
 #[test]
-fn whoever_takes_none_of_the_last_lines_is_not_waited_for_longer_because_something_else_happens() {
+fn a_reader_that_reads_nothing_is_not_waited_for_longer_because_signals_arrive() {
     for mode in Mode::BOTH {
         let run = shells(
             mode,
@@ -405,7 +405,7 @@ fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
 }
 
 #[test]
-fn what_nobody_reads_until_the_end_is_counted() {
+fn lines_that_are_not_read_by_the_end_are_counted() {
     let temp = Temp::new();
     let (mut reader, writer) = pipe();
     // More than the output's pipe holds, but no more than that and the pipe to us hold together, however
@@ -434,7 +434,7 @@ fn what_nobody_reads_until_the_end_is_counted() {
 }
 
 #[test]
-fn what_a_full_disk_took_none_of_is_counted_until_it_takes_something() {
+fn lines_that_a_full_disk_refuses_are_counted_until_it_takes_something() {
     const COUNT: usize = 20;
     let temp = Temp::new();
     let [log, count, more] = ["log", "count", "more"].map(|name| temp.join(name));
@@ -509,7 +509,7 @@ fn a_slow_reader_gets_everything() {
 }
 
 #[test]
-fn who_has_read_all_does_not_wake_us_any_more() {
+fn a_reader_that_has_read_everything_does_not_wake_us() {
     let (mut reader, writer) = pipe();
     let run = shells(
         Mode::Pid1,
@@ -531,7 +531,7 @@ fn who_has_read_all_does_not_wake_us_any_more() {
 }
 
 #[test]
-fn a_slow_reader_gets_something_of_everybody() {
+fn a_slow_reader_gets_something_of_every_service() {
     let (mut reader, writer) = pipe();
     let names = ["sh", "sh-2", "sh-3", "sh-4", "sh-5"];
     let run = shells(Mode::Pid1, &["--log", "prefix"], &["exec yes"; 5]);
@@ -562,7 +562,7 @@ fn a_slow_reader_gets_something_of_everybody() {
 }
 
 #[test]
-fn lines_of_two_runs_do_not_become_one_behind_a_full_standard_output() {
+fn lines_of_two_runs_are_not_joined_behind_a_full_standard_output() {
     let temp = Temp::new();
     let (begun, go) = (temp.join("begun"), temp.join("go"));
     let (mut reader, writer) = pipe();
@@ -661,7 +661,7 @@ fn our_own_last_lines_do_not_go_on_with_a_line_that_was_given_up() {
 }
 
 #[test]
-fn whoever_keeps_the_pipe_and_writes_does_not_hold_up_the_end() {
+fn a_leftover_process_that_keeps_writing_does_not_hold_up_the_end() {
     for mode in Mode::BOTH {
         let script = "(trap '' TERM; while :; do echo y; done) & echo x; exit 3";
         let run = Run::pidlet()
@@ -679,7 +679,7 @@ fn whoever_keeps_the_pipe_and_writes_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn a_standard_output_that_nobody_can_read_costs_lines_and_nothing_else() {
+fn a_standard_output_without_a_reader_costs_lines_and_nothing_else() {
     let lost = |ended: &Ended, why: &str| {
         let line = format!("pidlet: cannot write \"standard output or error\": {why}; ");
         ended.stderr.lines().any(|said| said.starts_with(&line))
@@ -734,7 +734,7 @@ fn a_terminal_gets_lines_as_well_with_names_in_colour() {
 }
 
 #[test]
-fn a_terminal_with_less_room_than_a_line_takes_holds_nobody_up() {
+fn a_terminal_with_less_room_than_a_line_takes_holds_nothing_up() {
     let temp = Temp::new();
     let sleep = temp.symlink(Path::new("/bin/sleep"), &"x".repeat(200));
     for mode in Mode::BOTH {
@@ -762,7 +762,7 @@ fn a_terminal_with_less_room_than_a_line_takes_holds_nobody_up() {
 }
 
 #[test]
-fn a_terminal_that_nobody_reads_holds_nobody_up() {
+fn a_terminal_that_is_not_read_holds_nothing_up() {
     for mode in Mode::BOTH {
         let pty = Pty::open();
         let terminal = ordinary(&pty);
@@ -789,7 +789,7 @@ fn a_service_reads_what_others_write() {
 }
 
 #[test]
-fn a_stream_of_its_own_is_what_was_said_of_it() {
+fn a_service_has_the_streams_that_its_section_names() {
     let temp = Temp::new();
     let text = "[pidlet]\nlog = prefix\n\
         [a]\nrun = sh -c 'echo out; echo err >&2; read x; echo $x'\n\
@@ -808,7 +808,7 @@ fn a_stream_of_its_own_is_what_was_said_of_it() {
 }
 
 #[test]
-fn our_own_lines_that_nobody_takes_are_counted_until_somebody_does() {
+fn our_own_lines_are_counted_until_they_can_be_written_again() {
     for mode in Mode::BOTH {
         let (mut reader, writer) = pipe();
         // Where a write cannot be told not to block (before Linux 6.4) each line may need a page of its own.
@@ -864,7 +864,7 @@ fn many_starts_leave_no_descriptor_behind() {
 }
 
 #[test]
-fn commands_beside_a_service_take_nothing_from_it() {
+fn checks_and_finish_commands_leave_a_services_streams_alone() {
     let temp = Temp::new();
     let checked = temp.join("checked");
     // The service's standard output stays non-blocking, and its input is still whole, after a check that
@@ -926,7 +926,7 @@ fn another_user_may_open_its_standard_streams() {
 }
 
 #[test]
-fn who_writes_to_a_service_cannot_read_what_others_write() {
+fn a_service_that_writes_to_another_cannot_read_that_pipe() {
     if !is_root() {
         skip!("only root may start a service as another user");
     }
@@ -945,7 +945,7 @@ fn who_writes_to_a_service_cannot_read_what_others_write() {
 }
 
 #[test]
-fn nothing_captured_costs_nothing() {
+fn without_captured_output_there_is_no_cost() {
     let init = Run::pidlet().args(["--", probe(), "signals"]).start();
     init.wait_says("ready");
     init.until("we have settled", || {
@@ -955,7 +955,7 @@ fn nothing_captured_costs_nothing() {
 }
 
 #[test]
-fn descriptors_that_we_were_born_with_do_not_outlive_the_start() {
+fn inherited_descriptors_do_not_outlive_the_start() {
     let file = || File::open("/dev/null").unwrap();
     assert!(file().as_raw_fd() > 2);
     let run = shells(Mode::Pid1, &["--log", "prefix"], &["echo hi; sleep 1000"]);

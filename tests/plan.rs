@@ -84,7 +84,7 @@ fn starts_in_order_and_stops_in_reverse() {
 }
 
 #[test]
-fn what_waits_for_a_failed_oneshot_is_not_started() {
+fn a_service_after_a_failed_oneshot_is_not_started() {
     for ended in ends(
         "[m]\ntype = oneshot\nrun = sh -c 'exit 7'\n[w]\nrun = echo no\nafter = m",
         7,
@@ -117,7 +117,7 @@ fn runs_again_until_it_has_failed_too_often() {
 }
 
 #[test]
-fn what_the_last_run_left_behind_is_gone_before_the_next_one() {
+fn leftovers_of_a_run_are_gone_before_the_next_one() {
     // Each run leaves a process in its group that ignores TERM and holds a lock that the next run needs.
     let text = "[pidlet]\ngrace = 100ms\n[a]\nrestart = always\nbackoff = 1ms\ntries = 3 in 60s\n\
         run = sh -c 'trap \"\" TERM; exec 9>DIR/lock; flock -w 20 9 || exit 7; echo run; \
@@ -128,7 +128,7 @@ fn what_the_last_run_left_behind_is_gone_before_the_next_one() {
 }
 
 #[test]
-fn who_has_the_number_of_a_service_that_is_gone_is_told_to_stop() {
+fn a_process_that_has_reused_the_pid_of_a_service_is_told_to_stop() {
     if !has_numbers_to_choose() {
         skip!("only root may choose the number of a process");
     }
@@ -154,7 +154,7 @@ fn who_has_the_number_of_a_service_that_is_gone_is_told_to_stop() {
 }
 
 #[test]
-fn why_a_service_starts_again_is_said_at_once_and_once() {
+fn the_reason_of_a_restart_is_reported_at_once_and_once() {
     for (keys, code, why) in [
         ("run = sh -c 'exit 4'", 4, "exited with code 4 after "),
         ("run = true", 0, "exited with code 0 after "),
@@ -219,7 +219,7 @@ fn each_part_is_set_up_as_its_section_says() {
 }
 
 #[test]
-fn what_a_service_may_open_is_no_matter_for_what_sets_it_up() {
+fn a_services_limit_of_descriptors_does_not_hinder_its_set_up() {
     let text = "[a]\ntype = oneshot\nnofile = 5\noom-score-adj = 1000\nstdout = file:DIR/log\n\
         run = sh -c 'ulimit -n; cat /proc/self/oom_score_adj'";
     for mode in Mode::BOTH {
@@ -231,7 +231,7 @@ fn what_a_service_may_open_is_no_matter_for_what_sets_it_up() {
 }
 
 #[test]
-fn every_limit_is_the_one_that_was_said() {
+fn every_limit_is_the_one_in_the_plan() {
     // Key and value, then the name that `/proc/PID/limits` has for it and the values that it must show.
     const LIMITS: [(&str, &str, &str, &str); 13] = [
         ("cpu", "600:700", "Max cpu time", "600 700"),
@@ -265,7 +265,7 @@ fn every_limit_is_the_one_that_was_said() {
 }
 
 #[test]
-fn how_readily_it_is_killed_for_memory_is_said_before_it_is_another_user() {
+fn oom_score_adj_is_set_before_the_user() {
     let user = if is_root() { "user = daemon\n" } else { "" };
     let text =
         format!("[a]\nrun = cat /proc/self/oom_score_adj\noom-score-adj = 321\nnice = 7\n{user}");
@@ -333,7 +333,7 @@ fn variables_come_from_files_and_directories_in_the_order_of_the_file() {
 }
 
 #[test]
-fn kill_says_whether_the_whole_group_is_told() {
+fn kill_decides_whether_the_whole_group_is_told() {
     let child = "(trap 'echo child; exit' TERM; echo >&3; while :; do sleep 0.01; done) &";
     for (option, said, told) in [
         ("no", "", false),
@@ -369,7 +369,7 @@ fn kill_says_whether_the_whole_group_is_told() {
 }
 
 #[test]
-fn whoever_has_left_its_group_is_told_beside_it() {
+fn a_service_that_has_left_its_group_is_told_besides_the_group() {
     let text = "[pidlet]\ngrace = 2s\ngroup = yes\n[a]\nstop-timeout = 1s\n\
         run = PROBE act a on=15:exit:3:0 fork=child-heeds move out=1 wait\n";
     let plan = Plan::new(text);
@@ -437,7 +437,7 @@ fn with_one_capability_an_ordinary_user_binds_port_80() {
 }
 
 #[test]
-fn no_capabilities_are_nothing_to_give_up_for_whoever_has_none() {
+fn caps_none_needs_no_privilege_where_there_are_no_capabilities() {
     if !is_root() {
         skip!("only root may become somebody without privileges");
     }
@@ -529,7 +529,7 @@ fn services_run_as_their_users() {
 }
 
 #[test]
-fn who_becomes_somebody_else_keeps_no_capabilities() {
+fn a_service_that_changes_its_user_keeps_no_capabilities() {
     if !is_root() {
         skip!("only root may change users");
     }
@@ -548,7 +548,7 @@ fn who_becomes_somebody_else_keeps_no_capabilities() {
 }
 
 #[test]
-fn nobody_looks_at_the_memory_that_a_child_with_less_privileges_shares() {
+fn memory_shared_with_a_less_privileged_child_cannot_be_looked_at() {
     if !is_root() {
         skip!("only root may change users");
     }
@@ -575,7 +575,7 @@ fn nobody_looks_at_the_memory_that_a_child_with_less_privileges_shares() {
 }
 
 #[test]
-fn what_cannot_be_set_up_is_not_run() {
+fn a_service_that_cannot_be_set_up_is_not_run() {
     for (said, reason) in [
         ("dir = /none", "a: dir \"/none\": No such file or directory"),
         (
@@ -620,7 +620,7 @@ fn what_cannot_be_set_up_is_not_run() {
 }
 
 #[test]
-fn a_program_that_cannot_be_loaded_holds_nobody_up_for_ever() {
+fn a_program_that_cannot_be_loaded_does_not_hold_up_the_rest_for_ever() {
     // The most that the containers may take to end; the kernel must not break the lease in that time.
     let wait = std::time::Duration::from_secs(35);
     let patience = std::fs::read_to_string("/proc/sys/fs/lease-break-time").unwrap_or_default();
@@ -659,7 +659,7 @@ while True: time.sleep(1000)
 }
 
 #[test]
-fn a_child_that_is_stopped_before_its_program_runs_holds_nobody_up_for_ever() {
+fn a_child_stopped_before_its_program_runs_does_not_hold_up_the_rest_for_ever() {
     let inits = Mode::BOTH.map(|mode| {
         let plan = Plan::new("[a]\nrun = sleep 1000\n");
         let run = Run::listened().mode(mode);
@@ -684,7 +684,7 @@ fn a_child_that_is_stopped_before_its_program_runs_holds_nobody_up_for_ever() {
 }
 
 #[test]
-fn an_ordinary_user_may_say_who_he_is() {
+fn an_ordinary_user_may_name_its_own_ids() {
     // SAFETY: no arguments.
     let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
     let text = format!("[a]\nuser = {uid}:{gid}\nrun = sh -c 'id -u'");
@@ -694,7 +694,7 @@ fn an_ordinary_user_may_say_who_he_is() {
 }
 
 #[test]
-fn even_who_may_become_any_user_does_not_with_the_groups_that_he_has() {
+fn with_setuid_alone_no_service_changes_its_user_or_groups() {
     if !is_root() {
         skip!("only root may become an ordinary user");
     }
@@ -731,7 +731,7 @@ fn even_who_may_become_any_user_does_not_with_the_groups_that_he_has() {
 }
 
 #[test]
-fn late_services_start_where_we_were_started() {
+fn late_services_start_in_the_directory_where_we_were_started() {
     let text = "[a]\ntype = oneshot\nrun = sh -c 'sleep 0.1'\n[b]\ntype = oneshot\nafter = a\nrun = pwd\n\
         [c]\ntype = oneshot\nafter = b\nrun = pwd\ndir = sub";
     let plan = Plan::new(text);
@@ -744,7 +744,7 @@ fn late_services_start_where_we_were_started() {
 }
 
 #[test]
-fn passed_sockets_go_to_whom_they_are_for() {
+fn passed_sockets_go_only_to_services_that_want_them() {
     let listens = "echo $LISTEN_FDS; test \"$LISTEN_PID\" = $$ && echo me; exec PROBE fds";
     let text = format!(
         "[a]\ntype = oneshot\nsockets = yes\nrun = sh -c '{listens}'\n\
@@ -817,7 +817,7 @@ fn the_programs_of_a_directory_run_in_order() {
 }
 
 #[test]
-fn every_fault_is_said_and_nothing_runs() {
+fn every_fault_is_reported_and_nothing_runs() {
     let text = "[a]\nrun = echo no\nredy = 1\nafter = b\n[c]\nuser = nobody-here\nrun = echo no";
     for ended in ends(text, 1) {
         assert_eq!(ended.stdout, "", "{ended}");
@@ -830,7 +830,7 @@ fn every_fault_is_said_and_nothing_runs() {
 }
 
 #[test]
-fn a_file_that_is_none() {
+fn a_file_that_holds_no_plan_is_refused() {
     for (file, reason) in [
         ("/none", "cannot read \"/none\": No such file or directory"),
         ("/etc", "cannot read \"/etc\": Is a directory"),
@@ -900,7 +900,7 @@ fn stop_signals_and_times_of_its_own() {
 }
 
 #[test]
-fn a_finish_command_changes_nothing_in_why_the_service_was_killed() {
+fn a_finish_command_does_not_change_the_reason_for_a_kill() {
     let plan = Plan::new("[a]\nrun = PROBE ignore 15\nstop-timeout = 50ms\nfinish = true\n");
     for mode in Mode::BOTH {
         last_line_has(&plan.killed(mode), "did not stop in time and was killed");
@@ -908,7 +908,7 @@ fn a_finish_command_changes_nothing_in_why_the_service_was_killed() {
 }
 
 #[test]
-fn a_finish_command_that_is_killed_is_not_said_to_be_the_service() {
+fn a_killed_finish_command_is_not_reported_as_the_service() {
     let text = "[pidlet]\ngrace = 300ms\n[a]\nrun = PROBE sleep\nfinish = PROBE ignore 15\n";
     let plan = Plan::new(text);
     for mode in Mode::BOTH {
@@ -927,7 +927,7 @@ fn a_finish_command_that_is_killed_is_not_said_to_be_the_service() {
 }
 
 #[test]
-fn of_its_own_time_and_the_budget_the_one_that_was_over_is_said() {
+fn a_kill_is_reported_with_the_time_limit_that_was_over() {
     for (time, over) in [("50ms", "50ms"), ("1h", "300ms")] {
         let text =
             format!("[pidlet]\ngrace = 300ms\n[a]\nrun = PROBE ignore 15\nstop-timeout = {time}\n");
@@ -955,7 +955,7 @@ fn the_only_service_has_a_stop_time_of_its_own() {
 }
 
 #[test]
-fn whoever_ignores_its_stop_signal_does_not_take_those_before_it_along() {
+fn a_service_that_ignores_its_stop_signal_leaves_others_time_to_stop() {
     let script = "trap 'echo db stops; exit 0' TERM; echo db; while :; do sleep 0.1; done";
     let text = format!(
         "[pidlet]\ngrace = 8s\n[db]\nrun = sh -c \"{script}\"\n\
@@ -969,7 +969,7 @@ fn whoever_ignores_its_stop_signal_does_not_take_those_before_it_along() {
 }
 
 #[test]
-fn the_terminal_is_for_the_one_that_asks() {
+fn the_terminal_is_for_the_service_with_tty() {
     // A process that can open the terminal can take it.
     let text = "[a]\nrun = sh -c 'test -t 0 || echo none; (: </dev/tty) 2>/dev/null && echo another; \
         exec PROBE signals --exit-on 15=0'\n\
@@ -987,7 +987,7 @@ fn the_terminal_is_for_the_one_that_asks() {
 }
 
 #[test]
-fn the_only_service_has_the_terminal_whatever_is_said_of_it() {
+fn the_only_service_has_the_terminal_whatever_its_section_says() {
     for said in ["", "restart = on-failure\n", "stop = HUP\n", "tty = yes\n"] {
         let plan = Plan::new(&format!(
             "[a]\nrun = sh -c 'read line; exit 5'\ntries = 1 in 1s\n{said}"
@@ -1021,7 +1021,7 @@ fn the_terminal_is_ours_between_two_runs() {
 }
 
 #[test]
-fn without_a_command_it_is_the_plan_in_etc() {
+fn without_a_command_the_plan_in_etc_is_run() {
     let plan = Plan::new("[pidlet]\nuntil = all\n[a]\nrun = echo it is\n");
     let etc = plan.directory.path().to_str().unwrap();
     let script = format!("mount --bind {etc} /etc && exec \"$0\" $1");
@@ -1062,7 +1062,7 @@ fn without_a_command_it_is_the_plan_in_etc() {
 }
 
 #[test]
-fn who_reads_others_lines_loses_none_of_them() {
+fn a_reader_of_another_service_loses_no_lines() {
     let text = "[b]\nrun = PROBE signals --exit-on 15=0\nafter = a\n\
         [a]\nrun = sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo line $i; done; \
         echo >&3; exec sleep 1000'\nready = fd:3\nessential = no\nstdout = service:log\n\
@@ -1094,7 +1094,7 @@ fn who_reads_others_lines_loses_none_of_them() {
 }
 
 #[test]
-fn who_reads_is_started_again_and_goes_on_where_it_was() {
+fn a_reader_that_is_restarted_goes_on_where_it_was() {
     let text = "[a]\nrun = sh -c 'for i in 1 2 3 4; do echo $i; done; exec sleep 1000'\n\
         stdout = service:log\n\
         [log]\nrun = sh -c 'read x; echo read $x; test $x != 4 || exec sleep 1000'\n\
@@ -1111,7 +1111,7 @@ fn who_reads_is_started_again_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn who_reads_is_started_again_when_those_who_write_are_gone() {
+fn a_reader_is_restarted_although_its_writers_are_gone() {
     // It gets what is left of what they wrote, and then the end of its input.
     let text = "[pidlet]\nuntil = all\n\
         [a]\ntype = oneshot\nrun = sh -c 'echo one; echo two; \

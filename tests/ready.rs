@@ -30,7 +30,7 @@ fn a_newline_on_a_descriptor_is_readiness() {
 }
 
 #[test]
-fn whoever_says_much_before_it_is_ready_costs_little() {
+fn a_long_text_on_the_readiness_descriptor_costs_little() {
     let script = "os.write(9, b'x' * 50000 + b'\\n')\ntime.sleep(1000)\n";
     for mode in Mode::BOTH {
         let web = Web::python(script).keys("ready = fd:9");
@@ -55,7 +55,7 @@ fn an_end_without_a_newline_is_no_readiness() {
 }
 
 #[test]
-fn the_descriptor_waits_for_who_writes_and_is_closed_when_all_is_said() {
+fn the_readiness_descriptor_is_blocking_and_is_closed_when_done() {
     let script = "import fcntl
 say(fcntl.fcntl(3, fcntl.F_GETFL) & os.O_NONBLOCK)
 os.write(3, TEXT)
@@ -199,7 +199,7 @@ fn a_connection_to_ourselves_is_no_readiness() {
 }
 
 #[test]
-fn an_answer_of_http_is_readiness_if_it_is_a_good_one() {
+fn an_http_response_is_readiness_if_it_is_a_good_one() {
     // Each request is answered with the next of these, piece by piece; the last one is good.
     let script = "
 s = socket.create_server(('127.0.0.1', 8080))
@@ -229,7 +229,7 @@ time.sleep(1000)
 }
 
 #[test]
-fn a_server_that_does_not_answer_holds_nobody_up() {
+fn a_server_that_does_not_answer_holds_nothing_up() {
     // The server listens before it is asked, and stays until it was, however slowly it starts or accepts.
     let server = "
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -352,7 +352,7 @@ const FOUND: [(&str, &str, &str); 9] = [
 ];
 
 #[test]
-fn what_the_last_check_found_is_said() {
+fn the_result_of_the_last_check_is_reported() {
     // A server may take long to start, so the containers run in parallel.
     let mut inits = Vec::new();
     for mode in Mode::BOTH {
@@ -391,7 +391,7 @@ fn a_command_that_does_not_end_is_no_readiness() {
 }
 
 #[test]
-fn why_a_command_that_checks_cannot_be_run_is_said_to_who_asks() {
+fn verbose_reports_why_a_check_command_cannot_be_run() {
     let web = Web::shell("exec sleep 1000\n").keys("ready = exec:/no/such");
     for mode in Mode::BOTH {
         let init = web.run(mode).arg("-v").start();
@@ -402,7 +402,7 @@ fn why_a_command_that_checks_cannot_be_run_is_said_to_who_asks() {
 }
 
 #[test]
-fn who_is_not_well_any_more_is_stopped() {
+fn a_service_that_is_no_longer_healthy_is_stopped() {
     // A check takes its time on a loaded machine, so the containers run in parallel.
     let mut inits = Vec::new();
     for mode in Mode::BOTH {
@@ -434,7 +434,7 @@ fn who_is_not_well_any_more_is_stopped() {
 }
 
 #[test]
-fn an_answer_of_http_is_read_to_its_end_whatever_it_says() {
+fn an_http_response_is_read_to_its_end_whatever_it_says() {
     let script = "
 s = socket.create_server(('127.0.0.1', 8080))
 for status in (503, 200):
@@ -466,7 +466,7 @@ time.sleep(1000)
 }
 
 #[test]
-fn an_answer_of_http_without_end_is_not_read_for_ever() {
+fn an_endless_http_response_is_not_read_for_ever() {
     let script = "
 s = socket.create_server(('127.0.0.1', 8080))
 c, _ = s.accept()
@@ -487,7 +487,7 @@ time.sleep(1000)
 }
 
 #[test]
-fn an_answer_of_http_that_never_ends_is_left_for_the_next_check() {
+fn an_http_response_that_never_ends_is_given_up_for_the_next_check() {
     let script = "
 s = socket.create_server(('127.0.0.1', 8080))
 kept = []

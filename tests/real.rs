@@ -585,7 +585,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
 "#;
 
 #[test]
-fn a_python_application_is_up_when_it_answers_well() {
+fn a_python_application_is_up_when_its_response_is_good() {
     if program("python3").is_none() {
         skip!("needs python3");
     }

@@ -422,7 +422,7 @@ fn the_reason_goes_to_the_termination_log_too() {
 }
 
 #[test]
-fn what_is_wrong_goes_to_the_termination_log_too() {
+fn faults_go_to_the_termination_log_too() {
     let temp = Temp::new();
     let log = temp.join("log");
     let plan = temp.join("plan");

@@ -415,7 +415,7 @@ const ENDS: [End; 6] = [
 ];
 
 #[test]
-fn nobody_but_its_own_descendants_is_ever_signalled() {
+fn only_its_own_descendants_are_ever_signalled() {
     let outside = Run::new(probe())
         .args(["signals"])
         .mode(Mode::Child)

@@ -139,7 +139,7 @@ fn with_one_command_stop_signals_are_just_passed_on() {
 /// Kata Containers sends KILL in place of TERM to a process that, as `/proc/PID/status` has it, neither
 /// blocks, ignores nor catches TERM; a signal that is waited for counts as none of these.
 #[test]
-fn whoever_looks_sees_that_a_stop_signal_is_not_for_nothing() {
+fn proc_shows_that_stop_signals_are_caught() {
     let temp = Temp::new();
     for name in ["pidlet", "tini", "catatonit"] {
         let program = temp.symlink(pidlet(), name);
@@ -161,7 +161,7 @@ fn whoever_looks_sees_that_a_stop_signal_is_not_for_nothing() {
 }
 
 #[test]
-fn what_ignores_its_stop_signal_is_killed_when_the_budget_runs_out() {
+fn a_command_that_ignores_its_stop_signal_is_killed_when_the_budget_runs_out() {
     for mode in Mode::BOTH {
         for count in [1, 2, 20] {
             killed_when_the_budget_runs_out(mode, count);
@@ -613,7 +613,7 @@ fn a_continued_pidlet_goes_on_as_before() {
 }
 
 #[test]
-fn who_ended_in_time_is_not_overdue_however_late_we_are() {
+fn a_command_that_ended_in_time_is_not_overdue_however_late_we_are() {
     const BUDGET: Duration = Duration::from_secs(4);
     let script = "trap 'echo told; read x; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
     let inits = Mode::BOTH.map(|mode| {

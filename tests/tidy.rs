@@ -452,7 +452,7 @@ fn no_line_is_too_long_for_a_screen() {
 }
 
 #[test]
-fn no_function_is_too_long_for_a_head() {
+fn no_function_is_too_long_to_grasp() {
     let mut seen = 0;
     let mut complaints = Vec::new();
     let files = sources("src");
@@ -539,7 +539,7 @@ fn the_top_level_holds_what_the_design_lists_and_nothing_else() {
 }
 
 #[test]
-fn the_program_depends_on_two_crates_and_on_no_part_of_them_that_is_not_for_us() {
+fn the_program_depends_on_two_crates_and_not_on_their_internals() {
     // A published package has a rewritten manifest, and ours beside it.
     let manifest = std::fs::read_to_string(top().join("Cargo.toml.orig"))
         .or_else(|_| std::fs::read_to_string(top().join("Cargo.toml")))
@@ -575,7 +575,7 @@ fn the_program_depends_on_two_crates_and_on_no_part_of_them_that_is_not_for_us()
 // ---- the tests of the tests --------------------------------------------------------------------
 
 #[test]
-fn the_reader_of_code_sees_code_alone() {
+fn comments_and_literals_are_not_searched_as_code() {
     let text = "a(\"b \\\" // c\"); // d\nlet 'e: f = '\\''; /* g\n */ let h = 'i'; &'j k r\"l\"";
     let code = blanked(text);
     assert_eq!(

@@ -202,7 +202,7 @@ fn control_z_has_no_lasting_effect_below_another_init() {
 }
 
 #[test]
-fn a_child_that_somebody_stopped_still_ends_on_term() {
+fn a_child_stopped_from_outside_still_ends_on_term() {
     for mode in Mode::BOTH {
         let init = Run::pidlet()
             .mode(mode)
@@ -516,7 +516,7 @@ fn a_stopped_job_runs_on_in_the_background() {
 
 /// As far as pidlet knows, its child still has the terminal then.
 #[test]
-fn a_job_that_somebody_stopped_and_continued_takes_the_terminal_from_nobody() {
+fn a_job_stopped_and_continued_from_outside_does_not_take_the_terminal() {
     let job = Job::pidlet("--fg", &["sleep"]);
     kill(&the(&job.shell, "pidlet"), SIGSTOP);
     job.hears("job stopped; the terminal was the other's");
@@ -538,7 +538,7 @@ fn a_stopped_job_ends_on_term() {
 }
 
 #[test]
-fn a_job_whose_child_somebody_stopped_ends_on_term() {
+fn a_job_whose_child_was_stopped_from_outside_ends_on_term() {
     let job = Job::pidlet("--fg", &["sleep"]);
     kill(&the(&job.shell, "probe"), SIGSTOP);
     wait_stopped(&job.shell, &["probe"]);
@@ -575,7 +575,7 @@ fn reads_with_fg(job: &Job) {
 
 /// As `x | pidlet less` does, and a program that asks for a password.
 #[test]
-fn who_reads_the_terminal_has_it_where_standard_input_is_none() {
+fn a_command_that_reads_the_terminal_has_it_though_standard_input_is_none() {
     let script = "exec \"$0\" -- sh -c 'exec \"$0\" tty-read </dev/tty' \"$1\" </dev/null";
     for place in ["--fg", "--bg"] {
         let args = ["sh", "-c", script, path(), probe()];
@@ -596,7 +596,7 @@ fn who_reads_the_terminal_has_it_where_standard_input_is_none() {
 }
 
 #[test]
-fn who_is_stopped_and_has_not_read_the_terminal_does_not_stop_us() {
+fn a_stopped_command_that_has_not_read_the_terminal_does_not_stop_us() {
     let script = "exec \"$0\" -- \"$1\" sleep </dev/null";
     let job = Job::start("--bg", &["/bin/sh"], &["sh", "-c", script, path(), probe()]);
     job.shell.wait_says("ready");
@@ -640,7 +640,7 @@ fn the_terminal_is_given_back_when_the_command_cannot_be_started() {
 }
 
 #[test]
-fn in_a_script_control_z_stops_nobody() {
+fn in_a_script_control_z_stops_no_process() {
     let temp = Temp::new();
     let log = temp.join("bystander");
     // Both are in the script's group, which pidlet does not lead.
@@ -775,7 +775,7 @@ fn at_a_real_shell_a_job_and_a_pipeline_stop_and_go_on_as_a_whole() {
 }
 
 #[test]
-fn at_a_real_shell_a_job_that_ran_behind_stops_and_goes_on_as_well() {
+fn at_a_real_shell_a_job_from_the_background_stops_and_goes_on_as_well() {
     // The shell hands the terminal to pidlet's group, and Ctrl-Z comes to pidlet first.
     at_each_shell("$pidlet $probe sleep &", |shell| {
         shell.pty().type_in(b"fg\n");
@@ -792,7 +792,7 @@ fn at_a_real_shell_a_job_that_ran_behind_stops_and_goes_on_as_well() {
 }
 
 #[test]
-fn at_a_real_shell_keys_reach_the_whole_group_of_a_job_that_ran_behind() {
+fn at_a_real_shell_keys_reach_the_whole_group_of_a_job_from_the_background() {
     // The shell hands pidlet's group the terminal, so that keys come to pidlet.
     at_each_shell("$pidlet $probe group &", |shell| {
         shell.pty().type_in(b"fg\n");
@@ -1063,7 +1063,7 @@ fn a_terminal_that_a_service_reads_does_not_become_ours() {
 // ---- stty tostop -------------------------------------------------------------------------------
 
 #[test]
-fn own_messages_from_behind_do_not_stop_pidlet_where_writers_are_stopped() {
+fn messages_from_the_background_do_not_stop_pidlet_under_tostop() {
     for mode in Mode::BOTH {
         let run = Run::pidlet()
             .mode(mode)

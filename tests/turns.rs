@@ -44,7 +44,7 @@ fn orphans_without_end_hold_neither_signals_nor_deadlines_up() {
 }
 
 #[test]
-fn a_burst_of_orphans_does_not_have_output_wait() {
+fn a_burst_of_orphans_does_not_delay_output() {
     let strace = strace_or_skip!();
     let temp = Temp::new();
     let script = "echo waits; read line; exec \"$0\" spawn-storm 100";
@@ -122,7 +122,7 @@ fn a_deep_family_of_many_does_not_keep_a_stop() {
 
 /// Reaping them takes longer than pidlet waits for a killed process that hangs in the kernel.
 #[test]
-fn who_was_killed_with_hundreds_is_reaped_and_does_not_hang() {
+fn hundreds_of_killed_processes_are_reaped_and_not_reported_as_hanging() {
     let strace = strace_or_skip!();
     for mode in Mode::BOTH {
         let temp = Temp::new();
@@ -142,7 +142,7 @@ fn who_was_killed_with_hundreds_is_reaped_and_does_not_hang() {
 /// The daemon dies as soon as its launcher has been reaped, and each look at the children comes late: the one
 /// after that which found it alive already finds it dead.
 #[test]
-fn a_daemon_that_dies_when_it_was_found_is_seen_to_end() {
+fn a_daemon_that_dies_right_after_it_was_found_is_seen_to_end() {
     let strace = strace_or_skip!();
     let temp = Temp::new();
     let script = "#!/bin/sh
@@ -169,7 +169,7 @@ until test -s pid; do :; done\n";
 
 /// The service ends in time, but pidlet only hears of it when the time is over.
 #[test]
-fn who_ends_in_time_is_not_killed_where_we_are_late() {
+fn a_command_that_ends_in_time_is_not_killed_when_we_are_late() {
     let strace = strace_or_skip!();
     let temp = Temp::new();
     let patient = "trap 'echo told; read line; exit 3' TERM; echo ready; read line";
@@ -223,7 +223,7 @@ fn the_status_of_an_http_answer_is_read_at_once() {
 }
 
 #[test]
-fn a_signal_waits_for_none_of_the_many_who_write() {
+fn a_signal_does_not_wait_behind_many_writers() {
     const WRITERS: usize = 40;
     let strace = strace_or_skip!();
     let temp = Temp::new();
@@ -264,7 +264,7 @@ fn a_signal_waits_for_none_of_the_many_who_write() {
 }
 
 #[test]
-fn a_small_log_is_rotated_a_few_times_before_everybody_else_has_his_turn() {
+fn a_small_log_is_rotated_only_a_few_times_in_one_turn() {
     let strace = strace_or_skip!();
     let temp = Temp::new();
     let path = temp.join("log");

@@ -330,7 +330,7 @@ text - with a dash
     }
 
     #[test]
-    fn complaints() {
+    fn error_messages() {
         check(&[c"-z", c"-a"], &["x: invalid option -- 'z'", "a"], 0);
         check(&[c"-n"], &["x: option requires an argument -- 'n'"], 0);
         check(&[c"--nope=1"], &["x: unrecognized option '--nope=1'"], 0);
@@ -350,7 +350,7 @@ text - with a dash
     }
 
     #[test]
-    fn abbreviations_only_where_the_model_has_them() {
+    fn no_abbreviations_where_names_are_exact() {
         assert_eq!(
             read(&[c"x", c"--bot", c"--both"], Names::Exact).0,
             ["x: unrecognized option '--bot'", "both"]

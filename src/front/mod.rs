@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_option_of_a_help_sets_something() {
+    fn every_option_in_a_help_text_has_a_setting() {
         for door in &DOORS {
             let mut buffer = TEXT_BUFFER;
             let table = door.table(&mut buffer);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_as_a_whole_has_room() {
+    fn texts_that_are_printed_whole_fit_the_buffer() {
         for text in DOORS.iter().map(|door| door.help).chain([LICENSE, ABOUT]) {
             let mut buffer = TEXT_BUFFER;
             let text = text.unpack(&mut buffer);

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_the_plan() {
+    fn a_printed_plan_is_the_same_plan() {
         let text = "[a]\nrun = a %%i 50%% %i ''\nenv = X_Y=1\n\
             env-file = /env\nenv-file = /d/b\nenv-dir = /d\nenv = Y\n";
         let expected = "[pidlet]\nuntil = any\n\n[a]\nrun = a '%i' '50%' 1 ''\nenv = X_Y=1\n\

@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_where_nothing_is_said() {
+    fn defaults() {
         for (key, number) in [
             (Key::ReadyTimeout, 60_000),
             (Key::HealthEvery, 30_000),

@@ -308,7 +308,7 @@ fn code_after(mut world: World, ends: &str) -> Option<u8> {
 }
 
 #[test]
-fn until_says_whose_end_is_the_end() {
+fn until_decides_which_end_ends_the_container() {
     use Essential::{No as All, OnFailure as Failure, Yes as Any};
     let all_but_a = |end: &str| {
         let rest: Vec<String> = (1..20)
@@ -354,7 +354,7 @@ fn until_says_whose_end_is_the_end() {
 }
 
 #[test]
-fn the_end_tells_all_others_and_comes_with_the_last() {
+fn one_end_stops_all_others_and_the_container_ends_with_the_last() {
     running(3, nothing).play(
         "
         b exits 3          => a:TERM a:CONT c:TERM c:CONT
@@ -510,7 +510,7 @@ fn after_a_stop_signal_the_first_listed_that_failed_counts() {
 // ---- Stopping
 
 #[test]
-fn who_ignores_the_stop_is_killed_exactly_at_the_deadline() {
+fn a_service_that_ignores_the_stop_is_killed_exactly_at_the_deadline() {
     let mut world = running(2, nothing);
     world.play(
         "
@@ -806,7 +806,7 @@ fn a_failure_is_held_until_a_stop_signal() {
 }
 
 #[test]
-fn what_is_no_failure_is_not_held() {
+fn an_end_that_is_no_failure_is_not_held() {
     let hold = |plan: &mut Plan| {
         plan.hold = true;
         plan.expect.add(3);
@@ -938,7 +938,7 @@ fn the_only_service_has_its_signals_to_itself() {
 }
 
 #[test]
-fn what_is_left_over_of_the_only_service_has_the_rest_of_the_budget() {
+fn leftovers_of_the_only_service_have_the_rest_of_the_budget() {
     running(1, |plan| plan.grace = Some(Span::seconds(3))).play(
         "
         TERM               => a:TERM wake:a
@@ -1049,7 +1049,7 @@ fn orphans_are_looked_for_told_once_and_killed_at_the_deadline() {
 }
 
 #[test]
-fn nobody_is_blamed_before_it_was_looked_for() {
+fn leftovers_are_reported_only_if_they_were_found() {
     let mut world = running(1, |plan| plan.grace = Some(Span::ZERO));
     world.play(
         "
@@ -1266,7 +1266,7 @@ fn a_child_that_the_terminal_stopped() {
 }
 
 #[test]
-fn the_only_child_is_only_one_and_only_while_it_runs() {
+fn only_a_single_running_child_is_the_foreground_child() {
     let mut world = starting(1, nothing);
     assert_eq!(world.supervisor.foreground_child(), None);
     world.happens("start");
@@ -1279,7 +1279,7 @@ fn the_only_child_is_only_one_and_only_while_it_runs() {
 }
 
 #[test]
-fn what_we_cause_ourselves_is_ignored_once() {
+fn signals_that_we_cause_ourselves_are_ignored_once() {
     let surroundings = Surroundings {
         init: true,
         no_shell: true,
@@ -1297,7 +1297,7 @@ fn what_we_cause_ourselves_is_ignored_once() {
 }
 
 #[test]
-fn the_end_of_who_is_nobody_is_nothing() {
+fn the_end_of_an_unknown_process_changes_nothing() {
     let mut world = starting(2, nothing);
     for number in [0, 1, ORPHAN] {
         world.step(ended(number, Status::Exited(0), false));

@@ -76,7 +76,7 @@ fn every_line_but_those_of_vv_is_in_the_manual_page() {
 
 /// Where the ends of orphans are not heeded, no style would have reported them.
 #[test]
-fn unheard_orphans_are_nobodys_loss() {
+fn the_ends_of_orphans_are_heeded_wherever_they_are_reported() {
     for (style, words) in STYLES {
         let mut plan = Plan::new(style);
         for verbosity in 0..6 {
@@ -221,7 +221,7 @@ fn the_last_line_knows_the_stop_signal_of_the_only_service() {
 }
 
 #[test]
-fn a_fault_with_which_the_container_goes_on_is_said_at_once() {
+fn a_fault_that_does_not_end_the_container_is_reported_at_once() {
     let said = said(2, until(Essential::No), "start a ENOENT");
     assert_eq!(
         said,
@@ -231,7 +231,7 @@ fn a_fault_with_which_the_container_goes_on_is_said_at_once() {
 
 /// Only this line reports it, unless the last line does.
 #[test]
-fn a_failure_in_the_stop_is_said_at_once() {
+fn a_failure_in_the_stop_is_reported_at_once() {
     let failed = "pidlet: a (pid 100) exited with code 3 after 1.0s";
     let end = "pidlet: b (pid 101) exited with code 0 after 0.0s; container exits 0";
     for (how, lines) in [
@@ -301,7 +301,7 @@ const A_LIFE: [(u32, &str); 20] = [
 ];
 
 #[test]
-fn each_verbosity_says_its_share() {
+fn each_verbosity_adds_its_messages() {
     const HAPPENS: &str = "start a, start b ENOENT, start c, start d, HUP, QUIT, z exits 3, \
         z killed SEGV, 500ms a exits 3, d exits 0, TERM, 250ms, 7750ms, c killed KILL, no proc";
     for verbosity in 0..=4 {
@@ -321,7 +321,7 @@ fn each_verbosity_says_its_share() {
 }
 
 #[test]
-fn success_is_said_later_than_failure_and_a_fault_always() {
+fn success_needs_more_verbosity_than_failure_and_a_fault_needs_none() {
     for (rows, from) in [
         ("start, a exits 0, gone", 2),
         ("start, a exits 1, gone", 1),
@@ -411,7 +411,7 @@ const PEERS: [(Style, u32, &str, &[&str]); 9] = [
 ];
 
 #[test]
-fn the_peers_words() {
+fn the_peers_messages() {
     for (style, verbosity, rows, lines) in PEERS {
         let set = |plan: &mut Plan| {
             persona(style)(plan);

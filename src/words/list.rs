@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_keeps_its_order_and_its_room() {
+    fn a_list_keeps_its_order_and_capacity() {
         let mut list = List::with_capacity(0, 3);
         assert!(list.push(1) && list.push(3) && list.insert(1, 2));
         assert!(!list.push(4) && !list.insert(0, 0));

@@ -30,7 +30,7 @@ macro_rules! bundle_cases {
             every_stop_signal_stops_all_commands
             every_other_signal_is_passed_on
             zombies_do_not_use_up_the_limit_of_processes
-            a_kill_for_memory_is_said_to_be_one
+            a_kill_for_memory_is_reported_as_one
             readiness_goes_through_the_runtime
             passed_on_sockets_are_the_service_s
             a_terminal_is_the_command_s
@@ -473,7 +473,7 @@ pub fn zombies_do_not_use_up_the_limit_of_processes(runtime: &'static Runtime) {
     assert_eq!(container.ended().exit, Exit::Code(143));
 }
 
-pub fn a_kill_for_memory_is_said_to_be_one(runtime: &'static Runtime) {
+pub fn a_kill_for_memory_is_reported_as_one(runtime: &'static Runtime) {
     if !limits_exist() {
         println!("this view of the cgroups has no controllers, and so no limits");
         return;

@@ -272,7 +272,7 @@ fn the_plan_of_the_design() {
 }
 
 #[test]
-fn what_is_said_on_the_command_line_wins() {
+fn the_environment_wins_over_the_plan_file() {
     let question = Question {
         args: &[],
         getenv: &|name| match name {
@@ -302,7 +302,7 @@ fn what_is_said_on_the_command_line_wins() {
 }
 
 #[test]
-fn what_is_said_of_the_container_is_said_once() {
+fn an_option_is_set_once_unless_it_is_a_list() {
     let plan = sound(
         "[pidlet]\nexpect = 3\nexpect = 4,5\nrewrite = HUP:0\n[a]\nrun = a\n\
         [pidlet]\nrewrite = INT:TERM\nexpect = 6\nhold = yes",
@@ -319,7 +319,7 @@ fn what_is_said_of_the_container_is_said_once() {
 }
 
 #[test]
-fn every_fault_is_said_with_its_place() {
+fn every_fault_is_reported_with_its_place() {
     faults(
         "x = 1\n[pidlet]\ngrace = x\nhod = yes\nconfig = y\nlog = a b\n[a b]\nrun = a\nrun = b\n\
         [c]\nredy = 1\nrun =\nnice = -21\nstop = INT x\nafter = d\nnonsense\n[d]\ndisabled = yes\nrun = x\n\
@@ -372,7 +372,7 @@ fn of_several_words_the_wrong_one_is_named() {
 }
 
 #[test]
-fn all_faults_of_one_value_are_said() {
+fn all_faults_of_one_value_are_reported() {
     faults(
         "[a]\nrun = x $NONE ${NO} $NAME\ngroups = no web nor\nenv-file = /three\n[pidlet]\ngrace = $G",
         &[
@@ -388,7 +388,7 @@ fn all_faults_of_one_value_are_said() {
 }
 
 #[test]
-fn settings_that_do_not_go_together() {
+fn settings_that_contradict_each_other() {
     for (said, fault) in [
         ("type = daemon", "type = daemon and pidfile go together"),
         ("pidfile = /x", "type = daemon and pidfile go together"),
@@ -444,7 +444,7 @@ fn settings_that_do_not_go_together() {
 }
 
 #[test]
-fn the_only_service_is_passed_everything_unless_it_is_said_how_it_stops() {
+fn the_only_service_gets_every_signal_unless_the_plan_says_how_it_stops() {
     for (said, passed) in [
         ("ready = fd:3\ntty = yes", true),
         ("restart = always", false),
@@ -592,7 +592,7 @@ fn instances_and_directories_are_several_services() {
 }
 
 #[test]
-fn whoever_writes_to_a_service_is_after_it() {
+fn a_service_that_writes_to_another_is_after_it() {
     let plan = sound("[a]\nrun = x\nfinish = service:b\nstdout = service:log\n[log]\nrun = l");
     assert_eq!(
         (plan.services[0].after, plan.services[1].after),
@@ -609,7 +609,7 @@ fn whoever_writes_to_a_service_is_after_it() {
 }
 
 #[test]
-fn nothing_and_too_much() {
+fn no_services_and_too_many() {
     for nothing in ["", "# only\n\n[pidlet]\n", "[a]\ndisabled = yes\nrun = x"] {
         faults(nothing, &[": there is no service to run"]);
     }
@@ -623,7 +623,7 @@ fn nothing_and_too_much() {
 }
 
 #[test]
-fn what_is_not_utf_8_is_text_all_the_same() {
+fn values_need_not_be_utf_8() {
     let (plan, said) = plan(b"[a]\nrun = x \xff\xfe\n");
     assert!(said.is_empty());
     assert_eq!(plan.services[0].run[1].to_bytes(), b"\xff\xfe");

@@ -93,7 +93,7 @@ fn a_oneshot_that_fails_ends_everything_and_nothing_after_it_starts() {
 }
 
 #[test]
-fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so() {
+fn a_service_after_one_that_will_never_be_up_is_not_started_and_the_reason_says_so() {
     let mut world = planned(&[(&[], OPTIONAL), (&[0], SERVICE), (&[], SERVICE)], nothing);
     world.play("start a\nstart c\na exits 7 => c:TERM c:CONT\nc killed TERM => look");
     world.play("gone => exit 7");
@@ -131,7 +131,7 @@ fn whoever_waits_for_what_will_never_be_up_is_not_started_and_the_reason_says_so
 }
 
 #[test]
-fn the_stop_goes_backwards_through_what_has_ended_meanwhile() {
+fn a_stop_keeps_its_order_across_services_that_have_ended() {
     // c is after b, which is after a; b is a oneshot that is done. d is on its own.
     let mut world = planned(
         &[
@@ -158,7 +158,7 @@ fn the_stop_goes_backwards_through_what_has_ended_meanwhile() {
 }
 
 #[test]
-fn a_stop_before_all_has_started_passes_over_what_never_ran() {
+fn a_stop_passes_over_services_that_never_ran() {
     let chain: [(&[Place], Section); 3] = [(&[], SERVICE), (&[0], NOTIFY), (&[1], SERVICE)];
     let mut world = planned(&chain, nothing);
     world.play("start a\nstart b\nTERM => b:TERM b:CONT\nb killed TERM => a:TERM a:CONT");
@@ -168,7 +168,7 @@ fn a_stop_before_all_has_started_passes_over_what_never_ran() {
 }
 
 #[test]
-fn a_killed_one_in_the_stop_makes_way_for_those_before_it() {
+fn a_service_killed_in_the_stop_makes_way_for_those_that_it_is_after() {
     const HURRIED: Section = "stop-timeout = 2s";
     let mut world = planned(&[(&[], SERVICE), (&[0], HURRIED)], nothing);
     world.play("start a\nstart b\nTERM => b:TERM b:CONT\n1999ms\n1ms => -b:KILL");
@@ -176,7 +176,7 @@ fn a_killed_one_in_the_stop_makes_way_for_those_before_it() {
 }
 
 #[test]
-fn who_failed_and_is_not_started_again_for_the_stop_has_failed() {
+fn a_service_whose_restart_is_cancelled_by_the_stop_has_failed() {
     const AGAIN: Section = "restart = on-failure";
     for (end, code) in [("exits 3", 3), ("killed SEGV", 139)] {
         let mut world = planned(&[(&[], AGAIN), (&[], AGAIN)], nothing);
@@ -191,7 +191,7 @@ fn who_failed_and_is_not_started_again_for_the_stop_has_failed() {
 }
 
 #[test]
-fn whoever_still_waits_for_its_turn_is_told_at_the_last_call() {
+fn a_service_that_still_waits_for_its_turn_is_told_at_the_last_call() {
     let chain: [(&[Place], Section); 3] = [
         (&[], SERVICE),
         (&[0], "watchdog = 1h\nready = notify"),
@@ -232,7 +232,7 @@ fn stop_signals_of_its_own_one_after_the_other() {
 }
 
 #[test]
-fn who_is_stopped_for_a_fault_has_all_its_stop_signals_again_in_the_stop() {
+fn a_service_being_stopped_for_a_fault_gets_all_its_stop_signals_again_in_the_stop() {
     const PICKY: Section = "stop = INT QUIT\nstop-timeout = 1s\nwatchdog = 1h";
     let mut world = planned(&[(&[], PICKY), (&[], SERVICE)], nothing);
     world.play("start");
@@ -246,7 +246,7 @@ fn who_is_stopped_for_a_fault_has_all_its_stop_signals_again_in_the_stop() {
 }
 
 #[test]
-fn several_stop_signals_share_the_time_that_there_is_and_one_has_all_of_it() {
+fn several_stop_signals_share_the_budget_and_a_single_one_has_all_of_it() {
     let picky: [(&[Place], Section); 2] = [(&[], "stop = INT QUIT"), (&[], "stop = INT")];
     let mut world = planned(&picky, |plan| plan.grace = Some(span("9s")));
     world.play("start\nTERM => a:INT a:CONT b:INT b:CONT\n2999ms\n1ms => a:QUIT");
@@ -254,7 +254,7 @@ fn several_stop_signals_share_the_time_that_there_is_and_one_has_all_of_it() {
 }
 
 #[test]
-fn a_kill_that_its_stop_asks_for_comes_from_nobody_else() {
+fn a_kill_that_is_a_services_own_stop_signal_is_not_from_outside() {
     let now = ("stop = KILL", "TERM => a:KILL");
     let later = ("stop = INT KILL 1s", "TERM => a:INT a:CONT\n1s => a:KILL");
     for (stop, story) in [now, later] {
@@ -301,7 +301,7 @@ fn restart_waits_longer_after_each_quick_death_and_less_after_a_long_life() {
 }
 
 #[test]
-fn how_long_a_life_makes_good_is_said_with_stable() {
+fn a_run_of_at_least_stable_resets_the_backoff() {
     let said = "restart = always\nbackoff = 1s..8s\nstable = 2s";
     let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
     world.play("start a\nstart b");
@@ -314,7 +314,7 @@ fn how_long_a_life_makes_good_is_said_with_stable() {
 }
 
 #[test]
-fn who_was_killed_by_us_once_is_not_so_for_ever() {
+fn a_kill_of_ours_is_forgotten_at_the_next_start() {
     const AGAIN: Section = "restart = always\nwatchdog = 1h\nstop-timeout = 1s";
     let mut world = planned(&[(&[], AGAIN), (&[], SERVICE)], nothing);
     world.play("start");
@@ -325,7 +325,7 @@ fn who_was_killed_by_us_once_is_not_so_for_ever() {
 }
 
 #[test]
-fn all_is_ready_when_all_that_is_essential_is() {
+fn the_container_is_ready_when_all_essential_services_are() {
     const IF_IT_FAILS: Section = "ready = notify\nessential = on-failure";
     const NEVER: Section = "ready = notify\nessential = no";
     for (until, said, last) in [
@@ -354,7 +354,7 @@ fn all_is_ready_when_all_that_is_essential_is() {
 }
 
 #[test]
-fn a_start_that_failed_was_no_life() {
+fn a_failed_start_does_not_reset_the_backoff() {
     let said = "restart = always\nbackoff = 1s..8s\nstable = 2s";
     let mut world = planned(&[(&[], said), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\n2s a exits 0 => -a:TERM\n1s\nstart a ENOENT");
@@ -367,7 +367,7 @@ fn a_start_that_failed_was_no_life() {
 }
 
 #[test]
-fn those_that_died_of_the_same_thing_do_not_all_start_again_at_once() {
+fn services_that_failed_together_are_restarted_at_different_times() {
     let mut world = planned(&[(&[], ALWAYS), (&[], ALWAYS)], nothing);
     world.play("start\na exits 1 => -a:TERM\nb exits 1 => -b:TERM");
     let delay = |place| world.supervisor.record(place).delay;
@@ -560,7 +560,7 @@ fn a_daemon_is_the_process_that_its_pid_file_names() {
 }
 
 #[test]
-fn a_daemon_may_say_that_it_is_ready_before_it_is_known_and_is_up_then() {
+fn a_daemon_may_say_that_it_is_ready_before_its_pid_is_known() {
     const SAYS: Section = "type = daemon\npidfile = /run/a.pid\nready = notify";
     for early in [true, false] {
         let mut world = planned(&[(&[], SAYS), (&[0], SERVICE)], nothing);
@@ -592,7 +592,7 @@ fn a_daemon_may_say_that_it_is_ready_before_it_is_known_and_is_up_then() {
 }
 
 #[test]
-fn a_daemon_that_is_known_too_late_to_be_asked_is_killed() {
+fn a_daemon_found_after_the_budget_is_killed() {
     let mut world = planned(&[(&[], DAEMON)], |plan| plan.grace = Some(span("1s")));
     world.play("start a\nTERM => a:TERM wake:a\na exits 0 => check 0\n1s => leftovers:KILL look");
     assert_eq!(world.finds("a", Finding::Main(pid("c"))), "-c:KILL");
@@ -600,7 +600,7 @@ fn a_daemon_that_is_known_too_late_to_be_asked_is_killed() {
 }
 
 #[test]
-fn what_a_launcher_names_is_nothing_beside_the_pid_file() {
+fn the_pid_file_wins_over_what_a_launcher_names() {
     let mut world = planned(&[(&[], DAEMON), (&[0], SERVICE)], nothing);
     world.play("start a");
     for notice in [Notice::Successor(MAIN), Notice::Main(MAIN)] {
@@ -715,14 +715,14 @@ fn a_daemon_is_not_waited_for_where_nothing_runs_that_could_be_it() {
 }
 
 #[test]
-fn one_may_wait_for_another_more_often_than_there_are_services() {
+fn a_service_may_be_after_another_65537_times() {
     let often = &[0; 1 << 16 | 1][..];
     let mut world = planned(&[(&[], ONESHOT), (often, ONESHOT)], nothing);
     world.play("start a\na exits 0\nstart b\nTERM => b:TERM b:CONT\nb exits 0 => look");
 }
 
 #[test]
-fn one_may_read_from_all_that_there_are_twice() {
+fn a_service_may_read_both_streams_of_33000_others() {
     let mut text = String::from("[log]\nrun = log\n");
     for section in 0..33 {
         text += &format!(
@@ -734,7 +734,7 @@ fn one_may_read_from_all_that_there_are_twice() {
 }
 
 #[test]
-fn nobody_waits_for_a_lame_duck_where_nothing_runs() {
+fn the_lame_duck_does_not_wait_where_nothing_runs() {
     let ducks = |plan: &mut Plan| plan.lame_duck = span("3s");
     let finished = &[(&[][..], "finish = f"), (&[], ONESHOT)];
     let mut world = planned(finished, ducks);
@@ -744,7 +744,7 @@ fn nobody_waits_for_a_lame_duck_where_nothing_runs() {
 }
 
 #[test]
-fn a_finish_command_runs_after_each_end_and_delays_the_next() {
+fn a_finish_command_runs_after_each_end_and_delays_the_next_start() {
     const FINISHED: Section = "restart = always\nfinish = f";
     let mut world = planned(&[(&[], FINISHED), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 1 => -a:TERM\nstart a\na exits 0\n1s\nstart a");
@@ -758,7 +758,7 @@ fn a_finish_command_runs_after_each_end_and_delays_the_next() {
 }
 
 #[test]
-fn who_is_late_when_the_budget_is_over_as_after_a_freeze_is_said_once() {
+fn after_a_freeze_overdue_services_are_reported_once() {
     const SERVICES: [(&[Place], Section); 2] = [(&[], "finish = f"), (&[], "stop-timeout = 3s")];
     let mut world = planned(&SERVICES, nothing);
     world.play("start a\nstart b\nTERM => a:TERM a:CONT b:TERM b:CONT\na killed TERM\nstart a");
@@ -771,7 +771,7 @@ fn who_is_late_when_the_budget_is_over_as_after_a_freeze_is_said_once() {
 }
 
 #[test]
-fn whose_group_was_told_is_known_behind_its_finish_command() {
+fn a_group_that_was_told_is_remembered_during_its_finish_command() {
     let mut world = planned(
         &[(&[], "finish = f\nkill = group"), (&[], SERVICE)],
         nothing,
@@ -789,7 +789,7 @@ fn essential_counts_as_the_section_says() {
 }
 
 #[test]
-fn who_reads_what_others_write_ends_with_them_and_is_asked_later() {
+fn a_reader_of_others_gets_its_end_of_input_first_and_its_stop_signal_later() {
     let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b");
     let mut world = World::new(plan, PID_1);
     world.play("start b\nstart a\nTERM => a:TERM a:CONT\na killed TERM => close 1\n3999ms");
@@ -799,7 +799,7 @@ fn who_reads_what_others_write_ends_with_them_and_is_asked_later() {
 }
 
 #[test]
-fn who_reads_what_others_write_ends_when_they_are_gone() {
+fn a_reader_of_others_gets_its_end_of_input_when_they_are_gone() {
     let text = "[pidlet]\nuntil = all\n[a]\nrun = a\nstdout = service:c\n[b]\nrun = b\n\
         stderr = service:c\n[c]\nrun = c";
     let mut world = World::new(sound(text), PID_1);
@@ -808,7 +808,7 @@ fn who_reads_what_others_write_ends_when_they_are_gone() {
 }
 
 #[test]
-fn who_is_stopped_for_not_being_ready_is_not_spared_for_saying_that_it_is() {
+fn readiness_that_comes_too_late_does_not_end_the_stop_of_a_service() {
     let mut world = planned(&[(&[], NOTIFY), (&[0], SERVICE)], nothing);
     world.play("start a\n60s => a:TERM a:CONT");
     assert_eq!(world.says("a", Notice::Ready), "");
@@ -817,7 +817,7 @@ fn who_is_stopped_for_not_being_ready_is_not_spared_for_saying_that_it_is() {
 }
 
 #[test]
-fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
+fn a_service_that_says_stopping_has_its_stop_timeout() {
     const PATIENT: Section = "ready = notify\nwatchdog = 1s\nstop-timeout = 3s";
     let mut world = planned(&[(&[], PATIENT), (&[], SERVICE)], nothing);
     world.play("start a\nstart b");
@@ -848,7 +848,7 @@ fn who_says_that_it_ends_has_as_long_as_if_it_had_been_told() {
 }
 
 #[test]
-fn a_deadline_counts_when_all_is_heard_that_came_before() {
+fn a_deadline_counts_once_all_earlier_messages_are_heard() {
     const WATCHED: Section = "ready = notify\nwatchdog = 2s";
     let mut world = planned(&[(&[], WATCHED), (&[], WATCHED)], nothing);
     world.play("start a\nstart b");
@@ -864,7 +864,7 @@ fn a_deadline_counts_when_all_is_heard_that_came_before() {
 }
 
 #[test]
-fn who_was_frozen_with_us_has_a_second_to_speak() {
+fn after_a_freeze_a_service_has_a_second_to_speak() {
     const WATCHED: Section = "ready = notify\nwatchdog = 2s";
     const CHECKED: Section = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1";
     let mut world = planned(&[(&[], WATCHED), (&[], CHECKED)], nothing);
@@ -887,7 +887,7 @@ fn who_was_frozen_with_us_has_a_second_to_speak() {
 }
 
 #[test]
-fn who_is_late_each_time_gets_there_all_the_same() {
+fn being_late_each_time_does_not_put_off_a_start_for_ever() {
     const RESTARTED: Section = "restart = always\nbackoff = 1s..1s";
     let mut world = planned(&[(&[], RESTARTED), (&[], SERVICE)], nothing);
     world.play("start a\nstart b\na exits 0 => -a:TERM\n3s");
@@ -900,7 +900,7 @@ fn who_is_late_each_time_gets_there_all_the_same() {
 }
 
 #[test]
-fn many_who_are_due_at_once_are_no_absence() {
+fn many_starts_due_at_once_do_not_count_as_a_freeze() {
     const RESTARTED: Section = "restart = always\nbackoff = 1s..1s";
     let services: [(&[Place], Section); 8] = [(&[], RESTARTED); 8];
     let mut world = planned(&services, nothing);
@@ -923,7 +923,7 @@ fn many_who_are_due_at_once_are_no_absence() {
 }
 
 #[test]
-fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
+fn a_service_that_says_stopping_before_it_is_up_has_its_ready_timeout() {
     const LATE: Section = "ready = notify\nready-timeout = 5s";
     const PATIENT: Section = "ready = notify\nready-timeout = 5s\nstop-timeout = 3s";
     for said in [LATE, PATIENT] {
@@ -947,7 +947,7 @@ fn who_says_that_it_ends_before_it_is_up_has_no_more_time_than_to_be_up() {
 }
 
 #[test]
-fn who_reads_what_others_write_is_asked_at_the_last_call_at_the_latest() {
+fn a_reader_of_others_is_told_at_the_last_call_at_the_latest() {
     let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b");
     let mut world = World::new(plan, PID_1);
     world.play("start b\nstart a\nTERM => a:TERM a:CONT\n5s a killed TERM => close 1");
@@ -955,7 +955,7 @@ fn who_reads_what_others_write_is_asked_at_the_last_call_at_the_latest() {
 }
 
 #[test]
-fn who_reads_what_others_write_is_stopped_at_once_for_a_fault_of_its_own() {
+fn a_reader_of_others_is_stopped_at_once_for_a_fault_of_its_own() {
     let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b\nwatchdog = 3s");
     let mut world = World::new(plan, PID_1);
     world.play("start b\nstart a");
@@ -963,7 +963,7 @@ fn who_reads_what_others_write_is_stopped_at_once_for_a_fault_of_its_own() {
 }
 
 #[test]
-fn who_reads_what_others_write_may_say_that_it_takes_longer_when_it_is_asked() {
+fn a_reader_of_others_may_extend_its_time_once_it_is_told() {
     let plan = sound("[a]\nrun = a\nstdout = service:b\n[b]\nrun = b\nstop-timeout = 1s");
     let mut world = World::new(plan, PID_1);
     world.play("start b\nstart a\nTERM => a:TERM a:CONT\na killed TERM => close 1");
@@ -973,7 +973,7 @@ fn who_reads_what_others_write_may_say_that_it_takes_longer_when_it_is_asked() {
 }
 
 #[test]
-fn who_reads_what_others_write_is_asked_whatever_it_says() {
+fn no_message_of_a_reader_of_others_puts_off_its_stop_signal() {
     let text = "[a]\nrun = a\nstdout = service:b\n[b]\nrun = b\nready = notify\nwatchdog = 3s";
     for notice in [Notice::Alive, Notice::Extend(span("1h")), Notice::Stopping] {
         let mut world = World::new(sound(text), PID_1);
@@ -986,7 +986,7 @@ fn who_reads_what_others_write_is_asked_whatever_it_says() {
 }
 
 #[test]
-fn in_the_stop_nobody_waits_for_what_a_launcher_left_behind() {
+fn a_stop_does_not_wait_for_what_a_launcher_left_behind() {
     const AGAIN: Section = "type = daemon\npidfile = /run/a.pid\nrestart = always\nessential = no";
     let mut world = planned(&[(&[], AGAIN), (&[0], SERVICE)], nothing);
     world.play("start a\na exits 0 => check 0");
@@ -1000,7 +1000,7 @@ fn in_the_stop_nobody_waits_for_what_a_launcher_left_behind() {
 }
 
 #[test]
-fn where_all_is_killed_nobody_waits_for_what_a_launcher_left_behind() {
+fn a_kill_does_not_wait_for_what_a_launcher_left_behind() {
     let text = "[pidlet]\ngrace = 0\n[a]\nrun = a\ntype = daemon\npidfile = /run/a.pid\n\
         restart = always\nessential = no\n[b]\nrun = b\nstdout = service:a";
     let mut world = World::new(sound(text), PID_1);
@@ -1010,7 +1010,7 @@ fn where_all_is_killed_nobody_waits_for_what_a_launcher_left_behind() {
 }
 
 #[test]
-fn who_waits_for_its_turn_to_stop_is_not_checked_any_more() {
+fn a_service_that_waits_for_its_turn_to_stop_is_no_longer_checked() {
     const CHECKED: Section = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1";
     let mut world = planned(&[(&[], CHECKED), (&[0], SERVICE)], nothing);
     world.play("start a\nstart b\n1s => check 0\nTERM => uncheck 0 b:TERM b:CONT\n5s");

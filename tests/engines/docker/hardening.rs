@@ -165,7 +165,7 @@ fn no_zombies_fill_a_container_with_a_limit() {
 }
 
 #[test]
-fn a_command_that_takes_too_much_memory_is_killed_and_that_is_said() {
+fn a_command_that_takes_too_much_memory_is_killed_and_that_is_reported() {
     docker!();
     let memory = ["--memory", "16m", "--memory-swap", "16m"];
     let reason = "was killed by the kernel: out of memory";
@@ -205,7 +205,7 @@ const CROWD: &[&str] = &[
 ];
 
 #[test]
-fn nobody_else_in_the_host_s_pid_namespace_is_signalled() {
+fn no_other_process_in_the_host_s_pid_namespace_is_signalled() {
     docker!();
     let words = ["signals", "--exit-on", "10=9"];
     let bystander = Tool::new(static_probe().to_str().expect("a path of UTF-8"))
@@ -231,7 +231,7 @@ fn nobody_else_in_the_host_s_pid_namespace_is_signalled() {
 }
 
 #[test]
-fn nobody_else_in_another_container_s_pid_namespace_is_signalled() {
+fn no_other_process_in_another_container_s_pid_namespace_is_signalled() {
     docker!();
     let words = ["/probe", "signals", "--exit-on", "10=9"];
     let plain = ["--entrypoint", "", PROBE];

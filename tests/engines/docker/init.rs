@@ -244,7 +244,7 @@ fn its_version_is_shown_as_tinis_is() {
 }
 
 #[test]
-fn environment_twins_work_there() {
+fn options_can_be_set_by_variables() {
     docker!();
     let engine = with_pidlet();
     // The whole container is stopped gracefully, orphans included, which tini does not do.

@@ -89,7 +89,7 @@ fn every_dockerfile_in_readme_makes_an_image_that_runs_and_stops() {
 }
 
 #[test]
-fn a_faulty_plan_makes_no_image() {
+fn a_faulty_plan_fails_the_build() {
     docker!();
     let engine = engine();
     import_bases(engine);

@@ -57,7 +57,7 @@ fn zombies_do_not_fill_a_hardened_container() {
 }
 
 #[test]
-fn a_kill_for_memory_is_said_to_be_one() {
+fn a_kill_for_memory_is_reported_as_one() {
     podman!();
     let container = Container::start(&hardened(&["/probe", "eat", "---", "/probe", "sleep"]));
     assert_eq!(container.wait_code(), 137, "{}", container.logs());

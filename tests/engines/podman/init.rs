@@ -111,7 +111,7 @@ fn seen(init: &str) -> Vec<String> {
 }
 
 #[test]
-fn init_is_catatonit_to_everybody() {
+fn init_looks_like_catatonit() {
     podman!();
     let own = pidlet().to_str().expect("a path of UTF-8");
     let (theirs, ours) = std::thread::scope(|scope| {

@@ -72,7 +72,7 @@ fn stop_beside(pid: &str, stop: &Stop) {
 }
 
 #[test]
-fn nobody_of_the_host_is_signalled() {
+fn no_process_of_the_host_is_signalled() {
     podman!();
     let path = static_probe().to_str().expect("a path of UTF-8");
     let process: Job = Tool::new(path).arg("signals").start();
@@ -90,7 +90,7 @@ fn nobody_of_the_host_is_signalled() {
 }
 
 #[test]
-fn nobody_of_another_container_is_signalled() {
+fn no_process_of_another_container_is_signalled() {
     podman!();
     // Its first process, and another one.
     let other = Container::start(&[BARE, "/probe", "group"]);
