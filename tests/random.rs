@@ -67,7 +67,7 @@ fn one_run(seed: u64) {
     let mut random = Random::new(seed);
     let plan = Plan::random(
         &mut random,
-        is_root() && everybody_reads(Path::new(probe())),
+        is_root() && any_user_can_run(Path::new(probe())),
     );
     let life = Life::start(plan, seed);
     life.dry_run();
@@ -79,7 +79,7 @@ fn one_run(seed: u64) {
 }
 
 /// Whether a program may be run by another user.
-fn everybody_reads(path: &Path) -> bool {
+fn any_user_can_run(path: &Path) -> bool {
     path.ancestors().all(|part| {
         let mode = std::fs::metadata(part).map(|data| data.permissions().mode());
         mode.is_ok_and(|mode| mode & 1 != 0)
@@ -105,7 +105,7 @@ fn watch(program: &Proc) -> Arc<OnceLock<u64>> {
     let ours = Arc::clone(&ended);
     // SAFETY: a child of ours that is not reaped; the descriptor is ours alone.
     let process = unsafe { libc::syscall(libc::SYS_pidfd_open, program.pid(), 0) as i32 };
-    assert!(process >= 0, "no descriptor of a process");
+    assert!(process >= 0, "cannot open a pidfd");
     // SAFETY: as above.
     let process = unsafe { OwnedFd::from_raw_fd(process) };
     std::thread::spawn(move || {
@@ -136,16 +136,16 @@ impl Life {
     fn start(plan: Plan, seed: u64) -> Life {
         let temp = Temp::new();
         let directory = temp.path().to_str().expect("a temporary path is UTF-8");
-        let everybody = |name: &str, mode| {
+        let chmod = |name: &str, mode| {
             let changed = std::fs::set_permissions(temp.join(name), Permissions::from_mode(mode));
             changed.expect("cannot change a mode");
         };
         std::fs::create_dir(temp.join("run")).expect("cannot make a directory");
-        everybody("run", 0o777);
+        chmod("run", 0o777);
         let file = temp.join("journal");
         let journal = File::options().append(true).create(true).open(&file);
         let journal = journal.expect("cannot make the journal");
-        everybody("journal", 0o666);
+        chmod("journal", 0o666);
         // Then even the first line has a time before it.
         tell(&journal, "starts");
         let act = format!("{} --to {file} act", probe());
@@ -274,10 +274,10 @@ impl Life {
     /// Kills the last process of a section's services that is alive.
     fn kill(&self, section: usize) {
         let journal = self.read_journal();
-        let name = format!("s{section}.");
+        let section = format!("s{section}.");
         let mains = journal.processes().into_iter().filter(|(_, said)| {
-            let who = journal.who(said[0]);
-            who.starts_with(&name) && journal.place_of_payload(who).is_some()
+            let name = journal.speaker(said[0]);
+            name.starts_with(&section) && journal.place_of_payload(name).is_some()
         });
         let mut inner: Vec<i32> = mains.map(|(pid, _)| pid).collect();
         inner.reverse();

@@ -139,7 +139,7 @@ impl Journal {
                 what: next(),
             };
         }
-        let (source, text) = unwrap(line);
+        let (source, text) = name_and_text(line);
         match (source.as_deref(), text.strip_prefix("pidlet: ")) {
             (None, Some(own)) => Entry::Own(self.claim(own)),
             (Some("pidlet"), own) => Entry::Own(self.claim(own.unwrap_or(&text))),
@@ -268,7 +268,7 @@ impl Journal {
     }
 
     /// The name of the payload that said that.
-    pub fn who(&self, at: usize) -> &str {
+    pub fn speaker(&self, at: usize) -> &str {
         match &self.entries[at] {
             Entry::Did { name, .. } => name,
             _ => "",
@@ -365,7 +365,7 @@ fn signal(name: &str) -> Option<i32> {
 }
 
 /// A line of pidlet's output without its form: the name in front of it, if any, and the line itself.
-pub fn unwrap(line: &str) -> (Option<String>, String) {
+pub fn name_and_text(line: &str) -> (Option<String>, String) {
     if let Some(object) = line.strip_prefix('{') {
         let field = |name: &str| {
             let begin = format!("\"{name}\":\"");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::journal::{Claim, Entry, Journal, unwrap};
+use crate::journal::{Claim, Entry, Journal, name_and_text};
 use crate::plan::{Kind, Log, Plan, Sink};
 
 /// The name in front of a line, if any, and the line.
@@ -46,7 +46,7 @@ pub fn judge(plan: &Plan, journal: &Journal, stdout: &str, directory: &Path) -> 
 }
 
 fn split(text: &str) -> Vec<Line> {
-    text.split_terminator('\n').map(unwrap).collect()
+    text.split_terminator('\n').map(name_and_text).collect()
 }
 
 /// Where lines come out.
@@ -148,7 +148,7 @@ impl Judge<'_> {
                     continue;
                 };
                 let Some((sink, right)) = self.sink(name, stream) else {
-                    self.complain(place, line, "nobody's line");
+                    self.complain(place, line, "a line of no known payload");
                     continue;
                 };
                 let named = sink == Sink::Log && self.plan.log != Log::Inherit;
@@ -202,7 +202,7 @@ impl Judge<'_> {
         }
         for (pid, said) in self.journal.processes() {
             for stream in 1..=2 {
-                let name = self.journal.who(said[0]);
+                let name = self.journal.speaker(said[0]);
                 let Some((sink, place)) = self.sink(name, stream) else {
                     continue;
                 };
@@ -243,6 +243,6 @@ impl Judge<'_> {
     fn has_read_all(&self, section: usize) -> bool {
         let name = format!("s{section}.1");
         (0..self.journal.entries.len())
-            .any(|at| self.journal.who(at) == name && self.journal.what(at) == "eof")
+            .any(|at| self.journal.speaker(at) == name && self.journal.what(at) == "eof")
     }
 }

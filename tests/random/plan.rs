@@ -61,7 +61,7 @@ pub struct Section {
     /// Sections, all of a lower rank.
     pub after: Vec<usize>,
     /// Whether `before` in those sections says so.
-    pub said_before: bool,
+    pub uses_before: bool,
     pub ready: Ready,
     pub ready_timeout: Option<u64>,
     pub restart: Restart,
@@ -198,7 +198,7 @@ impl Plan {
             kind,
             instances: 1,
             after: lower.filter(|_| random.percent(30)).collect(),
-            said_before: random.percent(20),
+            uses_before: random.percent(20),
             ready: Ready::AtOnce,
             ready_timeout: None,
             restart: Restart::No,
@@ -350,12 +350,12 @@ impl Plan {
         }
         line("instances", &section.instances.to_string());
         for other in &section.after {
-            if !section.said_before {
+            if !section.uses_before {
                 line("after", &format!("s{other}"));
             }
         }
         for (other, later) in self.sections.iter().enumerate() {
-            if later.said_before && later.after.contains(&at) {
+            if later.uses_before && later.after.contains(&at) {
                 line("before", &format!("s{other}"));
             }
         }

@@ -43,11 +43,14 @@ impl Judge<'_> {
             self.complain(at, "it ran already, or was gone");
         }
         if self.services[place].state == State::Waiting {
-            self.is_in_order(at, place);
+            self.check_order(at, place);
         }
         let name = self.name(place);
-        if self.entries(pid).any(|said| self.journal.who(said) != name) {
-            self.complain(at, "that process is another one");
+        if self
+            .entries(pid)
+            .any(|said| self.journal.speaker(said) != name)
+        {
+            self.complain(at, "that process is not the service's");
         }
         let killed = self.killed_by_test(pid, self.journal.entries.len());
         if self.entries(pid).next().is_none() && self.killed_at.is_none() && !killed {
@@ -63,7 +66,7 @@ impl Judge<'_> {
                 .claims()
                 .filter(|(_, claim)| matches!(claim, Claim::Received(_)));
             if !over && twice.count() < 2 {
-                self.complain(at, "that process never said a word");
+                self.complain(at, "that process never said anything");
             }
         }
         for (main, _, _, until) in &mut self.mains {
@@ -84,14 +87,15 @@ impl Judge<'_> {
     }
 
     /// Checks that all that a service is after were up when it was started for the first time.
-    fn is_in_order(&mut self, at: usize, place: Place) {
+    fn check_order(&mut self, at: usize, place: Place) {
         for other in self.before(place) {
             let service = &self.services[other];
             let section = &self.plan.sections[service.section];
             let name = self.name(other);
             let said = |wanted: &str| {
-                (0..at)
-                    .any(|said| self.journal.who(said) == name && self.journal.what(said) == wanted)
+                (0..at).any(|said| {
+                    self.journal.speaker(said) == name && self.journal.what(said) == wanted
+                })
             };
             let ready = section.ready == Ready::AtOnce || said("ready");
             let there = section.kind != Kind::Daemon || said("daemon");
@@ -128,7 +132,7 @@ impl Judge<'_> {
             *before <= at && matches!(claim, Claim::Received(known) if *known == signal)
         });
         if sent < heard.count() && signal != libc::SIGCONT {
-            self.complain(at, "a signal that nobody has sent");
+            self.complain(at, "a signal that was never sent");
         }
         let stops = self
             .plan
@@ -283,7 +287,7 @@ impl Judge<'_> {
                 self.gone_for_fault(at, cause);
             }
         }
-        self.has_reason(at, place, pid, how);
+        self.check_reason(at, place, pid, how);
         if how == How::Fault && !last && tail.again.is_none() && !tail.held {
             self.services[place].fault = true;
             self.services[place].pid = pid;
@@ -292,8 +296,8 @@ impl Judge<'_> {
         self.services[place].end = Some(self.end_of(at, place, pid, how));
         self.services[place].unsure = how != How::Fault && self.may_have_been_told(place, pid);
         self.services[place].pid = None;
-        self.is_closed(at, place);
-        let again = self.is_again(place) && !matches!(how, How::Skipped(_));
+        self.close_main(at, place);
+        let again = self.should_restart(place) && !matches!(how, How::Skipped(_));
         if again != tail.again.is_some() {
             self.complain(
                 at,
@@ -310,11 +314,11 @@ impl Judge<'_> {
         }
         self.end_faulty_before_hold(at, tail);
         if tail.held && !self.plan.hold {
-            self.complain(at, "nobody has asked for that");
+            self.complain(at, "a hold that was not asked for");
         }
     }
 
-    fn is_closed(&mut self, at: usize, place: Place) {
+    fn close_main(&mut self, at: usize, place: Place) {
         for (main, _, _, until) in &mut self.mains {
             if *main == place {
                 *until = (*until).min(at);
@@ -323,7 +327,7 @@ impl Judge<'_> {
     }
 
     /// Whether what is said of an end is what the process said, or what was done to it.
-    fn has_reason(&mut self, at: usize, place: Place, pid: Option<i32>, how: How) {
+    fn check_reason(&mut self, at: usize, place: Place, pid: Option<i32>, how: How) {
         let missing = self.plan.sections[self.services[place].section].missing;
         let service = &self.services[place];
         let Some(pid) = pid else {
@@ -339,7 +343,7 @@ impl Judge<'_> {
                 _ => false,
             };
             if !right {
-                self.complain(at, "that cannot be");
+                self.complain(at, "it cannot have ended like that");
             }
             return;
         };
@@ -377,7 +381,7 @@ impl Judge<'_> {
         let mut heirs = self.processes.keys().filter(|&&heir| {
             heir > pid
                 && self.was_named(place, heir, before)
-                && self.journal.who(self.first(heir)) == name
+                && self.journal.speaker(self.first(heir)) == name
         });
         heirs.any(|&heir| self.word(heir).is_some_and(|(at, _)| at < before))
     }
@@ -439,7 +443,7 @@ impl Judge<'_> {
         self.phase == Phase::Stopping && !got && codes.into_iter().any(|code| Some(code) == ended)
     }
 
-    fn is_again(&self, place: Place) -> bool {
+    fn should_restart(&self, place: Place) -> bool {
         let service = &self.services[place];
         let section = &self.plan.sections[service.section];
         let failed = service.end.is_some_and(|(_, failed)| failed);

@@ -220,7 +220,7 @@ impl<'a> Judge<'a> {
         let name = self.name(place);
         self.entries(pid).any(|at| {
             at < before
-                && self.journal.who(at) == name
+                && self.journal.speaker(at) == name
                 && ["main", "daemon"].contains(&self.journal.what(at))
         })
     }

@@ -9,10 +9,10 @@ impl Judge<'_> {
         self.last_line(code);
         self.all_were_claimed();
         self.stop_was_in_order();
-        self.nobody_vanished();
-        self.who_was_killed_was_told();
+        self.no_process_vanished();
+        self.killed_processes_were_told();
         self.signals_are_in_order(init);
-        self.what_was_passed_on_arrived();
+        self.passed_signals_arrived();
         self.finish_commands_know_the_end();
     }
 
@@ -24,7 +24,7 @@ impl Judge<'_> {
         let (named, tail) = match claim {
             Claim::Ended(place, _, _, tail) => (Some(place), tail),
             Claim::AllEnded(tail) => (None, tail),
-            _ => return self.complain(at, "that is not how it ends"),
+            _ => return self.complain(at, "the last line does not say how it ended"),
         };
         if tail.exits != Some(code) {
             self.complain(at, &format!("it exited with {code}"));
@@ -91,12 +91,12 @@ impl Judge<'_> {
         for (pid, at) in starts {
             let main = self
                 .journal
-                .place_of_payload(self.journal.who(at))
+                .place_of_payload(self.journal.speaker(at))
                 .is_some();
             let first = self.journal.what(at);
             let known = self.mains.iter().any(|(_, known, ..)| *known == pid);
             if main && first.starts_with("start ") && !known {
-                self.complain(at, "nobody said that it runs");
+                self.complain(at, "it was never said to run");
             }
         }
     }
@@ -166,16 +166,16 @@ impl Judge<'_> {
         (told..self.journal.entries.len()).find(|&at| match &self.journal.entries[at] {
             Entry::Did {
                 pid,
-                name: who,
+                name: payload,
                 what,
                 ..
-            } => *who == finish || *who == name && is_main(*pid) && what != "left",
+            } => *payload == finish || *payload == name && is_main(*pid) && what != "left",
             _ => false,
         })
     }
 
     /// Every process ended by itself, or was killed and that was said.
-    fn nobody_vanished(&mut self) {
+    fn no_process_vanished(&mut self) {
         let all: Vec<i32> = self.processes.keys().copied().collect();
         for pid in all {
             let last = self.entries(pid).next_back().expect("it said something");
@@ -184,15 +184,15 @@ impl Judge<'_> {
             {
                 continue;
             }
-            if !self.was_killed_with_a_word(pid) {
-                self.complain(last, "it was killed, and nobody said so");
+            if !self.kill_was_reported(pid) {
+                self.complain(last, "it was killed, and that was never said");
             }
         }
     }
 
     /// A process that was killed because the budget was over must have been told to stop before. It can be
     /// expected to have said so only if it had seconds for that: the machine may be busy.
-    fn who_was_killed_was_told(&mut self) {
+    fn killed_processes_were_told(&mut self) {
         const TIME: u64 = 5000;
         if self.plan.grace < TIME || self.plan.passes_through() {
             return;
@@ -217,11 +217,11 @@ impl Judge<'_> {
                     let stopping = time(ended).saturating_sub(time(self.cause_at));
                     let rest = self.plan.grace.saturating_sub(stopping);
                     let forked = self.processes.keys().copied().filter(|&pid| {
-                        let who = self.journal.who(self.first(pid));
+                        let payload = self.journal.speaker(self.first(pid));
                         let lives = self.first(pid) < ended && self.word(pid).is_none();
                         // Its service may have had less time, and have been killed with its group.
-                        let killed = self.was_killed_with_a_word(pid);
-                        who.contains('/') && lives && !killed && !self.is_of_told_group(who)
+                        let killed = self.kill_was_reported(pid);
+                        payload.contains('/') && lives && !killed && !self.is_in_told_group(payload)
                     });
                     let stops = |signal| STOP.contains(&signal) || signal == libc::SIGUSR2;
                     let told = |pid: i32| self.got(pid).any(|(_, signal)| stops(signal));
@@ -239,8 +239,8 @@ impl Judge<'_> {
 
     /// Whether a process that a service has started is in a group that is told as a whole: one that is born
     /// after that is not told any more.
-    fn is_of_told_group(&self, who: &str) -> bool {
-        let place = who.split('/').next();
+    fn is_in_told_group(&self, payload: &str) -> bool {
+        let place = payload.split('/').next();
         let place = place.and_then(|name| self.journal.place_of_payload(name));
         place.is_some_and(|place| self.plan.by_group(self.services[place].section))
     }
@@ -276,7 +276,7 @@ impl Judge<'_> {
         })
     }
 
-    fn was_killed_with_a_word(&self, pid: i32) -> bool {
+    fn kill_was_reported(&self, pid: i32) -> bool {
         let first = self.entries(pid).next().expect("it said something");
         // The group that it is in: only services' own processes move.
         let group = self.entries(pid).filter_map(|at| {
@@ -286,7 +286,7 @@ impl Judge<'_> {
                 .then(|| group.parse::<i32>().ok())?
         });
         let group = group.reduce(|_, last| last).unwrap_or(pid);
-        if self.journal.who(first).ends_with("!check") {
+        if self.journal.speaker(first).ends_with("!check") {
             // A check is given up without a word.
             return true;
         }
@@ -312,18 +312,18 @@ impl Judge<'_> {
         let mut wrong = Vec::new();
         for pid in all {
             let first = self.entries(pid).next().expect("it said something");
-            let who = self.journal.who(first).to_owned();
+            let payload = self.journal.speaker(first).to_owned();
             for (at, _) in self.got(pid) {
                 // A child that is forked while its group gets a signal has it without its sender.
                 let what = self.journal.what(at);
                 let pipe = what.starts_with("got 13 ");
                 if !what.ends_with(&format!(" from {init}")) && !what.ends_with(" from 0") && !pipe
                 {
-                    wrong.push((at, "a signal from somebody else"));
+                    wrong.push((at, "a signal that is not from pidlet"));
                 }
             }
-            let Some(place) = self.journal.place_of_payload(&who) else {
-                if let Some(at) = self.told_too_early(pid, &who) {
+            let Some(place) = self.journal.place_of_payload(&payload) else {
+                if let Some(at) = self.told_too_early(pid, &payload) {
                     wrong.push((at, "told before its service has ended"));
                 }
                 continue;
@@ -347,10 +347,10 @@ impl Judge<'_> {
 
     /// Where a process that a service has started was told to stop while the service was alive, though the
     /// service's signals are not for its group.
-    fn told_too_early(&self, pid: i32, who: &str) -> Option<usize> {
-        let service = who.split(['/', '!']).next()?;
+    fn told_too_early(&self, pid: i32, payload: &str) -> Option<usize> {
+        let service = payload.split(['/', '!']).next()?;
         let place = self.journal.place_of_payload(service)?;
-        if self.plan.by_group(self.services[place].section) || who.contains('!') {
+        if self.plan.by_group(self.services[place].section) || payload.contains('!') {
             return None;
         }
         let (at, _) = self.got(pid).next()?;
@@ -364,7 +364,7 @@ impl Judge<'_> {
     }
 
     /// A process that was told to stop must have got before that what was passed on before.
-    fn what_was_passed_on_arrived(&mut self) {
+    fn passed_signals_arrived(&mut self) {
         // A signal after the stop signal may find no process that still listens.
         let stops = |claim: &Claim| match claim {
             Claim::Passed(signal) => STOP.contains(signal),
@@ -405,7 +405,7 @@ impl Judge<'_> {
             let Some(said) = self.journal.what(at).strip_prefix("finish ") else {
                 continue;
             };
-            let name = self.journal.who(at).trim_end_matches("!finish");
+            let name = self.journal.speaker(at).trim_end_matches("!finish");
             let place = self.journal.place_of_payload(name);
             let mut claims = self.journal.claims().filter(|(later, _)| *later > at);
             let how = claims.find_map(|(_, claim)| match claim {
