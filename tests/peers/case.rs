@@ -37,7 +37,7 @@ pub struct Side<'a> {
     pub mode: Mode,
     pub temp: Temp,
     /// What it must show, where the sides differ.
-    pub due: Option<&'a str>,
+    pub expected: Option<&'a str>,
 }
 
 impl Side<'_> {
@@ -48,8 +48,8 @@ impl Side<'_> {
 
     /// Whether it is expected to hang: then there is no event to wait for.
     pub fn is_to_hang(&self) -> bool {
-        let due = self.due.unwrap_or_default();
-        due.contains(HANGS) || due.contains(SILENT)
+        let expected = self.expected.unwrap_or_default();
+        expected.contains(HANGS) || expected.contains(SILENT)
     }
 
     /// Waits until it holds, briefly if the side is expected to hang. Otherwise either side, the peer too,
@@ -60,11 +60,11 @@ impl Side<'_> {
     }
 
     /// Shows it once it is as expected, or as it is when the time is over.
-    pub fn show_when_due(&self, show: &dyn Fn() -> String) -> String {
+    pub fn show_when_as_expected(&self, show: &dyn Fn() -> String) -> String {
         let mut seen = String::new();
         holds_within(TIMEOUT, &mut || {
             seen = show();
-            self.due.is_none_or(|due| seen == due)
+            self.expected.is_none_or(|expected| seen == expected)
         });
         seen
     }
@@ -77,7 +77,7 @@ impl Side<'_> {
     }
 
     /// The mode and the environment of this side for a run.
-    pub fn dress(&self, run: Run) -> Run {
+    pub fn configure(&self, run: Run) -> Run {
         let env = self.peer.env.iter();
         env.fold(run.mode(self.mode), |run, (name, value)| {
             run.env(name, value)
@@ -86,12 +86,12 @@ impl Side<'_> {
 
     /// The program under the peer's name with these arguments.
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run {
-        self.dress(Run::new(self.program).arg0(self.peer.name).args(args))
+        self.configure(Run::new(self.program).arg0(self.peer.name).args(args))
     }
 
     /// The probe, which does something and then becomes or starts the program under the peer's name.
     pub fn run_behind(&self, command: &[&str]) -> Run {
-        let run = self.dress(Run::new(probe())).args(command);
+        let run = self.configure(Run::new(probe())).args(command);
         run.args([self.path(), self.peer.name])
     }
 
@@ -104,7 +104,7 @@ impl Side<'_> {
             .expect("a temporary path is UTF-8");
         let text = without_numbers(&text.replace(directory, "TEMP"));
         match self.peer.defect {
-            Some((defect, due)) if self.is_peer() => text.replace(defect, due),
+            Some((defect, right)) if self.is_peer() => text.replace(defect, right),
             _ => text,
         }
     }
@@ -256,25 +256,25 @@ impl Case {
             .deviations
             .iter()
             .find(|deviation| deviation.mode == mode);
-        let look = |program: &Path, due: fn(&Deviation) -> &str| {
+        let look = |program: &Path, expected: fn(&Deviation) -> &str| {
             let side = Side {
                 peer,
                 program,
                 mode,
                 temp: Temp::new(),
-                due: deviation.map(due),
+                expected: deviation.map(expected),
             };
             let seen = catch_unwind(AssertUnwindSafe(|| (self.observe)(&side)));
-            seen.unwrap_or_else(|panic| format!("FAILED {}", said(&*panic)))
+            seen.unwrap_or_else(|panic| format!("FAILED {}", panic_text(&*panic)))
         };
         let theirs = look(Path::new(peer.path), |deviation| &deviation.theirs);
         let ours = look(pidlet(), |deviation| &deviation.ours);
-        let (their_due, our_due) = match deviation {
+        let (their_expected, our_expected) = match deviation {
             Some(deviation) => (deviation.theirs.as_str(), deviation.ours.as_str()),
             None => (theirs.as_str(), theirs.as_str()),
         };
         let broken = theirs.starts_with("FAILED");
-        if theirs == their_due && ours == our_due && !broken {
+        if theirs == their_expected && ours == our_expected && !broken {
             return None;
         }
         let mut fault = format!(
@@ -289,7 +289,7 @@ impl Case {
         }) = deviation
         {
             fault += &format!(
-                "-- due, as {reason}\n-- {}:\n{theirs}\n-- pidlet:\n{ours}\n",
+                "-- expected, as {reason}\n-- {}:\n{theirs}\n-- pidlet:\n{ours}\n",
                 peer.name
             );
         }
@@ -333,7 +333,7 @@ pub fn check(peer: &Peer, cases: Vec<Case>) {
 }
 
 /// The words of a panic.
-pub fn said(panic: &(dyn std::any::Any + Send)) -> String {
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let owned = panic.downcast_ref::<String>().cloned();
     let borrowed = || panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     owned.or_else(borrowed).unwrap_or_default()

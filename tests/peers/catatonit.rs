@@ -153,7 +153,7 @@ fn pause_reaps(side: &Side) -> String {
     let child = proc.children().pop().expect("it was born with a child");
     // SAFETY: a process of this test's namespace.
     unsafe { libc::kill(child.pid, libc::SIGKILL) };
-    proc.until("nobody else is left", || proc.others().is_empty());
+    proc.until("no other process is left", || proc.others().is_empty());
     proc.kill(libc::SIGTERM);
     side.show_end_of(&proc)
 }
@@ -224,7 +224,7 @@ pub fn child() -> Vec<Case> {
         }),
         common::path_search(PLAIN),
         Case::new("the init lets go of what it was given", |side| {
-            common::keeps(side, PLAIN)
+            common::kept_by_init(side, PLAIN)
         })
         .deviates(
             "newer ones change to / as well",
@@ -245,7 +245,10 @@ pub fn child() -> Vec<Case> {
             "blocked=0x380000 ignored=0x0 caught=0x0",
             "blocked=0x0 ignored=0x0 caught=0x0",
         ),
-        Case::ends("standing with -g", &["-g", probe(), "mask"]),
+        Case::ends(
+            "session, group and foreground with -g",
+            &["-g", probe(), "mask"],
+        ),
         Case::new("orphans come to the init", |side| {
             let run = side.run([
                 probe(),
@@ -260,7 +263,7 @@ pub fn child() -> Vec<Case> {
         }),
     ];
     cases.extend(common::masks(PLAIN));
-    cases.extend(common::gifts(PLAIN));
+    cases.extend(common::inherited(PLAIN));
     cases
 }
 
@@ -305,7 +308,7 @@ pub fn signals() -> Vec<Case> {
         }),
         Case::new("signals of faults", |side| effects(side, PLAIN, &FAULTS)).deviates_as(
             Mode::Child,
-            "nobody ends pidlet by a signal that is not its own fault",
+            "a fault signal from another process does not end pidlet",
             &common::faults_end_it(),
             &common::faults_do_nothing(),
         ),
@@ -343,7 +346,7 @@ pub fn signals() -> Vec<Case> {
 
 pub fn terminal() -> Vec<Case> {
     let mut cases = common::container_terminal(PLAIN);
-    cases.extend(common::jobs_of_a_taker(PLAIN));
+    cases.extend(common::jobs_that_lose_the_terminal(PLAIN));
     let suspend = Case::new("Ctrl-Z in a container", |side| {
         common::suspend(side, PLAIN, true)
     });
@@ -353,8 +356,8 @@ pub fn terminal() -> Vec<Case> {
         "exit 130\nout \"ready\\ncontinued\\n\"\nerr \"\"",
     ));
     cases.push(Case::new(
-        "standing with a terminal, input closed",
-        |side| common::standing(side, PLAIN, Some("&-")),
+        "session, group and foreground with a terminal, input closed",
+        |side| common::placement(side, PLAIN, Some("&-")),
     ));
     cases
 }

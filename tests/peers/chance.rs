@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::allowed;
-use crate::case::{said, without_numbers};
+use crate::case::{panic_text, without_numbers};
 use crate::invocation::{Invocation, Kind, Place};
 use crate::life::Life;
 use crate::support::{Exit, Random, each_seed, lines_of, pidlet, skipped};
@@ -103,7 +103,7 @@ fn compare(
                 allowed::level(invocation, &mut seen, real);
                 seen
             })
-            .map_err(|panic| said(&*panic))
+            .map_err(|panic| panic_text(&*panic))
         });
     let show = |seen: &Result<Seen, String>| match seen {
         Ok(seen) => format!(

@@ -216,7 +216,7 @@ pub fn path_search(options: &'static [&'static str]) -> Case {
 }
 
 /// What the child is given: words, variables, directory, descriptors, input, a place in a session.
-pub fn gifts(options: &'static [&'static str]) -> Vec<Case> {
+pub fn inherited(options: &'static [&'static str]) -> Vec<Case> {
     let run = move |side: &Side, child: &[&str]| side.run(options.iter().chain(child));
     vec![
         Case::new("arguments arrive byte by byte", move |side| {
@@ -298,13 +298,13 @@ pub fn full_pipe(side: &Side, options: &[&str], standard_output: bool) -> String
 }
 
 /// What the init itself keeps while the child runs: its directory, and a descriptor that was given.
-pub fn keeps(side: &Side, options: &[&str]) -> String {
+pub fn kept_by_init(side: &Side, options: &[&str]) -> String {
     let given = File::open("/etc/passwd").expect("cannot open /etc/passwd");
     let args = options.iter().copied().chain([probe(), "sleep"]);
     let proc = side.run(args).cwd("/usr").fd(given, 5).start();
     proc.wait_says("ready");
     // The child may be faster than the init's own tidying up.
-    side.show_when_due(&|| {
+    side.show_when_as_expected(&|| {
         let held = proc.fds().iter().any(|(fd, _)| *fd == 5);
         let held = if held { "held" } else { "closed" };
         format!("in {}, descriptor {held}", proc.cwd())
@@ -433,10 +433,12 @@ pub fn left_group(side: &Side, options: &[&str]) -> String {
     proc.wait_says("ready");
     proc.kill(10);
     // A peer that differs reports the loss, or says nothing.
-    if side.due.is_none() {
+    if side.expected.is_none() {
         proc.wait_line(Out, |line| line.starts_with("got "));
     }
-    side.show_when_due(&|| side.clean(&format!("out {:?}\nerr {:?}", proc.stdout(), proc.stderr())))
+    side.show_when_as_expected(&|| {
+        side.clean(&format!("out {:?}\nerr {:?}", proc.stdout(), proc.stderr()))
+    })
 }
 
 /// A signal that was queued with a value.
@@ -616,13 +618,15 @@ pub fn typed_line(side: &Side, options: &[&str]) -> String {
 }
 
 /// Session, group and foreground of a child with a terminal; `from` is where standard input comes from.
-pub fn standing(side: &Side, options: &[&str], from: Option<&str>) -> String {
+pub fn placement(side: &Side, options: &[&str], from: Option<&str>) -> String {
     let child = options.iter().copied().chain([probe(), "mask"]);
     let Some(from) = from else {
         return side.show_end_of(&side.run(child).tty().start());
     };
     let script = format!("exec \"$@\" <{from}");
-    let run = side.dress(Run::new("/bin/sh")).args(["-c", &script, "sh"]);
+    let run = side
+        .configure(Run::new("/bin/sh"))
+        .args(["-c", &script, "sh"]);
     let run = run
         .args([probe(), "exec", side.peer.name, side.path()])
         .args(child);
@@ -642,12 +646,13 @@ pub fn container_terminal(options: &'static [&'static str]) -> Vec<Case> {
             key(side, options, b"\x1c")
         }),
         Case::new("a typed line", move |side| typed_line(side, options)),
-        Case::new("standing with a terminal", move |side| {
-            standing(side, options, None)
-        }),
         Case::new(
-            "standing with a terminal, input from elsewhere",
-            move |side| standing(side, options, Some("/dev/null")),
+            "session, group and foreground with a terminal",
+            move |side| placement(side, options, None),
+        ),
+        Case::new(
+            "session, group and foreground with a terminal, input from elsewhere",
+            move |side| placement(side, options, Some("/dev/null")),
         ),
         Case::new("all three streams on the terminal", move |side| {
             let run = side
@@ -661,7 +666,7 @@ pub fn container_terminal(options: &'static [&'static str]) -> Vec<Case> {
 }
 
 /// Jobs of an interactive shell under a peer that takes the terminal for its child and never gives it back.
-pub fn jobs_of_a_taker(options: &'static [&'static str]) -> Vec<Case> {
+pub fn jobs_that_lose_the_terminal(options: &'static [&'static str]) -> Vec<Case> {
     vec![
         Case::new("a shell's job: Ctrl-C", move |side| {
             job(side, options, true, INTERRUPT)
@@ -687,7 +692,7 @@ pub fn jobs_of_a_taker(options: &'static [&'static str]) -> Vec<Case> {
         })
         .only(Mode::Child)
         .deviates(
-            "who is not in the foreground has no terminal to give",
+            "a job in the background has no terminal to give",
             "terminal: child\njob exited 143; the terminal was the other's",
             "terminal: shell\njob exited 143; the terminal was the shell's",
         ),
@@ -757,7 +762,7 @@ impl Step {
             }
             Step::Foreground => {
                 std::io::Write::write_all(&mut &*commands, b"f").expect("cannot command the shell");
-                shell.until("nobody is stopped", || {
+                shell.until("no process is stopped", || {
                     shell.others().iter().all(|info| !info.is_stopped())
                 });
                 return "on again".to_owned();

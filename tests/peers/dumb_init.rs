@@ -282,12 +282,13 @@ pub fn rewriting() -> Vec<Case> {
 }
 
 pub fn child() -> Vec<Case> {
-    let kept = |options: &'static [&'static str]| move |side: &Side| common::keeps(side, options);
+    let kept =
+        |options: &'static [&'static str]| move |side: &Side| common::kept_by_init(side, options);
     let mut cases = vec![
         common::closed(0, PLAIN),
         common::closed(1, PLAIN),
         common::closed(2, PLAIN),
-        Case::new("words that nobody reads", |side| {
+        Case::new("words that are ignored", |side| {
             common::full_pipe(side, &["-v", "--"], false)
         })
         .deviates(
@@ -307,7 +308,10 @@ pub fn child() -> Vec<Case> {
             "in /, descriptor held",
             "in /, descriptor closed",
         ),
-        Case::ends("standing with -c", &["-c", probe(), "mask"]),
+        Case::ends(
+            "session, group and foreground with -c",
+            &["-c", probe(), "mask"],
+        ),
         Case::ends_with(
             "signals that were blocked, -c",
             &["-c", probe(), "mask"],
@@ -332,7 +336,7 @@ pub fn child() -> Vec<Case> {
         }),
     ];
     cases.extend(common::masks(PLAIN));
-    cases.extend(common::gifts(PLAIN));
+    cases.extend(common::inherited(PLAIN));
     cases
 }
 
@@ -452,9 +456,10 @@ pub fn terminal() -> Vec<Case> {
             common::suspend(side, SINGLE, false)
         })
         .only(Mode::Pid1),
-        Case::new("standing with a terminal, -c", |side| {
-            common::standing(side, SINGLE, None)
-        }),
+        Case::new(
+            "session, group and foreground with a terminal, -c",
+            |side| common::placement(side, SINGLE, None),
+        ),
         Case::new(
             "what giving the terminal up sends is not passed on",
             |side| {

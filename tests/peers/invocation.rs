@@ -199,9 +199,9 @@ impl Invocation {
         for signals in [&mut invocation.blocked, &mut invocation.ignored] {
             signals.retain(|signal| !matches!(signal, 29 | 64));
         }
-        let keeps =
+        let is_kept =
             |name: &str| !matches!(name, "CATATONIT_LOG" | "TINI_VERBOSITY" | "DUMB_INIT_DEBUG");
-        invocation.env.retain(|(name, _)| keeps(name));
+        invocation.env.retain(|(name, _)| is_kept(name));
         invocation
     }
 

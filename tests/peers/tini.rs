@@ -206,7 +206,7 @@ fn talk() -> Vec<Case> {
             reaped,
         ),
         Case::ends(
-            "-w tells of a child that nobody waited for",
+            "-w tells of a child that was not waited for",
             &["-w", "-s", "--", probe(), "neglect", "3"],
         ),
         Case::lives(
@@ -370,7 +370,7 @@ pub fn child() -> Vec<Case> {
         }),
         common::path_search(SUBREAPER),
         Case::new("the init lets go of what it was given", |side| {
-            common::keeps(side, SUBREAPER)
+            common::kept_by_init(side, SUBREAPER)
         })
         .deviates(
             "nothing is kept busy",
@@ -384,7 +384,7 @@ pub fn child() -> Vec<Case> {
         ),
         common::closed(1, SUBREAPER),
         common::closed(2, SUBREAPER),
-        Case::new("words that nobody reads", |side| {
+        Case::new("words that are ignored", |side| {
             common::full_pipe(side, &["-v", "-s", "--"], true)
         })
         .deviates(
@@ -394,7 +394,7 @@ pub fn child() -> Vec<Case> {
         ),
     ];
     cases.extend(common::masks(SUBREAPER));
-    cases.extend(common::gifts(SUBREAPER));
+    cases.extend(common::inherited(SUBREAPER));
     cases
 }
 
@@ -438,7 +438,7 @@ pub fn signals() -> Vec<Case> {
         }),
         Case::new("signals of faults", |side| effects(side, PLAIN, &FAULTS)).deviates_as(
             Mode::Child,
-            "nobody ends pidlet by a signal that is not its own fault",
+            "a fault signal from another process does not end pidlet",
             &common::faults_end_it(),
             &common::faults_do_nothing(),
         ),
@@ -476,12 +476,12 @@ pub fn signals() -> Vec<Case> {
 
 pub fn terminal() -> Vec<Case> {
     let mut cases = common::container_terminal(SUBREAPER);
-    cases.extend(common::jobs_of_a_taker(SUBREAPER));
+    cases.extend(common::jobs_that_lose_the_terminal(SUBREAPER));
     let suspend = Case::new("Ctrl-Z in a container", |side| {
         common::suspend(side, SUBREAPER, true)
     });
     cases.push(suspend.only(Mode::Pid1).deviates(
-        "nobody could wake the child again",
+        "no process could wake the child again",
         "still there",
         "exit 130\nout \"ready\\ncontinued\\n\"\nerr \"\"",
     ));
