@@ -76,7 +76,7 @@ pub fn found(tools: &Tools, also: Option<PathBuf>) -> Vec<Contestant> {
 
 /// Reports loudly what is not installed. Debian 12 has no dinit, so that is not demanded.
 fn missing(name: &str, package: &str) {
-    let reason = format!("{name} is not here (Debian's package {package})");
+    let reason = format!("{name} is missing (Debian's package {package})");
     if name == "dinit" {
         println!("bench: {reason}");
     } else {
@@ -123,7 +123,7 @@ impl Contestant {
     /// into `temp`.
     pub fn command_line(&self, count: usize, words: &[&str], temp: &Temp) -> Option<Vec<String>> {
         let command = [&["./payload"], words].concat();
-        let program = self.program.to_str().expect("a path of UTF-8");
+        let program = self.program.to_str().expect("the path is UTF-8");
         let before = match self.kind {
             Kind::One if count > 1 => return None,
             Kind::Limit => vec![program.to_owned(), count.to_string()],
@@ -179,7 +179,7 @@ fn service_directories(count: usize, words: &[&str], temp: &Temp) -> String {
 
 /// The payload's words where it is started elsewhere.
 fn in_directory(words: &[&str], temp: &Temp) -> String {
-    let directory = temp.path().to_str().expect("a path of UTF-8");
+    let directory = temp.path().to_str().expect("the path is UTF-8");
     [&[directory], words].concat().join(" ")
 }
 

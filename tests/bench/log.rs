@@ -197,12 +197,12 @@ fn costs(bench: &Bench, loggers: &[Logger], sink: Sink, writers: usize) -> [Meas
     } else {
         "into a pipe"
     };
-    let who = format!(
+    let row = format!(
         "{whither}, {writers} writer{}",
         if writers == 1 { "" } else { "s" }
     );
-    let mut throughput = Measure::new(TABLE, format!("throughput {who}"), "GiB/s");
-    let mut cpu = Measure::new(TABLE, format!("CPU per GiB {who}"), "s");
+    let mut throughput = Measure::new(TABLE, format!("throughput {row}"), "GiB/s");
+    let mut cpu = Measure::new(TABLE, format!("CPU per GiB {row}"), "s");
     for (logger, costs) in &costs {
         let throughputs = costs.iter().map(|cost| cost.throughput);
         throughput.values.push((logger.name, throughputs.collect()));

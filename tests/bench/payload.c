@@ -3,7 +3,7 @@
  *
  * They report by records of two words, the monotonic time in nanoseconds and one more, in a FIFO `fifo` of their
  * directory that the benchmark holds open: it works whatever an init does with descriptors, and 4096 records fit before
- * anybody must read. Some wait for a byte from another FIFO, `go`.
+ * it must be read. Some wait for a byte from another FIFO, `go`.
  *
  *   payload                        stamps the time as its first act, reports it, and waits for ever
  *   payload stamp PROGRAM ARG...   reports the time and its page faults so far, and becomes PROGRAM
@@ -148,7 +148,7 @@ parent_of_living(word count, long *hold)
     return parent;
 }
 
-/* Nobody looks while they are reaped, as that takes a lock which reaping needs. */
+/* Nothing looks while they are reaped: to look takes a lock which reaping needs. */
 static __attribute__((noreturn)) void
 orphans(char kind, word count)
 {

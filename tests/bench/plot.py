@@ -40,7 +40,7 @@ CHARTS = [
     ),
 ]
 
-# A bar that is so many times longer than that of pidlet says nothing more; who needs that long is left out.
+# A bar that is more than this many times as long as that of pidlet shows nothing; such contestants are left out.
 TIMES_MAX = 500
 
 COLOURS = {"pidlet": "#c2185b", "pidlet -c": "#d86a94", "limit": "#9e9e9e"}

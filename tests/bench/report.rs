@@ -258,6 +258,6 @@ fn draw(directory: &Path) {
     let mut python = Command::new("/usr/bin/python3");
     let drawn = python.arg(script).arg(directory).status();
     if !drawn.is_ok_and(|status| status.success()) {
-        support::skipped("python3-matplotlib is not here, and no pictures are drawn");
+        support::skipped("python3-matplotlib is missing: no pictures are drawn");
     }
 }

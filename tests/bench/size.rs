@@ -40,7 +40,7 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
             .iter()
             .find(|(name, _)| *name == contestant.name)
             .map_or(&[][..], |(_, parts)| parts);
-        let program = contestant.program.to_str().expect("a path of UTF-8");
+        let program = contestant.program.to_str().expect("the path is UTF-8");
         let size = bytes(program) + parts.iter().map(|part| bytes(part)).sum::<f64>();
         own.values.push((contestant.name, vec![size]));
         let libraries: f64 = libraries(&contestant.program)

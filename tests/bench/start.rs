@@ -46,7 +46,7 @@ pub fn run(bench: &Bench) -> Vec<Measure> {
             .values(&calls, |calls| *calls);
         measures.push(calls);
     } else {
-        support::skipped("strace is not here, and system calls are not counted");
+        support::skipped("strace is missing: system calls are not counted");
     }
     measures
 }

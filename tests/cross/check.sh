@@ -50,7 +50,7 @@ run_tests() {
             fi
         fi
         if [ "$(count 'filtered out')" -ne ${#skip[@]} ]; then
-            echo "cross: tests/cross/left-out names tests of $name that there are not" >&2
+            echo "cross: tests/cross/left-out names tests of $name that do not exist" >&2
             failures="$failures $name"
         fi
         passed=$((passed + $(count passed)))

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 
-SOURCES = [path for room in ("edge", "init") for path in sorted(pathlib.Path("src", room).glob("**/*.rs"))]
+SOURCES = [path for part in ("edge", "init") for path in sorted(pathlib.Path("src", part).glob("**/*.rs"))]
 CRATES = {"general": "sys", "errno": "errno", "ioctl": "ioctl", "net": "net", "prctl": "prctl"}
 
 # Headers of the kernel, and of a libc for what the kernel does not publish. The two cannot be included together.
@@ -166,14 +166,14 @@ def by_place():
         yield f"Signal::{name}.number()", "__SIGRTMIN + 2 + 3" if name == "HALT" else f"SIG{name}"
 
 
-def complaints(pairs, ours, raw, own):
+def omissions(pairs, ours, raw, own):
     """What the source has and neither list mentions, and what is listed but missing."""
     mentioned = " ".join(rust for rust, _ in pairs)
-    has = lambda name: name in ours or re.search(rf"\b{re.escape(name)}\b", mentioned)
-    yield from (f"{name} is in neither list" for name in own if not has(name) and " type " not in f" {own[name][0]}")
+    is_known = lambda name: name in ours or re.search(rf"\b{re.escape(name)}\b", mentioned)
+    yield from (f"{name} is in neither list" for name in own if not is_known(name) and " type " not in f" {own[name][0]}")
     yield from (f"the layout of {name} is not compared" for name in raw
-                if re.search(r"::[a-z_]+[a-z0-9_]*$", name) and not name.startswith("sys::__NR_") and not has(name))
-    yield from (f"{name} is listed, and there is no such thing" for name in ours
+                if re.search(r"::[a-z_]+[a-z0-9_]*$", name) and not name.startswith("sys::__NR_") and not is_known(name))
+    yield from (f"{name} is listed, but does not exist" for name in ours
                 if "::" in name and name not in own and name not in raw)
     for path in SOURCES:
         for number in re.findall(r"\b0x[0-9a-f_]{4,}(?:u32)?", code(path)):
@@ -216,8 +216,8 @@ def assertions(pairs, values, own):
         text.append("}")
     for rust, c in pairs:
         if c in values:
-            said = f"{rust} is not {c}".replace('"', "")
-            text.append(f'const _: () = assert!(({rust}) as i64 == {values[c]}, "{said}");')
+            message = f"{rust} is not {c}".replace('"', "")
+            text.append(f'const _: () = assert!(({rust}) as i64 == {values[c]}, "{message}");')
     return "\n".join(text) + "\n"
 
 
@@ -226,14 +226,14 @@ def main():
     crate = pathlib.Path(crate)
     raw, own = names_of_linux_raw_sys(), items()
     pairs, ours = listed()
-    wrong = list(complaints(pairs, ours, raw, own))
+    wrong = list(omissions(pairs, ours, raw, own))
     pairs += by_place()
     pairs += [(name, name.split("::")[1]) for name in sorted(raw) if re.search(r"::(__NR_\w+|[A-Z][A-Z0-9_]*)$", name)]
     crate.mkdir(parents=True, exist_ok=True)
     (crate / "Cargo.toml").write_text(MANIFEST.format(top=pathlib.Path.cwd()))
     (crate / "build.rs").write_text(BUILD)
     (crate / "lib.rs").write_text('#![no_std]\n#![allow(dead_code, unused_imports)]\ninclude!(env!("ASSERTIONS"));\n')
-    nowhere = {c for _, c in pairs}
+    unseen = {c for _, c in pairs}
     for target, triple in (pair.split("=") for pair in targets):
         expressions = sorted({c for _, c in pairs})
         values = {}
@@ -241,11 +241,11 @@ def main():
             for c, value in evaluate(headers, triple, prelude, expressions).items():
                 if values.setdefault(c, value) != value:
                     wrong.append(f"{target}: {c} is {values[c]} in the kernel's headers and {value} in the libc's")
-        nowhere -= set(values)
+        unseen -= set(values)
         missing = sorted({c for _, c in pairs if c not in values})
-        print(f"numbers: {target}: {sum(c in values for _, c in pairs)} compared; not there: {', '.join(missing)}")
+        print(f"numbers: {target}: {sum(c in values for _, c in pairs)} compared; missing here: {', '.join(missing)}")
         (crate / f"{target}.rs").write_text(assertions(pairs, values, own))
-    wrong += [f"{c} means nothing on any architecture" for c in sorted(nowhere)]
+    wrong += [f"{c} has no value on any architecture" for c in sorted(unseen)]
     if wrong:
         sys.exit("\n".join(f"numbers: {line}" for line in wrong))
 

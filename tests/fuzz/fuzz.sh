@@ -20,7 +20,7 @@ sancov='-Cpasses=sancov-module'
 for option in level=4 inline-8bit-counters pc-table trace-compares; do
     sancov="$sancov -Cllvm-args=-sanitizer-coverage-$option"
 done
-# With --target the build scripts are not counted, which nobody could link.
+# With --target the build scripts are not instrumented: they could not be linked.
 (cd "$here" && CARGO_TARGET_DIR=$out RUSTFLAGS=$sancov "${CARGO:-cargo}" build --quiet --release --target "$host")
 
 if [ $# -eq 0 ]; then

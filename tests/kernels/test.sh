@@ -156,7 +156,7 @@ left_out() {
     while read -r file test reason; do
         [ "$file" = "$1" ] || continue
         grep -q "^fn $test()" "tests/$file.rs" || fail "tests/$file.rs has no $test: see $here/left-out"
-        [ -n "$reason" ] || fail "$here/left-out says not why $test is left out"
+        [ -n "$reason" ] || fail "$here/left-out does not say why $test is left out"
         echo "--skip $test"
     done < <(grep -v '^#' $here/left-out)
 }

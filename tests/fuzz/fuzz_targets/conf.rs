@@ -26,7 +26,7 @@ fn play(data: &[u8]) {
     if !answer.err.is_empty() {
         return is_refused(answer, &image);
     }
-    assert_eq!(answer.code, Some(0), "nothing is said, and it is refused");
+    assert_eq!(answer.code, Some(0), "it is refused without a message");
     let plan = &answer.plan;
     assert_eq!(plan.style, Style::Pidlet);
     for service in 0..plan.services.len().min(SERVICES_MAX) {
@@ -49,7 +49,7 @@ fn play(data: &[u8]) {
 
 fn is_refused(answer: &Answer, image: &Image) {
     assert_eq!(answer.code, Some(1));
-    assert!(answer.out.is_empty(), "it is refused, and printed");
+    assert!(answer.out.is_empty(), "it is refused, but printed");
     for line in &answer.err {
         let line = line.as_slice();
         let Some(behind) = line.strip_prefix(b"pidlet: f:") else {
@@ -67,7 +67,7 @@ fn is_refused(answer: &Answer, image: &Image) {
             .iter()
             .fold(0, |number, digit| 10 * number + usize::from(digit - b'0'));
         let lines = 1 + image.plan.iter().filter(|byte| **byte == b'\n').count();
-        assert!(number <= lines, "a line that there is not");
+        assert!(number <= lines, "a line that does not exist");
         // A fault of the file as a whole has no line.
         let whole: [&[u8]; 3] = [b" there is no service", b" more than", b" these wait"];
         assert!(

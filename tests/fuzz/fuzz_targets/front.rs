@@ -38,7 +38,7 @@ fn play(data: &[u8]) {
         }
         Some(code) => {
             assert_eq!(code, 1);
-            assert!(!answer.err.is_empty(), "it is refused without a word");
+            assert!(!answer.err.is_empty(), "it is refused without a message");
             assert!(answer.out.is_empty() || !ours);
         }
     }

@@ -13,8 +13,8 @@ use pidlet::voice;
 use pidlet::words::Pid;
 use pidlet::words::errno::Errno;
 use pidlet::words::exit::Status;
-use pidlet::words::signal::{Signal, SignalSet};
 use pidlet::words::line::Line;
+use pidlet::words::signal::{Signal, SignalSet};
 use pidlet::words::time::{Instant, NEVER, Span};
 
 use crate::memory;
@@ -100,7 +100,7 @@ impl<'p> Life<'p> {
             Action::Signal { pid, .. } | Action::Wake(pid) | Action::Resume(pid) if !self.wild => {
                 assert!(
                     self.processes.contains(&pid),
-                    "a signal for {pid}, who is no child of ours"
+                    "a signal for {pid}, which is no child of ours"
                 );
             }
             _ => (),
@@ -355,7 +355,7 @@ impl<'p> Life<'p> {
             }
             return;
         }
-        assert!(self.over(), "everything has ended, and it does not");
+        assert!(self.over(), "everything has ended, but it does not");
         assert!(self.ends_said == 1 || pause, "the end is said once");
     }
 

@@ -1,5 +1,5 @@
 //! The memory of one round. pidlet claims what it needs once and never gives it back; here a round has
-//! a room of its own, which is empty again for the next one. What does not fit is a fault: no input is
+//! an arena of its own, which is empty again for the next one. What does not fit is a fault: no input is
 //! so large that it could need as much.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -8,16 +8,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The most that any input may take.
-const ROOM_BYTES: usize = 256 << 20;
+const ARENA_BYTES: usize = 256 << 20;
 
 #[repr(C, align(64))]
-struct Room(UnsafeCell<[u8; ROOM_BYTES]>);
+struct Arena(UnsafeCell<[u8; ARENA_BYTES]>);
 
 // SAFETY: libFuzzer runs one round at a time, and its own threads take no memory from Rust.
-unsafe impl Sync for Room {}
+unsafe impl Sync for Arena {}
 
-static ROOM: Room = Room(UnsafeCell::new([0; ROOM_BYTES]));
-/// How much of the room is taken, plus one; 0 between the rounds.
+static ARENA: Arena = Arena(UnsafeCell::new([0; ARENA_BYTES]));
+/// How much of the arena is taken, plus one; 0 between the rounds.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 struct Rounds;
@@ -25,7 +25,7 @@ struct Rounds;
 #[global_allocator]
 static ALLOCATOR: Rounds = Rounds;
 
-// SAFETY: each piece of the room is given away once in a round, aligned as asked for; all else is the
+// SAFETY: each piece of the arena is given away once in a round, aligned as asked for; all else is the
 // system's.
 unsafe impl GlobalAlloc for Rounds {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -36,19 +36,20 @@ unsafe impl GlobalAlloc for Rounds {
         }
         let from = (taken - 1).next_multiple_of(layout.align());
         let to = from.saturating_add(layout.size());
-        if to > ROOM_BYTES {
+        if to > ARENA_BYTES {
             TAKEN.store(0, Relaxed);
-            panic!("more memory than {ROOM_BYTES} bytes");
+            panic!("more memory than {ARENA_BYTES} bytes");
         }
         TAKEN.store(to + 1, Relaxed);
-        // SAFETY: it is inside of the room.
-        unsafe { ROOM.0.get().cast::<u8>().add(from) }
+        // SAFETY: it is inside the arena.
+        unsafe { ARENA.0.get().cast::<u8>().add(from) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        if !(ROOM.0.get() as usize..ROOM.0.get() as usize + ROOM_BYTES).contains(&(place as usize))
+        if !(ARENA.0.get() as usize..ARENA.0.get() as usize + ARENA_BYTES)
+            .contains(&(place as usize))
         {
-            // SAFETY: it is none of the room, so it is the system's.
+            // SAFETY: it is not in the arena, so it is the system's.
             unsafe { System.dealloc(place, layout) }
         }
     }
