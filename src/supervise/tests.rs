@@ -167,10 +167,14 @@ impl World {
                     },
                 }))
             }
-            [who, "exits", code] => ended(pid(who), Status::Exited(code.parse().unwrap()), false),
-            [who, "killed", by] => ended(pid(who), Status::Killed(signal(by)), false),
-            [who, "killed", by, "memory"] => ended(pid(who), Status::Killed(signal(by)), true),
-            [who, "stopped", by] => Event::Stopped(pid(who), signal(by)),
+            [process, "exits", code] => {
+                ended(pid(process), Status::Exited(code.parse().unwrap()), false)
+            }
+            [process, "killed", by] => ended(pid(process), Status::Killed(signal(by)), false),
+            [process, "killed", by, "memory"] => {
+                ended(pid(process), Status::Killed(signal(by)), true)
+            }
+            [process, "stopped", by] => Event::Stopped(pid(process), signal(by)),
             ["left"] => Event::Reaped { left: true },
             ["gone"] => Event::Reaped { left: false },
             ["no", "proc"] => Event::OutOfReach,
@@ -210,14 +214,16 @@ impl World {
                 Action::Announce(_) => continue,
                 Action::Signal { pid, group, signal } => {
                     let dash = if group { "-" } else { "" };
-                    format!("{dash}{}:{}", who(pid), named(signal))
+                    format!("{dash}{}:{}", name_of(pid), named(signal))
                 }
-                Action::Wake(pid) => format!("wake:{}", who(pid)),
+                Action::Wake(pid) => format!("wake:{}", name_of(pid)),
                 Action::SignalLeftovers(signal) => format!("leftovers:{}", named(signal)),
                 Action::Look => "look".to_owned(),
-                Action::Foreground(pid) => format!("foreground:{}", who(pid)),
-                Action::Suspend(pid, signal) => format!("suspend:{}:{}", who(pid), named(signal)),
-                Action::Resume(pid) => format!("resume:{}", who(pid)),
+                Action::Foreground(pid) => format!("foreground:{}", name_of(pid)),
+                Action::Suspend(pid, signal) => {
+                    format!("suspend:{}:{}", name_of(pid), named(signal))
+                }
+                Action::Resume(pid) => format!("resume:{}", name_of(pid)),
                 Action::StopSelf(signal) => format!("stop-self:{}", named(signal)),
                 Action::Say(message) => {
                     let mut line = Line::new();
@@ -240,14 +246,14 @@ fn index(service: &str) -> Place {
     Place::from(service.as_bytes()[0] - b'a')
 }
 
-fn pid(who: &str) -> Pid {
-    match who {
+fn pid(process: &str) -> Pid {
+    match process {
         "z" => ORPHAN,
         service => FIRST_PID + Pid::from(index(service)),
     }
 }
 
-fn who(pid: Pid) -> String {
+fn name_of(pid: Pid) -> String {
     name((pid - FIRST_PID) as usize)
 }
 
@@ -291,9 +297,9 @@ fn code_after(mut world: World, ends: &str) -> Option<u8> {
     let mut to_come: Vec<String> = ends.split_terminator(", ").map(str::to_owned).collect();
     while !to_come.is_empty() {
         let done = world.happens(&to_come.remove(0));
-        for (who, signal) in done.split(' ').filter_map(|done| done.split_once(':')) {
+        for (process, signal) in done.split(' ').filter_map(|done| done.split_once(':')) {
             if signal == "TERM" {
-                to_come.push(format!("{who} killed TERM"));
+                to_come.push(format!("{process} killed TERM"));
             }
         }
     }

@@ -25,12 +25,12 @@ fn planned(services: &[(&[Place], Section)], set: impl FnOnce(&mut Plan)) -> Wor
 }
 
 impl World {
-    fn says(&mut self, who: &str, notice: Notice) -> std::string::String {
-        self.step(Event::Noticed(super::index(who) as Place, notice))
+    fn says(&mut self, service: &str, notice: Notice) -> std::string::String {
+        self.step(Event::Noticed(super::index(service) as Place, notice))
     }
 
-    fn finds(&mut self, who: &str, finding: Finding) -> std::string::String {
-        self.step(Event::Checked(super::index(who) as Place, finding))
+    fn finds(&mut self, service: &str, finding: Finding) -> std::string::String {
+        self.step(Event::Checked(super::index(service) as Place, finding))
     }
 
     #[track_caller]
@@ -337,13 +337,13 @@ fn the_container_is_ready_when_all_essential_services_are() {
     ] {
         let mut world = planned(&[(&[], said), (&[], NOTIFY)], |plan| plan.until = until);
         world.play("start");
-        for who in ["b", "a"] {
-            world.says(who, Notice::Ready);
+        for service in ["b", "a"] {
+            world.says(service, Notice::Ready);
             let told = world
                 .supervisor
                 .actions()
                 .contains(&Action::Announce(News::Ready));
-            assert_eq!(told, who == last, "{until:?} {said}");
+            assert_eq!(told, service == last, "{until:?} {said}");
         }
     }
     // But not in the stop.

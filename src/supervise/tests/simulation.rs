@@ -350,7 +350,7 @@ impl<'p> Simulation<'p> {
                 let found = self.processes.iter().position(|process| process.pid == pid);
                 let Some(place) = found else {
                     panic!(
-                        "{signal:?} for {pid}, who is no child of ours: {:?}",
+                        "{signal:?} for {pid}, which is no child of ours: {:?}",
                         self.facts
                     );
                 };

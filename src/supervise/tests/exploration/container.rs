@@ -7,7 +7,7 @@ use std::{assert, assert_eq, matches};
 use super::super::super::stop::{KILL_TIMEOUT, LAST_CALL_DIVISOR};
 use super::super::super::{Action, Event, Finding, News, Next, Notice, Phase, State, Supervisor};
 use super::super::oracle::Oracle;
-use super::super::{exec_fault, who};
+use super::super::{exec_fault, name_of};
 use super::models::Model;
 use super::snapshot::{NOW, moved};
 use crate::message::Kind;
@@ -485,7 +485,7 @@ impl<'p> Container<'p> {
             .processes
             .iter_mut()
             .find(|process| process.pid == pid);
-        let process = process.unwrap_or_else(|| panic!("{signal:?} for {}: nobody", who(pid)));
+        let process = process.unwrap_or_else(|| panic!("{signal:?} for {}: nobody", name_of(pid)));
         process.stopped &= signal != Signal::CONT;
         if signal == Signal::KILL {
             process.killed = true;
@@ -892,7 +892,7 @@ impl<'p> Container<'p> {
         }
         let reachable = self.init || !self.model.no_proc;
         if !self.around.killed && reachable && self.plan.graceful() {
-            assert!(self.around.processes.is_empty(), "somebody is left behind");
+            assert!(self.around.processes.is_empty(), "a process is left behind");
         }
         assert!(
             self.around.killed || !self.lives_any(),
