@@ -165,7 +165,7 @@ fn make_install_serves_every_user_and_make_uninstall_undoes_it() {
     };
     match make("install") {
         (Some(0), _) => {}
-        (Some(127), _) => skip!("make is not here"),
+        (Some(127), _) => skip!("make is missing"),
         other => panic!("{other:?}"),
     }
     for (name, expected) in files {

@@ -461,7 +461,7 @@ fn without_a_socket_the_supervisor_of_the_container_is_not_waited_for() {
         let init = run.env("NOTIFY_SOCKET", &path).start();
         let answer = |call: &Call| (call.number == libc::SYS_socket).then_some(libc::EMFILE);
         let Some(listener) = Listener::to(&init, pidlet(), answer) else {
-            skip!("this kernel has nobody answer system calls");
+            skip!("this kernel lets no process answer another's system calls");
         };
         init.wait_ready(1);
         init.kill(libc::SIGTERM);

@@ -301,7 +301,7 @@ fn no_memory_is_asked_of_the_kernel_after_the_first_start() {
 fn memory_shared_with_a_child_is_closed_as_soon_as_its_user_changes() {
     let strace = strace_or_skip!();
     if !is_root() {
-        skip!("only root may become somebody else");
+        skip!("only root may change users");
     }
     let (temp, plan) = (Temp::new(), Temp::new());
     let plan = plan.write("plan", "[a]\nuser = 1000:1000\nrun = /bin/true\n", 0o644);
@@ -483,7 +483,7 @@ fn a_line_of_our_own_costs_one_system_call() {
     let ours = |call: &&String| call.contains("(2, ");
     let ours: Vec<&String> = calls.iter().filter(ours).collect();
     if ours.iter().any(|call| call.contains("EOPNOTSUPP")) {
-        skip!("the kernel knows no write to a pipe that does not wait");
+        skip!("the kernel has no non-blocking write to a pipe");
     }
     // The last one waits for a slow reader.
     assert_eq!(
@@ -655,7 +655,7 @@ fn less_than_a_second_takes_few_waits() {
             .args([probe(), "ignore", "15", "---", probe(), "ignore", "15"])
             .start();
         let Some(listener) = Listener::to(&init, pidlet(), |_| None) else {
-            skip!("this kernel has nobody answer system calls");
+            skip!("this kernel lets no process answer another's system calls");
         };
         init.wait_ready(2);
         init.kill(libc::SIGTERM);
@@ -735,7 +735,7 @@ fn checked(mode: Mode, temp: &Temp) -> Proc {
         lines.iter().filter(|line| line.contains(" is up ")).count() == CHECKS.len()
     });
     // An answer is read to its end even when the service is up already.
-    init.until("it sleeps, and nobody is connected", || {
+    init.until("it sleeps, and no connection is left", || {
         let connected = init.fds().iter().any(|(_, to)| to.starts_with("socket:"));
         !connected && init.info().is_some_and(|info| info.state == 'S')
     });

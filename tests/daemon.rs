@@ -47,7 +47,7 @@ fn a_pid_file_names_no_check() {
 const DAEMON: &str = "
 def daemon():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    named(f'{os.getpid()}\\n')
+    write_pid(f'{os.getpid()}\\n')
     go()
     os._exit(6)
 orphan(daemon)
@@ -87,13 +87,13 @@ fn a_daemon_that_has_moved_to_another_process_has_not_ended() {
     let script = "
 def second(old):
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    named()
+    write_pid()
     while os.path.exists(f'/proc/{old}'): time.sleep(0.01)
     print('moved', flush=True)
     signal.sigwait([signal.SIGTERM])
     os._exit(7)
 def first():
-    named()
+    write_pid()
     go()
     old, new = os.getpid(), os.fork()
     if new == 0: second(old)
@@ -139,7 +139,7 @@ while not os.path.exists('said'): time.sleep(0.01)
 fn a_daemon_without_a_good_pid_file_is_a_failure() {
     // A shell may take a second to start, so the containers run in parallel.
     let nothing = "/pid\" within 5s";
-    let nobody = "left no process in the background";
+    let no_process = "left no process in the background";
     let stranger = "/pid\" names a process that is not its own";
     let mut inits = Vec::new();
     for mode in Mode::BOTH {
@@ -165,7 +165,7 @@ fn a_daemon_without_a_good_pid_file_is_a_failure() {
             let waits = web(&format!("sleep 1000 &\n{script}"), "5s");
             let knows = web(script, "1h");
             inits.push((waits.start(mode), fault, waits));
-            inits.push((knows.start(mode), nobody, knows));
+            inits.push((knows.start(mode), no_process, knows));
         }
     }
     for (init, fault, _web) in inits {

@@ -58,7 +58,7 @@ fn the_manual_pages_are_sound() {
         let mut lint = Command::new("mandoc");
         lint.args(["-Tlint", "-Wwarning"]).arg(path(page));
         match lint.output() {
-            Err(error) if error.kind() == ErrorKind::NotFound => skip!("mandoc is not here"),
+            Err(error) if error.kind() == ErrorKind::NotFound => skip!("mandoc is missing"),
             Err(error) => panic!("cannot run mandoc: {error}"),
             Ok(done) => {
                 let said = String::from_utf8_lossy(&done.stdout);
@@ -409,8 +409,11 @@ fn the_commands_of_the_manual_page_are_accepted() {
     for command in commands {
         let command = command.replace("/etc/pidlet.conf", &file);
         let script = format!("exec \"$0\" --dry-run {command}");
-        let run =
-            Run::new("/bin/sh").args(["-c", &script, pidlet().to_str().expect("a name of UTF-8")]);
+        let run = Run::new("/bin/sh").args([
+            "-c",
+            &script,
+            pidlet().to_str().expect("the name is UTF-8"),
+        ]);
         let ended = run.output();
         let taken = (ended.exit, ended.stderr.as_str());
         assert_eq!(taken, (Exit::Code(0), ""), "{command}: {ended}");

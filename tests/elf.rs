@@ -223,7 +223,7 @@ fn every_relocation_is_one_that_the_program_applies_itself() {
     assert_eq!(
         elf.tag(DT_JMPREL),
         None,
-        "a table of calls that nobody would fill in"
+        "a table of calls that nothing would fill in"
     );
     assert_eq!(elf.tag(DT_TEXTREL), None);
     assert_eq!(

@@ -278,7 +278,10 @@ impl Outcome {
         let gives_up = says("hang in the kernel")
             || says("cannot become a child subreaper")
             || says("are not stopped") && fault.is_some_and(blinds);
-        must(self.left.is_empty() || gives_up, "nobody is left behind");
+        must(
+            self.left.is_empty() || gives_up,
+            "no process is left behind",
+        );
         for (name, told) in &self.told {
             let excused = gives_up || killed || says("cannot signal");
             must(*told || excused, &format!("{name} is told to stop"));
@@ -372,12 +375,12 @@ fn sweep(scene: &Scene, mode: Mode, logs: usize) {
             }
             if !complaints.is_empty() {
                 let text = format!("{}: not so: {complaints:?}\n{outcome}", fault.describe());
-                wrong.lock().expect("nobody panics with it").push(text);
+                wrong.lock().expect("no thread panics with it").push(text);
             }
         }
     };
     std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
-    let wrong = wrong.into_inner().expect("nobody panicked");
+    let wrong = wrong.into_inner().expect("no thread panicked");
     let (hits, all) = (hits.into_inner(), faults.len());
     println!("{mode:?}: {hits} of {all} faults were met");
     assert!(
@@ -410,7 +413,7 @@ impl std::fmt::Display for Outcome {
 #[test]
 fn no_failing_call_loses_lines_or_readiness_or_orphans() {
     if !can_listen() {
-        skip!("this kernel has nobody answer system calls");
+        skip!("this kernel lets no process answer another's system calls");
     }
     for mode in Mode::BOTH {
         sweep(&LINES, mode, 0);
@@ -420,7 +423,7 @@ fn no_failing_call_loses_lines_or_readiness_or_orphans() {
 #[test]
 fn no_failing_call_loses_logs_or_pipes_or_daemons() {
     if !can_listen() {
-        skip!("this kernel has nobody answer system calls");
+        skip!("this kernel lets no process answer another's system calls");
     }
     for mode in Mode::BOTH {
         sweep(&FILES, mode, 12);

@@ -14,7 +14,7 @@ fn files_are_rotated_by_size_at_ends_of_lines() {
     let text = format!(
         "[pidlet]\nuntil = all\n[a]\nrun = seq 100 999\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 2\n"
     );
-    let ended = Run::described(&temp, &text).output();
+    let ended = Run::with_plan(&temp, &text).output();
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     let size = |path: &str| std::fs::metadata(path).map(|data| data.len()).ok();
     assert_eq!(size(&log), Some(600));
@@ -31,14 +31,14 @@ fn files_are_rotated_by_size_at_ends_of_lines() {
     let text = format!(
         "[a]\nrun = seq 100 999\nstdout = file:'{directory}/log'\nlog-size = 1000\nlog-keep = 1\n"
     );
-    Run::described(&temp, &text).output();
+    Run::with_plan(&temp, &text).output();
     assert_eq!(size(&format!("{directory}/log.1")), Some(1000));
     // With no old file kept, the log begins anew.
     let temp = Temp::new();
     let log = temp.join("log");
     let text =
         format!("[a]\nrun = seq 100 999\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 0\n");
-    Run::described(&temp, &text).output();
+    Run::with_plan(&temp, &text).output();
     assert_eq!(lines_of(&log).len(), 150);
     assert_eq!(size(&format!("{log}.1")), None);
 }
@@ -51,14 +51,14 @@ fn what_is_in_a_file_stays_there_and_counts() {
     std::fs::write(&log, &before).unwrap();
     let text =
         format!("[a]\nrun = seq 100 299\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 1\n");
-    let ended = Run::described(&temp, &text).output();
+    let ended = Run::with_plan(&temp, &text).output();
     let whole = std::fs::read_to_string(&old).unwrap_or_default();
     assert!(whole.starts_with(&before), "{ended}");
     assert_eq!(whole.len(), 1000, "{ended}");
     assert_eq!(lines_of(&log).first().map(String::as_str), Some("200"));
     // Without `log-size` there is no limit.
     let text = text.replace("log-size = 1000\nlog-keep = 1\n", "");
-    Run::described(&temp, &text).output();
+    Run::with_plan(&temp, &text).output();
     assert_eq!(lines_of(&log).len(), 300);
 }
 
@@ -72,7 +72,7 @@ fn a_line_longer_than_a_file_has_one_to_itself() {
         log-size = 100\nlog-keep = 5\n",
         files[2]
     );
-    let ended = Run::described(&temp, &text).output();
+    let ended = Run::with_plan(&temp, &text).output();
     for (path, line) in files.iter().zip([&*long, &*longer, "short"]) {
         assert_eq!(lines_of(path), [line], "{ended}");
     }
@@ -87,7 +87,7 @@ fn an_old_file_that_cannot_be_renamed_is_kept() {
     std::fs::create_dir(old(2)).unwrap();
     let text =
         format!("[a]\nrun = seq 100 999\nstdout = file:{log}\nlog-size = 1000\nlog-keep = 2\n");
-    let ended = Run::described(&temp, &text).output();
+    let ended = Run::with_plan(&temp, &text).output();
     let mut lines = lines_of(old(1));
     assert_eq!(lines.len(), 250, "{ended}");
     lines.extend(lines_of(&log));
@@ -105,7 +105,7 @@ fn a_file_is_open_once_however_often_it_is_rotated() {
     );
     // The first descriptor that a program opens is 0 where it was closed.
     for input in [Input::Null, Input::Closed] {
-        let init = Run::described(&temp, &text).stdin(input).start();
+        let init = Run::with_plan(&temp, &text).stdin(input).start();
         init.until("all is written", || {
             lines_of(&log).last().is_some_and(|line| line == "2999")
         });
@@ -126,7 +126,7 @@ fn a_new_file_does_not_begin_with_the_end_of_a_line_that_was_torn() {
         "[a]\nrun = printf '123456789012345\\nx\\nabc\\n'\nstdout = file:{log}\n\
         log-size = 12\nlog-keep = 1\n"
     );
-    let run = Run::described(&temp, &text).limit(libc::RLIMIT_FSIZE, 10, libc::RLIM_INFINITY);
+    let run = Run::with_plan(&temp, &text).limit(libc::RLIMIT_FSIZE, 10, libc::RLIM_INFINITY);
     let ended = run.output();
     let contents = [&old, &log].map(|path| std::fs::read_to_string(path).unwrap_or_default());
     assert_eq!(contents, ["1234567890", "abc\n"], "{ended}");
@@ -140,7 +140,7 @@ fn a_line_that_was_torn_ends_before_the_next_one() {
     let log = temp.join("log");
     let text =
         format!("[a]\nrun = sh -c 'echo 123456789012345; read x; echo abc'\nstdout = file:{log}\n");
-    let run = Run::described(&temp, &text).stdin(Input::Pipe);
+    let run = Run::with_plan(&temp, &text).stdin(Input::Pipe);
     let init = run
         .limit(libc::RLIMIT_FSIZE, 10, libc::RLIM_INFINITY)
         .start();
@@ -162,7 +162,7 @@ fn a_file_that_cannot_be_reopened_is_given_up() {
         "[a]\nrun = sh -c 'echo 123; until test -s {here}/log; do sleep 0.01; done; mv {here} {gone}; \
         echo lost'\nstdout = file:{here}/log\nlog-size = 4\nlog-keep = 1\n"
     );
-    let ended = Run::described(&temp, &text).output();
+    let ended = Run::with_plan(&temp, &text).output();
     let line =
         format!("pidlet: cannot write \"{here}/log\": No such file or directory; lines dropped: 1");
     assert!(ended.stderr.lines().any(|said| said == line), "{ended}");
@@ -181,7 +181,7 @@ fn services_share_a_file_and_lines_that_cannot_be_written_are_counted() {
         [d]\nrun = seq 8\nstdout = file:{sub}\n\
         [e]\nrun = sh -c \"echo shown; cat\"\nstdin = file:/etc/passwd\nstderr = null\n"
     );
-    let ended = Run::described(&temp, &text).output();
+    let ended = Run::with_plan(&temp, &text).output();
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     let mut numbers: Vec<u32> = lines_of(&log)
         .iter()
@@ -207,7 +207,7 @@ fn dropped_lines_are_reported_at_once_the_first_time_and_then_at_the_end() {
     let text = "[a]\nrun = sh -c 'printf half; exit 1'\nstdout = file:/dev/full\n\
         restart = always\nbackoff = 1h..1h\n\
         [b]\nrun = sh -c 'read x; echo more; echo and more'\nstdout = file:/dev/full\n";
-    let init = Run::described(&temp, text).stdin(Input::Pipe).start();
+    let init = Run::with_plan(&temp, text).stdin(Input::Pipe).start();
     let line = |count: u32| {
         let why = "No space left on device";
         format!("pidlet: cannot write \"/dev/full\": {why}; lines dropped: {count}")
@@ -259,7 +259,7 @@ fn a_link_is_followed_only_if_root_or_we_own_it() {
         }
     }
     let temp = Temp::new();
-    let ended = Run::described(
+    let ended = Run::with_plan(
         &temp,
         "[c]\nrun = echo standard\nstdout = file:/dev/stdout\n",
     )
@@ -274,7 +274,7 @@ fn a_file_that_was_moved_away_is_reopened() {
     let text = format!(
         "[a]\nrun = sh -c 'while :; do echo x; sleep 0.05; done'\nstdout = file:{log}\ntimestamps = yes\n"
     );
-    let init = Run::described(&temp, &text.replace("timestamps = yes\n", "")).start();
+    let init = Run::with_plan(&temp, &text.replace("timestamps = yes\n", "")).start();
     init.until("there are lines", || !lines_of(&log).is_empty());
     std::fs::rename(&log, format!("{log}.old")).unwrap();
     init.until("there are lines again", || !lines_of(&log).is_empty());
@@ -292,7 +292,7 @@ fn a_full_pipe_that_was_moved_away_is_emptied_first() {
         [gate]\ntype = oneshot\nrun = sh -c 'until test -e {go}; do sleep 0.01; done'\n\
         [b]\nafter = gate\nrun = sh -c 'echo b >&2; echo b; exec sleep 1000'\nstdout = file:{log}\n"
     );
-    let init = Run::described(&temp, &text).start();
+    let init = Run::with_plan(&temp, &text).start();
     init.until("yes waits for the reader", || {
         init.find("yes").is_some_and(|info| info.state == 'S')
     });

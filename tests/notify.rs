@@ -13,7 +13,7 @@ use std::time::Duration;
 #[test]
 fn ready_1_is_heard_from_the_process_and_its_family_only() {
     for mode in Mode::BOTH {
-        for (who, script) in [
+        for (sender, script) in [
             ("itself", "notify('READY=1')"),
             (
                 "its child",
@@ -45,7 +45,7 @@ if os.fork() == 0:
     os._exit(0)",
             ),
         ] {
-            if who.ends_with("session") && mode == Mode::Child {
+            if sender.ends_with("session") && mode == Mode::Child {
                 // Without a terminal only services of PID 1 have sessions of their own; here it is pidlet's.
                 continue;
             }
@@ -60,9 +60,9 @@ if os.fork() == 0:
             for run in runs {
                 let init = web.run_by(run, mode).start();
                 init.wait_says("begin");
-                is_not_up(&init);
+                assert_not_up(&init);
                 init.send("\n");
-                eprintln!("{who}");
+                eprintln!("{sender}");
                 is_up_and_stops(init);
             }
         }
@@ -77,7 +77,7 @@ barrier()
 say('handled')
 go()
 def stranger():
-    # Whatever it calls itself, and so `/proc/PID/stat` has it.
+    # A process may choose its name, which `/proc/PID/stat` has between brackets.
     with open('/proc/self/comm', 'w') as f: f.write(f') S {main} {main} ')
     notify('READY=1')
     barrier()
@@ -97,10 +97,10 @@ time.sleep(1000)
         socket.send_to_addr(b"READY=1", &address).unwrap();
         init.send("\n");
         init.wait_says("handled");
-        is_not_up(&init);
+        assert_not_up(&init);
         init.send("\n");
         init.wait_says("orphan");
-        is_not_up(&init);
+        assert_not_up(&init);
         init.send("\n");
         is_up_and_stops(init);
     }
@@ -184,7 +184,7 @@ fn a_message_with_descriptors_is_taken_with_room_for_a_byte() {
         let init = web.run_by(Run::listened(), mode).start();
         let refuse = |call: &Call| has_no_room(call).then_some(libc::EAGAIN);
         if Listener::to(&init, pidlet(), refuse).is_none() {
-            skip!("this kernel has nobody answer system calls");
+            skip!("this kernel lets no process answer another's system calls");
         }
         is_up_and_stops(init);
     }
@@ -255,7 +255,7 @@ fn where_no_process_can_be_made_a_message_with_descriptors_waits() {
             (call.number == libc::SYS_clone && (2..6).contains(&made)).then_some(libc::EAGAIN)
         };
         if Listener::to(&init, pidlet(), refuse).is_none() {
-            skip!("this kernel has nobody answer system calls");
+            skip!("this kernel lets no process answer another's system calls");
         }
         is_not_held_up(init);
     }
@@ -347,7 +347,7 @@ fn a_message_sent_in_time_counts_even_if_the_wait_was_interrupted() {
     });
     for init in inits {
         let Some((init, _web)) = init else {
-            skip!("this kernel has nobody answer system calls");
+            skip!("this kernel lets no process answer another's system calls");
         };
         is_up_and_stops(init);
     }
@@ -375,7 +375,7 @@ fn the_environment_has_the_services_own_notify_variables() {
 fn mainpid_must_name_a_process_of_the_services_own() {
     let script = "
 def main():
-    # Root's service may go on as anybody.
+    # Root's service may go on as any user.
     if os.getuid() == 0: os.setuid(1)
     go()
     os._exit(7)
@@ -484,15 +484,15 @@ os._exit(0)
         init.wait_line(ErrOut, |line| {
             line.contains("other (pid ") && line.contains("exited with code 0")
         });
-        is_not_up(&init);
+        assert_not_up(&init);
         init.send("\n");
         is_up_and_stops(init);
     }
 }
 
-/// Makes a process that has a given number.
-const NUMBERED: &str = "
-def numbered(number, code):
+/// Makes a process that has a given pid.
+const FORK_WITH_PID: &str = "
+def fork_with_pid(number, code):
     with open('/proc/sys/kernel/ns_last_pid', 'w') as f: f.write(str(number - 1))
     pid = os.fork()
     if pid == 0: code(); os._exit(0)
@@ -501,18 +501,18 @@ def numbered(number, code):
 
 #[test]
 fn a_message_does_not_count_for_a_process_that_has_reused_its_senders_pid() {
-    if !has_numbers_to_choose() {
+    if !can_choose_pids() {
         skip!("only root may choose the number of a process");
     }
     let script = format!(
-        "{NUMBERED}
+        "{FORK_WITH_PID}
 say('begin')
 go()
 pid = os.fork()
 if pid == 0: os.setuid(1); notify('READY=1'); os._exit(0)
 os.waitpid(pid, 0)
-numbered(pid, lambda: time.sleep(1000))
-say('numbered')
+fork_with_pid(pid, lambda: time.sleep(1000))
+say('reused')
 go()
 barrier()
 say('handled')
@@ -531,11 +531,11 @@ time.sleep(1000)
             init.info().is_some_and(|info| info.is_stopped())
         });
         init.send("\n");
-        init.wait_says("numbered");
+        init.wait_says("reused");
         init.kill(libc::SIGCONT);
         init.send("\n");
         init.wait_says("handled");
-        is_not_up(&init);
+        assert_not_up(&init);
         init.send("\n");
         is_up_and_stops(init);
     }
@@ -556,11 +556,11 @@ fn services_are_heard_where_proc_shows_another_pid_namespace() {
 
 #[test]
 fn a_service_does_not_go_on_in_anothers_process_that_has_reused_a_pid() {
-    if !has_numbers_to_choose() {
+    if !can_choose_pids() {
         skip!("only root may choose the number of a process");
     }
     let root = format!(
-        "{NUMBERED}
+        "{FORK_WITH_PID}
 while not os.path.exists('named'): time.sleep(0.01)
 number = int(open('named').read())
 def stranger():
@@ -569,7 +569,7 @@ def stranger():
     time.sleep(1000)
 if os.fork() == 0:
     parent = os.getpid()
-    numbered(number, stranger)
+    fork_with_pid(number, stranger)
     os._exit(0)
 os.wait()
 time.sleep(1000)
@@ -605,7 +605,7 @@ os._exit(7)
 #[test]
 fn a_service_does_not_become_the_process_of_its_check() {
     let check = "
-named()
+write_pid()
 while not os.path.exists('told'): time.sleep(0.01)
 ";
     let script = "
@@ -630,7 +630,9 @@ os._exit(8)
 fn heard(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 100];
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-    let len = socket.recv(&mut buffer).expect("nothing was said upward");
+    let len = socket
+        .recv(&mut buffer)
+        .expect("nothing was sent to the supervisor of the container");
     String::from_utf8_lossy(&buffer[..len]).into_owned()
 }
 
@@ -717,7 +719,7 @@ fn readiness_is_left_to_the_commands_of_a_command_line() {
             let ended = run.args(command).env("NOTIFY_SOCKET", &path).output();
             assert_eq!(ended.exit, Exit::Code(0), "{ended}");
             let heard = socket.recv(&mut [0; 100]).is_ok();
-            assert!(!heard, "we have said something for them");
+            assert!(!heard, "we have reported something for them");
         }
     }
 }

@@ -107,7 +107,7 @@ fn a_line_of_a_daemon_goes_on_when_its_launcher_ends() {
         pidfile = {pidfile}\n"
     );
     for mode in Mode::BOTH {
-        let run = Run::described(&temp, &text).mode(mode).stdin(Input::Pipe);
+        let run = Run::with_plan(&temp, &text).mode(mode).stdin(Input::Pipe);
         let init = run.start();
         init.until("the daemon is found", || {
             let lines = init.lines(ErrOut);
@@ -130,7 +130,7 @@ fn leftover_processes_end_their_own_lines() {
         [b]\nrun = sleep 1000\nstdin = null\n"
     );
     for mode in Mode::BOTH {
-        let run = Run::described(&temp, &text).mode(mode).arg("-v");
+        let run = Run::with_plan(&temp, &text).mode(mode).arg("-v");
         let init = run.stdin(Input::Pipe).start();
         init.wait_line(ErrOut, |line| line.contains(") exited with code 0 after "));
         init.send("\n");
@@ -157,7 +157,7 @@ fn the_last_line_of_a_launcher_or_a_finish_command_is_completed_at_once() {
                 "[pidlet]\nlog = prefix\n[a]\ntype = daemon\nrun = sh -c '{run}'\npidfile = {pidfile}\n\
                 {more}\n[b]\nrun = sh -c 'trap \"\" TERM; echo ready; read line'\n"
             );
-            let run = Run::described(&temp, &text).mode(mode).stdin(Input::Pipe);
+            let run = Run::with_plan(&temp, &text).mode(mode).stdin(Input::Pipe);
             let init = run.start();
             init.wait_line(Out, |line| line == "b | ready");
             if stops {
@@ -180,7 +180,7 @@ fn lines_of_two_runs_are_not_joined_where_no_daemon_is_found() {
         ready-timeout = 2s\nrestart = always\nbackoff = 1ms\ntries = 2 in 60s\n",
         temp.join("pid")
     );
-    let ended = Run::described(&temp, &text).output();
+    let ended = Run::with_plan(&temp, &text).output();
     assert_eq!(ended.stdout, "a | x\na | x\n", "{ended}");
 }
 
@@ -291,7 +291,7 @@ fn a_last_line_without_newline_is_not_lost_behind_a_slow_reader() {
         unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
         let run = shells(Mode::Pid1, &["--log", "json"], &[&script]);
         let init = run.stdout(Output::File(writer)).start();
-        init.until("nobody is left but pidlet", || init.others().is_empty());
+        init.until("only pidlet is left", || init.others().is_empty());
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         (init.finish(), text)
@@ -313,7 +313,7 @@ fn a_reader_that_keeps_reading_gets_all_of_the_last_lines() {
             unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
             let run = shells(mode, &["--log", "json", "--grace", "1h"], &[&script]);
             let init = run.stdout(Output::File(writer)).start();
-            init.until("nobody is left but pidlet", || init.others().is_empty());
+            init.until("only pidlet is left", || init.others().is_empty());
             let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
             let (mut latest, mut last) = (Duration::ZERO, Instant::now());
             while let Ok(read @ 1..) = reader.read(&mut buffer) {
@@ -389,7 +389,7 @@ fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
             init.kill(libc::SIGUSR1);
             init.lines(ErrOut).iter().any(|line| line == "sh-2 | usr1")
         });
-        init.until("nobody is left unreaped", || {
+        init.until("every process is reaped", || {
             init.others().iter().all(|info| !info.is_zombie())
         });
         init.kill(libc::SIGTERM);
@@ -415,7 +415,7 @@ fn lines_that_are_not_read_by_the_end_are_counted() {
     let own = run.start();
     let (path, mut fifo) = temp.pipe();
     let text = format!("[a]\nrun = seq 20000\nstdout = file:{path}\n");
-    let other = Run::described(&temp, &text).stdin(Input::Pipe).start();
+    let other = Run::with_plan(&temp, &text).stdin(Input::Pipe).start();
     for (init, reader, name, all) in [
         (own, &mut reader, "standard output or error", 15_000),
         (other, &mut fifo, &*path, 20_000),
@@ -573,7 +573,7 @@ fn lines_of_two_runs_are_not_joined_behind_a_full_standard_output() {
         run = sh -c 'test -e {begun} && printf new && exec sleep 1000; touch {begun}; \
         until test -e {go}; do sleep 0.01; done; printf old; exit 1'\n"
     );
-    let init = Run::described(&temp, &text)
+    let init = Run::with_plan(&temp, &text)
         .stdout(Output::File(writer))
         .start();
     init.until("yes waits for the reader", || {
@@ -784,7 +784,7 @@ fn a_service_reads_what_others_write() {
     let text = "[pidlet]\nuntil = all\n[a]\nrun = seq 1 1000\nstdout = service:c\n\
         [b]\nrun = seq 1001 2000\nstdout = service:c\n\
         [c]\nrun = sh -c 'head -n 2000 | sort -n | tail -n 1'\n";
-    let ended = Run::described(&temp, text).output();
+    let ended = Run::with_plan(&temp, text).output();
     assert_eq!(ended.stdout, "2000\n", "{ended}");
 }
 
@@ -795,7 +795,7 @@ fn a_service_has_the_streams_that_its_section_names() {
         [a]\nrun = sh -c 'echo out; echo err >&2; read x; echo $x'\n\
         stdin = inherit\nstdout = inherit\nstderr = null\n";
     for mode in Mode::BOTH {
-        let init = Run::described(&temp, text)
+        let init = Run::with_plan(&temp, text)
             .mode(mode)
             .stdin(Input::Pipe)
             .start();
@@ -851,7 +851,7 @@ fn many_starts_leave_no_descriptor_behind() {
         restart = always\nbackoff = 1ms..1ms\ntries = 5 in 60s\nessential = no\n\
         [b]\nrun = sleep 1000\n";
     for mode in Mode::BOTH {
-        let init = Run::described(&temp, text).mode(mode).start();
+        let init = Run::with_plan(&temp, text).mode(mode).start();
         init.wait_line(ErrOut, |line| line.contains("was started too often"));
         let fds = init.fds();
         let count = |path: &str| {
@@ -886,7 +886,7 @@ fn checks_and_finish_commands_leave_a_services_streams_alone() {
         [a]\nrun = python3 {script}\nfinish = sh -c 'cat; echo finished'\n\
         health = exec:sh -c 'cat; touch {checked}'\nhealth-every = 2s\nhealth-tries = 15\n"
     );
-    let ended = Run::described(&temp, &text).output();
+    let ended = Run::with_plan(&temp, &text).output();
     assert_eq!(ended.exit, Exit::Code(0), "{ended}");
     assert_eq!(
         of(&ended.stdout, "a"),
@@ -915,7 +915,7 @@ fn another_user_may_open_its_standard_streams() {
             [b]\nrun = {shell} -c '{write}'\n{drop}\nstdout = file:{log}\nstderr = service:c\n\
             [c]\nrun = sh -c 'read line </dev/stdin; echo read $line'\nuser = 65534\n"
         );
-        let ended = Run::described(&temp, &text).output();
+        let ended = Run::with_plan(&temp, &text).output();
         let mut lines: Vec<&str> = ended.stdout.lines().collect();
         lines.sort_unstable();
         assert_eq!(lines, ["a | both", "a | out", "c | read err"], "{ended}");

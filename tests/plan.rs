@@ -129,7 +129,7 @@ fn leftovers_of_a_run_are_gone_before_the_next_one() {
 
 #[test]
 fn a_process_that_has_reused_the_pid_of_a_service_is_told_to_stop() {
-    if !has_numbers_to_choose() {
+    if !can_choose_pids() {
         skip!("only root may choose the number of a process");
     }
     // What the first service left in its group was told to stop when that ended. Its number has been used
@@ -439,7 +439,7 @@ fn with_one_capability_an_ordinary_user_binds_port_80() {
 #[test]
 fn caps_none_needs_no_privilege_where_there_are_no_capabilities() {
     if !is_root() {
-        skip!("only root may become somebody without privileges");
+        skip!("only root may become a user without privileges");
     }
     let plan = Plan::new("[a]\nrun = grep -c ^Cap.*:.0*$ /proc/self/status\ncaps = none\n");
     for mode in Mode::BOTH {
@@ -459,7 +459,7 @@ fn may_have(number: u32) -> bool {
     let set = status
         .lines()
         .find_map(|line| line.strip_prefix("CapBnd:\t"));
-    let set = u64::from_str_radix(set.expect("every kernel says it"), 16);
+    let set = u64::from_str_radix(set.expect("every kernel has this line"), 16);
     set.expect("a number") >> number & 1 != 0
 }
 
@@ -677,7 +677,7 @@ fn a_child_stopped_before_its_program_runs_does_not_hold_up_the_rest_for_ever() 
     });
     for (init, _plan, listened) in inits {
         if !listened {
-            skip!("this kernel has nobody answer system calls");
+            skip!("this kernel lets no process answer another's system calls");
         }
         assert_eq!(init.wait_exit(), Exit::Code(137), "{}", init.describe());
     }

@@ -22,7 +22,7 @@ fn a_newline_on_a_descriptor_is_readiness() {
             let init = web.start(mode);
             let stream = if fd == 1 { ErrOut } else { Out };
             init.wait_line(stream, |line| line == "begin");
-            is_not_up(&init);
+            assert_not_up(&init);
             init.send("\n");
             is_up_and_stops(init);
         }
@@ -36,7 +36,7 @@ fn a_long_text_on_the_readiness_descriptor_costs_little() {
         let web = Web::python(script).keys("ready = fd:9");
         let init = web.run_by(Run::listened(), mode).start();
         let Some(listener) = Listener::to(&init, pidlet(), |_| None) else {
-            skip!("this kernel has nobody answer system calls");
+            skip!("this kernel lets no process answer another's system calls");
         };
         init.wait_says("next");
         let calls = listener.calls().len();
@@ -68,7 +68,7 @@ time.sleep(1000)
             let web = Web::python(&script).keys("ready = fd:3");
             let init = web.start(mode);
             init.wait_says("0");
-            init.until("nobody listens any more", || {
+            init.until("the descriptor is closed", || {
                 let fds = init.fds();
                 let is_own = |(fd, to): &(i32, String)| *fd > 2 && to.starts_with("pipe:");
                 !fds.iter().any(is_own)
@@ -128,7 +128,7 @@ time.sleep(1000)
         let init = web.start(mode);
         let said = init.wait_line(Out, |line| line != "next");
         if said == "cannot" {
-            skip!("only root may have a processor to himself");
+            skip!("only root may reserve a processor");
         }
         assert_eq!(said, "nothing");
         is_up_and_stops(init);
@@ -157,7 +157,7 @@ fn a_connection_is_readiness() {
             web.temp.write("web", format!("{PRELUDE}{script}\n"), 0o755);
             let init = web.start_apart(mode);
             init.wait_says("begin");
-            is_not_up(&init);
+            assert_not_up(&init);
             init.send("\n");
             is_up_and_stops(init);
         }
@@ -266,7 +266,7 @@ fn a_file_is_readiness_and_so_is_a_command_that_succeeds() {
             let web = web.keys(&format!("ready = {ready}"));
             let init = web.start(mode);
             init.wait_says("begin");
-            is_not_up(&init);
+            assert_not_up(&init);
             init.send("\n");
             is_up_and_stops(init);
         }

@@ -34,7 +34,7 @@ impl Container {
 
     /// Adds this file.
     fn with(self, name: &str, content: &str, mode: u32) -> Container {
-        let here = self.directory.path().to_str().expect("a path of UTF-8");
+        let here = self.directory.path().to_str().expect("the path is UTF-8");
         self.directory
             .write(name, content.replace("DIR", here), mode);
         self
@@ -123,13 +123,13 @@ fn in_order(text: &str, patterns: &[&str]) {
 
 /// Waits for a line of standard error.
 #[track_caller]
-fn hears(init: &Proc, pattern: &str) {
+fn wait_message(init: &Proc, pattern: &str) {
     init.wait_line(ErrOut, |line| suits(line, pattern));
 }
 
 /// Waits until `count` lines of standard error suit.
 #[track_caller]
-fn hears_times(init: &Proc, pattern: &str, count: usize) {
+fn wait_messages(init: &Proc, pattern: &str, count: usize) {
     init.until(&format!("{pattern:?} is said {count} times"), || {
         let lines = init.lines(ErrOut);
         lines.iter().filter(|line| suits(line, pattern)).count() >= count
@@ -142,7 +142,7 @@ fn ends(init: Proc, code: i32) -> Ended {
     let exit = init.wait_exit();
     assert_eq!(exit, Exit::Code(code), "{}", init.describe());
     // The kernel may still be busy with the processes that it killed at the end of a namespace.
-    init.until("nobody is left", || init.others().is_empty());
+    init.until("no process is left", || init.others().is_empty());
     let ended = init.finish();
     for fault in [
         "did not stop",
@@ -216,9 +216,9 @@ USER
 ";
 
 #[test]
-fn postgresql_is_made_asked_and_stopped() {
+fn postgresql_is_set_up_queried_and_stopped() {
     let Some(bin) = postgres() else {
-        skip!("needs PostgreSQL's server and a user that has a name");
+        skip!("needs PostgreSQL's server, and a user with a name");
     };
     let plan = POSTGRES.replace("BIN", &bin);
     let plan = plan.replace("USER", &ordinary("postgres"));
@@ -262,7 +262,7 @@ fn postgresql_is_made_asked_and_stopped() {
 #[test]
 fn postgresql_whose_first_process_is_killed_ends_the_container() {
     let Some(bin) = postgres() else {
-        skip!("needs PostgreSQL's server and a user that has a name");
+        skip!("needs PostgreSQL's server, and a user with a name");
     };
     let plan = POSTGRES.replace("BIN", &bin);
     let plan = plan.replace("USER", &ordinary("postgres"));
@@ -283,7 +283,7 @@ fn postgresql_whose_first_process_is_killed_ends_the_container() {
         // A process gets its title a moment after it was made.
         init.until("it has helpers", || helper().is_some());
         kill(&helper().expect("found above"), libc::SIGKILL);
-        hears_times(&init, "database system is ready to accept connections", 2);
+        wait_messages(&init, "database system is ready to accept connections", 2);
         kill(&server, libc::SIGKILL);
         let ended = ends(init, 137);
         let reason =
@@ -441,11 +441,11 @@ fn nginx_whose_master_is_killed_starts_again() {
         );
         let (init, master) = in_the_background(&container, mode);
         kill(&master, libc::SIGKILL);
-        hears(
+        wait_message(
             &init,
             "pidlet: nginx (pid * from outside after *; starts again in ",
         );
-        hears_times(&init, "pidlet: nginx (pid * is up", 2);
+        wait_messages(&init, "pidlet: nginx (pid * is up", 2);
         let again = named_by(&init, &container.path("nginx.pid")).expect("a pid file");
         assert_ne!(again.pid, master.pid);
         stops(init, 0);
@@ -502,7 +502,7 @@ fn haproxy_reads_its_configuration_again_and_drains() {
             init.kill(libc::SIGUSR2);
             init.wait_says("page B");
             // Until then it reacts to no signal.
-            hears(&init, "Former worker (*");
+            wait_message(&init, "Former worker (*");
             let ended = stops(init, 0);
             let said = [
                 "pidlet: haproxy (pid * is up",
@@ -708,7 +708,7 @@ after = put
 ";
 
 #[test]
-fn etcd_is_healthy_asked_and_stopped() {
+fn etcd_is_healthy_queried_and_stopped() {
     if program("etcd").is_none() || program("etcdctl").is_none() {
         skip!("needs etcd and etcdctl");
     }
@@ -804,7 +804,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     asked = 0
     def do_GET(self):
         Handler.asked += 1
-        if Handler.asked == 2: say('web is about to be well')
+        if Handler.asked == 2: say('web is about to be healthy')
         self.send_response(200 if Handler.asked > 1 else 503)
         self.end_headers()
         self.wfile.write(b'page of web')
@@ -919,10 +919,10 @@ impl Example {
         }
         let run = Run::new("/usr/bin/env").mode(mode).own_network();
         let places = ["stage", "root", "new"].map(|name| self.directory.join(name));
-        let who = if self.ordinary { "1000" } else { "" };
+        let user = if self.ordinary { "1000" } else { "" };
         run.args(words)
             .args(places)
-            .arg(who)
+            .arg(user)
             .stdin(Input::Pipe)
             .start()
     }
@@ -953,19 +953,19 @@ fn the_plan_of_the_design_works(ordinary: bool) {
         init.send("g");
         init.wait_says(&format!("web | {web_begins}"));
         init.send("g");
-        hears(&init, "pidlet: web (pid * is up");
+        wait_message(&init, "pidlet: web (pid * is up");
         // Once for the process that goes away, and then for the one in the pid file.
-        hears_times(&init, "pidlet: nginx (pid * runs", 2);
+        wait_messages(&init, "pidlet: nginx (pid * runs", 2);
         assert_eq!(page(&init), "page of web", "{}", init.describe());
 
         let server = init.find("web").expect("web runs");
         kill(&server, libc::SIGKILL);
-        hears(
+        wait_message(
             &init,
             "pidlet: web (pid * from outside after *; starts again in ",
         );
         init.send("g");
-        hears_times(&init, "pidlet: web (pid * is up", 2);
+        wait_messages(&init, "pidlet: web (pid * is up", 2);
         assert_eq!(page(&init), "page of web", "{}", init.describe());
 
         let ended = stops(init, 0);
@@ -983,9 +983,9 @@ fn the_plan_of_the_design_works(ordinary: bool) {
                 "web",
                 &[
                     &web_begins,
-                    "web is about to be well",
+                    "web is about to be healthy",
                     &web_begins,
-                    "web is about to be well",
+                    "web is about to be healthy",
                     "web stops",
                 ],
             ),

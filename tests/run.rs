@@ -448,7 +448,7 @@ fn faults_go_to_the_termination_log_too() {
     // The fault is in the log itself, which is emptied before the fault is written there: still nothing runs.
     std::fs::write(&log, "=\n").unwrap();
     let text = format!("[a]\nrun = echo ran\nenv-file = {log}\n");
-    let ended = Run::described(&temp, &text)
+    let ended = Run::with_plan(&temp, &text)
         .args(["--termination-log", &log])
         .output();
     assert_eq!((ended.exit, &*ended.stdout), (Exit::Code(1), ""), "{ended}");

@@ -257,7 +257,7 @@ fn count_signals(lines: File, got: &Mutex<Counts>) {
     for line in BufReader::new(lines).lines() {
         let line = line.expect("the receiver's lines are ASCII");
         let signal = line.split(' ').nth(1).and_then(|word| word.parse().ok());
-        got.lock().expect("nobody panics with it")[signal.unwrap_or(0_usize)] += 1;
+        got.lock().expect("no thread panics with it")[signal.unwrap_or(0_usize)] += 1;
     }
 }
 
@@ -467,7 +467,7 @@ fn only_its_own_descendants_are_ever_signalled() {
         assert_eq!(
             outside.stdout(),
             "ready\n",
-            "{mode:?} {end:?}: somebody far got a signal"
+            "{mode:?} {end:?}: a process outside of the namespace got a signal"
         );
     }
 }

@@ -83,8 +83,8 @@ fn sources(directory: &str) -> Vec<Source> {
             paths.extend(entries.map(|entry| entry.expect("an entry").path()));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let name = path.strip_prefix(top()).expect("below the top level");
-            let text = std::fs::read_to_string(&path).expect("a readable file of UTF-8");
-            let name = name.to_str().expect("a name of UTF-8").to_owned();
+            let text = std::fs::read_to_string(&path).expect("a readable UTF-8 file");
+            let name = name.to_str().expect("the name is UTF-8").to_owned();
             found.push(Source {
                 name,
                 code: blanked(&text),
@@ -103,7 +103,7 @@ fn holds_tests(file: &Source) -> bool {
 }
 
 fn source(name: &str) -> Source {
-    let text = std::fs::read_to_string(top().join(name)).expect("a readable file of UTF-8");
+    let text = std::fs::read_to_string(top().join(name)).expect("a readable UTF-8 file");
     Source {
         name: name.to_owned(),
         code: blanked(&text),
@@ -314,7 +314,7 @@ fn the_arrows_between_modules_point_one_way() {
         let wrong = wrong.filter(|path| leads_to(path, "init"));
         complaints.extend(wrong.map(|path| format!("{} uses {path}", file.name)));
     }
-    assert!(arrows > 20, "the arrows that there are were not seen");
+    assert!(arrows > 20, "too few of the arrows were found");
     none(complaints);
 }
 
@@ -368,7 +368,7 @@ fn only_the_edge_holds_unsafe_code_and_says_why_each_time() {
             reasons += 1;
         }
     }
-    assert!(reasons > 20, "the unsafe code that there is was not seen");
+    assert!(reasons > 20, "too little of the unsafe code was found");
     none(complaints);
 }
 
@@ -427,7 +427,7 @@ fn system_calls_are_spelled_where_the_architectures_are() {
             }
         }
     }
-    assert!(seen >= 5, "the instructions that there are were not seen");
+    assert!(seen >= 5, "too few of the instructions were found");
     none(complaints);
 }
 
@@ -464,7 +464,7 @@ fn no_function_is_too_long_to_grasp() {
             }
         }
     }
-    assert!(seen > 100, "the functions that there are were not seen");
+    assert!(seen > 100, "too few of the functions were found");
     none(complaints);
 }
 
@@ -529,7 +529,7 @@ fn the_top_level_holds_what_the_design_lists_and_nothing_else() {
     }
     let entries = std::fs::read_dir(top()).expect("a readable directory");
     let names = entries.map(|entry| entry.expect("an entry").file_name());
-    let names = names.map(|name| name.into_string().expect("a name of UTF-8"));
+    let names = names.map(|name| name.into_string().expect("the name is UTF-8"));
     let listed = |name: &String| TOP_LEVEL.contains(&name.as_str()) || name.starts_with("LICENSE-");
     none(
         names

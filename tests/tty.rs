@@ -344,7 +344,7 @@ struct Job {
 
 /// What a well-behaved job looks like to its shell.
 const STOPPED: &str = "job stopped; the terminal was the job's";
-const STOPPED_BEHIND: &str = "job stopped; the terminal was the shell's";
+const STOPPED_IN_BACKGROUND: &str = "job stopped; the terminal was the shell's";
 
 impl Job {
     /// Starts `program` with its arguments in the foreground (`--fg`) or the background (`--bg`).
@@ -384,7 +384,7 @@ impl Job {
 
     /// Waits for the next report of the shell on its job.
     #[track_caller]
-    fn hears(&self, expected: &str) {
+    fn wait_report(&self, expected: &str) {
         let news = || -> Option<String> {
             let mut lines = self
                 .shell
@@ -394,7 +394,7 @@ impl Job {
             lines.nth(self.heard.get())
         };
         self.shell
-            .until(&format!("the shell hears {expected:?}"), || {
+            .until(&format!("the shell reports {expected:?}"), || {
                 news().is_some()
             });
         assert_eq!(
@@ -417,7 +417,7 @@ impl Job {
     fn foreground(&self) -> &'static str {
         let shell = &self.shell;
         let Some(group) = shell.pty().foreground() else {
-            return "nobody";
+            return "none";
         };
         let pidlet = shell.find("pidlet").map_or(0, |info| info.pid);
         let child = shell.others().into_iter().find(|info| info.ppid == pidlet);
@@ -430,9 +430,9 @@ impl Job {
     }
 
     #[track_caller]
-    fn wait_foreground(&self, who: &str) {
-        self.shell.until(&format!("{who} has the terminal"), || {
-            self.foreground() == who
+    fn wait_foreground(&self, holder: &str) {
+        self.shell.until(&format!("{holder} has the terminal"), || {
+            self.foreground() == holder
         });
     }
 }
@@ -455,7 +455,7 @@ fn control_z_stops_the_job_and_fg_continues_it() {
     let job = Job::pidlet("--fg", &["sleep"]);
     for _ in 0..3 {
         job.shell.pty().type_in(CTRL_Z);
-        job.hears(STOPPED);
+        job.wait_report(STOPPED);
         wait_stopped(&job.shell, &["pidlet", "probe"]);
         assert_eq!(job.foreground(), "shell", "{}", job.shell.describe());
         job.command("fg");
@@ -463,7 +463,7 @@ fn control_z_stops_the_job_and_fg_continues_it() {
         job.wait_foreground("child");
     }
     job.shell.pty().type_in(CTRL_C);
-    job.hears("job exited 130; the terminal was the job's");
+    job.wait_report("job exited 130; the terminal was the job's");
 }
 
 /// pidlet hears of the orphan's end before it hears that it was continued, and its child is still stopped.
@@ -471,7 +471,7 @@ fn control_z_stops_the_job_and_fg_continues_it() {
 fn a_job_whose_orphan_dies_while_it_is_stopped_goes_on_with_fg() {
     let job = Job::pidlet("--fg", &["beside", probe(), "probe", "sleep"]);
     job.shell.pty().type_in(CTRL_Z);
-    job.hears(STOPPED);
+    job.wait_report(STOPPED);
     let orphan = |info: &Info| info.comm == "probe" && info.pid != info.pgid;
     let orphans = || job.shell.others().into_iter().filter(orphan);
     kill(&orphans().next().expect("it is there"), libc::SIGKILL);
@@ -482,7 +482,7 @@ fn a_job_whose_orphan_dies_while_it_is_stopped_goes_on_with_fg() {
         .until("it is reaped", || orphans().next().is_none());
     job.wait_foreground("child");
     job.shell.pty().type_in(CTRL_C);
-    job.hears("job exited 130; the terminal was the job's");
+    job.wait_report("job exited 130; the terminal was the job's");
 }
 
 #[test]
@@ -492,26 +492,26 @@ fn control_z_stops_a_job_of_two_inits_and_fg_continues_it() {
     job.shell.wait_says("ready");
     for _ in 0..3 {
         job.shell.pty().type_in(CTRL_Z);
-        job.hears(STOPPED);
+        job.wait_report(STOPPED);
         wait_stopped(&job.shell, &["pidlet", "pidlet", "probe"]);
         job.command("fg");
         wait_stopped(&job.shell, &[]);
         wait_foreground(&job.shell, "the probe's", the(&job.shell, "probe").pid);
     }
     job.shell.pty().type_in(CTRL_C);
-    job.hears("job exited 130; the terminal was the job's");
+    job.wait_report("job exited 130; the terminal was the job's");
 }
 
 #[test]
 fn a_stopped_job_runs_on_in_the_background() {
     let job = Job::pidlet("--fg", &["sleep"]);
     job.shell.pty().type_in(CTRL_Z);
-    job.hears(STOPPED);
+    job.wait_report(STOPPED);
     job.command("bg");
     wait_stopped(&job.shell, &[]);
     assert_eq!(job.foreground(), "shell", "{}", job.shell.describe());
     kill(&the(&job.shell, "pidlet"), SIGTERM);
-    job.hears("job exited 143; the terminal was the shell's");
+    job.wait_report("job exited 143; the terminal was the shell's");
 }
 
 /// As far as pidlet knows, its child still has the terminal then.
@@ -519,22 +519,22 @@ fn a_stopped_job_runs_on_in_the_background() {
 fn a_job_stopped_and_continued_from_outside_does_not_take_the_terminal() {
     let job = Job::pidlet("--fg", &["sleep"]);
     kill(&the(&job.shell, "pidlet"), SIGSTOP);
-    job.hears("job stopped; the terminal was the other's");
+    job.wait_report("job stopped; the terminal was the other's");
     job.command("bg");
     wait_stopped(&job.shell, &[]);
     kill(&the(&job.shell, "probe"), SIGTERM);
-    job.hears("job exited 143; the terminal was the shell's");
+    job.wait_report("job exited 143; the terminal was the shell's");
 }
 
 #[test]
 fn a_stopped_job_ends_on_term() {
     let job = Job::pidlet("--fg", &["sleep"]);
     job.shell.pty().type_in(CTRL_Z);
-    job.hears(STOPPED);
+    job.wait_report(STOPPED);
     // As a shell's `kill %1`: TERM waits until the job is continued.
     kill(&the(&job.shell, "pidlet"), SIGTERM);
     job.command("bg");
-    job.hears("job exited 143; the terminal was the shell's");
+    job.wait_report("job exited 143; the terminal was the shell's");
 }
 
 #[test]
@@ -543,7 +543,7 @@ fn a_job_whose_child_was_stopped_from_outside_ends_on_term() {
     kill(&the(&job.shell, "probe"), SIGSTOP);
     wait_stopped(&job.shell, &["probe"]);
     kill(&the(&job.shell, "pidlet"), SIGTERM);
-    job.hears("job exited 143; the terminal was the job's");
+    job.wait_report("job exited 143; the terminal was the job's");
 }
 
 #[test]
@@ -551,16 +551,16 @@ fn a_job_in_the_background_does_not_take_the_terminal() {
     let job = Job::pidlet("--bg", &["sleep"]);
     assert_eq!(job.foreground(), "shell", "{}", job.shell.describe());
     kill(&the(&job.shell, "pidlet"), SIGTERM);
-    job.hears("job exited 143; the terminal was the shell's");
+    job.wait_report("job exited 143; the terminal was the shell's");
 }
 
 #[test]
 fn a_background_job_that_reads_is_stopped_until_fg() {
     let job = Job::pidlet("--bg", &["tty-read"]);
-    job.hears(STOPPED_BEHIND);
+    job.wait_report(STOPPED_IN_BACKGROUND);
     wait_stopped(&job.shell, &["pidlet", "probe"]);
     job.command("bg");
-    job.hears(STOPPED_BEHIND);
+    job.wait_report(STOPPED_IN_BACKGROUND);
     reads_with_fg(&job);
 }
 
@@ -570,7 +570,7 @@ fn reads_with_fg(job: &Job) {
     job.wait_foreground("child");
     job.shell.pty().type_in(b"typed\n");
     job.shell.wait_says("read typed");
-    job.hears("job exited 0; the terminal was the job's");
+    job.wait_report("job exited 0; the terminal was the job's");
 }
 
 /// As `x | pidlet less` does, and a program that asks for a password.
@@ -582,14 +582,14 @@ fn a_command_that_reads_the_terminal_has_it_though_standard_input_is_none() {
         let job = Job::start(place, &["/bin/sh"], &args);
         job.shell.wait_says("ready");
         if place == "--bg" {
-            job.hears(STOPPED_BEHIND);
+            job.wait_report(STOPPED_IN_BACKGROUND);
             job.command("fg");
         }
         job.wait_foreground("child");
         // It is continued only after that, and CONT would discard a stop signal that came before it.
         wait_stopped(&job.shell, &[]);
         job.shell.pty().type_in(CTRL_Z);
-        job.hears(STOPPED);
+        job.wait_report(STOPPED);
         wait_stopped(&job.shell, &["pidlet", "probe"]);
         reads_with_fg(&job);
     }
@@ -606,7 +606,7 @@ fn a_stopped_command_that_has_not_read_the_terminal_does_not_stop_us() {
     // A process that stops the child can continue it, too; the child's end must be heard.
     kill(&child, SIGCONT);
     kill(&child, SIGTERM);
-    job.hears("job exited 143; the terminal was the shell's");
+    job.wait_report("job exited 143; the terminal was the shell's");
 }
 
 #[test]
@@ -621,7 +621,7 @@ fn the_terminal_is_given_back_however_the_command_ended() {
         let script = format!("\"$0\" mask; {end}");
         let args = ["--", "sh", "-c", &script, probe()];
         let job = Job::start("--fg", &[path(), "pidlet"], &args);
-        job.hears(&format!("job exited {code}; the terminal was the job's"));
+        job.wait_report(&format!("job exited {code}; the terminal was the job's"));
         assert_eq!(
             count(&job.shell, "foreground=yes"),
             1,
@@ -635,7 +635,7 @@ fn the_terminal_is_given_back_however_the_command_ended() {
 fn the_terminal_is_given_back_when_the_command_cannot_be_started() {
     for (program, code) in [("/nonexistent", 127), ("/etc/passwd", 126)] {
         let job = Job::start("--fg", &[path(), "pidlet"], &[program]);
-        job.hears(&format!("job exited {code}; the terminal was the job's"));
+        job.wait_report(&format!("job exited {code}; the terminal was the job's"));
     }
 }
 
@@ -660,7 +660,7 @@ fn in_a_script_control_z_stops_no_process() {
         wait_stopped(&job.shell, &[]);
     }
     job.shell.pty().type_in(CTRL_C);
-    job.hears("job exited 0; the terminal was the job's");
+    job.wait_report("job exited 0; the terminal was the job's");
     assert_eq!(
         count(&job.shell, "script 130"),
         1,
@@ -683,7 +683,7 @@ fn a_script_reads_on_after_pidlet() {
     job.shell.wait_says("read one");
     job.shell.pty().type_in(b"two\n");
     job.shell.wait_says("script read two");
-    job.hears("job exited 0; the terminal was the job's");
+    job.wait_report("job exited 0; the terminal was the job's");
 }
 
 #[test]
@@ -704,13 +704,13 @@ fn a_background_script_whose_command_reads_goes_on_with_fg() {
     assert!(!goes_on, "{before}{}", switches());
     // This makes the shell take a command.
     kill(&the(&job.shell, "sh"), SIGSTOP);
-    job.hears(STOPPED_BEHIND);
+    job.wait_report(STOPPED_IN_BACKGROUND);
     job.command("fg");
     job.wait_foreground("child");
     job.shell.pty().type_in(b"typed\n");
     job.shell.wait_says("read typed");
     job.shell.wait_says("script 0");
-    job.hears("job exited 0; the terminal was the job's");
+    job.wait_report("job exited 0; the terminal was the job's");
 }
 
 // ---- the shells that are installed -------------------------------------------------------------
@@ -739,7 +739,7 @@ fn at_each_shell(line: &str, test: impl Fn(&Proc)) {
 
 /// Waits until no process is stopped and one of these, by name, has the terminal.
 #[track_caller]
-fn wait_in_front(shell: &Proc, names: &[&str]) {
+fn wait_resumed_in_foreground(shell: &Proc, names: &[&str]) {
     wait_stopped(shell, &[]);
     shell.until(&format!("the terminal is one of {names:?}"), || {
         let leaders = names.iter().filter_map(|name| shell.find(name));
@@ -761,13 +761,13 @@ fn at_a_real_shell_a_job_and_a_pipeline_stop_and_go_on_as_a_whole() {
     let pipeline = ("$pidlet $probe sleep | cat", &members[..], &members[1..]);
     for (line, members, in_front) in [job, pipeline] {
         at_each_shell(line, |shell| {
-            wait_in_front(shell, in_front);
+            wait_resumed_in_foreground(shell, in_front);
             for _ in 0..2 {
                 shell.pty().type_in(CTRL_Z);
                 wait_stopped(shell, members);
                 wait_foreground(shell, "the shell's", shell.pid());
                 shell.pty().type_in(b"fg\n");
-                wait_in_front(shell, in_front);
+                wait_resumed_in_foreground(shell, in_front);
             }
             shell.pty().type_in(CTRL_C);
         });
@@ -780,13 +780,13 @@ fn at_a_real_shell_a_job_from_the_background_stops_and_goes_on_as_well() {
     at_each_shell("$pidlet $probe sleep &", |shell| {
         shell.pty().type_in(b"fg\n");
         for _ in 0..2 {
-            wait_in_front(shell, &["pidlet", "probe"]);
+            wait_resumed_in_foreground(shell, &["pidlet", "probe"]);
             shell.pty().type_in(CTRL_Z);
             wait_stopped(shell, &["pidlet", "probe"]);
             wait_foreground(shell, "the shell's", shell.pid());
             shell.pty().type_in(b"fg\n");
         }
-        wait_in_front(shell, &["probe"]);
+        wait_resumed_in_foreground(shell, &["probe"]);
         shell.pty().type_in(CTRL_C);
     });
 }
@@ -796,11 +796,11 @@ fn at_a_real_shell_keys_reach_the_whole_group_of_a_job_from_the_background() {
     // The shell hands pidlet's group the terminal, so that keys come to pidlet.
     at_each_shell("$pidlet $probe group &", |shell| {
         shell.pty().type_in(b"fg\n");
-        wait_in_front(shell, &["pidlet"]);
+        wait_resumed_in_foreground(shell, &["pidlet"]);
         for (key, signal) in [(CTRL_C, 2), (CTRL_BACKSLASH, 3)] {
             shell.pty().type_in(key);
-            for who in ["leader", "member"] {
-                let got = format!("{who} got {signal} user");
+            for process in ["leader", "member"] {
+                let got = format!("{process} got {signal} user");
                 shell.wait_line(Out, |line| line.contains(&got));
             }
         }
@@ -814,7 +814,7 @@ fn at_a_real_shell_a_background_job_does_not_take_the_terminal_and_can_read_afte
         wait_stopped(shell, &["pidlet", "probe"]);
         wait_foreground(shell, "the shell's", shell.pid());
         shell.pty().type_in(b"fg\n");
-        wait_in_front(shell, &["probe"]);
+        wait_resumed_in_foreground(shell, &["probe"]);
         shell.pty().type_in(b"typed\n");
         shell.wait_line(Out, |line| line.ends_with("read typed"));
     });
@@ -955,14 +955,14 @@ fn control_z_stops_several_commands_at_a_shell_and_fg_continues_them() {
             .until("all are ready", || count(&job.shell, "ready") == 4);
         assert_eq!(job.foreground(), "pidlet", "{}", job.shell.describe());
         job.shell.pty().type_in(CTRL_Z);
-        job.hears(STOPPED);
+        job.wait_report(STOPPED);
         wait_stopped(&job.shell, &["pidlet", "probe", "probe", "probe", "probe"]);
         job.command("fg");
         both_say(&job.shell, "continued");
         wait_stopped(&job.shell, &[]);
         job.wait_foreground("pidlet");
         job.shell.pty().type_in(CTRL_C);
-        job.hears("job exited 143; the terminal was the job's");
+        job.wait_report("job exited 143; the terminal was the job's");
     }
 }
 
@@ -990,7 +990,7 @@ fn control_z_has_no_lasting_effect_on_several_commands_of_a_script() {
         init.pty().type_in(CTRL_C);
         init.wait_exit();
         // The key may have killed the script before pidlet has stopped its commands.
-        init.until("nobody is left", || init.others().is_empty());
+        init.until("no process is left", || init.others().is_empty());
     }
 }
 
@@ -1106,9 +1106,9 @@ fn in_the_background_pidlets_messages_do_not_stop_the_job_and_its_commands_do() 
     );
     set_tostop(job.shell.pty());
     File::create(&go).expect("cannot make a file");
-    job.hears(STOPPED_BEHIND);
+    job.wait_report(STOPPED_IN_BACKGROUND);
     assert_eq!(count(&job.shell, "written"), 0, "{}", job.shell.describe());
     job.command("fg");
-    job.hears("job exited 0; the terminal was the job's");
+    job.wait_report("job exited 0; the terminal was the job's");
     assert_eq!(count(&job.shell, "written"), 1, "{}", job.shell.describe());
 }

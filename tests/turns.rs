@@ -231,7 +231,7 @@ fn a_signal_does_not_wait_behind_many_writers() {
         "[pidlet]\nlog = prefix\n[a]\nrun = {} signals\ninstances = {WRITERS}\n",
         probe()
     );
-    let init = Run::described(&temp, &text).start();
+    let init = Run::with_plan(&temp, &text).start();
     init.until("all are ready", || init.lines(Out).len() == WRITERS);
     init.until("it sleeps", || {
         init.info().is_some_and(|info| info.state == 'S')

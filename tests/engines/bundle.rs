@@ -357,8 +357,8 @@ pub fn nothing_is_needed_and_nothing_may_be_allowed(runtime: &'static Runtime) {
             let ended = container.ended();
             let case = format!("proc {with_proc}, user {user}, {errno:?}: {ended}");
             assert_eq!(ended.exit, Exit::Code(3), "{case}");
-            let told = |who: &str| {
-                let line = format!("{who} got 15 user from parent");
+            let told = |process: &str| {
+                let line = format!("{process} got 15 user from parent");
                 ended.stdout.matches(&line).count()
             };
             assert_eq!([told("orphan"), told("far child")], [3, 1], "{case}");
@@ -513,7 +513,7 @@ pub fn readiness_goes_through_the_runtime(runtime: &'static Runtime) {
     let bundle = Bundle::of(rootfs, &["/pidlet"]);
     let container = bundle.start_by(runtime, runtime.tool().env("NOTIFY_SOCKET", &path));
     let mut said = String::new();
-    container.job.until("somebody says READY=1", || {
+    container.job.until("READY=1 is sent", || {
         said += &received(&socket);
         said.lines().any(|line| line == "READY=1")
     });

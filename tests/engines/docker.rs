@@ -117,7 +117,7 @@ fn init_path() -> String {
     static PATH: LazyLock<String> = LazyLock::new(|| {
         let rootfs = Rootfs::empty().program(pidlet(), "docker-init");
         let path = rootfs.path().join("docker-init");
-        path.to_str().expect("a path of UTF-8").to_owned()
+        path.to_str().expect("the path is UTF-8").to_owned()
     });
     PATH.clone()
 }

@@ -44,7 +44,7 @@ macro_rules! needs {
             $crate::skip!("engines run in a box only; `make test-engines` makes one");
         }
         $(if !std::path::Path::new($program).exists() {
-            $crate::skip!("{} is not here", $program);
+            $crate::skip!("{} is missing", $program);
         })*
     };
 }

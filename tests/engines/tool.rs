@@ -195,7 +195,7 @@ impl Job {
     #[track_caller]
     pub fn wait_line(&self, stream: Stream, suits: impl Fn(&str) -> bool) -> String {
         let mut found = None;
-        self.until(&format!("a line of {stream:?} suits"), || {
+        self.until(&format!("a line of {stream:?} matches"), || {
             found = self.lines(stream).into_iter().find(|line| suits(line));
             found.is_some()
         });

@@ -8,7 +8,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::clock::now_ns;
 use super::{
-    Args, be_between, close, die_of, errno, exit, fork, fork_on, fork_orphan, pipe, say, set_mask,
+    Args, become_middle, close, die_of, errno, exit, fork, fork_on, fork_orphan, pipe, say,
+    set_mask,
 };
 use super::{until_orphan, wait_for_end_of};
 
@@ -386,7 +387,7 @@ impl Actor {
             self.tell("left");
             exit(0);
         }
-        be_between();
+        become_middle();
         if fork_on() > 0 {
             exit(0);
         }

@@ -132,7 +132,7 @@ fn start_first(orders: &Orders, lifeline: &File) -> Result<(i32, i32), String> {
     let pid = unsafe { clone(new | user_namespace()) };
     match pid {
         0 => program(orders),
-        1.. => be_somebody(pid)?,
+        1.. => map_ids(pid)?,
         _ => {
             return Err(format!(
                 "no PID, mount and network namespace for us: {}",
@@ -158,7 +158,7 @@ fn start_beside(orders: &Orders, lifeline: &File, report: &mut File) -> Result<(
     let keeper = unsafe { clone(libc::CLONE_NEWPID | user_namespace()) };
     match keeper {
         0 => keep_from_inside(lifeline.as_raw_fd()),
-        1.. => be_somebody(keeper)?,
+        1.. => map_ids(keeper)?,
         _ => {
             return Err(format!(
                 "no PID namespace for us: {}",
@@ -203,7 +203,7 @@ fn user_namespace() -> c_int {
 }
 
 /// Maps our ids to themselves in the user namespace of `pid`, if that has its own.
-fn be_somebody(pid: i32) -> Result<(), String> {
+fn map_ids(pid: i32) -> Result<(), String> {
     // SAFETY: asks for our ids.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     let maps = [

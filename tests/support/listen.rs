@@ -50,7 +50,7 @@ impl Listener {
         decide: impl FnMut(&Call) -> Option<i32> + Send + 'static,
     ) -> Option<Listener> {
         let calls = Arc::default();
-        let mut ear = Ear {
+        let mut responder = Responder {
             fd: take_listener(program)?,
             program: program.pid(),
             executable: executable.canonicalize().expect("the program is there"),
@@ -59,7 +59,7 @@ impl Listener {
             decide: Box::new(decide),
         };
         // It ends with the last process that is listened to.
-        std::thread::spawn(move || while ear.answer() {});
+        std::thread::spawn(move || while responder.answer() {});
         Some(Listener { calls })
     }
 
@@ -73,7 +73,7 @@ impl Listener {
 }
 
 /// The thread's side.
-struct Ear {
+struct Responder {
     fd: OwnedFd,
     program: i32,
     executable: PathBuf,
@@ -83,7 +83,7 @@ struct Ear {
     decide: Decide,
 }
 
-impl Ear {
+impl Responder {
     /// Answers one call. False when no process is left.
     fn answer(&mut self) -> bool {
         let fd = self.fd.as_raw_fd();

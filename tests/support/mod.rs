@@ -56,7 +56,7 @@ pub use random::{Random, each_seed};
 pub use run::{Input, Mode, Output, ProcFs, Run, Session};
 pub use strace::{Attached, calls, is_exec_of, is_fork, strace, traced, traces};
 pub use temp::{Temp, lines_of};
-pub use web::{PRELUDE, Web, ends_for, is_not_up, is_up_and_stops};
+pub use web::{PRELUDE, Web, assert_not_up, ends_for, is_up_and_stops};
 
 /// Longest wait for anything. Generous, because a slow machine is no fault of the program's, and only a
 /// failure takes this long.
@@ -89,7 +89,7 @@ pub fn is_root() -> bool {
 }
 
 /// Whether the tests may choose process ids that have been used before; the kernel lets only root do that.
-pub fn has_numbers_to_choose() -> bool {
+pub fn can_choose_pids() -> bool {
     is_root() && std::fs::exists("/proc/sys/kernel/ns_last_pid").unwrap_or(false)
 }
 

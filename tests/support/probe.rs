@@ -585,7 +585,7 @@ fn wait_for(pid: i32, flags: c_int) -> c_int {
 /// Starts a grandchild whose parent is gone when this returns.
 fn fork_orphan(work: impl FnOnce()) {
     let middle = fork(|| {
-        be_between();
+        become_middle();
         fork(work);
     });
     wait_for(middle, 0);
@@ -675,7 +675,7 @@ fn until_orphan() {
 }
 
 /// Makes this process the one between an orphan and the process that wanted it.
-fn be_between() {
+fn become_middle() {
     MIDDLE.store(std::process::id() as i32, Ordering::Relaxed);
 }
 

@@ -328,7 +328,7 @@ impl Proc {
     #[track_caller]
     pub fn wait_line(&self, stream: Stream, suits: impl Fn(&str) -> bool) -> String {
         let mut found = None;
-        self.until(&format!("a line of {stream:?} suits"), || {
+        self.until(&format!("a line of {stream:?} matches"), || {
             found = self.lines(stream).into_iter().find(|line| suits(line));
             found.is_some()
         });
@@ -429,7 +429,7 @@ impl Proc {
     /// The identity of its PID namespace.
     pub fn namespace(&self) -> u64 {
         let about = self.namespace.metadata();
-        about.expect("an open file says of itself what it is").ino()
+        about.expect("an open file can be examined").ino()
     }
 
     /// Every other process of its PID namespace, zombies included. The keeper is no part of a test.

@@ -64,7 +64,7 @@ pub fn each_seed(
     };
     let next = AtomicU64::new(first);
     let faults = Mutex::new(Vec::new());
-    let found = || faults.lock().expect("nobody panics with it");
+    let found = || faults.lock().expect("no thread panics with it");
     std::thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {

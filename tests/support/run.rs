@@ -122,7 +122,7 @@ impl Run {
     }
 
     /// The program under test, with a plan from a file.
-    pub fn described(temp: &Temp, plan: &str) -> Run {
+    pub fn with_plan(temp: &Temp, plan: &str) -> Run {
         let path = temp.write("pidlet.conf", plan, 0o644);
         Run::pidlet().args(["-c", &path])
     }

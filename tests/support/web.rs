@@ -17,7 +17,7 @@ def barrier():
     socket.send_fds(channel(), [b'BARRIER=1'], [w])
     os.close(w)
     assert os.read(r, 1) == b''
-def named(text=None):
+def write_pid(text=None):
     with open('pid.new', 'w') as f: f.write(text or str(os.getpid()))
     os.rename('pid.new', 'pid')
 def orphan(code):
@@ -91,7 +91,7 @@ impl Web {
 }
 
 #[track_caller]
-pub fn is_not_up(init: &Proc) {
+pub fn assert_not_up(init: &Proc) {
     let web =
         |line: &String| line.starts_with("pidlet: web (pid ") && line.contains(") is up after ");
     // Its own line comes before those of what happens later; that of the oneshot may come after them.

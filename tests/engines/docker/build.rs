@@ -44,7 +44,7 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
 fn line_of(program: &str, args: &[&str]) -> PathBuf {
     let done = Command::new(program).args(args).output();
     let done = done.unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
-    let text = String::from_utf8(done.stdout).expect("a path of UTF-8");
+    let text = String::from_utf8(done.stdout).expect("the path is UTF-8");
     PathBuf::from(text.lines().next().expect("a line"))
 }
 

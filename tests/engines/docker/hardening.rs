@@ -208,7 +208,7 @@ const CROWD: &[&str] = &[
 fn no_other_process_in_the_host_s_pid_namespace_is_signalled() {
     docker!();
     let words = ["signals", "--exit-on", "10=9"];
-    let bystander = Tool::new(static_probe().to_str().expect("a path of UTF-8"))
+    let bystander = Tool::new(static_probe().to_str().expect("the path is UTF-8"))
         .args(words)
         .start();
     bystander.wait_line(Out, |line| line == "ready");

@@ -38,8 +38,8 @@ fn a_hardened_container_runs_stops_and_ends_as_any_other() {
     container.podman(&["stop", "--time", "600"]).succeed();
     assert_eq!(container.wait_code(), 3, "{}", container.logs());
     let logs = container.logs();
-    for (who, count) in [("orphan", 3), ("far child", 1)] {
-        let told = format!("{who} got 15 user from parent\n");
+    for (process, count) in [("orphan", 3), ("far child", 1)] {
+        let told = format!("{process} got 15 user from parent\n");
         assert_eq!(logs.stdout.matches(&told).count(), count, "{logs}");
     }
     assert!(logs.stderr.contains("stopped by TERM: probe-3 "), "{logs}");

@@ -113,11 +113,16 @@ fn seen(init: &str) -> Vec<String> {
 #[test]
 fn init_looks_like_catatonit() {
     podman!();
-    let own = pidlet().to_str().expect("a path of UTF-8");
+    let own = pidlet().to_str().expect("the path is UTF-8");
     let (theirs, ours) = std::thread::scope(|scope| {
         let theirs = scope.spawn(|| seen(CATATONIT));
         let ours = seen(own);
-        (theirs.join().expect("catatonit's part goes well"), ours)
+        (
+            theirs
+                .join()
+                .expect("the thread for catatonit does not panic"),
+            ours,
+        )
     });
     for (theirs, ours) in theirs.iter().zip(&ours) {
         assert_eq!(theirs, ours);

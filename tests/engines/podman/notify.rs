@@ -68,7 +68,7 @@ fn readiness_is_told_when_the_services_are_up() {
     let mut said = unit.said();
     assert!(!said.contains("READY=1"), "{said}");
     unit.raise();
-    until("somebody says READY=1", PATIENCE, || {
+    until("READY=1 is sent", PATIENCE, || {
         said += &unit.said();
         said.contains("READY=1")
     });

@@ -1,6 +1,6 @@
 //! Pods: pidlet as the first container, which holds the namespaces, and in others.
 
-use super::sharing::hears_only_us;
+use super::sharing::assert_signalled_only_by_us;
 use super::{BARE, Container, PROBE, command_line, podman};
 use crate::support::*;
 use crate::tool::{PATIENCE, Tool, unique};
@@ -148,7 +148,7 @@ fn play(shared: bool) {
     assert_eq!(told, 3, "{logs}");
     assert!(logs.stdout.contains("far child got 15 user from"), "{logs}");
     assert!(logs.stderr.contains("stopped by TERM: probe "), "{logs}");
-    hears_only_us(&other, "got 10 user from outside");
+    assert_signalled_only_by_us(&other, "got 10 user from outside");
     pod.podman(STOP).succeed();
     podman(&["play", "kube", "--down", &file]).succeed();
 }

@@ -74,7 +74,7 @@ fn stop_beside(pid: &str, stop: &Stop) {
 #[test]
 fn no_process_of_the_host_is_signalled() {
     podman!();
-    let path = static_probe().to_str().expect("a path of UTF-8");
+    let path = static_probe().to_str().expect("the path is UTF-8");
     let process: Job = Tool::new(path).arg("signals").start();
     process.wait_line(Out, |line| line == "ready");
     let other = Container::start(&[BARE, "/probe", "signals"]);
@@ -86,7 +86,7 @@ fn no_process_of_the_host_is_signalled() {
     process.kill(libc::SIGUSR1);
     process.wait_line(Out, |line| line.starts_with("got 10 "));
     assert_eq!(process.lines(Out).len(), 2, "{}", process.describe());
-    hears_only_us(&other, "got 10 user from outside");
+    assert_signalled_only_by_us(&other, "got 10 user from outside");
 }
 
 #[test]
@@ -102,12 +102,12 @@ fn no_process_of_another_container_is_signalled() {
         let all = in_namespace(namespace);
         assert_eq!(all.len(), 2, "{all:?}");
     }
-    hears_only_us(&other, "leader got 10 user from outside");
+    assert_signalled_only_by_us(&other, "leader got 10 user from outside");
 }
 
 /// The first signal that a bystander gets must be ours.
 #[track_caller]
-pub fn hears_only_us(bystander: &Container, says: &str) {
+pub fn assert_signalled_only_by_us(bystander: &Container, says: &str) {
     bystander.podman(&["kill", "--signal", "USR1"]).succeed();
     bystander.wait_lines(says, 1);
     let logs = bystander.logs();
