@@ -44,7 +44,7 @@ fn files_are_rotated_by_size_at_ends_of_lines() {
 }
 
 #[test]
-fn what_is_in_a_file_stays_there_and_counts() {
+fn what_a_file_holds_already_is_kept_and_counts() {
     let temp = Temp::new();
     let (log, old) = (temp.join("log"), temp.join("log.1"));
     let before = "old\n".repeat(150);

@@ -878,7 +878,7 @@ fn the_plan_is_printed_in_the_order_of_its_start() {
 }
 
 #[test]
-fn stop_signals_and_times_of_its_own() {
+fn a_service_may_have_its_own_stop_signals_and_times() {
     // Long enough for the service to say what it got, even under an emulator.
     let text = "[pidlet]\ngrace = 20s\n[a]\nrun = PROBE signals --exit-on 3=0\nstop = INT QUIT 2s\n\
         [b]\nrun = PROBE signals\nstop-timeout = 2s\nafter = a";
@@ -941,7 +941,7 @@ fn a_kill_is_reported_with_the_time_limit_that_was_over() {
 }
 
 #[test]
-fn the_only_service_has_a_stop_time_of_its_own() {
+fn the_only_service_may_have_its_own_stop_time() {
     // Long enough for the service to say what it got, even under an emulator.
     let plan = Plan::new("[a]\nrun = PROBE signals\nstop-timeout = 3s\n");
     for mode in Mode::BOTH {

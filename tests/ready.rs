@@ -78,7 +78,7 @@ time.sleep(1000)
 }
 
 #[test]
-fn the_descriptor_is_made_anew_for_each_start() {
+fn each_start_gets_a_new_readiness_descriptor() {
     let script = "os.write(200, b'\\n'); go(); os._exit(1)";
     let keys = "ready = fd:200\nrestart = always\nbackoff = 1ms..1ms";
     for mode in Mode::BOTH {

@@ -997,7 +997,7 @@ fn control_z_has_no_lasting_effect_on_several_commands_of_a_script() {
 // ---- no terminal -------------------------------------------------------------------------------
 
 #[test]
-fn without_a_terminal_everything_works_and_nothing_is_said() {
+fn without_a_terminal_everything_works_and_no_message_appears() {
     let temp = Temp::new();
     let line = temp.write("line", "typed\n", 0o644);
     for mode in Mode::BOTH {

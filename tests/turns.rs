@@ -93,7 +93,7 @@ fn orphans_by_the_thousand_do_not_keep_a_stop_from_killing() {
 /// To go all the way up from each process, to find out whether it descends from us, would take as many looks
 /// as there are processes, times their depth.
 #[test]
-fn a_deep_family_of_many_does_not_keep_a_stop() {
+fn a_deep_tree_of_processes_does_not_hold_up_a_stop() {
     let strace = strace_or_skip!();
     let temp = Temp::new();
     let (depth, leaves) = (80, 100);

@@ -458,7 +458,7 @@ fn the_only_service_gets_every_signal_unless_the_plan_says_how_it_stops() {
 }
 
 #[test]
-fn users_and_files_that_are_not_there() {
+fn users_and_files_that_do_not_exist() {
     for (said, fault) in [
         ("user = nobody", "user: \"nobody\": not in /etc/passwd"),
         ("user = app:none", "user: \"none\": not in /etc/group"),

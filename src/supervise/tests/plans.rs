@@ -218,7 +218,7 @@ fn a_service_that_still_waits_for_its_turn_is_told_at_the_last_call() {
 }
 
 #[test]
-fn stop_signals_of_its_own_one_after_the_other() {
+fn a_services_own_stop_signals_come_one_after_the_other() {
     const PICKY: Section = "stop = INT QUIT\nstop-timeout = 1s";
     let mut world = planned(&[(&[], PICKY)], nothing);
     world.play("start a\nTERM => a:INT a:CONT\n1s => a:QUIT\n1s => -a:KILL");

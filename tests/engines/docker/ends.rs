@@ -316,7 +316,7 @@ fn logs_are_complete() {
 }
 
 #[test]
-fn what_a_command_says_last_is_in_the_log_of_a_container_that_ends_with_it() {
+fn the_last_output_of_a_command_is_in_the_log_of_a_container_that_ends_with_it() {
     docker!();
     let line = [
         "-e",

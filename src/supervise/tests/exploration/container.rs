@@ -725,7 +725,7 @@ impl<'p> Container<'p> {
                 assert_eq!(
                     waits,
                     self.not_down_after(service),
-                    "{service}: who is after it"
+                    "{service}: what is after it"
                 );
             }
         }
