@@ -192,13 +192,13 @@ fn costs(bench: &Bench, loggers: &[Logger], sink: Sink, writers: usize) -> [Meas
             costs.push(cost(bench, logger, sink, writers));
         }
     }
-    let whither = if sink == Sink::Null {
+    let destination = if sink == Sink::Null {
         "to /dev/null"
     } else {
         "into a pipe"
     };
     let row = format!(
-        "{whither}, {writers} writer{}",
+        "{destination}, {writers} writer{}",
         if writers == 1 { "" } else { "s" }
     );
     let mut throughput = Measure::new(TABLE, format!("throughput {row}"), "GiB/s");

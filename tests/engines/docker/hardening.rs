@@ -11,7 +11,7 @@ use crate::tool::{HARDENED, PATIENCE, Tool};
 const NO_IPC: &[&str] = &["--ipc", "none"];
 
 /// A container with `HARDENED`, `NO_IPC` and these options; `docker` commands; its end.
-struct Hard {
+struct Hardened {
     line: &'static [&'static str],
     ready: usize,
     acts: &'static [&'static [&'static str]],
@@ -19,22 +19,22 @@ struct Hard {
     says: [&'static str; 2],
 }
 
-const CASES: &[Hard] = &[
-    Hard {
+const CASES: &[Hardened] = &[
+    Hardened {
         line: &[PROBE, "/probe", "exit", "7"],
         ready: 0,
         acts: &[],
         code: 7,
         says: ["", "container exits 7"],
     },
-    Hard {
+    Hardened {
         line: &[PROBE, "/nothing"],
         ready: 0,
         acts: &[],
         code: 127,
         says: ["", "/nothing"],
     },
-    Hard {
+    Hardened {
         line: &[
             PROBE,
             "/probe",
@@ -50,14 +50,14 @@ const CASES: &[Hard] = &[
         code: 4,
         says: ["got 15 user from parent", "container exits 4"],
     },
-    Hard {
+    Hardened {
         line: &[PLAN],
         ready: 2,
         acts: &[&["kill", "--signal", "USR1"]],
         code: 6,
         says: ["got 10 user from parent", "container exits 6"],
     },
-    Hard {
+    Hardened {
         line: &[
             "-e",
             "PIDLET_LOG=prefix",
@@ -76,7 +76,7 @@ const CASES: &[Hard] = &[
         code: 0,
         says: ["probe-2 | line 5000", "container exits 0"],
     },
-    Hard {
+    Hardened {
         line: &[
             "-e",
             "PIDLET_GRACE=600s",
@@ -92,7 +92,7 @@ const CASES: &[Hard] = &[
         code: 5,
         says: ["orphan got 15", "container exits 5"],
     },
-    Hard {
+    Hardened {
         line: &[
             "--init",
             "--entrypoint",
