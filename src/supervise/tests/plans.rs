@@ -656,7 +656,7 @@ fn no_service_takes_the_process_of_another_one() {
 }
 
 #[test]
-fn a_service_has_the_heir_that_it_has_named_until_it_is_told_to_end() {
+fn a_named_successor_counts_until_the_service_is_told_to_stop() {
     let mut world = planned(&[(&[], SERVICE), (&[], SERVICE)], nothing);
     world.play("start");
     assert_eq!(world.supervisor.successor(0), 0);

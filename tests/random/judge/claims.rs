@@ -358,7 +358,7 @@ impl Judge<'_> {
         let right = match how {
             How::Code(code) => {
                 let left =
-                    code == 0 && word == Some(Word::Left) && self.heir_is_dead(place, pid, at);
+                    code == 0 && word == Some(Word::Left) && self.successor_is_dead(place, pid, at);
                 word == Some(Word::Exit(code)) || left
             }
             How::Signal(signal) => word == Some(Word::Dies(signal)),
@@ -376,14 +376,14 @@ impl Judge<'_> {
 
     /// Whether the process that was to go on in this one's place had ended before that: it may have been
     /// named too late.
-    fn heir_is_dead(&self, place: Place, pid: i32, before: usize) -> bool {
+    fn successor_is_dead(&self, place: Place, pid: i32, before: usize) -> bool {
         let name = self.name(place);
-        let mut heirs = self.processes.keys().filter(|&&heir| {
-            heir > pid
-                && self.was_named(place, heir, before)
-                && self.journal.speaker(self.first(heir)) == name
+        let mut successors = self.processes.keys().filter(|&&successor| {
+            successor > pid
+                && self.was_named(place, successor, before)
+                && self.journal.speaker(self.first(successor)) == name
         });
-        heirs.any(|&heir| self.word(heir).is_some_and(|(at, _)| at < before))
+        successors.any(|&successor| self.word(successor).is_some_and(|(at, _)| at < before))
     }
 
     /// The exit code of an end, and whether it is a failure.
