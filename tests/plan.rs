@@ -184,6 +184,24 @@ fn the_reason_of_a_restart_is_reported_at_once_and_once() {
 }
 
 #[test]
+fn why_a_service_cannot_be_started_is_said_where_it_was_stopped_for_a_fault_before() {
+    let plan = Plan::new(
+        "[a]\nrun = DIR/program\nessential = no\nhealth = file:DIR/program\nhealth-every = 10ms\n\
+        health-tries = 1\nrestart = on-failure\nbackoff = 1ms\ntries = 2 in 60s\n[b]\nrun = sleep 1000",
+    );
+    for mode in Mode::BOTH {
+        let program = "#!/bin/sh\nrm $0\nexec sleep 1000\n";
+        plan.directory.write("program", program, 0o755);
+        let init = plan.run(mode).start();
+        init.wait_line(ErrOut, |line| {
+            line.starts_with("pidlet: a: cannot run") && line.ends_with("No such file or directory")
+        });
+        init.kill(libc::SIGTERM);
+        init.finish();
+    }
+}
+
+#[test]
 fn each_part_is_set_up_as_its_section_says() {
     let text = "[a]\ntype = oneshot\ndir = /tmp\numask = 027\nnice = 19\nnofile = 50:60\ncore = 0\n\
         no-new-privs = yes\nclear-env = yes\nenv = A=1 'B=x y'\n\

@@ -209,10 +209,13 @@ impl<'p> Supervisor<'p> {
         // service the last line says it.
         let lost =
             failed && !record.killed && self.phase != Phase::Run && self.plan.services.len() > 1;
-        let started = !matches!(record.end, End::NotStarted(_));
         // A failed start that ends everything is left to the last line, and a fault for which we stopped the
         // service has been reported.
-        if (started || self.running > 0 || !essential) && !record.stopped_for() {
+        let news = match record.end {
+            End::NotStarted(_) => self.running > 0 || !essential,
+            _ => !record.stopped_for(),
+        };
+        if news {
             self.to_do.add(Action::Say(Message {
                 code: if goes_on || lost { code } else { 0 },
                 ..Message::about(record.reason(), place)
