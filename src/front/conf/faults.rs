@@ -35,7 +35,7 @@ faults! {
     Section "another section has this name"
     Terminal "only one service can have the terminal"
     Unknown "there is no such service, or it is disabled"
-    Several "it names several services"
+    Reader "it names several services, or a oneshot"
     Circle "these wait for each other: "
     Quote "a ' is not closed"
     DoubleQuote "a \" is not closed"

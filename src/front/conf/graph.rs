@@ -3,7 +3,7 @@
 use super::faults::Fault;
 use super::nearest::nearest;
 use super::{NO_LINE, Reader};
-use crate::plan::{Key, NO_SERVICE, Place, Service, names};
+use crate::plan::{Key, NO_SERVICE, Place, Service, Type, names};
 use crate::words::list::array;
 
 /// The most dependencies: `after` between two sections makes one for each pair of their instances.
@@ -101,8 +101,9 @@ impl<'a> Reader<'_, '_, 'a> {
                     let mut other = names::find(services, name);
                     if other == NO_SERVICE && service.copy == 1 {
                         self.unknown(services, name);
-                    } else if feeds.is_some() && copy_of(services, other) > 1 {
-                        self.fault_with(name, Fault::Several);
+                    } else if feeds.is_some() && !services.get(usize::from(other)).is_none_or(reads)
+                    {
+                        self.fault_with(name, Fault::Reader);
                     }
                     while other != NO_SERVICE {
                         if pair.key == Key::Before {
@@ -149,7 +150,7 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 }
 
-fn copy_of(services: &[Service], place: Place) -> u32 {
-    let service = services.get(usize::from(place));
-    service.map_or(0, |service| service.copy)
+/// Whether others can write to this service. They start when it is up, which for a oneshot means done.
+fn reads(service: &Service) -> bool {
+    service.copy == 1 && service.spec.kind() != Type::Oneshot
 }

@@ -602,10 +602,12 @@ fn a_service_that_writes_to_another_is_after_it() {
         "[a]\nrun = x\nstderr = service:logg\n[log]\nrun = l",
         &[":3: [a] stderr: \"logg\": there is no such service, or it is disabled; is it \"log\"?"],
     );
-    faults(
-        "[a]\nrun = x\nstdout = service:log\n[log]\nrun = l\ninstances = 2",
-        &[":3: [a] stdout: \"log\": it names several services"],
-    );
+    for key in ["instances = 2", "type = oneshot"] {
+        faults(
+            &format!("[a]\nrun = x\nstdout = service:log\n[log]\nrun = l\n{key}"),
+            &[":3: [a] stdout: \"log\": it names several services, or a oneshot"],
+        );
+    }
 }
 
 #[test]
