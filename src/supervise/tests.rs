@@ -757,6 +757,8 @@ fn a_failure_is_held_until_a_stop_signal() {
         move |plan: &mut Plan| {
             plan.until = essential;
             plan.hold = true;
+            // A container that was held is stopped without this delay.
+            plan.lame_duck = Span::seconds(5);
         }
     };
     for stop in ["TERM", "INT"] {
