@@ -385,6 +385,12 @@ fn the_reason_goes_to_the_termination_log_too() {
         assert!(reason.ends_with("; container exits 3\n"), "{reason:?}");
         assert_eq!(ended.stderr, if options.len() == 2 { &reason } else { "" });
     }
+    // What is written to a closed standard error does not end up in the log.
+    let args = ["--termination-log", &log, "--", "sh", "-c", "exit 3"];
+    let run = Run::pidlet().args(args).stderr(Output::Closed);
+    assert_eq!(run.output().exit, Exit::Code(3));
+    let lines = lines_of(&log);
+    assert_eq!(lines.len(), 1, "{lines:?}");
     // If the log cannot be written, a message says so, and the reason still comes last.
     let ended = Run::pidlet()
         .args(["--termination-log", "/none/log", "--", "sh", "-c", "exit 3"])

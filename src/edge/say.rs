@@ -8,6 +8,7 @@ use linux_raw_sys::general::{O_CREAT, O_TRUNC, O_WRONLY, POLLOUT};
 use rustix::io::{IoSlice, ReadWriteFlags, pwritev2};
 
 use super::raw;
+use super::reactor::move_above_stdio;
 use pidlet::message::Stream;
 use pidlet::plan::{Plan, Style};
 use pidlet::words::errno::Errno;
@@ -141,7 +142,7 @@ pub fn termination_log(plan: &Plan) -> Result<c_int, Errno> {
         None => return Err(Errno::NOENT),
     };
     // Closed by our exit, which is next.
-    let file = raw::open(path, flags);
+    let file = move_above_stdio(raw::open(path, flags));
     if file < 0 {
         return Err(raw::errno(file as isize));
     }
