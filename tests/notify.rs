@@ -8,6 +8,8 @@ use std::fs::File;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -258,6 +260,52 @@ fn where_no_process_can_be_made_a_message_with_descriptors_waits() {
             skip!("this kernel lets no process answer another's system calls");
         }
         is_not_held_up(init);
+    }
+}
+
+#[test]
+fn no_watchdog_runs_out_while_nobody_can_be_heard() {
+    let script = "
+notify('READY=1')
+go()
+r, w = os.pipe()
+socket.send_fds(channel(), [b'X=1'], [w])
+for count in range(6):
+    notify('WATCHDOG=1')
+    time.sleep(1)
+say('spoke')
+time.sleep(1000)
+";
+    let inits = Mode::BOTH.map(|mode| {
+        let web = Web::python(script).keys("ready = notify\nwatchdog = 4s");
+        (web.run_by(Run::listened(), mode).start(), web)
+    });
+    let refuses = Arc::new(AtomicBool::new(false));
+    for (init, _web) in &inits {
+        let refuses = Arc::clone(&refuses);
+        let refuse = move |call: &Call| {
+            let refused = call.number == libc::SYS_clone && !call.child;
+            (refused && refuses.load(Ordering::Relaxed)).then_some(libc::EAGAIN)
+        };
+        if Listener::to(init, pidlet(), refuse).is_none() {
+            skip!("this kernel lets no process answer another's system calls");
+        }
+        init.wait_says("next");
+    }
+    refuses.store(true, Ordering::Relaxed);
+    for (init, _web) in &inits {
+        init.send("\n");
+    }
+    for (init, _web) in &inits {
+        let spoke = || init.lines(Out).iter().any(|line| line == "spoke");
+        init.until("it has spoken or ended", || {
+            spoke() || init.try_wait().is_some()
+        });
+        assert!(spoke(), "{}", init.describe());
+    }
+    refuses.store(false, Ordering::Relaxed);
+    for (init, _web) in inits {
+        ends_for(init, "failed its watchdog: stopped (watchdog \"4s\")");
     }
 }
 

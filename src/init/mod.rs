@@ -200,6 +200,10 @@ impl<'p> Init<'p> {
             limit = PAST;
         }
         if held_up {
+            // A service that cannot be heard is not silent.
+            for place in 0..self.plan.services.len() as Place {
+                self.step(Event::Noticed(place, Notice::Alive));
+            }
             self.notify.ended(FORK_FAILED, &mut self.reactor);
         }
         if take(&mut self.reap_due) {
