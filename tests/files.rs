@@ -93,6 +93,10 @@ fn an_old_file_that_cannot_be_renamed_is_kept() {
     lines.extend(lines_of(&log));
     let all = (100..1000).map(|number| number.to_string());
     assert!(lines.into_iter().eq(all), "lines are lost");
+    // However often that is tried, it is said once.
+    let said = ended.stderr.lines().filter(|line| line.contains("rotate"));
+    let line = format!("pidlet: cannot rotate \"{log}\": Is a directory");
+    assert!(said.eq([line]), "{ended}");
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Outputs<'_> {
                 }
                 done += taken;
                 if size > limit {
-                    sink.rotate();
+                    self.due |= sink.rotate();
                 }
                 sink.from = sink.buffer + usize::from(!sink.torn);
                 sink.to = sink.buffer + size;

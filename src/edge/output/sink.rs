@@ -44,6 +44,9 @@ pub struct Sink<'p> {
     pub reported: bool,
     /// Why it failed.
     errno: Errno,
+    /// Why it could not be rotated the last time, if so, and whether that was reported.
+    stuck: Errno,
+    stuck_reported: bool,
     /// How many old files are kept.
     pub keep: u32,
     /// Where its buffer begins, and where in it the lines that wait begin and end.
@@ -132,13 +135,14 @@ impl<'p> Sink<'p> {
         self.identify(self.fd, c"");
     }
 
-    /// Begins a new file, after moving each old one up by a number.
+    /// Begins a new file, after moving each old one up by a number. Whether that failed.
     #[inline(never)]
-    pub fn rotate(&mut self) {
+    pub fn rotate(&mut self) -> bool {
         // A line longer than any file may be gets a file to itself.
         let (Some(path), true) = (self.path, self.left < self.size_max && self.fd != CLOSED) else {
-            return;
+            return false;
         };
+        self.stuck = Errno(0);
         if self.keep == 0 {
             let _ = rustix::fs::ftruncate(borrow(self.fd), 0);
         } else {
@@ -148,15 +152,19 @@ impl<'p> Sink<'p> {
                 let to = old(&mut to, path, number);
                 number -= 1;
                 // There may be none of that number yet. If one cannot be moved, the newer ones stay, too.
-                let moved = rustix::fs::rename(old(&mut from, path, number), to);
-                if moved.is_err_and(|error| error != rustix::io::Errno::NOENT) {
-                    break;
+                if let Err(error) = rustix::fs::rename(old(&mut from, path, number), to) {
+                    if error != rustix::io::Errno::NOENT {
+                        self.stuck = Errno(error.raw_os_error() as u16);
+                        break;
+                    }
                 }
             }
             self.open(path);
         }
+        self.stuck_reported &= self.stuck != Errno(0);
         // A file that could not be moved goes on growing, and this is tried again after the next refresh.
         self.left = self.size_max;
+        self.stuck != Errno(0)
     }
 
     /// Takes nothing from now on: it was full for too long.
@@ -213,16 +221,20 @@ impl<'p> Sink<'p> {
         self.errno = errno;
     }
 
-    /// Puts a report of what was dropped since the last one into `line`, if one is due or `at_the_end`.
-    /// Returns whether there is one.
+    /// Puts a report of what was dropped since the last one into `line`, if one is due or `at_the_end`; or,
+    /// once, that it cannot be rotated. Returns whether there is one.
     pub fn complain(&mut self, at_the_end: bool, line: &mut Line) -> bool {
-        if self.dropped == 0 || replace(&mut self.reported, true) && !at_the_end {
+        let path = self.path.unwrap_or(c"standard output or error").to_bytes();
+        if self.dropped != 0 && (!replace(&mut self.reported, true) || at_the_end) {
+            line.put_cannot_write(path, self.errno);
+            line.put(text!("; lines dropped: "));
+            line.put_number(take(&mut self.dropped));
+            return true;
+        }
+        if self.stuck == Errno(0) || replace(&mut self.stuck_reported, true) {
             return false;
         }
-        let path = self.path.unwrap_or(c"standard output or error");
-        line.put_cannot_write(path.to_bytes(), self.errno);
-        line.put(text!("; lines dropped: "));
-        line.put_number(take(&mut self.dropped));
+        line.put_cannot(text!("pidlet: cannot rotate \""), path, self.stuck);
         true
     }
 }
