@@ -359,6 +359,32 @@ fn orphans_that_ignore_their_stop_signal_are_killed_when_the_budget_runs_out() {
 }
 
 #[test]
+fn orphans_are_told_where_the_services_have_taken_all_descriptors() {
+    let temp = Temp::new();
+    // Each has two pipes, of which we hold both ends.
+    let text = "[pidlet]\nlog = prefix\nuntil = all\ngrace = 1h\n\
+        [a]\ninstances = 20\nrun = sh -c '((setsid sleep 1000 &)); exec PROBE sleep'\n";
+    for mode in Mode::BOTH {
+        // Whether there is one left in the end depends on how many there are.
+        for most in 60..64 {
+            let run = Run::with_plan(&temp, &text.replace("PROBE", probe())).mode(mode);
+            let init = run.limit(libc::RLIMIT_NOFILE, most, most).start();
+            init.wait_line(ErrOut, |line| line.contains("a-20: "));
+            let count = |comm| {
+                let others = init.others();
+                others.iter().filter(|info| info.comm == comm).count()
+            };
+            init.until("who runs has an orphan", || {
+                (count("probe"), count("sh")) == (count("sleep"), 0)
+            });
+            init.kill(SIGTERM);
+            assert_eq!(init.wait_exit(), Exit::Code(125), "{}", init.describe());
+            assert_eq!(count("sleep"), 0, "{}", init.describe());
+        }
+    }
+}
+
+#[test]
 fn the_end_comes_with_the_last_process_and_not_with_the_budget() {
     for mode in Mode::BOTH {
         let orphans = [probe(), "orphans", "20", "--then-exit", "5"];

@@ -3,7 +3,7 @@
 //! up to us, and signalled through a descriptor where the kernel has these, so that a number that was reused
 //! meanwhile does no harm.
 
-use super::process::{DEPTH_MAX, is_own_proc, parent_of};
+use super::process::{self, DEPTH_MAX, is_own_proc, parent_of};
 use super::{files, raw};
 use pidlet::supervise::Supervisor;
 use pidlet::words::Pid;
@@ -35,6 +35,7 @@ impl Broadcast<'_, '_> {
         let init = self.own == 1;
         let spares = self.is_term() && self.supervisor.told_any();
         if (spares || !init) && is_own_proc(self.own) {
+            process::lift_file_limit();
             // Kept for one walk only, since numbers are reused.
             let mut known = [0; KNOWN];
             let seen = files::numbers(c"/proc", &mut |pid| {

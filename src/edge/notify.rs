@@ -6,7 +6,7 @@
 use core::ffi::{CStr, c_int};
 use core::mem::MaybeUninit;
 
-use linux_raw_sys::general::{POLLOUT, RLIMIT_NOFILE};
+use linux_raw_sys::general::POLLOUT;
 use linux_raw_sys::net;
 use rustix::event::epoll::EventFlags;
 use rustix::io::IoSlice;
@@ -134,8 +134,7 @@ unsafe extern "C" fn receive_and_exit(fd: *mut u8) -> ! {
     // SAFETY: upheld by the caller.
     let fd = unsafe { *fd.cast::<c_int>() };
     raw::kill_self_after(CLOSING_MAX);
-    let [_, hard] = raw::limit(RLIMIT_NOFILE);
-    process::set_file_limit([hard, hard]);
+    process::lift_file_limit();
     // With room for a byte: gVisor leaves a message in the socket if nothing of it is read.
     _ = raw::receive(fd, &mut [MaybeUninit::uninit()], true);
     raw::exit(0)

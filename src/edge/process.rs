@@ -75,6 +75,9 @@ impl OwnProcess {
 /// How many descriptors we need whatever the plan says.
 const FILES_MIN: u64 = 64;
 
+/// How many descriptors a plan that wants more than there are leaves us for reading `/proc`.
+const SPARE: u64 = 3;
+
 /// Raises our limit on descriptors to what we need anyway and `more`, as far as we may. Returns the limit
 /// that our children are to get back, if it had to be raised; otherwise zeroes.
 pub fn raise_file_limit(more: usize) -> [u64; 2] {
@@ -86,8 +89,15 @@ pub fn raise_file_limit(more: usize) -> [u64; 2] {
     if soft >= wanted {
         return [0; 2];
     }
-    set_file_limit([wanted.min(hard), hard]);
+    set_file_limit([wanted.min(hard.saturating_sub(SPARE)), hard]);
     [soft, hard]
+}
+
+/// Lets us have every descriptor that we may have, the spare ones included.
+#[inline(never)]
+pub fn lift_file_limit() {
+    let [_, hard] = raw::limit(RLIMIT_NOFILE);
+    set_file_limit([hard, hard]);
 }
 
 /// Sets that limit. If that fails, descriptors run out later, which is reported then.
