@@ -264,7 +264,7 @@ fn where_no_process_can_be_made_a_message_with_descriptors_waits() {
 }
 
 #[test]
-fn no_watchdog_runs_out_while_nobody_can_be_heard() {
+fn no_watchdog_runs_out_while_no_message_can_be_received() {
     let script = "
 notify('READY=1')
 go()

@@ -374,7 +374,7 @@ fn orphans_are_told_where_the_services_have_taken_all_descriptors() {
                 let others = init.others();
                 others.iter().filter(|info| info.comm == comm).count()
             };
-            init.until("who runs has an orphan", || {
+            init.until("each service has an orphan", || {
                 (count("probe"), count("sh")) == (count("sleep"), 0)
             });
             init.kill(SIGTERM);

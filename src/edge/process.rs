@@ -75,9 +75,6 @@ impl OwnProcess {
 /// How many descriptors we need whatever the plan says.
 const FILES_MIN: u64 = 64;
 
-/// How many descriptors a plan that wants more than there are leaves us for reading `/proc`.
-const SPARE: u64 = 3;
-
 /// Raises our limit on descriptors to what we need anyway and `more`, as far as we may. Returns the limit
 /// that our children are to get back, if it had to be raised; otherwise zeroes.
 pub fn raise_file_limit(more: usize) -> [u64; 2] {
@@ -89,7 +86,8 @@ pub fn raise_file_limit(more: usize) -> [u64; 2] {
     if soft >= wanted {
         return [0; 2];
     }
-    set_file_limit([wanted.min(hard.saturating_sub(SPARE)), hard]);
+    // Where the plan wants more than there are, some are left for a look at `/proc`.
+    set_file_limit([wanted.min(hard - hard / 16), hard]);
     [soft, hard]
 }
 
