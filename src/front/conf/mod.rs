@@ -47,6 +47,8 @@ struct Reader<'r, 'p, 'a> {
     given: u32,
     /// The faults of this part have been reported already.
     quiet: bool,
+    /// A fault has been reported since this was last reset.
+    found: bool,
     /// The section that was read last has `%i` in it.
     instances_differ: bool,
     /// A variable in the value that is being read is not set.
@@ -78,6 +80,7 @@ pub fn read<'a>(settings: &mut Settings<'_, 'a>, table: &Table, path: &'a CStr, 
         instance: 0,
         given: 0,
         quiet: false,
+        found: false,
         instances_differ: false,
         unset: false,
         words: Words::new(),
@@ -204,6 +207,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// Reports what was begun.
     fn end(&mut self) {
         if !self.quiet {
+            self.found = true;
             self.settings.fault_line(&mut self.report);
         }
     }
@@ -262,6 +266,7 @@ impl<'a> Reader<'_, '_, 'a> {
     /// A section that is a service, or several.
     fn service(&mut self, lines: Lines<'a>) {
         let (name, line) = (self.section, self.at.line);
+        self.found = false;
         let plain = |byte: &u8| matches!(byte, b'-' | b'.' | b'0'..=b'9' | b'@'..=b'Z' | b'_' | b'a'..=b'z');
         if name.is_empty() || !name.iter().all(plain) {
             self.fault(Fault::Name);
@@ -286,10 +291,9 @@ impl<'a> Reader<'_, '_, 'a> {
             if self.services.len() > SERVICES_MAX {
                 break;
             }
-            if instances_differ && instance > 0 {
-                self.quiet = true;
+            // The others may have faults that the first has not, but those of one are enough.
+            if instances_differ && instance > 0 && !self.found {
                 spec = self.read_spec(lines, instance as u32 + 1);
-                self.quiet = false;
             }
             self.services.add(Service {
                 name,

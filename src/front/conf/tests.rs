@@ -576,6 +576,25 @@ fn instances_and_directories_are_several_services() {
     let plan = sound("[a]\ntype = oneshot\nrun-parts = /three\nenv = N=%i");
     let mut specs = plan.services.iter().map(|service| service.spec);
     assert!(specs.all(|spec| spec.words(Key::Env) == [c"N=1"]));
+    // One that only some instances have is reported for the first of them.
+    for (said, fault) in [
+        (
+            "user = 429496729%i",
+            "user: \"4294967295\": not in /etc/passwd",
+        ),
+        (
+            "nice = 1%i",
+            "nice: \"110\": expected a number from -20 to 19",
+        ),
+    ] {
+        faults(
+            &format!("[b]\nrun = x\nnice = 99\n[a]\nrun = x\ninstances = 12\n{said}"),
+            &[
+                ":3: [b] nice: \"99\": expected a number from -20 to 19",
+                &format!(":7: [a] {fault}"),
+            ],
+        );
+    }
     // A fault of all instances is reported once, and only services have `%i`.
     faults(
         "[a]\nrun = x %i\ninstances = 3\nnice = 99\n[pidlet]\nrewrite = %i\n[b]\nrun = x\nnice = 1\nnice = 2",
