@@ -61,8 +61,8 @@ impl<'a> Reader<'_, '_, 'a> {
             self.leave_sections();
             return self.fault(Fault::Dependencies);
         }
-        graph.edges = array(NO_SERVICE, end as usize);
-        self.quiet = true;
+        // One more than needed, so that even without edges there is room.
+        graph.edges = array(NO_SERVICE, end as usize + 1);
         self.each_dependency(services, &mut graph);
         self.quiet = false;
         let mut rest: &'a [Place] = graph.edges;
@@ -77,10 +77,16 @@ impl<'a> Reader<'_, '_, 'a> {
     /// one; a service that writes to another is after it, so that its output is read until it ends.
     #[inline(never)]
     fn each_dependency(&mut self, services: &[Service<'a>], graph: &mut Graph) {
-        let mut terminals = 0;
+        let (mut terminals, mut line) = (0, 0);
         for (place, service) in services.iter().enumerate() {
             let place = place as Place;
             self.section = service.name;
+            // Of each section the faults of one instance are reported, while edges are counted.
+            if service.line != line {
+                line = service.line;
+                self.found = !graph.edges.is_empty();
+            }
+            self.quiet = self.found;
             if service.copy > 1 && service.spec.has(Key::RunParts) {
                 graph.edge(place, place - 1);
             }
@@ -99,9 +105,10 @@ impl<'a> Reader<'_, '_, 'a> {
                 for word in pair.words {
                     let name = feeds.unwrap_or(word).to_bytes();
                     let mut other = names::find(services, name);
-                    if other == NO_SERVICE && service.copy == 1 {
+                    if other == NO_SERVICE && !self.empty_sections.has(name) {
                         self.unknown(services, name);
-                    } else if feeds.is_some() && !services.get(usize::from(other)).is_none_or(reads)
+                    } else if feeds.is_some()
+                        && !services.get(usize::from(other)).is_some_and(reads)
                     {
                         self.fault_with(name, Fault::Reader);
                     }
@@ -119,7 +126,7 @@ impl<'a> Reader<'_, '_, 'a> {
     }
 
     fn unknown(&mut self, services: &[Service<'a>], name: &'a [u8]) {
-        if self.empty_sections.has(name) {
+        if self.quiet {
             return;
         }
         self.begin(name, Fault::Unknown);

@@ -340,6 +340,7 @@ fn every_fault_is_reported_with_its_place() {
             ":23: [c] \"[e\": neither a [section] nor an unindented key = value",
             ":20: [c] another section has this name",
             ":15: [c] after: \"d\": there is no such service, or it is disabled",
+            ":22: [c] before: \"cc\": there is no such service, or it is disabled",
         ],
     );
     faults(
@@ -595,6 +596,18 @@ fn instances_and_directories_are_several_services() {
             ],
         );
     }
+    for (said, fault) in [
+        ("after = b%i", "after: \"b2\""),
+        ("after = b%i c", "after: \"c\""),
+        ("stdout = service:b%i", "stdout: \"b2\""),
+    ] {
+        faults(
+            &format!("[a]\nrun = x\ninstances = 3\n{said}\n[b1]\nrun = x"),
+            &[&format!(
+                ":4: [a] {fault}: there is no such service, or it is disabled"
+            )],
+        );
+    }
     // A fault of all instances is reported once, and only services have `%i`.
     faults(
         "[a]\nrun = x %i\ninstances = 3\nnice = 99\n[pidlet]\nrewrite = %i\n[b]\nrun = x\nnice = 1\nnice = 2",
@@ -621,10 +634,14 @@ fn a_service_that_writes_to_another_is_after_it() {
         "[a]\nrun = x\nstderr = service:logg\n[log]\nrun = l",
         &[":3: [a] stderr: \"logg\": there is no such service, or it is disabled; is it \"log\"?"],
     );
-    for key in ["instances = 2", "type = oneshot"] {
+    for section in [
+        "run = l\ninstances = 2",
+        "run = l\ntype = oneshot",
+        "run-parts = /empty\ntype = oneshot",
+    ] {
         faults(
-            &format!("[a]\nrun = x\nstdout = service:log\n[log]\nrun = l\n{key}"),
-            &[":3: [a] stdout: \"log\": it names several services, or a oneshot"],
+            &format!("[a]\nrun = x\ninstances = 3\nstdout = service:log\n[log]\n{section}"),
+            &[":4: [a] stdout: \"log\": it names several services, or a oneshot"],
         );
     }
 }
