@@ -219,6 +219,11 @@ fn variables_are_expanded_and_not_split_again() {
             "${NAME-x}",
             "\"NAME-x\": expected ${NAME} or ${NAME:-default}",
         ),
+        // A default ends at the first brace.
+        (
+            "${NAME:-${NONE:-x}}",
+            "\"NAME:-${NONE:-x\": expected ${NAME} or ${NAME:-default}",
+        ),
         ("'a", "a ' is not closed"),
         ("a \"b", "a \" is not closed"),
     ] {

@@ -195,8 +195,11 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         let value = match default {
             [] => value,
-            // As in a shell, an empty variable has the default, too.
-            [b':', b'-', default @ ..] => value.filter(|value| !value.is_empty()).or(Some(default)),
+            // As in a shell, an empty variable has the default, too. That ends at the first closing brace,
+            // so it can have none inside.
+            [b':', b'-', default @ ..] if default.iter().all(|byte| *byte != b'{') => {
+                value.filter(|value| !value.is_empty()).or(Some(default))
+            }
             _ => {
                 return self.reject(inner, Fault::Braces);
             }
