@@ -126,6 +126,10 @@ fn values(key: &str, kind: u8, choices: &str) -> (Vec<String>, Vec<String>) {
         b'D' if !choices.is_empty() => ("1ms 1 1s 2m 1h", "0 0s 1.5s 1d 5S -1 ''"),
         b'D' => ("0 0s 1ms 1 1s 2m 1h", "1.5s 1d 5S -1 ''"),
         b's' => ("0 1 1K 1k 10M 1G", "1T 1MB 1.5M -1 unlimited ''"),
+        b'r' if !choices.is_empty() => (
+            "0 60 1:2 1:unlimited unlimited",
+            "64K 10m 1:2k 1m:unlimited 2:1 1s ''",
+        ),
         b'r' => (
             "0 64K 1:2 1K:unlimited unlimited",
             "2:1 :1 1:2:3 -1 1T many ''",

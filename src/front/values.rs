@@ -97,7 +97,7 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
             fits.then_some(number as u64)
         }
         b's' => spec::size(text),
-        b'r' => spec::limit(text).map(|_| 0),
+        b'r' => limit(text, choices.is_empty()),
         b'k' => spec::backoff(text),
         b'o' => {
             let mut mode = 0;
@@ -119,6 +119,13 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
         // A path, or something that is looked up elsewhere.
         _ => Some(0),
     }
+}
+
+/// A resource limit. For processor time `10m` would be a size of so many seconds, and not ten minutes.
+fn limit(text: &[u8], may_be_size: bool) -> Option<u64> {
+    let sized = |pair: &[u8]| matches!(pair, [b'0'..=b'9', b'A'..=b'z']);
+    let fits = may_be_size || !text.windows(2).any(sized);
+    (fits && spec::limit(text).is_some()).then_some(0)
 }
 
 /// What is expected of a value of this kind.
@@ -217,6 +224,10 @@ mod tests {
             (Key::Env, &[c"A=b", c""], None),
             (Key::LimitFiles, &[c"1024:unlimited"], Some(0)),
             (Key::LimitFiles, &[c"many"], None),
+            (Key::LimitCpu, &[c"60:unlimited"], Some(0)),
+            (Key::LimitCpu, &[c"unlimited"], Some(0)),
+            (Key::LimitCpu, &[c"10m"], None),
+            (Key::LimitCpu, &[c"1:2K"], None),
             (Key::LogSize, &[c"64K"], Some(65536)),
             (Key::Pidfile, &[c"a", c"b"], None),
         ] {

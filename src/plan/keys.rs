@@ -26,7 +26,7 @@ macro_rules! keys {
 // duration, `n` an integer in a range, `s` a size, `r` a resource limit, `o` an octal mode, `x` stop
 // signals, `t` tries, `k` backoff, `y` a check, `v` capabilities, `O` a standard stream, `N` names of
 // services, `e` variables; `u` user, `g` groups, `f` env-file, `F` env-dir and `R` run-parts need
-// files of the image. What may be chosen follows; for the kinds `D`, `y` and `O`, how this key differs
+// files of the image. What may be chosen follows; for the kinds `D`, `r`, `y` and `O`, how this key differs
 // from others of its kind, as the report of a wrong value puts it.
 // A user's variables (`A`) and groups (`M`) have no name, since no file can set them. Limits come last,
 // in the order of their numbers: see `Key::resource`.
@@ -75,7 +75,7 @@ keys! {
     Sockets "sockets b"
     Account " A"
     Member " M"
-    LimitCpu "cpu r"
+    LimitCpu "cpu r , in seconds"
     LimitFileSize "fsize r"
     LimitData "data r"
     LimitStack "stack r"
@@ -169,7 +169,7 @@ mod tests {
             };
             assert_eq!(found, *key);
             assert!(b"wpcbDnsroxtkyvONeugfFR".contains(&kind), "{key:?}");
-            assert!(choices.is_empty() || b"cnDyO".contains(&kind), "{key:?}");
+            assert!(choices.is_empty() || b"cnDryO".contains(&kind), "{key:?}");
             assert_eq!(key.is_command(), b"wy".contains(&kind), "{key:?}");
         }
         assert_eq!(ORDER.len(), Key::None as usize);
