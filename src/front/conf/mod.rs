@@ -249,7 +249,10 @@ impl<'a> Reader<'_, '_, 'a> {
             let Some(setting) = Settings::named(table, self.at.key) else {
                 self.begin(b"", Fault::NoOption);
                 let name = &mut |n| table.settings.get(n).map(|_| table.entry(n).name());
-                self.end_near(nearest(name, self.at.key));
+                // Not all options have a meaning in a file.
+                let near = Some(nearest(name, self.at.key));
+                let known = |near: &&[u8]| Settings::named(table, near).is_some();
+                self.end_near(near.filter(known).unwrap_or(b""));
                 continue;
             };
             if self.given & setting.bit() != 0 {

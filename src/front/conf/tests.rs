@@ -326,8 +326,9 @@ fn an_option_is_set_once_unless_it_is_a_list() {
 #[test]
 fn every_fault_is_reported_with_its_place() {
     faults(
-        "x = 1\n[pidlet]\ngrace = x\nhod = yes\nconfig = y\nlog = a b\n[a b]\nrun = a\nrun = b\n\
-        [c]\nredy = 1\nrun =\nnice = -21\nstop = INT x\nafter = d\nnonsense\n[d]\ndisabled = yes\nrun = x\n\
+        "x = 1\n[pidlet]\ngrace = x\nhod = yes\nconfig = y\nlog = a b\nseperator = x\n\
+        [a b]\nrun = a\nrun = b\n[c]\nredy = 1\nrun =\nnice = -21\nstop = INT x\nafter = d\n\
+        nonsense\n[d]\ndisabled = yes\nrun = x\n\
         [c]\nrun = x\nbefore = cc\n[e\n",
         &[
             ":1: x: it stands before the first [section]",
@@ -335,17 +336,18 @@ fn every_fault_is_reported_with_its_place() {
             ":4: [pidlet] hod: there is no such option for a file; is it \"hold\"?",
             ":5: [pidlet] config: there is no such option for a file",
             ":6: [pidlet] log: expected one word",
-            ":7: [a b] a name has letters, digits and _ - . @ only",
-            ":9: [a b] run: it is already set in this section",
-            ":11: [c] redy: there is no such key; is it \"ready\"?",
-            ":12: [c] run: it has no value",
-            ":13: [c] nice: \"-21\": expected a number from -20 to 19",
-            ":14: [c] stop: \"x\": expected signals and perhaps a duration, such as QUIT TERM 5s",
-            ":16: [c] \"nonsense\": neither a [section] nor an unindented key = value",
-            ":23: [c] \"[e\": neither a [section] nor an unindented key = value",
-            ":20: [c] another section has this name",
-            ":15: [c] after: \"d\": there is no such service, or it is disabled",
-            ":22: [c] before: \"cc\": there is no such service, or it is disabled",
+            ":7: [pidlet] seperator: there is no such option for a file",
+            ":8: [a b] a name has letters, digits and _ - . @ only",
+            ":10: [a b] run: it is already set in this section",
+            ":12: [c] redy: there is no such key; is it \"ready\"?",
+            ":13: [c] run: it has no value",
+            ":14: [c] nice: \"-21\": expected a number from -20 to 19",
+            ":15: [c] stop: \"x\": expected signals and perhaps a duration, such as QUIT TERM 5s",
+            ":17: [c] \"nonsense\": neither a [section] nor an unindented key = value",
+            ":24: [c] \"[e\": neither a [section] nor an unindented key = value",
+            ":21: [c] another section has this name",
+            ":16: [c] after: \"d\": there is no such service, or it is disabled",
+            ":23: [c] before: \"cc\": there is no such service, or it is disabled",
         ],
     );
     faults(
