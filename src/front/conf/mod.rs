@@ -408,7 +408,14 @@ impl<'a> Reader<'_, '_, 'a> {
         if daemon != says(bit(Key::Pidfile)) {
             self.fault(Fault::Pidfile);
         }
-        if oneshot && says(bit(Key::Ready) | bit(Key::Health) | bit(Key::Watchdog)) {
+        // It may run as long as it likes: whoever gives it a `ready-timeout` means something else.
+        let checks = bit(Key::Ready)
+            | bit(Key::ReadyTimeout)
+            | bit(Key::Health)
+            | bit(Key::HealthEvery)
+            | bit(Key::HealthTries)
+            | bit(Key::Watchdog);
+        if oneshot && says(checks) {
             self.fault(Fault::Oneshot);
         }
         if daemon && spec.number(Key::Ready) == Probe::DESCRIPTOR {

@@ -413,6 +413,10 @@ fn settings_that_contradict_each_other() {
             "a oneshot has no ready, health or watchdog",
         ),
         (
+            "type = oneshot\nready-timeout = 1s",
+            "a oneshot has no ready, health or watchdog",
+        ),
+        (
             "type = daemon\npidfile = /x\nready = fd:3",
             "a daemon has no ready = fd:N",
         ),
