@@ -4,7 +4,7 @@
 use crate::plan::Key;
 use crate::plan::{Command, GROUPS_MAX, Probe, behind, capability, spec};
 use crate::words::packed::Text;
-use crate::words::text::{is, leading_integer, place};
+use crate::words::text::{leading_integer, place};
 use crate::words::time::Span;
 
 /// Declares each kind of value that expects something: its letter, and what it expects.
@@ -66,10 +66,10 @@ pub fn read(kind: u8, choices: &'static [u8], words: Command) -> Option<u64> {
         }
         b'v' => {
             let mut set = 0;
-            for word in words {
-                match capability(word.to_bytes()) {
+            for text in words.iter().map(|word| word.to_bytes()) {
+                match capability(text) {
                     Some(number) => set |= 1 << number,
-                    None if words.len() == 1 && is(word.to_bytes(), "none") => (),
+                    None if words.len() == 1 && place(text!("none"), text).is_some() => (),
                     None => return None,
                 }
             }
@@ -206,6 +206,7 @@ mod tests {
                 Some(Probe::REPEATABLE),
             ),
             (Key::Caps, &[c"none"], Some(0)),
+            (Key::Caps, &[c"NONE"], Some(0)),
             (
                 Key::Caps,
                 &[c"net_bind_service", c"chown"],
