@@ -48,7 +48,7 @@ pub enum Setting {
     TiniExpect,
     /// [`Setting::Rewrite`] as dumb-init reads it.
     DumbInitRewrite,
-    /// [`Plan::timestamps`]. From here on the value is yes or no.
+    /// [`Plan::timestamps`]. From here to [`Setting::Pause`] the value is yes or no.
     Timestamps,
     /// [`Plan::group`].
     Group,
