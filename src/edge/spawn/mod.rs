@@ -73,8 +73,8 @@ pub struct Wiring<'g> {
 pub struct Spawner<'p> {
     plan: &'p Plan<'p>,
     attempt: Attempt<'p>,
-    /// How many of [`PID_VARIABLES`] are made to name a child, where its environment has them.
-    pid_variables: usize,
+    /// Which of [`PID_VARIABLES`] are made to name a child, where its environment has them: a bit each.
+    pid_variables: u8,
     /// Our own environment, and room for a service's: as words, and as execve(2) takes it. Only for a plan
     /// file.
     environment: &'p [&'p CStr],
@@ -150,7 +150,8 @@ impl<'p> Spawner<'p> {
             while spawner.sockets < most && raw::is_inherited(FIRST_SOCKET + spawner.sockets) {
                 spawner.sockets += 1;
             }
-            spawner.pid_variables = PID_VARIABLES.len();
+            // If the sockets were meant for another process, they still are.
+            spawner.pid_variables = 2 | u8::from(listens);
             spawner.claim_inherited(words);
         } else if listens && plan.setup.listen_pid {
             spawner.pid_variables = 1;
@@ -364,7 +365,10 @@ impl<'p> Spawner<'p> {
         }
         self.attempt.put(null());
         // Makes these variables name the child.
-        for name in PID_VARIABLES.iter().take(self.pid_variables) {
+        for (bit, name) in PID_VARIABLES.iter().enumerate() {
+            if self.pid_variables >> bit & 1 == 0 {
+                continue;
+            }
             // SAFETY: the environment is ours, and its words live until the program runs; if it cannot be
             // executed nothing reads them any more.
             unsafe {
