@@ -150,7 +150,8 @@ pub struct Supervisor<'p> {
     culprit: Place,
     /// What the stop sends to services that have no stop signal of their own.
     stop_signal: Signal,
-    /// The last stop signal that caused the stop, or may yet turn out to have caused it, and when it came.
+    /// The last stop signal that caused the stop, or may yet turn out to have caused it, and when it is
+    /// heeded: at once, or when the lame-duck delay ends.
     asked: Option<Signal>,
     asked_at: Instant,
     /// When this step takes place.
@@ -159,8 +160,6 @@ pub struct Supervisor<'p> {
     lenient_until: Instant,
     /// When the stop budget runs out; once everything has been killed, when we stop waiting for it to vanish.
     limit: Instant,
-    /// When the lame-duck delay ends.
-    lame_until: Instant,
     plan: &'p Plan<'p>,
     /// How many services have a process: see [`children`].
     running: u32,
@@ -211,7 +210,6 @@ impl<'p> Supervisor<'p> {
             now: NEVER,
             lenient_until: Instant(0),
             limit: NEVER,
-            lame_until: NEVER,
             plan,
             running: 0,
             left: count.into(),
@@ -331,7 +329,7 @@ impl<'p> Supervisor<'p> {
     fn deadline(&self) -> Instant {
         let mut deadline = self.limit;
         if self.phase == Phase::LameDuck {
-            deadline = deadline.min(self.lame_until);
+            deadline = deadline.min(self.asked_at);
         }
         if self.phase <= Phase::Stopping {
             deadline = deadline.min(self.first_due());
@@ -524,7 +522,7 @@ impl<'p> Supervisor<'p> {
         if self.phase <= Phase::Stopping && self.first_due() <= self.now {
             self.due_now(self.services.first());
         }
-        if self.phase == Phase::LameDuck && self.now >= self.lame_until {
+        if self.phase == Phase::LameDuck && self.now >= self.asked_at {
             self.end_lame_duck();
         }
     }

@@ -41,14 +41,13 @@ impl Supervisor<'_> {
     /// A stop signal came while everything runs.
     #[inline(never)]
     fn ask(&mut self, signal: Signal, from_kernel: bool) {
-        (self.asked, self.asked_at) = (Some(signal), self.now);
+        (self.asked, self.asked_at) = (Some(signal), self.now.after(self.plan.lame_duck));
         if self.plan.bounded() {
             self.limit_to(self.now);
         }
         if self.plan.lame_duck > Span::ZERO {
             self.say_that(Kind::LameDuck);
             self.phase = Phase::LameDuck;
-            self.lame_until = self.now.after(self.plan.lame_duck);
             self.end_lame_duck_if_idle();
         } else {
             self.obey(signal, from_kernel);
@@ -58,6 +57,7 @@ impl Supervisor<'_> {
     /// The lame-duck delay is over.
     pub(super) fn end_lame_duck(&mut self) {
         self.phase = Phase::Run;
+        self.asked_at = self.now;
         if let Some(signal) = self.asked {
             self.obey(signal, false);
         }

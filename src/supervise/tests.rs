@@ -737,6 +737,45 @@ fn the_lame_duck_of_the_only_service() {
         1s                 => -a:KILL leftovers:KILL look
     ",
     );
+    // Without a budget the delay may be of any length, and does not count.
+    let long = |plan: &mut Plan| {
+        plan.lame_duck = Span::seconds(20);
+        plan.hold = true;
+    };
+    let mut world = running(1, long);
+    world.play(
+        "
+        TERM
+        20s                => a:TERM wake:a
+        1s a exits 3       => look
+        left               => leftovers:TERM
+        6999ms
+        1ms                => leftovers:KILL look
+        gone               => exit 3
+    ",
+    );
+    let end =
+        "pidlet: stopped by TERM: a (pid 100) exited with code 3 after 21.0s; container exits 3";
+    assert_eq!(world.lines.last().unwrap(), end);
+    running(1, long).play(
+        "
+        TERM
+        19s a exits 3      => look
+        left               => leftovers:TERM
+        7999ms
+        1ms                => leftovers:KILL look
+    ",
+    );
+    // What is passed on before the delay is over counts from then on.
+    running(1, long).play(
+        "
+        TERM
+        1s TERM            => a:TERM wake:a
+        8s a exits 3
+        TERM               => look
+        gone               => exit 3
+    ",
+    );
     // A stop was asked for, so nothing is held.
     let held = |plan: &mut Plan| {
         ducks(None)(plan);

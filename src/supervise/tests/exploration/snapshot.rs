@@ -35,7 +35,6 @@ struct Rest {
     asked_at: Instant,
     lenient_until: Instant,
     limit: Instant,
-    lame_until: Instant,
     running: u32,
     left: u32,
     not_up: u32,
@@ -74,7 +73,6 @@ impl Snapshot {
             now: _,
             lenient_until,
             limit,
-            lame_until,
             plan,
             running,
             left,
@@ -93,7 +91,6 @@ impl Snapshot {
             .map(|(place, record)| settled(*record, plan, place, now))
             .collect();
         records.push(settled(*services.dummy, plan, records.len(), now));
-        let lame = *phase == Phase::LameDuck;
         let rest = Rest {
             phase: *phase,
             suspension: *suspension,
@@ -105,7 +102,6 @@ impl Snapshot {
             asked_at: moved(*asked_at, now, plan.budget()),
             lenient_until: moved(*lenient_until, now, Span::ZERO),
             limit: moved(*limit, now, Span::ZERO),
-            lame_until: moved(if lame { *lame_until } else { NEVER }, now, Span::ZERO),
             running: *running,
             left: *left,
             not_up: *not_up,
@@ -132,7 +128,7 @@ impl Snapshot {
         (supervisor.culprit, supervisor.stop_signal) = (rest.culprit, rest.stop_signal);
         (supervisor.asked, supervisor.asked_at) = (rest.asked, rest.asked_at);
         supervisor.lenient_until = rest.lenient_until;
-        (supervisor.limit, supervisor.lame_until) = (rest.limit, rest.lame_until);
+        supervisor.limit = rest.limit;
         (supervisor.running, supervisor.left) = (rest.running, rest.left);
         (supervisor.not_up, supervisor.first_failure) = (rest.not_up, rest.first_failure);
         (supervisor.first_to_start, supervisor.last_to_start) =
@@ -155,7 +151,6 @@ impl Snapshot {
             rest.asked_at.0,
             rest.lenient_until.0,
             rest.limit.0,
-            rest.lame_until.0,
             u64::from(rest.running) << 32 | u64::from(rest.left),
             u64::from(rest.not_up),
             u64::from(rest.first_to_start) << 16 | u64::from(rest.last_to_start),
