@@ -100,6 +100,7 @@ fn bad_options_are_refused_with_what_was_expected() {
         ("-e", "expect", "3,x", code),
         ("--parent-death", "parent-death", "SIGNOPE", signal),
         ("-p", "parent-death", "65", signal),
+        ("-p", "parent-death", "CHLD", signal),
         ("--separator", "separator", "", "a word"),
         ("-c", "config", "", "a path"),
     ];

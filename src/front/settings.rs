@@ -278,7 +278,11 @@ impl<'p, 'a> Settings<'p, 'a> {
             }
             Setting::Grace => plan.grace = Some(Span::parse(text)?),
             Setting::LameDuck => plan.lame_duck = Span::parse(text)?,
-            Setting::ParentDeath => plan.parent_death = Some(Signal::parse(text)?),
+            Setting::ParentDeath => {
+                // The end of each child brings a CHLD, so that says nothing of the parent.
+                plan.parent_death = Signal::parse(text).filter(|signal| *signal != Signal::CHLD);
+                return plan.parent_death.map(drop);
+            }
             Setting::TiniParentDeath => plan.parent_death = Some(tini::death_signal(text)?),
             Setting::TiniExpect => plan.expect.add(tini::exit_code(text)?),
             Setting::DumbInitRewrite => {
