@@ -355,8 +355,11 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// Stops one service for a fault of its own, while all else goes on.
+    /// Stops one service for a fault of its own, while all else goes on. What is held is left as it is.
     pub(super) fn stop_for(&mut self, place: Place, fault: Kind) {
+        if self.phase == Phase::Held {
+            return;
+        }
         self.say_about(fault, place);
         let record = self.services.of(place);
         record.fault = Some(fault);

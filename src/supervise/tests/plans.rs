@@ -246,6 +246,17 @@ fn a_service_being_stopped_for_a_fault_gets_all_its_stop_signals_again_in_the_st
 }
 
 #[test]
+fn what_runs_is_held_whatever_a_check_finds() {
+    const CHECKED: Section = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1\nwatchdog = 1h";
+    let services: [(&[Place], Section); 2] = [(&[], CHECKED), (&[], SERVICE)];
+    let mut world = planned(&services, |plan| plan.hold = true);
+    world.play("start\n1s => check 0\nb exits 3");
+    assert_eq!(world.finds("a", Finding::MISSING), "");
+    assert_eq!(world.says("a", Notice::Trigger), "");
+    world.play("TERM => a:TERM a:CONT\na killed TERM => look\ngone => exit 3");
+}
+
+#[test]
 fn several_stop_signals_share_the_budget_and_a_single_one_has_all_of_it() {
     let picky: [(&[Place], Section); 2] = [(&[], "stop = INT QUIT"), (&[], "stop = INT")];
     let mut world = planned(&picky, |plan| plan.grace = Some(span("9s")));
