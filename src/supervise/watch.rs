@@ -139,7 +139,7 @@ impl Supervisor<'_> {
         // A daemon runs once its pid file has named its process; what it takes to be up begins then.
         let runs = record.state == State::Running;
         // In the stop, a service that has yet to be told cannot put that off, whatever it says.
-        let heeded = record.blockers == 0 && (!record.ending || record.told.is_some());
+        let heeded = record.told.is_some() || record.blockers == 0 && !record.ending;
         // Whether it is meant to go on.
         let goes_on = runs && record.told.is_none() && heeded;
         match notice {

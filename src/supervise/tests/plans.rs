@@ -243,6 +243,13 @@ fn a_service_being_stopped_for_a_fault_gets_all_its_stop_signals_again_in_the_st
     world.play("start a\nstart b");
     assert_eq!(world.says("a", Notice::Trigger), "a:INT a:CONT");
     world.play("TERM => b:TERM b:CONT\n1s => a:QUIT\n1s => -a:KILL");
+    // It has been told, so it may still say that it takes longer.
+    let mut world = planned(&[(&[], PICKY), (&[0], SERVICE)], nothing);
+    world.play("start a\nstart b");
+    world.says("a", Notice::Trigger);
+    world.play("TERM => b:TERM b:CONT");
+    world.says("a", Notice::Extend(span("3s")));
+    world.play("2999ms\n1ms => a:QUIT");
 }
 
 #[test]
