@@ -178,6 +178,11 @@ impl Supervisor<'_> {
                 let before = self.services.see(place).pid;
                 self.remove_process(before);
                 self.set_main(place, pid);
+                let record = self.services.see(place);
+                if record.told.is_some() & !record.group_told {
+                    // Only the process before it has been told.
+                    self.stop_anew(place);
+                }
             }
             _ => (),
         }

@@ -253,6 +253,18 @@ fn a_service_being_stopped_for_a_fault_gets_all_its_stop_signals_again_in_the_st
 }
 
 #[test]
+fn a_process_as_which_a_service_goes_on_is_told_to_stop_if_the_service_was() {
+    let services: [(&[Place], Section); 2] = [(&[], "stop = INT QUIT 1s"), (&[], "kill = group")];
+    let mut world = planned(&services, nothing);
+    world.play("start\nTERM => a:INT a:CONT -b:TERM -b:CONT\n1s => a:QUIT");
+    assert_eq!(world.says("a", Notice::Main(pid("c"))), "c:INT c:CONT");
+    // Its group has been told.
+    assert_eq!(world.says("b", Notice::Main(pid("d"))), "");
+    world.play("a exits 0\nb exits 0\n1s => c:QUIT\nc killed QUIT\nd exits 3 => look");
+    world.play("gone => exit 3");
+}
+
+#[test]
 fn what_runs_is_held_whatever_a_check_finds() {
     const CHECKED: Section = "health = tcp:1\nhealth-every = 1s\nhealth-tries = 1\nwatchdog = 1h";
     let services: [(&[Place], Section); 2] = [(&[], CHECKED), (&[], SERVICE)];
