@@ -255,8 +255,12 @@ impl<'p> Supervisor<'p> {
         (self.counts_from, self.counts_to) = (decisive, decisive.saturating_add(1));
         self.judge();
         if self.limit == NEVER && self.now >= self.budget_from(self.asked_at) {
-            // The service outlived the stop signal by more than the budget, so that signal is not the cause.
+            // The service outlived the stop signal by more than the budget, so that signal is not the cause,
+            // and what its group has started since has had none.
             (self.asked, self.asked_at, self.asked_once) = (None, NEVER, false);
+            if let Some(only) = self.services.all.first_mut() {
+                only.group_told = false;
+            }
         }
         if self.plan.hold && self.asked.is_none() && self.code != 0 {
             self.phase = Phase::Held;

@@ -982,6 +982,12 @@ fn the_only_service_has_its_signals_to_itself() {
     ",
     );
     running(1, |plan| plan.group = true).play("TERM => -a:TERM wake:a");
+    // A group that outlived a stop signal by more than the budget is told again.
+    for (after, told) in [("7999ms", "look"), ("8s", "look -a:TERM")] {
+        let mut world = running_below(1, |plan| plan.group = true);
+        world.play("TERM => -a:TERM wake:a");
+        assert_eq!(world.happens(&format!("{after} a exits 0")), told);
+    }
 }
 
 #[test]
