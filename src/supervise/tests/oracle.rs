@@ -1,14 +1,14 @@
-//! What pidlet(8) says of a container's exit code, worked out once more without looking at how the supervisor
-//! does it: from how each service ended, and from what began the stop.
+//! What pidlet(8) says of a container's exit code and of the reason for it, worked out once more without
+//! looking at how the supervisor does it: from how each service ended, and from what began the stop.
 
 use core::hash::{Hash, Hasher};
 use std::vec::Vec;
+use std::{assert, assert_eq, matches};
 
 use super::super::{Action, End, State, Supervisor};
 use crate::message::{Kind, Message};
-use crate::plan::{Essential, Place, Plan, Step, Type};
+use crate::plan::{Essential, NO_SERVICE, Place, Plan, Step, Type};
 use crate::words::exit::Status;
-use crate::words::time::Instant;
 
 /// Why a container ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,8 +25,8 @@ enum Cause {
 #[derive(Clone)]
 pub struct Oracle {
     gone: Vec<bool>,
-    /// For each service that was to be started again: after which end, and when that run began.
-    delayed: Vec<Option<(End, Instant)>>,
+    /// For each service that was to be started again: after which end.
+    delayed: Vec<Option<End>>,
     /// The service whose failure came first.
     first_failure: Option<usize>,
     cause: Option<Cause>,
@@ -72,10 +72,10 @@ impl Oracle {
             }
             let waits = matches!(record.state, State::Waiting | State::Delayed);
             let again = waits && record.end != End::Skipped;
-            let run = (record.end, record.since);
-            let before = core::mem::replace(&mut self.delayed[service], again.then_some(run));
+            let end = again.then_some(record.end);
+            let before = core::mem::replace(&mut self.delayed[service], end);
             let said = Action::Say(Message::about(Kind::Restarting, service as Place));
-            let same = before == Some(run) && first != Some(service);
+            let same = before == Some(record.end) && first != Some(service);
             let let_go = same || supervisor.actions().contains(&said);
             self.gone[service] = record.state == State::Gone;
             if !self.gone[service] || let_go {
@@ -104,19 +104,37 @@ impl Oracle {
 
     /// The expected exit code.
     pub fn code(&self, supervisor: &Supervisor) -> u8 {
-        let verdict = |service: usize| verdict(supervisor, service);
-        match self.cause {
-            Some(Cause::Service(service)) => verdict(service).map_or(0, |(code, _)| code),
+        let verdict = verdict(supervisor, self.culprit(supervisor).into());
+        verdict.map_or(0, |(code, _)| code)
+    }
+
+    /// The service that the exit code comes from.
+    fn culprit(&self, supervisor: &Supervisor) -> Place {
+        let culprit = match self.cause {
+            Some(Cause::Service(service)) => Some(service),
             Some(Cause::Asked) => {
-                let all: Vec<(u8, bool)> = (0..self.gone.len()).filter_map(verdict).collect();
-                let failed = all.iter().find(|(_, failed)| *failed);
-                failed.or(all.first()).map_or(0, |(code, _)| *code)
+                let verdict = |service: &usize| verdict(supervisor, *service);
+                let ended = || (0..self.gone.len()).filter(|service| verdict(service).is_some());
+                let failed = |service: &usize| verdict(service).is_some_and(|(_, failed)| failed);
+                ended().find(failed).or(ended().next())
             }
-            Some(Cause::Over) | None => self
-                .first_failure
-                .and_then(verdict)
-                .map_or(0, |(code, _)| code),
+            Some(Cause::Over) | None => self.first_failure,
+        };
+        culprit.map_or(NO_SERVICE, |service| service as Place)
+    }
+
+    /// The last line must name that service, and say whether a stop signal began the stop. The only service
+    /// may outlive many of those that are passed on to it.
+    pub fn check_end(&self, plan: &Plan, supervisor: &Supervisor, end: Message) {
+        if plan.services.is_empty() {
+            return;
         }
+        assert_eq!(end.service, self.culprit(supervisor), "whose end it is");
+        let asked = matches!(self.cause, Some(Cause::Asked));
+        assert!(
+            plan.pass_through() || asked == (end.to != 0),
+            "what began the stop"
+        );
     }
 }
 

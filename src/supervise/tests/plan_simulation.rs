@@ -354,10 +354,15 @@ impl<'p> Simulation<'p> {
 
     fn step(&mut self, event: Event) {
         self.steps += 1;
+        let next = self.supervisor.next();
         self.supervisor.step(self.now, event);
         let of = |pid: Pid| self.processes.iter().find(|process| process.pid == pid);
         let first = match event {
             Event::Ended { pid, .. } => of(pid).and_then(|process| process.service),
+            Event::Launched(Err(_)) => match next {
+                Next::Start(service) => Some(service.into()),
+                _ => None,
+            },
             _ => None,
         };
         self.oracle.look(self.plan, &self.supervisor, first);
@@ -417,7 +422,11 @@ impl<'p> Simulation<'p> {
             Action::Say(message) if message.kind == Kind::Stopping => {
                 self.stopping.get_or_insert(self.now);
             }
-            Action::Say(message) => self.ends_said += usize::from(message.kind == Kind::End),
+            Action::Say(message) if message.kind == Kind::End => {
+                self.ends_said += 1;
+                self.oracle.check_end(self.plan, &self.supervisor, message);
+            }
+            Action::Say(message) if message.kind == Kind::Held => self.oracle.stop_begins(),
             _ => (),
         }
     }
@@ -483,7 +492,7 @@ impl<'p> Simulation<'p> {
                 .all(|process| process.service.is_none()),
             "one lives on"
         );
-        if let Some(since) = self.stopping.filter(|_| !self.plan.hold) {
+        if let Some(since) = self.stopping {
             let most = self.plan.budget().0 + KILL_TIMEOUT.0;
             assert!(
                 self.now.since(since) <= Span(most),
@@ -494,9 +503,7 @@ impl<'p> Simulation<'p> {
             self.killed || !self.owed.contains(&true),
             "a finish command did not run"
         );
-        if !self.plan.hold {
-            assert_eq!(code, self.oracle.code(&self.supervisor), "the exit code");
-        }
+        assert_eq!(code, self.oracle.code(&self.supervisor), "the exit code");
     }
 }
 

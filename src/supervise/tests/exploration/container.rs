@@ -41,6 +41,8 @@ struct Process {
     asked_by: u8,
     asks: u8,
     killed: bool,
+    /// Its service has come to it from another one, and what that was told is told again.
+    moved: bool,
     /// The terminal stopped it.
     stopped: bool,
 }
@@ -85,6 +87,8 @@ pub struct Around {
     asks: u8,
     /// When the budget began, in milliseconds.
     stop_since: Option<u64>,
+    /// When the only service was last sent a stop signal that had come.
+    heeded_at: Option<u64>,
     told_ready: bool,
     told_stopping: bool,
     ends_said: u8,
@@ -123,6 +127,7 @@ impl<'p> Container<'p> {
                 oracle: Oracle::new(count),
                 asks: 0,
                 stop_since: None,
+                heeded_at: None,
                 told_ready: false,
                 told_stopping: false,
                 ends_said: 0,
@@ -139,10 +144,9 @@ impl<'p> Container<'p> {
     pub fn around_now(&self) -> Around {
         let most = Span(self.plan.budget().0 + KILL_TIMEOUT.0 + 1);
         let mut around = self.around.clone();
-        let since = around
-            .stop_since
-            .map(|at| moved(Instant(at), self.now, most).0);
-        around.stop_since = since;
+        for at in [&mut around.stop_since, &mut around.heeded_at] {
+            *at = at.map(|at| moved(Instant(at), self.now, most).0);
+        }
         around.processes.sort_by_key(|process| process.pid);
         around
     }
@@ -193,9 +197,8 @@ impl<'p> Container<'p> {
             for status in statuses {
                 let end = super::super::ended(process.pid, status, false);
                 moves.push(Move::Happens(end));
-                let orphan = |other: &Process| other.role == Role::Orphan;
                 let parent = matches!(process.role, Role::Service(_)) && self.model.orphans;
-                if parent && !self.around.processes.iter().any(orphan) {
+                if parent && self.orphan().is_none() {
                     moves.push(Move::EndsAsParent(end));
                 }
             }
@@ -266,7 +269,15 @@ impl<'p> Container<'p> {
             if spec.has(Key::Watchdog) {
                 says(Notice::Alive);
                 says(Notice::Trigger);
+                says(Notice::Watchdog(Span(700)));
             }
+            if !self.model.moves {
+                continue;
+            }
+            // It names a process that is nobody's yet, or the one that others have left behind.
+            let orphan = self.orphan().unwrap_or(self.free_orphan());
+            says(Notice::Main(orphan));
+            says(Notice::Successor(orphan));
         }
     }
 
@@ -281,6 +292,19 @@ impl<'p> Container<'p> {
             !remembered && self.process(*pid).is_none()
         };
         (first..first + 10).find(free).expect("there are ten")
+    }
+
+    fn free_orphan(&self) -> Pid {
+        let mut pids = 990..1000;
+        let free = |pid: &Pid| self.process(*pid).is_none();
+        pids.rfind(free).expect("there are ten")
+    }
+
+    /// The process that is no service's, if there is one.
+    fn orphan(&self) -> Option<Pid> {
+        let mut processes = self.around.processes.iter();
+        let orphan = processes.find(|process| process.role == Role::Orphan);
+        orphan.map(|process| process.pid)
     }
 
     fn record(&self, service: usize) -> &super::super::super::Record {
@@ -329,16 +353,22 @@ impl<'p> Container<'p> {
             asked_by: 0,
             asks: 0,
             killed: false,
+            moved: false,
             stopped: false,
         });
     }
 
     fn end(&mut self, pid: Pid, status: Status, leaves_child: bool) {
         self.around.reaping = true;
+        let place = self.supervisor.service_of(pid);
+        let successor = self.supervisor.successor(place);
+        if self.orphan() == Some(successor) {
+            self.step(Event::Noticed(place, Notice::Main(successor)));
+        }
         let process = self.process(pid).expect("it lives");
         let (role, service) = (process.role, process.service());
         if leaves_child {
-            self.spawn(999, Role::Orphan);
+            self.spawn(self.free_orphan(), Role::Orphan);
         }
         self.step(super::super::ended(pid, status, false));
         self.around.processes.retain(|process| process.pid != pid);
@@ -391,6 +421,11 @@ impl<'p> Container<'p> {
                 }
             }
             Event::Checked(place, _) => self.around.checks[usize::from(place)] = false,
+            Event::Noticed(_, Notice::Main(pid) | Notice::Successor(pid))
+                if self.process(pid).is_none() =>
+            {
+                self.spawn(pid, Role::Orphan);
+            }
             Event::Stopped(pid, _) => {
                 let mut all = self.around.processes.iter_mut();
                 let stopped = all.find(|process| process.pid == pid);
@@ -407,6 +442,9 @@ impl<'p> Container<'p> {
                 let found = all.find(|process| process.pid == pid).expect("it lives");
                 found.role = Role::Daemon(place.into(), true);
             }
+        }
+        if let Event::Noticed(place, Notice::Main(pid)) = event {
+            self.moved(place, pid);
         }
         self.around.oracle.look(self.plan, &self.supervisor, first);
         let actions = self.supervisor.actions().to_vec();
@@ -428,6 +466,21 @@ impl<'p> Container<'p> {
         }
     }
 
+    /// A service goes on in the process that it has named, if the supervisor heeds that.
+    fn moved(&mut self, place: Place, pid: Pid) {
+        if self.supervisor.service_of(pid) != place {
+            return;
+        }
+        let service = usize::from(place);
+        for process in &mut self.around.processes {
+            if process.pid == pid {
+                (process.role, process.moved) = (Role::Service(service), true);
+            } else if process.service() == Some(service) {
+                process.role = Role::Orphan;
+            }
+        }
+    }
+
     fn asks_for_stop(&self, signal: Signal) -> bool {
         let route = self.plan.routes.get(signal);
         route.is_some_and(|signal| SignalSet::STOP.has(signal))
@@ -441,6 +494,14 @@ impl<'p> Container<'p> {
                 self.signal(pid, Signal::CONT, event);
             }
             Action::SignalLeftovers(signal) => {
+                let since = around
+                    .heeded_at
+                    .min(around.stop_since)
+                    .or(around.stop_since);
+                let over = since.map(|at| Instant(at).after(self.plan.budget()));
+                let hurry = around.asks > 1 || over.is_some_and(|over| over <= self.now);
+                let kills = signal == Signal::KILL && !around.killed;
+                assert!(hurry || !kills, "everything is killed too early");
                 around.killed |= signal == Signal::KILL;
                 for process in &mut around.processes {
                     process.killed |= signal == Signal::KILL;
@@ -470,8 +531,20 @@ impl<'p> Container<'p> {
                     process.asks = 0;
                 }
             }
-            Action::Say(message) if message.kind == Kind::Held => around.oracle.stop_begins(),
-            Action::Say(message) => around.ends_said += u8::from(message.kind == Kind::End),
+            Action::Say(message) if message.kind == Kind::Held => {
+                around.oracle.stop_begins();
+                let heeded = around
+                    .heeded_at
+                    .map(|at| Instant(at).after(self.plan.budget()));
+                let outlived = heeded.is_some_and(|until| until <= self.now);
+                assert!(around.asks == 0 || outlived, "held after a stop signal");
+            }
+            Action::Say(message) if message.kind == Kind::End => {
+                around.ends_said += 1;
+                let oracle = &around.oracle;
+                oracle.check_end(self.plan, &self.supervisor, message);
+            }
+            Action::Say(_) => (),
             Action::Suspend(..) | Action::StopSelf(_) => (),
         }
     }
@@ -506,21 +579,29 @@ impl<'p> Container<'p> {
             return;
         }
         process.asked_by = signal.number();
-        if passed {
-            return;
-        }
         if matches!(event, Event::Ended { pid: of, .. } if of == pid) {
             // It is dead: this is for what is left of its group.
             return;
         }
-        let again = self.around.told_stopping;
+        let held = self.supervisor.phase == Phase::Held;
+        let moves = matches!(event, Event::Noticed(_, Notice::Main(_)));
+        assert!(!held || moves, "{pid} is told while everything is held");
+        if passed {
+            // Unless it is stopped for a fault just now.
+            let fault = self.supervisor.record(service as Place).fault;
+            if matches!(event, Event::Signal { .. }) || fault.is_none() {
+                self.around.heeded_at = Some(self.now.0);
+            }
+            return;
+        }
+        let again = self.around.told_stopping || process.moved;
         assert!(
             again || !process.killed,
             "{pid} is asked after it was killed"
         );
         process.asks += 1;
         assert!(
-            usize::from(process.asks) <= own.len().max(1),
+            process.moved || usize::from(process.asks) <= own.len().max(1),
             "{pid} is told too often"
         );
         if stop_since.is_some() && self.supervisor.phase == Phase::Stopping {

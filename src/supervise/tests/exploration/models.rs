@@ -14,6 +14,8 @@ pub struct Model {
     pub text: &'static str,
     /// A service that ends may leave a child behind.
     pub orphans: bool,
+    /// A service may go on as another process.
+    pub moves: bool,
     /// There is a terminal.
     pub terminal: bool,
     /// Not as PID 1, and without `/proc`.
@@ -25,6 +27,7 @@ pub struct Model {
 const USUAL: Model = Model {
     text: "",
     orphans: false,
+    moves: false,
     terminal: false,
     no_proc: false,
     style: Style::Pidlet,
@@ -38,6 +41,14 @@ const fn orphans(text: &'static str) -> Model {
     Model {
         text,
         orphans: true,
+        ..USUAL
+    }
+}
+
+const fn moving(text: &'static str) -> Model {
+    Model {
+        text,
+        moves: true,
         ..USUAL
     }
 }
@@ -67,6 +78,7 @@ pub const MODELS: &[Model] = &[
     orphans("hold = yes; grace = 1s | a:"),
     orphans("hold = yes | a:"),
     orphans("lame-duck = 500ms; grace = 1s | a:"),
+    orphans("lame-duck = 10s; hold = yes | a:"),
     terminal("| a:"),
     terminal("grace = 1s | a:"),
     terminal("| a: tty = yes | b:"),
@@ -130,6 +142,14 @@ pub const MODELS: &[Model] = &[
     usual(
         "grace = 1s | a: type = daemon; pidfile = /p; ready = notify; ready-timeout = 50ms \
             | b: type = daemon; pidfile = /p; ready-timeout = 50ms",
+    ),
+    // Services that go on as another process.
+    moving("| a: ready = notify; stop-timeout = 1s | b: after = a"),
+    moving("hold = yes; grace = 1s | a: watchdog = 500ms; stop = INT QUIT; finish = f | b:"),
+    moving("grace = 1s | a: ready = notify; restart = always; backoff = 1s..1s | b:"),
+    moving("| a: ready = notify"),
+    moving(
+        "grace = 1s | a: type = daemon; pidfile = /p; ready = notify; ready-timeout = 50ms | b:",
     ),
     // Stops.
     orphans("grace = 4s | a: stop = INT QUIT; stop-timeout = 1s | b: after = a; stop = QUIT TERM"),
@@ -195,7 +215,10 @@ pub fn pairs() -> impl Iterator<Item = &'static Model> {
         KINDS.iter().flat_map(move |a| {
             KINDS.iter().flat_map(move |b| {
                 let text = move |between| format!("{settings} | a: {a} | b: {b}{between}");
-                BETWEEN.iter().map(text)
+                // A oneshot reads from nobody.
+                let reads = |between: &str| between.contains("service:");
+                let fits = move |between: &&&str| !(a.contains("oneshot") && reads(between));
+                BETWEEN.iter().filter(fits).map(text)
             })
         })
     });
