@@ -26,9 +26,9 @@ pub enum Event {
     },
     /// A signal of the terminal stopped the process of the service that has the terminal.
     Stopped(Pid, Signal),
-    /// Every zombie there was has been reaped.
+    /// Zombies have been reaped: all, or as many as are reaped at a time.
     Reaped {
-        /// Whether any child of ours is left.
+        /// Whether any child of ours is left, or may be.
         left: bool,
     },
     /// A signal arrived.
@@ -116,7 +116,7 @@ pub enum Action {
     /// Send TERM or KILL to everything that is left: as PID 1 that is every process, else our descendants.
     /// CONT follows TERM; the groups that [`Supervisor::was_told`] knows have had TERM, and get CONT alone.
     SignalLeftovers(Signal),
-    /// Reap all zombies, and report with [`Event::Reaped`].
+    /// Reap zombies, and report with [`Event::Reaped`].
     Look,
     /// Give a child's group the terminal and, if that worked, send it CONT.
     Foreground(Pid),

@@ -24,8 +24,9 @@
 //!   too.
 //! - *Killing*: the budget ran out, or a second stop signal came; everything was killed.
 //!
-//! Where all signals are just passed on, *LameDuck* leads back to *Run*. Under a peer's name, unless
-//! `PIDLET_GRACE` is set, the end of the only service leads straight to *Done*.
+//! Where all signals are just passed on, *LameDuck* leads back to *Run*, and the end of a budget that was set
+//! from there to *Killing*. Under a peer's name, unless `PIDLET_GRACE` is set, the end of the only service
+//! leads straight to *Done*.
 //!
 //! The states of a service are drawn in [`life`]. [`event`] is what goes in and comes out, and [`service`] is
 //! what is known of a service. What happens to it is in [`life`] (starts, ends and restarts), [`watch`]
@@ -405,7 +406,7 @@ impl<'p> Supervisor<'p> {
             .any(|record| record.main == group && record.group_told)
     }
 
-    /// Whether it matters now that a process of no service ended, or that every zombie was reaped
+    /// Whether it matters now that a process of no service ended, or that zombies were reaped
     /// ([`Event::Reaped`]).
     pub fn orphans_matter(&self) -> bool {
         self.phase >= Phase::Look || self.plan.reports_orphans()
