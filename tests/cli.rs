@@ -5,6 +5,8 @@ mod support;
 use support::*;
 
 use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 
 /// Runs pidlet with these arguments as PID 1.
@@ -292,6 +294,24 @@ fn a_dry_run_prints_the_plan_and_runs_nothing() {
         "pidlet: --grace: \"x\": expected a \
         duration, such as 500ms, 8s, 2m or 1h\n",
     );
+}
+
+#[test]
+fn an_answer_is_whole_where_another_process_has_made_the_stream_non_blocking() {
+    // More than a pipe holds.
+    let word = "x".repeat(90_000);
+    let (mut reader, writer) = pipe();
+    // SAFETY: changes a flag of our own pipe.
+    unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+    let run = Run::pidlet().args(["--dry-run", &word]);
+    let init = run.stdout(Output::File(writer)).start();
+    init.until("the pipe is full", || {
+        init.info().is_none_or(|info| info.state != 'R')
+    });
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert!(text.ends_with("xx\n"), "{} bytes", text.len());
+    assert_eq!(init.wait_exit(), Exit::Code(0));
 }
 
 #[test]

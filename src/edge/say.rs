@@ -23,11 +23,14 @@ const TERMINATION_LOG: &CStr = c"/dev/termination-log";
 
 /// Writes a whole answer, however long its reader takes: no service runs yet that could suffer.
 pub fn answer(stream: Stream, text: &[u8]) {
+    let fd = fd(stream);
     let mut rest = text;
     loop {
-        let written = write_to(fd(stream), rest).0;
+        let (written, errno) = write_to(fd, rest);
         match rest.get(written..) {
             Some(more) if written > 0 => rest = more,
+            // A process that shares the stream has made it non-blocking.
+            _ if errno == Errno::AGAIN => _ = raw::poll(fd, POLLOUT, u64::MAX),
             _ => return,
         }
     }
