@@ -310,6 +310,17 @@ fn a_file_that_cannot_be_written_at_once_gets_every_line() {
     }
 }
 
+/// A full pipe answers the same. If it has room again a moment later, another process may fill it before us.
+#[test]
+fn a_pipe_that_takes_nothing_now_is_not_written_to_by_a_call_that_may_wait() {
+    for mode in Mode::BOTH {
+        let run = without(mode, libc::SYS_pwritev2, None, libc::EAGAIN);
+        let ended = run.args(["-vv", "--", "sh", "-c", "exit 3"]).output();
+        assert_eq!(ended.exit, Exit::Code(3), "{ended}");
+        assert_eq!(ended.stderr, "", "{ended}");
+    }
+}
+
 #[test]
 fn a_directory_that_cannot_be_read_is_a_fault_of_the_plan() {
     let temp = Temp::new();
