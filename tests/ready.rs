@@ -104,6 +104,21 @@ fn each_start_gets_a_new_readiness_descriptor() {
 }
 
 #[test]
+fn many_services_that_are_checked_need_many_descriptors_and_have_their_own_limit() {
+    let temp = Temp::new();
+    let plan = "[web]\ninstances = 40\nrun = sh -c 'ulimit -n; exec sleep 1000'\nready = fd:3\n";
+    let run = Run::with_plan(&temp, plan).limit(libc::RLIMIT_NOFILE, 30, 4096);
+    let init = run.start();
+    init.until("all of them run", || {
+        let lines = init.lines(Out);
+        lines.iter().filter(|line| *line == "30").count() == 40 || init.try_wait().is_some()
+    });
+    init.kill(libc::SIGTERM);
+    let ended = init.finish();
+    assert_eq!(ended.exit, Exit::Code(143), "{ended}");
+}
+
+#[test]
 fn a_server_that_is_checked_cannot_send_us_anything() {
     // As soon as the server is connected to, it takes the processor that pidlet runs on.
     let script = "

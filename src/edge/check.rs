@@ -86,6 +86,11 @@ impl Checks {
         }
     }
 
+    /// The most descriptors that all this may need: a connection and a pipe for each service.
+    pub fn needed(&self) -> usize {
+        self.checks.len().wrapping_mul(2)
+    }
+
     fn at(&mut self, place: Place) -> &mut Check {
         match self.checks.get_mut(usize::from(place)) {
             Some(check) => check,

@@ -111,7 +111,8 @@ impl<'p> Init<'p> {
     /// Runs until the supervisor says that it is over. Returns the exit code.
     #[inline(never)]
     pub fn run(&mut self) -> u8 {
-        self.spawner.file_limit = process::raise_file_limit(self.outputs.needed());
+        let needed = self.outputs.needed().wrapping_add(self.checks.needed());
+        self.spawner.file_limit = process::raise_file_limit(needed);
         self.must_keep_zombies = self.supervisor.must_keep_zombies();
         self.adopts = self.own.adopt(self.plan);
         if !self.adopts {
