@@ -405,6 +405,42 @@ fn a_full_standard_output_stops_neither_signals_nor_reaping_nor_the_end() {
 }
 
 #[test]
+fn the_end_waits_for_a_reader_without_being_woken_by_a_readiness_pipe() {
+    let temp = Temp::new();
+    let plan = "[pidlet]\nlog = prefix\n[web]\nready = fd:3\n\
+        run = sh -c 'sleep 1000 & echo line; echo runs >&2; exec sleep 1000'\n";
+    let plan = temp.write("plan", plan, 0o644);
+    for mode in Mode::BOTH {
+        let run = Run::listened().mode(mode).args(["-c", &plan]);
+        let init = run.stdout(Output::Full).start();
+        let namespace = init.namespace();
+        // What is left of the service is dead, and its end of the pipe closed, when pidlet looks at it next.
+        let mut told = false;
+        let wait_for_it = move |call: &Call| {
+            told |= call.number == libc::SYS_kill && (call.args[0] as i32) < 0;
+            if told && call.number == libc::SYS_waitid {
+                until("all of its children are dead", TIMEOUT, || {
+                    let all = in_namespace(namespace);
+                    let mut children = all.iter().filter(|info| info.ppid == call.pid);
+                    children.all(Info::is_zombie)
+                });
+            }
+            None
+        };
+        let Some(listener) = Listener::to(&init, pidlet(), wait_for_it) else {
+            skip!("this kernel lets no process answer another's system calls");
+        };
+        init.wait_line(ErrOut, |line| line == "web | runs");
+        init.kill(libc::SIGTERM);
+        let exit = init.wait_exit();
+        assert_eq!(exit, Exit::Code(143), "{}", init.describe());
+        let waits = |call: &&Call| call.number == libc::SYS_epoll_pwait;
+        let count = listener.calls().iter().filter(waits).count();
+        assert!(count < 50, "{count} waits");
+    }
+}
+
+#[test]
 fn lines_that_are_not_read_by_the_end_are_counted() {
     let temp = Temp::new();
     let (mut reader, writer) = pipe();

@@ -236,6 +236,13 @@ impl Checks {
         write
     }
 
+    /// From now on nothing is heard on those pipes: one that has hung up would wake us again and again.
+    pub fn close_pipes(&mut self) {
+        for check in &mut *self.checks {
+            close(&mut check.pipe);
+        }
+    }
+
     /// The pipe of a service's [`FdKind::ReadyPipe`] is ready, or an earlier one of that service was. Returns
     /// whether the service says that it is ready: everything before the newline is ignored, and end-of-file
     /// without one means that it never will.

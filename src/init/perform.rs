@@ -109,6 +109,7 @@ impl Init<'_> {
         let mut timeout_ms = 0;
         if message.kind == Kind::End {
             timeout_ms = say::LAST_LINE_MS;
+            self.checks.close_pipes();
             self.outputs
                 .finish(self.supervisor.limit(), &mut self.reactor);
             // The peers have no words for that.
