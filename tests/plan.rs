@@ -454,6 +454,15 @@ fn with_one_capability_an_ordinary_user_binds_port_80() {
     }
 }
 
+/// As a container's program under `--cap-drop all --user 12345`.
+fn without_capabilities(plan: &Plan, mode: Mode) -> Ended {
+    let run = Run::new("/usr/bin/setpriv").mode(mode);
+    let run = run.args(["--reuid", "12345", "--regid", "12345", "--clear-groups"]);
+    let run = run.args(["--bounding-set=-all", "--inh-caps=-all", "--"]);
+    let run = run.args([pidlet().to_str().unwrap(), "-c", &plan.file]);
+    run.output()
+}
+
 #[test]
 fn caps_none_needs_no_privilege_where_there_are_no_capabilities() {
     if !is_root() {
@@ -461,13 +470,25 @@ fn caps_none_needs_no_privilege_where_there_are_no_capabilities() {
     }
     let plan = Plan::new("[a]\nrun = grep -c ^Cap.*:.0*$ /proc/self/status\ncaps = none\n");
     for mode in Mode::BOTH {
-        // As a container's program under `--cap-drop all --user 12345`.
-        let run = Run::new("/usr/bin/setpriv").mode(mode);
-        let run = run.args(["--reuid", "12345", "--regid", "12345", "--clear-groups"]);
-        let run = run.args(["--bounding-set=-all", "--inh-caps=-all", "--"]);
-        let run = run.args([pidlet().to_str().unwrap(), "-c", &plan.file]);
-        let ended = run.output();
+        let ended = without_capabilities(&plan, mode);
         assert_eq!(ended.stdout, "5\n", "{ended}");
+    }
+}
+
+/// The kernel closes even that file to the process that it is about, if it may not be looked at.
+#[test]
+fn oom_score_adj_can_still_be_set_after_caps_none_where_there_are_no_capabilities() {
+    if !is_root() {
+        skip!("only root may become a user without privileges");
+    }
+    let plan = Plan::new(
+        "[a]\nrun = sh -c 'cat /proc/self/oom_score_adj; exit 1'\noom-score-adj = 500\n\
+         caps = none\nrestart = on-failure\nbackoff = 1ms..1ms\ntries = 2 in 60s\n",
+    );
+    for mode in Mode::BOTH {
+        let ended = without_capabilities(&plan, mode);
+        assert_eq!(ended.stdout, "500\n500\n", "{ended}");
+        assert_eq!(ended.exit, Exit::Code(1), "{ended}");
     }
 }
 

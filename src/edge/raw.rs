@@ -1013,17 +1013,23 @@ pub fn bound_capabilities(keep: u64) -> Result<(), Errno> {
 }
 
 /// Sets exactly these capabilities: effective, permitted, inheritable and ambient. From here on a process
-/// that has no more than these may not look at our memory, since a process that has more shares it. A change
-/// of user does the same by itself (prctl(2), PR_SET_DUMPABLE).
+/// that has no more than these may not look at our memory, since a process that has more shares it: ours,
+/// unless we have none at all. A change of user does the same by itself (prctl(2), PR_SET_DUMPABLE).
 pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
     // _LINUX_CAPABILITY_VERSION_3, this process (capset(2)).
     let header = [0x2008_0522_u32, 0];
     let (low, high) = (keep as u32, (keep >> 32) as u32);
     let data = [low, low, low, high, high, high];
+    let mut before = [u32::MAX; 6];
     // SAFETY: struct __user_cap_header_struct, and two of __user_cap_data_struct; numbers only.
     unsafe {
-        prctl(prctl::PR_SET_DUMPABLE, 0, 0)?;
         let (header, data) = (header.as_ptr() as usize, data.as_ptr() as usize);
+        let place = before.as_mut_ptr() as usize;
+        syscall(sys::__NR_capget, [header, place]);
+        // The effective ones, then the permitted ones.
+        if before[1] | before[4] != 0 {
+            prctl(prctl::PR_SET_DUMPABLE, 0, 0)?;
+        }
         done(syscall(sys::__NR_capset, [header, data]))?;
         for number in 0..64 {
             if keep >> number & 1 != 0 {
