@@ -485,3 +485,30 @@ fn without_a_socket_the_supervisor_of_the_container_is_not_waited_for() {
         assert!(waits <= 2, "{waits} waits");
     }
 }
+
+#[test]
+fn a_program_that_starts_as_we_are_killed_with_our_parent_is_killed_too() {
+    let init = Run::listened().mode(Mode::Child);
+    let init = init.args(["-p", "KILL", "sleep", "1000"]).start();
+    // The death of our parent, just before the child asks to be killed with us.
+    let kill = |call: &Call| {
+        if call.child && call.number == libc::SYS_prctl {
+            let parent = Info::of(call.pid).map_or(0, |info| info.ppid);
+            // SAFETY: the program under test, which waits for its child.
+            unsafe { libc::kill(parent, libc::SIGKILL) };
+            until("the child has another parent", TIMEOUT, || {
+                Info::of(call.pid).is_none_or(|info| info.ppid != parent)
+            });
+        }
+        None
+    };
+    if Listener::to(&init, pidlet(), kill).is_none() {
+        skip!("this kernel lets no process answer another's system calls");
+    }
+    assert_eq!(init.wait_exit(), Exit::Signal(libc::SIGKILL));
+    init.until("nothing is left", || {
+        init.others()
+            .iter()
+            .all(|info| info.comm != "sleep" && info.comm != "pidlet")
+    });
+}

@@ -85,6 +85,8 @@ pub struct Spawner<'p> {
     /// How many sockets were passed to us, from descriptor 3 on (sd_listen_fds(3)).
     pub sockets: c_int,
     start: &'p Start,
+    /// Our own process.
+    own: Pid,
     /// SIGCHLD was ignored when we were started.
     chld_ignored: bool,
     /// Whether TERM was, known once we seem to handle it ([`raw::seem_to_handle`]).
@@ -134,6 +136,7 @@ impl<'p> Spawner<'p> {
             envp: null_mut(),
             file_limit: [0; 2],
             sockets: 0,
+            own: own.pid,
             chld_ignored: own.chld_ignored,
             term_ignored: None,
             own_sessions,
@@ -280,6 +283,10 @@ impl<'p> Spawner<'p> {
             // The kernel would kill only us, but KILL is meant for the program, too. Set here, since a change
             // of user would clear it.
             raw::set_parent_death(Signal::KILL);
+            if raw::parent() != self.own {
+                // It has been killed just now.
+                raw::exit(127);
+            }
         }
         self.execute(service, kind)
     }
