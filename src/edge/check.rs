@@ -1,4 +1,5 @@
-//! Checks of readiness and health, one at a time for each service. None of them ever blocks.
+//! Checks of readiness and health, one at a time for each service. None of them waits for anything but a file
+//! system that does not answer.
 //!
 //! A connection is advanced as far as it goes, and goes on when its descriptor is ready. The result of a
 //! check is collected with [`Checks::fetch`], since it may be known at once, while the supervisor's actions

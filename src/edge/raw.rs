@@ -760,7 +760,7 @@ pub fn send(fd: c_int, parts: &[IoSlice]) {
 pub struct Sender {
     /// Its process; 0 if that is outside our PID namespace.
     pub pid: Pid,
-    /// Its real user.
+    /// Its real user, or another one that it may act as (unix(7): SCM_CREDENTIALS).
     pub user: u32,
 }
 
