@@ -30,7 +30,7 @@ ENGINE_NEEDS := dockerd=docker.io /usr/bin/docker=docker.io podman=podman catato
 
 # The size of the binary in bytes: SIZE_BUDGET is what today's features may take, a ratchet on the way down to 64 KiB;
 # SIZE_LIMIT may never be exceeded. Each compiler makes a different size, so the budget holds for one compiler and target.
-SIZE_BUDGET ?= 82752
+SIZE_BUDGET ?= 82784
 SIZE_BUDGET_FOR := 1.95.0 x86_64-unknown-linux-gnu
 SIZE_LIMIT := 100000
 

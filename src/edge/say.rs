@@ -48,9 +48,14 @@ fn fd(stream: Stream) -> c_int {
 const PIPE_BYTES: usize = 4096;
 const TERMINAL_BYTES: usize = 128;
 
-/// Says a whole line. Returns [`Errno::AGAIN`] if the stream does not take it within `timeout_ms`, or what
-/// else went wrong.
-pub fn say(stream: Stream, text: &[u8], timeout_ms: u64) -> Errno {
+/// How often room for the last line is waited for, and how long each time, in milliseconds: once it is there,
+/// another process may be faster to take it.
+pub const LAST_LINE_TRIES: u32 = 4;
+const TRY_MS: u64 = LAST_LINE_MS / LAST_LINE_TRIES as u64;
+
+/// Says a whole line. Returns [`Errno::AGAIN`] if the stream does not take it, at once or in as many tries with
+/// a wait before each, or what else went wrong.
+pub fn say(stream: Stream, text: &[u8], mut tries: u32) -> Errno {
     let fd = fd(stream);
     let path = match stream {
         Stream::Out => c"/proc/self/fd/1",
@@ -58,13 +63,14 @@ pub fn say(stream: Stream, text: &[u8], timeout_ms: u64) -> Errno {
     };
     let mut rest = text;
     loop {
-        if timeout_ms > 0 {
-            let _ = raw::poll(fd, POLLOUT, timeout_ms);
+        if tries > 0 {
+            let _ = raw::poll(fd, POLLOUT, TRY_MS);
         }
         let (written, errno) = offer(fd, rest, Some(path));
         match rest.get(written..) {
             // A terminal that cannot be opened takes a line in pieces.
             Some(more @ [_, ..]) if written > 0 => rest = more,
+            _ if tries > 1 && errno == Errno::AGAIN => tries -= 1,
             _ => return errno,
         }
     }

@@ -106,9 +106,9 @@ impl Init<'_> {
 
     pub(super) fn say(&mut self, message: Message) {
         let mut line = Line::new();
-        let mut timeout_ms = 0;
+        let mut tries = 0;
         if message.kind == Kind::End {
-            timeout_ms = say::LAST_LINE_MS;
+            tries = say::LAST_LINE_TRIES;
             self.checks.close_pipes();
             self.outputs
                 .finish(self.supervisor.limit(), &mut self.reactor);
@@ -122,13 +122,13 @@ impl Init<'_> {
             if let (Err(errno), Some(path)) = (written, self.plan.termination_log) {
                 line.clear();
                 line.put_cannot_write(path.to_bytes(), errno);
-                self.outputs.say(Stream::Err, &mut line, timeout_ms);
+                self.outputs.say(Stream::Err, &mut line, tries);
             }
             line.clear();
         }
         // After everything else: the last line says why the container ends.
         if let Some(stream) = voice::write(message, &self.supervisor, self.own.pid, &mut line) {
-            self.outputs.say(stream, &mut line, timeout_ms);
+            self.outputs.say(stream, &mut line, tries);
         }
     }
 }

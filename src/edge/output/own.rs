@@ -27,10 +27,10 @@ impl Outputs<'_> {
         }
     }
 
-    /// Says a line of our own, behind services' lines that wait. If it is not taken within `timeout_ms` it
-    /// is counted as dropped, which is reported as soon as lines are taken again.
+    /// Says a line of our own, behind services' lines that wait. If it is not taken in as many tries
+    /// ([`say::say`]) it is counted as dropped, which is reported as soon as lines are taken again.
     #[inline(never)]
-    pub fn say(&mut self, stream: Stream, line: &mut Line, timeout_ms: u64) {
+    pub fn say(&mut self, stream: Stream, line: &mut Line, tries: u32) {
         let error = stream == Stream::Err;
         let mut text = line.end();
         let mut source = source(self.plan, NO_SERVICE, error, Form::Raw);
@@ -59,7 +59,7 @@ impl Outputs<'_> {
             }
             return;
         }
-        let errno = say::say(stream, text, timeout_ms);
+        let errno = say::say(stream, text, tries);
         if errno == Errno::AGAIN {
             return sink.drop_lines(text, errno);
         }
