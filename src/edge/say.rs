@@ -53,8 +53,8 @@ const TERMINAL_BYTES: usize = 128;
 pub const LAST_LINE_TRIES: u32 = 4;
 const TRY_MS: u64 = LAST_LINE_MS / LAST_LINE_TRIES as u64;
 
-/// Says a whole line. Returns [`Errno::AGAIN`] if the stream does not take it, at once or in as many tries with
-/// a wait before each, or what else went wrong.
+/// Says a whole line. Returns [`Errno::AGAIN`] if the stream does not take it, at once or in as many tries,
+/// with a wait before each, or what else went wrong.
 pub fn say(stream: Stream, text: &[u8], mut tries: u32) -> Errno {
     let fd = fd(stream);
     let path = match stream {
