@@ -70,7 +70,7 @@ pub fn list(path: &CStr, programs: bool, each: &mut dyn FnMut(&[u8])) -> Result<
     entries(path, &mut |directory, name| {
         let hidden = name.to_bytes().starts_with(b".");
         if !hidden
-            && raw::status(directory, name, 0).st_mode & S_IFMT == S_IFREG
+            && raw::is_regular(&raw::status(directory, name, 0))
             && (!programs || raw::may_execute(directory, name))
         {
             each(name.to_bytes());

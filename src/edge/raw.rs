@@ -317,6 +317,11 @@ pub fn status(directory: c_int, path: &CStr, flags: u32) -> Stat {
     }
 }
 
+/// Whether this is a regular file.
+pub fn is_regular(about: &Stat) -> bool {
+    about.st_mode & sys::S_IFMT == sys::S_IFREG
+}
+
 /// getdents64(2): reads further entries of a directory; how many bytes of them there are, or an
 /// error's number negated.
 pub fn read_directory(fd: c_int, entries: &mut [u64]) -> isize {
@@ -475,10 +480,10 @@ pub unsafe fn wait_signal(
     let time = time.as_ref().map_or(null(), |time| &raw const *time) as usize;
     let (place, sets) = (info.as_mut_ptr() as usize, &raw const signals.0 as usize);
     let advice = sys::MADV_DONTNEED as usize;
-    // SAFETY: the segments are as the caller promises, and on the stack only what is below our frame is given
-    // back; advice that the kernel does not take changes nothing. From the advice to the end of the wait no
-    // other code runs. The set is eight bytes; if the kernel returns a signal it writes a whole siginfo_t,
-    // which may hold anything.
+    // From the advice to the end of the wait no other code runs.
+    // SAFETY: the segments are as the caller promises, on the stack only what is below our frame is given
+    // back, and advice that the kernel does not take changes nothing. The set is eight bytes; with a signal
+    // the kernel writes a whole siginfo_t, which may hold anything.
     unsafe {
         if let Some(segments) = idle {
             let here = wait_signal as *const () as usize;

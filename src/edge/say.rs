@@ -4,7 +4,7 @@
 
 use core::ffi::{CStr, c_int};
 
-use linux_raw_sys::general::{O_CREAT, O_TRUNC, O_WRONLY, POLLOUT, S_IFMT, S_IFREG};
+use linux_raw_sys::general::{O_CREAT, O_TRUNC, O_WRONLY, POLLOUT};
 use rustix::io::{IoSlice, ReadWriteFlags, pwritev2};
 
 use super::raw;
@@ -92,7 +92,9 @@ pub fn offer(fd: c_int, text: &[u8], path: Option<&CStr>) -> (usize, Errno) {
         // A regular file always has room, but may have to wait for its file system, for which XFS and Btrfs
         // return AGAIN. Whatever room a pipe has by now, another process may take it first, and we would wait
         // for its reader.
-        Err(rustix::io::Errno::AGAIN) if !is_regular(fd) => (0, Errno::AGAIN),
+        Err(rustix::io::Errno::AGAIN) if !raw::is_regular(&raw::status(fd, c"", 0)) => {
+            (0, Errno::AGAIN)
+        }
         // What polls as writable has a little room.
         Err(_) if raw::poll(fd, POLLOUT, 0).unwrap_or(true) => {
             let mut most = PIPE_BYTES;
@@ -122,11 +124,6 @@ pub fn offer(fd: c_int, text: &[u8], path: Option<&CStr>) -> (usize, Errno) {
         }
         Err(_) => (0, Errno::AGAIN),
     }
-}
-
-/// Whether it is a file on disk.
-fn is_regular(fd: c_int) -> bool {
-    raw::status(fd, c"", 0).st_mode & S_IFMT == S_IFREG
 }
 
 /// write(2), without the signal that comes with a broken pipe or a file that may not grow any more

@@ -6,9 +6,7 @@
 use core::ffi::{CStr, c_int};
 use core::mem::{replace, take};
 
-use linux_raw_sys::general::{
-    AT_SYMLINK_NOFOLLOW, O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY, S_IFMT, S_IFREG,
-};
+use linux_raw_sys::general::{AT_SYMLINK_NOFOLLOW, O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY};
 use rustix::event::epoll::EventFlags;
 
 use crate::edge::raw::{self, borrow};
@@ -88,7 +86,7 @@ impl<'p> Sink<'p> {
     #[inline(never)]
     fn identify(&mut self, fd: c_int, path: &CStr) -> bool {
         let about = raw::status(fd, path, 0);
-        self.regular = about.st_mode & S_IFMT == S_IFREG;
+        self.regular = raw::is_regular(&about);
         self.left = u64::MAX;
         if self.regular && self.size_max > 0 {
             self.left = self.size_max.saturating_sub(about.st_size as u64);
